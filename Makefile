@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: MIT
+#
+# batchproc: the options and targets that people call; `make help` lists them.
+#
+# Kbuild-like. Each directory has a small Makefile that lists its objects and programs; how these
+# are built is in scripts/rules.mk, what this machine offers is asked by scripts/configure.sh.
+# There is one make for all directories, so -j sees every dependency.
+#
+# More than one goal on a command line (`make -j4 deps check`, `make clean all`) means one after
+# the other, each in a make of its own: the second must not even read its configuration before
+# the first has ended.
+
+srctree := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
+ifneq ($(srctree),$(CURDIR))
+$(error Run this as: make -C $(srctree))
+endif
+
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables --no-print-directory
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+SHELL := /bin/sh
+export LC_ALL := C
+
+ifneq ($(word 2,$(MAKECMDGOALS)),)
+
+.PHONY: one-by-one $(MAKECMDGOALS)
+$(MAKECMDGOALS): one-by-one
+	@:
+one-by-one:
+	@set -e; for goal in $(MAKECMDGOALS); do $(MAKE) "$$goal"; done
+
+else
+
+# ---------------------------------------------------------------- options
+
+# Where the output goes.
+O := build
+override O := $(patsubst $(CURDIR)/%,%,$(abspath $(O)))
+ifeq ($(O),$(CURDIR))
+$(error O= must not be the source directory)
+endif
+
+# V=1 shows whole commands.
+V := 0
+ifeq ($(V),1)
+Q :=
+quiet :=
+else
+Q := @
+quiet := 1
+endif
+
+ifeq ($(origin CC),default)
+CC := $(CROSS_COMPILE)$(if $(CROSS_COMPILE),gcc,cc)
+endif
+ifeq ($(origin AR),default)
+AR := $(CROSS_COMPILE)ar
+endif
+CC ?= $(CROSS_COMPILE)$(if $(CROSS_COMPILE),gcc,cc)
+AR ?= $(CROSS_COMPILE)ar
+NM ?= $(CROSS_COMPILE)nm
+PKG_CONFIG ?= $(CROSS_COMPILE)pkg-config
+INSTALL ?= install
+CLANG_FORMAT ?= clang-format
+CPPCHECK ?= cppcheck
+SHELLCHECK ?= shellcheck
+
+prefix ?= /usr/local
+bindir ?= $(prefix)/bin
+libdir ?= $(prefix)/lib
+includedir ?= $(prefix)/include
+mandir ?= $(prefix)/share/man
+pkgconfigdir ?= $(libdir)/pkgconfig
+DESTDIR ?=
+
+# The version has one place: the public header.
+version-of = $(shell sed -n 's/^.define BP_VERSION_$(1) \([0-9]*\)$$/\1/p' lib/batchproc.h)
+VERSION_MAJOR := $(call version-of,MAJOR)
+VERSION := $(VERSION_MAJOR).$(call version-of,MINOR).$(call version-of,PATCH)
+
+# ---------------------------------------------------------------- flags
+
+ifeq ($(DEBUG),1)
+CFLAGS ?= -Og -g3
+bp-cppflags += -DBP_DEBUG
+else
+CFLAGS ?= -O2 -g
+endif
+
+bp-cppflags += -D_GNU_SOURCE=
+bp-cflags := -std=gnu11 -Wall -Wextra -Wno-override-init -pthread
+
+ifneq ($(filter 1,$(W)),)
+bp-cflags += -Wshadow -Wundef -Wvla -Wpointer-arith -Wwrite-strings -Wformat-security
+bp-cflags += -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
+bp-cflags += -Wimplicit-fallthrough
+endif
+ifeq ($(WERROR),1)
+bp-cflags += -Werror
+endif
+
+comma := ,
+ifneq ($(SAN),)
+ifneq ($(filter-out address undefined thread leak,$(subst $(comma), ,$(SAN))),)
+$(error SAN=$(SAN): it is address, undefined, leak or thread, with commas between)
+endif
+san-flags := -fsanitize=$(SAN) -fno-omit-frame-pointer
+san-flags += $(if $(findstring undefined,$(SAN)),-fno-sanitize-recover=undefined)
+endif
+
+ifneq ($(SWITCH),$(filter ucontext,$(SWITCH)))
+$(error SWITCH=$(SWITCH): it is ucontext, or nothing for the assembly of this machine)
+endif
+
+# ---------------------------------------------------------------- targets
+
+.PHONY: all lib
+all: ## build the library, the command, the benchmark and the examples (the default)
+lib: ## build the library alone
+
+no-build-goals := help deps deps-ci clean distclean format format-check cppcheck shellcheck
+ifeq ($(filter $(no-build-goals),$(MAKECMDGOALS)),)
+include scripts/rules.mk
+
+lib-files := $(addprefix $(libbatchproc),.a .so)
+lib: $(lib-files)
+all: $(lib-files) $(all-progs) $(all-examples)
+endif
+
+.PHONY: help deps deps-ci clean distclean format format-check cppcheck shellcheck
+
+help: ## this text
+	@scripts/help.sh $(MAKEFILE_LIST)
+
+deps: ## install what building, demo and check need, with the distribution's package manager
+	@CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' scripts/deps.sh build
+
+deps-ci: ## install what only .ci/run needs
+	@CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' scripts/deps.sh build ci
+
+# An output directory is removed only when this Makefile made it.
+clean: ## remove what was built
+	@if [ -e $(O)/config.key ]; then echo '  CLEAN   $(O)'; rm -rf $(O)/*; fi
+
+distclean: clean ## remove the output directory too
+	@if [ -d $(O) ]; then rmdir $(O) 2>/dev/null || true; fi
+
+c-sources = $(shell find lib tools tests docs scripts -name '*.[ch]' | LC_ALL=C sort)
+sh-sources = $(shell grep -lrI '^\#!.*sh$$' scripts tests .ci | LC_ALL=C sort)
+
+format: ## format the C sources
+	$(Q)$(CLANG_FORMAT) -i $(c-sources)
+
+format-check: ## fail when a C source is not formatted
+	@echo '  FORMAT  $(words $(c-sources)) files'
+	$(Q)$(CLANG_FORMAT) --dry-run -Werror $(c-sources)
+
+cppcheck: ## static analysis
+	@echo '  CPPCHK  lib tools tests docs'
+	$(Q)$(CPPCHECK) --quiet --error-exitcode=1 --std=c11 --inline-suppr -j 2 \
+		--enable=warning,performance,portability --suppressions-list=scripts/cppcheck.txt \
+		-Ilib -D_GNU_SOURCE -D__x86_64__ lib tools tests docs/examples
+
+shellcheck: ## check the scripts
+	@echo '  SHELLCK $(words $(sh-sources)) files'
+	$(Q)$(SHELLCHECK) $(sh-sources)
+
+endif

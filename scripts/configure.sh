@@ -1,0 +1,129 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# configure.sh DIR: what does this machine offer? Compiles each scripts/has/*.c, shows the answers
+# and leaves them in DIR:
+#
+#	config.mk	for make: CONFIG_FOUND, CONFIG_MISSING, CONFIG_NAME_x, x_CFLAGS, x_LIBS
+#	config.h	for C: BP_HAVE_x
+#	config.d	the headers that the answers rest on: when one changes or goes, ask again
+#	config.log	what the compiler said
+#
+# Uses CC, CFLAGS, LDFLAGS, PKG_CONFIG, SAN and SWITCH of the environment. Something that is missing is not
+# an error here: make says so when a target needs it.
+set -eu
+
+out=$1
+has=$(dirname "$0")/has
+: "${CC:=cc}" "${CFLAGS:=}" "${LDFLAGS:=}" "${PKG_CONFIG:=pkg-config}" "${SAN:=}" "${SWITCH:=}"
+
+mkdir -p "$out/has"
+log=$out/config.log
+mk=$out/config.mk.new
+h=$out/config.h.new
+: >"$log"
+printf '# Made by scripts/configure.sh.\n' >"$mk"
+printf '/* Made by scripts/configure.sh. */\n' >"$h"
+rm -f "$out"/has/*.d
+
+say()
+{
+	printf '  %-7s %s ... %s\n' HAS "$1" "$2"
+}
+
+# compiles NAME CFLAGS LIBS: whether scripts/has/NAME.c becomes a program
+compiles()
+{
+	echo "\$ $CC $CFLAGS $2 $has/$1.c $LDFLAGS $3" >>"$log"
+	# The flags are lists of words.
+	# shellcheck disable=SC2086
+	$CC -D_GNU_SOURCE $CFLAGS $2 -MD -MP -MF "$out/has/$1.d" -MT "$out/config.mk" \
+		-o "$out/has/$1" "$has/$1.c" $LDFLAGS $3 >>"$log" 2>&1
+}
+
+found=
+missing=
+
+# library NAME PKG LIBS TEXT: a library that some target requires; PKG is its name in pkg-config,
+# LIBS what links it where pkg-config does not know it
+library()
+{
+	cflags=$($PKG_CONFIG --cflags "$2" 2>>"$log") || cflags=
+	libs=$($PKG_CONFIG --libs "$2" 2>>"$log") || libs=$3
+	var=$(echo "$1" | tr '[:lower:]' '[:upper:]')
+	if compiles "$1" "$cflags" "$libs"; then
+		say "$4" yes
+		found="$found $1"
+		printf '%s_CFLAGS := %s\n%s_LIBS := %s\n' "$var" "$cflags" "$var" "$libs" >>"$mk"
+	else
+		say "$4" no
+		missing="$missing $1"
+	fi
+	printf 'CONFIG_NAME_%s := %s\n' "$1" "$4" >>"$mk"
+}
+
+# feature NAME TEXT: something that is used where it is there
+feature()
+{
+	var=BP_HAVE_$(echo "$1" | tr '[:lower:]' '[:upper:]')
+	if compiles "$1" '' ''; then
+		say "$2" yes
+		printf '#define %s 1\n' "$var" >>"$h"
+	else
+		say "$2" no
+	fi
+}
+
+if ! compiles compiler '' ''; then
+	printf '%s %s makes no program: %s\n' "$CC" "$CFLAGS" "$(sed -n 2p "$log")" >&2
+	printf 'Install what is missing with: make deps\n' >&2
+	exit 1
+fi
+
+library liburing liburing -luring 'liburing 2.3 or newer'
+library openssl libcrypto -lcrypto 'OpenSSL (libcrypto)'
+library xxhash libxxhash -lxxhash 'xxHash 0.8 or newer'
+library cmocka cmocka -lcmocka 'cmocka 1.1 or newer'
+feature valgrind 'valgrind/valgrind.h'
+
+# The assembly that fits, by what the compiler makes code for, not by what it runs on.
+# shellcheck disable=SC2086
+macros=$($CC $CFLAGS -dM -E -x c /dev/null)
+case $SWITCH$macros in
+ucontext*) switch=ucontext ;;
+*'__ILP32__ 1'*) switch=ucontext ;;
+*'__x86_64__ 1'*) switch=x86_64 ;;
+*'__aarch64__ 1'*) switch=aarch64 ;;
+*) switch=ucontext ;;
+esac
+if [ $switch = ucontext ]; then
+	printf '#define BP_SWITCH_UCONTEXT 1\n' >>"$h"
+fi
+say 'context switch' "$switch"
+
+# Kernels that spread addresses over more bits than ThreadSanitizer's runtime knows need it off.
+runner=
+case $SAN in
+*thread*)
+	if ! "$out/has/compiler" >>"$log" 2>&1; then
+		runner="setarch $(uname -m) -R"
+		# shellcheck disable=SC2086
+		if $runner "$out/has/compiler" >>"$log" 2>&1; then
+			say 'ThreadSanitizer' 'without address randomisation'
+		else
+			say 'ThreadSanitizer' 'its programs do not start here'
+		fi
+	fi
+	;;
+esac
+
+{
+	printf 'CONFIG_FOUND :=%s\nCONFIG_MISSING :=%s\n' "$found" "$missing"
+	printf 'CONFIG_SWITCH := %s\nCONFIG_RUNNER := %s\n' "$switch" "$runner"
+} >>"$mk"
+
+# A config.h that says the same keeps its time, so that nothing is compiled again.
+cmp -s "$h" "$out/config.h" || cp "$h" "$out/config.h"
+rm -f "$h"
+cat "$out"/has/*.d >"$out/config.d"
+mv "$mk" "$out/config.mk"

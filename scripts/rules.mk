@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+#
+# How things are built. A directory's Makefile may set
+#
+#	subdir-y	directories below it to read too
+#	lib-y		a library's name, made of obj-y: libNAME.a and libNAME.so
+#	obj-y		objects of that library
+#	prog-y		programs; NAME-objs are the objects of one, NAME.o by default
+#	test-y		test programs, run by check; likewise
+#	example-y	example programs: against the installed interface alone, run by check with
+#			the arguments NAME-args
+#	common-y	objects that every program of this directory gets
+#	need-y		what scripts/configure.sh must have found: liburing openssl xxhash cmocka
+#	ccflags-y	compiler flags for this directory
+#	ldlibs-y	libraries to link its programs with
+#
+# A target is made again when a prerequisite is newer or when its command is another one; the
+# command is kept next to it in TARGET.cmd.
+
+# ---------------------------------------------------------------- configuration
+
+config-key := $(CC)|$(PKG_CONFIG)|$(CPPFLAGS) $(CFLAGS) $(san-flags) $(LDFLAGS)|$(SWITCH)
+ifneq ($(strip $(config-key)),$(strip $(file <$(O)/config.key)))
+ifneq ($(filter-out $(O)/config.key,$(wildcard $(O)/*)),)
+ifeq ($(wildcard $(O)/config.key),)
+$(error O=$(O) holds other files: it must be a new, an empty or an earlier output directory)
+endif
+endif
+$(shell mkdir -p $(O))
+$(file >$(O)/config.key,$(config-key))
+endif
+
+include $(O)/config.mk
+-include $(O)/config.d
+
+# While something is missing it is looked for again each time, once for each make.
+$(O)/config.mk: scripts/configure.sh $(wildcard scripts/has/*.c) $(O)/config.key \
+		$(if $(CONFIG_MISSING),$(if $(MAKE_RESTARTS),,FORCE))
+	@CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' SAN='$(SAN)' SWITCH='$(SWITCH)' \
+	 CFLAGS='$(strip $(CPPFLAGS) $(CFLAGS) $(san-flags))' LDFLAGS='$(LDFLAGS)' \
+		scripts/configure.sh $(O)
+
+$(O)/config.h: $(O)/config.mk
+	@:
+
+# ---------------------------------------------------------------- commands
+
+squote := '
+escape = $(subst $(squote),'\$(squote)',$(1))
+differ = $(subst x$(1),,x$(2))$(subst x$(2),,x$(1))
+say = $(if $(quiet),printf '  %-7s %s\n' $(1) '$(patsubst $(O)/%,%,$@)';)
+
+# $(call run,cc): run $(cmd-cc), shown as CC, if it has to be run.
+run = $(if $(filter-out FORCE,$?)$(call differ,$(strip $(cmd-$(1))),$(strip $(file <$@.cmd))),$(call run-now,$(1)))
+define run-now
+@mkdir -p $(@D)
+@$(call say,$(shown-$(1)))
+$(Q)$(cmd-$(1))
+@printf '%s\n' '$(call escape,$(strip $(cmd-$(1))))' >$@.cmd
+endef
+
+shown-cc := CC
+cmd-cc = $(CC) $(bp-cppflags) $(dir-ccflags) $(CPPFLAGS) $(bp-cflags) $(CFLAGS) $(san-flags) \
+	-MMD -MP -MF $@.d -c -o $@ $<
+
+shown-as := AS
+cmd-as = $(cmd-cc)
+
+shown-ar := AR
+cmd-ar = rm -f $@ && $(AR) rcsD $@ $(filter %.o,$^)
+
+shown-so := LD
+cmd-so = $(CC) -shared -pthread $(CFLAGS) $(san-flags) $(LDFLAGS) $(if $(SAN),,-Wl,-z,defs) \
+	-Wl,-soname,$(dir-soname) -Wl,--version-script=$(filter %.map,$^) -o $@ $(filter %.o,$^) \
+	$(dir-ldlibs)
+
+shown-ld := LD
+cmd-ld = $(CC) -pthread $(CFLAGS) $(san-flags) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(dir-ldlibs)
+
+shown-ldso := LD
+cmd-ldso = $(CC) -pthread $(CFLAGS) $(san-flags) $(LDFLAGS) -o $@ $(filter %.o %.so,$^) \
+	-Wl,-rpath,$(abspath $(O)/lib) $(dir-ldlibs)
+
+shown-gen := GEN
+cmd-gen = sed -e 's|@VERSION@|$(VERSION)|g' -e 's|@prefix@|$(prefix)|g' \
+	-e 's|@libdir@|$(libdir)|g' -e 's|@includedir@|$(includedir)|g' $< >$@
+
+# C=1 looks at each source before it is compiled.
+ifeq ($(C),1)
+CHECK ?= $(if $(shell command -v $(CPPCHECK)),$(CPPCHECK) --quiet --error-exitcode=1 \
+	--std=c11 --inline-suppr --enable=warning$(comma)performance$(comma)portability \
+	--suppressions-list=scripts/cppcheck.txt -Ilib -D_GNU_SOURCE -D__x86_64__,sparse -Ilib)
+check-source = @$(if $(quiet),printf '  %-7s %s\n' CHECK $<;) $(CHECK) $<
+endif
+
+# ---------------------------------------------------------------- directories
+
+# The public header alone, for all that stands outside lib/.
+public-header := $(O)/include/batchproc.h
+$(public-header): lib/batchproc.h
+	@mkdir -p $(@D)
+	@ln -sf $(abspath $<) $@
+
+libbatchproc := $(O)/lib/libbatchproc
+
+dir-vars := subdir-y lib-y obj-y prog-y test-y example-y common-y need-y ccflags-y ldlibs-y
+all-objs :=
+all-progs :=
+all-tests :=
+all-examples :=
+
+define enter
+$(foreach v,$(dir-vars),$(eval $(v) :=))
+$(eval dir := $(1))
+$(eval include $(1)/Makefile)
+$(eval subdirs := $(addprefix $(1)/,$(subdir-y)))
+$(leave)
+$(foreach d,$(subdirs),$(call enter,$(d)))
+endef
+
+objs-of = $(addprefix $(O)/$(dir)/,$(or $($(1)-objs),$(1).o) $(common-y))
+missing-text = $(foreach n,$(filter-out $(CONFIG_FOUND),$(1)),$(CONFIG_NAME_$(n)) is missing;) run 'make deps'
+
+define leave
+$(eval progs := $(addprefix $(O)/,$(prog-y)))
+$(eval tests := $(addprefix $(O)/$(dir)/,$(test-y)))
+$(eval examples := $(addprefix $(O)/$(dir)/,$(example-y)))
+$(eval objs := $(sort $(addprefix $(O)/$(dir)/,$(obj-y)) $(foreach p,$(prog-y) $(test-y) $(example-y),$(call objs-of,$(p)))))
+$(eval all-objs += $(objs))
+$(eval all-progs += $(progs))
+$(eval all-tests += $(tests))
+$(eval all-examples += $(examples))
+$(foreach n,$(example-y),$(eval args-$(O)/$(dir)/$(n) := $($(n)-args)))
+$(if $(objs),$(eval $(objs-rules)))
+$(if $(lib-y),$(eval $(lib-rules)))
+$(foreach p,$(prog-y),$(eval $(call link-rule,$(O)/$(p),$(p),ld,$(libbatchproc).a)))
+$(foreach p,$(test-y),$(eval $(call link-rule,$(O)/$(dir)/$(p),$(p),ld,$(libbatchproc).a)))
+$(foreach p,$(example-y),$(eval $(call link-rule,$(O)/$(dir)/$(p),$(p),ldso,$(libbatchproc).so)))
+endef
+
+define objs-rules
+$(objs): private dir-ccflags := $(ccflags-y)
+$(objs): | $(O)/config.h $(public-header) $(if $(filter-out $(CONFIG_FOUND),$(need-y)),missing/$(dir))
+missing/$(dir): ; $$(error $(call missing-text,$(need-y)))
+endef
+
+define link-rule
+$(1): private dir-ldlibs := $(ldlibs-y)
+$(1): $(call objs-of,$(2)) $(4) FORCE
+	$$(call run,$(3))
+endef
+
+define lib-rules
+lib-file := $(O)/$(dir)/lib$(lib-y)
+$$(lib-file).a: $(objs) FORCE
+	$$(call run,ar)
+$$(lib-file).so.$(VERSION): private dir-ldlibs := $(ldlibs-y)
+$$(lib-file).so.$(VERSION): private dir-soname := lib$(lib-y).so.$(VERSION_MAJOR)
+$$(lib-file).so.$(VERSION): $(objs) $(dir)/$(lib-y).map FORCE
+	$$(call run,so)
+$$(lib-file).so.$(VERSION_MAJOR): $$(lib-file).so.$(VERSION)
+	@ln -sf $$(<F) $$@
+$$(lib-file).so: $$(lib-file).so.$(VERSION_MAJOR)
+	@ln -sf $$(<F) $$@
+endef
+
+$(O)/%.o: %.c FORCE
+	$(check-source)
+	$(call run,cc)
+
+$(O)/%.o: %.S FORCE
+	$(call run,as)
+
+$(foreach d,lib tools tests docs,$(call enter,$(d)))
+
+-include $(all-objs:=.d)
+
+.PHONY: FORCE
+FORCE:
