@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bench.h - what the files of the benchmark share
+ *
+ * A row measures contestants against each other. stats.c runs them in turn and takes medians,
+ * report.c prints what came out, and each row_*.c knows how one family of rows is run. All of it
+ * runs on the main thread, apart from the threads that a contestant starts and joins itself.
+ */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <liburing.h>
+
+/* ---------------------------------------------------------------- main.c */
+
+/* What the command line asked for. */
+struct bench {
+	unsigned int runs; /* measured rounds for each contestant, after one warm-up */
+	bool smoke; /* tiny counts: does it run, is the output whole? */
+	bool json;
+	bool cold; /* also the rows that drop the page cache */
+	const char *dir; /* where trees of files are made, NULL: a disk is looked for */
+	const char *batchproc; /* the command that is measured */
+	const char *bindir; /* where the bench's own helper programs are */
+};
+
+/* ---------------------------------------------------------------- stats.c */
+
+#define MEASURES_MAX 16
+#define RUNS_MAX 101
+
+/* One figure of one run: time for one operation (or for all of it), and CPU time of all threads. */
+struct measure {
+	double wall;
+	double cpu;
+};
+
+/* One side of a comparison. @run does the work once and fills @out[0 .. measures). */
+struct contestant {
+	const char *name;
+	int (*run)(void *arg, struct measure *out);
+	void *arg;
+	struct measure samples[RUNS_MAX][MEASURES_MAX];
+};
+
+/* Runs all contestants in turn, once to warm up and then @runs rounds: A B C, A B C, ... */
+int interleave(struct contestant *all[], unsigned int n, unsigned int runs);
+
+/* Median over the rounds of one measure. */
+struct measure median_of(const struct contestant *c, unsigned int measure, unsigned int runs);
+
+/* Median of the rounds' own ratios a / b: what drifts during the whole run cancels out. */
+double median_ratio(const struct contestant *a, const struct contestant *b, unsigned int measure,
+		    unsigned int runs);
+
+/* Start and stop of a stretch of work on all threads of this process. */
+struct stopwatch {
+	uint64_t wall;
+	uint64_t cpu;
+};
+void watch_start(struct stopwatch *w);
+struct measure watch_stop(const struct stopwatch *w, double count);
+
+/* True once SIGINT or SIGTERM arrived: rows end early and clean up. */
+bool interrupted(void);
+
+/* ---------------------------------------------------------------- report.c */
+
+/* One comparison, ready to be printed. */
+struct result {
+	const char *row;
+	const char *what; /* which case of the row */
+	const char *peer;
+	const char *unit; /* of ours and theirs */
+	double ours, theirs;
+	double ratio; /* ours / theirs, or theirs / ours where more is better */
+	const char *ratio_is; /* "ours/theirs" or "speed-up" */
+	double goal; /* of the ratio, 0: none */
+	double ours_cpu, theirs_cpu; /* in the same unit, 0: not measured */
+	const char *backend;
+	unsigned int loops;
+	long limit;
+	const char *note; /* file system, count, and the like; may be NULL */
+};
+
+void report_begin(const struct bench *b);
+void report(const struct bench *b, const struct result *r);
+void report_skip(const struct bench *b, const char *row, const char *peer, const char *why);
+
+/* ---------------------------------------------------------------- ring.c */
+
+/* A bare ring with the flags that the library asks for, fewer where the kernel lacks one. */
+int bare_ring(struct io_uring *ring, unsigned int entries);
+
+/* ---------------------------------------------------------------- tree.c */
+
+/* A tree of files of one size in a fresh directory on a real disk. */
+struct tree {
+	char root[4096];
+	char fs[64]; /* name of the file system */
+	unsigned int dirs, files_per_dir;
+	size_t file_size;
+};
+
+int tree_create(struct tree *t, const char *dir, unsigned int files, size_t file_size);
+int tree_warm(const struct tree *t);
+int tree_drop_caches(const struct tree *t); /* needs root */
+void tree_remove(struct tree *t);
+
+/* ---------------------------------------------------------------- handoff.c */
+
+/* A call handed to a pool of two threads; see handoff.c. */
+struct handoff_job {
+	struct handoff_job *next;
+	void (*call)(struct handoff_job *job);
+};
+
+struct handoff;
+struct handoff *handoff_create(unsigned int threads);
+void handoff_destroy(struct handoff *h);
+void handoff_submit(struct handoff *h, struct handoff_job *job);
+struct handoff_job *handoff_reap(struct handoff *h); /* waits for at least one; a list */
+
+/* ---------------------------------------------------------------- rows */
+
+/* Each measures and reports its row. Return: 0, or -errno when the row could not be run. */
+int row_lanes(const struct bench *b);
+int row_nop_op(const struct bench *b);
+int row_nop_task(const struct bench *b);
+int row_hash_tree(const struct bench *b);
+
+#endif /* BENCH_H */

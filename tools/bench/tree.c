@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT
+/*
+ * tree.c - makes, warms and removes the trees of files that rows work on
+ *
+ * A tree lives in a directory of its own from mkdtemp(), on a disk: on tmpfs reads through a ring
+ * go to kernel workers, and a figure from there says nothing about files.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+#define FILES_PER_DIR 500u
+
+static const char *fs_name(const char *path)
+{
+	static char number[32];
+	struct statfs st;
+
+	if (statfs(path, &st))
+		return "?";
+	switch ((unsigned long)st.f_type) {
+	case EXT4_SUPER_MAGIC:
+		return "ext4";
+	case XFS_SUPER_MAGIC:
+		return "xfs";
+	case BTRFS_SUPER_MAGIC:
+		return "btrfs";
+	case F2FS_SUPER_MAGIC:
+		return "f2fs";
+	case OVERLAYFS_SUPER_MAGIC:
+		return "overlay";
+	case TMPFS_MAGIC:
+		return "tmpfs";
+	case RAMFS_MAGIC:
+		return "ramfs";
+	}
+	snprintf(number, sizeof(number), "fs-0x%lx", (unsigned long)st.f_type);
+	return number;
+}
+
+static bool on_disk(const char *path)
+{
+	const char *fs = fs_name(path);
+
+	return strcmp(fs, "tmpfs") && strcmp(fs, "ramfs") && strcmp(fs, "?") && !access(path, W_OK);
+}
+
+/* The first directory that is writable and on a disk. */
+static const char *find_disk(const char *wanted)
+{
+	const char *places[] = {wanted, getenv("TMPDIR"), "/var/tmp", "/tmp", "."};
+	size_t i;
+
+	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		if (places[i] && on_disk(places[i]))
+			return places[i];
+		if (places[i] && places[i] == wanted)
+			return NULL; /* asked for by name: no substitute */
+	}
+	return NULL;
+}
+
+static int write_file(int dirfd, const char *name, const char *data, size_t size)
+{
+	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = write(fd, data, size);
+	if (close(fd) || n != (ssize_t)size)
+		return n < 0 ? -errno : -EIO;
+	return 0;
+}
+
+/* Contents differ from file to file, so that no digest is ever the same. */
+static void fill(char *data, size_t size, uint64_t seed)
+{
+	uint64_t x = seed * 0x9e3779b97f4a7c15u + 1;
+	size_t i;
+
+	for (i = 0; i < size; i++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		data[i] = (char)x;
+	}
+}
+
+static int fill_dir(const struct tree *t, unsigned int dir, unsigned int files, char *data)
+{
+	char path[sizeof(t->root) + 32];
+	unsigned int i;
+	int fd, err = 0;
+
+	snprintf(path, sizeof(path), "%s/d%03u", t->root, dir);
+	if (mkdir(path, 0755))
+		return -errno;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	for (i = 0; i < files && !err; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "f%05u", i);
+		fill(data, t->file_size, (uint64_t)dir * FILES_PER_DIR + i);
+		err = write_file(fd, name, data, t->file_size);
+	}
+	close(fd);
+	return err;
+}
+
+static int sync_tree(const struct tree *t)
+{
+	int fd = open(t->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = syncfs(fd) ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+int tree_create(struct tree *t, const char *dir, unsigned int files, size_t file_size)
+{
+	unsigned int i, per_dir = files < FILES_PER_DIR ? files : FILES_PER_DIR;
+	const char *place = find_disk(dir);
+	char *data;
+	int err = 0;
+
+	if (!place)
+		return -ENODEV;
+	snprintf(t->root, sizeof(t->root), "%s/batchproc-bench.XXXXXX", place);
+	snprintf(t->fs, sizeof(t->fs), "%s", fs_name(place));
+	t->files_per_dir = per_dir;
+	t->dirs = files / per_dir;
+	t->file_size = file_size;
+	data = malloc(file_size);
+	if (!data)
+		return -ENOMEM;
+	if (!mkdtemp(t->root)) {
+		err = -errno;
+		free(data);
+		t->root[0] = '\0';
+		return err;
+	}
+	for (i = 0; i < t->dirs && !err; i++)
+		err = interrupted() ? -EINTR : fill_dir(t, i, per_dir, data);
+	free(data);
+	if (!err)
+		err = sync_tree(t);
+	if (err)
+		tree_remove(t);
+	return err;
+}
+
+static int read_whole(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	char buf[65536];
+	int fd;
+
+	(void)st;
+	(void)ftw;
+	if (type != FTW_F)
+		return 0;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	while (read(fd, buf, sizeof(buf)) > 0)
+		;
+	close(fd);
+	return 0;
+}
+
+int tree_warm(const struct tree *t)
+{
+	return nftw(t->root, read_whole, 32, FTW_PHYS) ? -EIO : 0;
+}
+
+int tree_drop_caches(const struct tree *t)
+{
+	int fd, err;
+
+	err = sync_tree(t);
+	if (err)
+		return err;
+	fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* 3: pages, and the dentries and inodes without which an open would still be cached. */
+	err = write(fd, "3", 1) == 1 ? 0 : -errno;
+	close(fd);
+	return err;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+void tree_remove(struct tree *t)
+{
+	if (t->root[0])
+		nftw(t->root, remove_one, 32, FTW_PHYS | FTW_DEPTH);
+	t->root[0] = '\0';
+}
