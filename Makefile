@@ -115,17 +115,95 @@ endif
 
 # ---------------------------------------------------------------- targets
 
-.PHONY: all lib
+.PHONY: all lib demo check bench install uninstall
 all: ## build the library, the command, the benchmark and the examples (the default)
 lib: ## build the library alone
+demo: ## hash a real tree through the library, and show it; DEMO=DIR chooses the tree
+check: ## run the tests; T='NAME...' CASE=PATTERN choose, VALGRIND=1 runs them in valgrind
+bench: ## run the benchmark; ARGS= are its arguments
+install: ## install the library, its header and manual pages, and the command
+uninstall: ## remove what install put there
 
 no-build-goals := help deps deps-ci clean distclean format format-check cppcheck shellcheck
 ifeq ($(filter $(no-build-goals),$(MAKECMDGOALS)),)
 include scripts/rules.mk
 
 lib-files := $(addprefix $(libbatchproc),.a .so)
+command := $(filter $(O)/batchproc,$(all-progs))
 lib: $(lib-files)
 all: $(lib-files) $(all-progs) $(all-examples)
+
+demo: $(command)
+	@BATCHPROC='$(abspath $(O)/batchproc)' scripts/demo.sh $(DEMO)
+
+# ---------------------------------------------------------------- check
+
+# What the sanitizers' runtimes are told unless the environment says otherwise.
+export ASAN_OPTIONS ?= detect_stack_use_after_return=0:strict_string_checks=1
+export UBSAN_OPTIONS ?= print_stacktrace=1:halt_on_error=1
+export TSAN_OPTIONS ?= halt_on_error=1:second_deadlock_stack=1
+
+# Seconds for one test program; each of these makes them slower.
+TEST_TIMEOUT ?= $(if $(SAN)$(VALGRIND),1200,300)
+ifeq ($(VALGRIND),1)
+memcheck := valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite
+export VALGRIND
+endif
+
+check-list = $(foreach t,$(all-tests),'cmocka $(notdir $(t)) $(t)') \
+	$(foreach t,$(wildcard tests/test_*.sh),'script $(basename $(notdir $(t))) $(t)') \
+	$(foreach t,$(all-examples),'program $(t:$(O)/docs/%=%) $(t) $(args-$(t))') \
+	'script symbols scripts/check-abi.sh lib/batchproc.h lib/batchproc.map $(libbatchproc).so' \
+	'script install scripts/check-install.sh $(O)'
+
+check: $(lib-files) $(all-progs) $(all-examples) $(all-tests)
+	@printf '%s\n' $(check-list) | \
+		BATCHPROC='$(abspath $(O)/batchproc)' \
+		TEST_CC='$(strip $(CC) $(LIBURING_CFLAGS) $(CPPFLAGS) $(bp-cflags) $(CFLAGS) $(san-flags))' \
+		TEST_LDFLAGS='$(LDFLAGS)' TEST_NM='$(NM)' TEST_PKG_CONFIG='$(PKG_CONFIG)' \
+		TEST_MAKE='$(MAKE) $(MAKEOVERRIDES)' MAKEFLAGS= \
+		T='$(T)' CASE='$(CASE)' V='$(V)' TEST_TIMEOUT='$(TEST_TIMEOUT)' \
+		RUNNER='$(CONFIG_RUNNER)' MEMCHECK='$(memcheck)' scripts/check.sh $(O)/check
+
+# ---------------------------------------------------------------- install
+
+man-pages := $(wildcard docs/man/*.[1-9])
+man-built := $(man-pages:%=$(O)/%)
+pc-file := $(O)/lib/batchproc.pc
+
+$(pc-file): lib/batchproc.pc.in FORCE
+	$(call run,gen)
+
+$(man-built): $(O)/%: % FORCE
+	$(call run,gen)
+
+all lib: $(pc-file)
+all: $(man-built)
+
+dest-of-page = $(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(1)))
+so-names := libbatchproc.so.$(VERSION) libbatchproc.so.$(VERSION_MAJOR) libbatchproc.so
+
+install: $(lib-files) $(command) $(pc-file) $(man-built)
+	@echo '  INSTALL $(DESTDIR)$(prefix)'
+	$(Q)$(INSTALL) -d '$(DESTDIR)$(libdir)' '$(DESTDIR)$(includedir)' \
+		'$(DESTDIR)$(pkgconfigdir)' '$(DESTDIR)$(bindir)'
+	$(Q)$(INSTALL) -m 644 $(libbatchproc).a '$(DESTDIR)$(libdir)'
+	$(Q)$(INSTALL) -m 755 $(libbatchproc).so.$(VERSION) '$(DESTDIR)$(libdir)'
+	$(Q)ln -sf $(word 1,$(so-names)) '$(DESTDIR)$(libdir)/$(word 2,$(so-names))'
+	$(Q)ln -sf $(word 2,$(so-names)) '$(DESTDIR)$(libdir)/$(word 3,$(so-names))'
+	$(Q)$(INSTALL) -m 644 lib/batchproc.h '$(DESTDIR)$(includedir)'
+	$(Q)$(INSTALL) -m 644 $(pc-file) '$(DESTDIR)$(pkgconfigdir)'
+	$(Q)$(foreach p,$(command),$(INSTALL) -m 755 $(p) '$(DESTDIR)$(bindir)')
+	$(Q)$(foreach m,$(man-built),$(INSTALL) -d '$(call dest-of-page,$(m))' && \
+		$(INSTALL) -m 644 $(m) '$(call dest-of-page,$(m))' &&) :
+	$(Q)if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then ldconfig || true; fi
+
+uninstall:
+	@echo '  REMOVE  $(DESTDIR)$(prefix)'
+	$(Q)rm -f '$(DESTDIR)$(libdir)/libbatchproc.a' '$(DESTDIR)$(includedir)/batchproc.h' \
+		'$(DESTDIR)$(pkgconfigdir)/batchproc.pc' '$(DESTDIR)$(bindir)/batchproc' \
+		$(foreach n,$(so-names),'$(DESTDIR)$(libdir)/$(n)') \
+		$(foreach m,$(man-pages),'$(call dest-of-page,$(m))/$(notdir $(m))')
 endif
 
 .PHONY: help deps deps-ci clean distclean format format-check cppcheck shellcheck

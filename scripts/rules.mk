@@ -85,6 +85,10 @@ shown-gen := GEN
 cmd-gen = sed -e 's|@VERSION@|$(VERSION)|g' -e 's|@prefix@|$(prefix)|g' \
 	-e 's|@libdir@|$(libdir)|g' -e 's|@includedir@|$(includedir)|g' $< >$@
 
+# A program that a document shows; $< is the document.
+shown-shown := GEN
+cmd-shown = scripts/readme-example.sh $< $(basename $(@F)) >$@
+
 # C=1 looks at each source before it is compiled.
 ifeq ($(C),1)
 CHECK ?= $(if $(shell command -v $(CPPCHECK)),$(CPPCHECK) --quiet --error-exitcode=1 \
@@ -166,6 +170,9 @@ endef
 
 $(O)/%.o: %.c FORCE
 	$(check-source)
+	$(call run,cc)
+
+$(O)/%.o: $(O)/%.c FORCE
 	$(call run,cc)
 
 $(O)/%.o: %.S FORCE

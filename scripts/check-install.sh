@@ -1,0 +1,88 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# check-install.sh DIR: installs the build in DIR into a staging directory, and builds and runs a
+# program against that by pkg-config alone, with the shared and with the static library; then
+# uninstalls, and nothing may be left. Uses TEST_MAKE, TEST_CC, TEST_LDFLAGS and TEST_PKG_CONFIG.
+set -eu
+
+: "${TEST_MAKE:=make}" "${TEST_CC:=cc}" "${TEST_LDFLAGS:=}"
+: "${TEST_PKG_CONFIG:=pkg-config}" "${RUNNER:=}"
+dir=$1
+
+if ! command -v "$TEST_PKG_CONFIG" >/dev/null; then
+	echo "$TEST_PKG_CONFIG is not installed"
+	exit 77
+fi
+
+stage=$(mktemp -d)
+trap 'rm -rf "$stage"' EXIT
+dest=$stage/dest
+
+install()
+{
+	# TEST_MAKE has the options of this build as make quotes them.
+	eval "$TEST_MAKE -s $1 O='$dir' DESTDIR='$dest' prefix=/usr libdir=/usr/lib"
+}
+
+install install
+for file in lib/libbatchproc.a lib/libbatchproc.so include/batchproc.h lib/pkgconfig/batchproc.pc; do
+	[ -f "$dest/usr/$file" ] || { echo "$file was not installed"; exit 1; }
+done
+
+cat >"$stage/probe.c" <<'END'
+#include <batchproc.h>
+#include <string.h>
+
+static int one(void *arg)
+{
+	*(int *)arg += 1;
+	return 0;
+}
+
+int main(void)
+{
+	struct bp_engine *engine;
+	struct bp_group *group;
+	int count = 0;
+
+	if (strcmp(bp_version(), BP_VERSION_STRING))
+		return 1;
+	if (bp_engine_create(&engine, NULL))
+		return 2;
+	if (bp_group_create(&group, engine, NULL))
+		return 3;
+	if (bp_go(group, one, &count) || bp_wait(group) || count != 1)
+		return 4;
+	bp_group_destroy(group);
+	bp_engine_destroy(engine);
+	return 0;
+}
+END
+
+# The staged .pc file, with its paths below the staging directory, beside the system's own.
+pc()
+{
+	PKG_CONFIG_PATH=$dest/usr/lib/pkgconfig $TEST_PKG_CONFIG --define-variable=prefix="$dest/usr" \
+		--define-variable=libdir="$dest/usr/lib" \
+		--define-variable=includedir="$dest/usr/include" "$@" batchproc
+}
+
+version=$(pc --modversion)
+# shellcheck disable=SC2046,SC2086
+$TEST_CC $(pc --cflags) -o "$stage/shared" "$stage/probe.c" $TEST_LDFLAGS $(pc --libs)
+LD_LIBRARY_PATH=$dest/usr/lib $RUNNER "$stage/shared"
+rm "$dest"/usr/lib/libbatchproc.so*
+# shellcheck disable=SC2046,SC2086
+$TEST_CC $(pc --cflags) -o "$stage/static" "$stage/probe.c" $TEST_LDFLAGS $(pc --libs --static)
+$RUNNER "$stage/static"
+
+install install
+install uninstall
+left=$(find "$dest" ! -type d)
+if [ -n "$left" ]; then
+	echo "Left by uninstall:"
+	echo "$left"
+	exit 1
+fi
+echo "version $version installed, used by pkg-config, uninstalled"

@@ -1,0 +1,187 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# deps.sh GROUP...: install what is missing, with the distribution's package manager.
+#
+# GROUP is build (what the build, the demo and the tests need) or ci (what only .ci/run needs).
+# What is missing is found by looking for the thing itself, a program or a library that compiles,
+# not by asking for a package: what was installed by other means counts. Nothing missing means
+# nothing is done, without a look at the network. Uses CC and PKG_CONFIG of the environment.
+set -eu
+
+: "${CC:=cc}" "${PKG_CONFIG:=pkg-config}"
+here=$(dirname "$0")
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+export LC_ALL=C
+
+# ---------------------------------------------------------------- what is needed
+
+# THING | how it is looked for | apt | dnf | pacman | apk | zypper; "-" where there is no package
+things()
+{
+	case $1 in
+	build)
+		cat <<'END'
+C compiler|compiles compiler|gcc libc6-dev|gcc glibc-devel|gcc|gcc musl-dev linux-headers|gcc glibc-devel
+pkg-config|program pkg-config|pkg-config|pkgconf-pkg-config|pkgconf|pkgconf|pkg-config
+liburing|compiles liburing -luring|liburing-dev|liburing-devel|liburing|liburing-dev|liburing-devel
+OpenSSL|compiles openssl -lcrypto|libssl-dev|openssl-devel|openssl|openssl-dev|libopenssl-devel
+xxHash|compiles xxhash -lxxhash|libxxhash-dev|xxhash-devel|xxhash|xxhash-dev|xxhash-devel
+cmocka|compiles cmocka -lcmocka|libcmocka-dev|libcmocka-devel|cmocka|cmocka-dev|libcmocka-devel
+END
+		;;
+	ci)
+		cat <<'END'
+clang|program clang|clang|clang|clang|clang|clang
+clang's sanitizers|clang_compiles -fsanitize=address|libclang-rt-dev|compiler-rt|compiler-rt|compiler-rt|clang
+clang-format|program clang-format|clang-format|clang-tools-extra|clang|clang-extra-tools|clang-tools
+cppcheck|program cppcheck|cppcheck|cppcheck|cppcheck|cppcheck|cppcheck
+shellcheck|program shellcheck|shellcheck|ShellCheck|shellcheck|shellcheck|ShellCheck
+valgrind|program valgrind|valgrind|valgrind|valgrind|valgrind|valgrind
+valgrind.h|compiles valgrind|valgrind|valgrind-devel|valgrind|valgrind-dev|valgrind-devel
+bash|program bash|bash|bash|bash|bash|bash
+setarch|program setarch|util-linux|util-linux|util-linux|setarch|util-linux
+aarch64 compiler|aarch64_compiles|gcc-aarch64-linux-gnu libc6-dev-arm64-cross|-|aarch64-linux-gnu-gcc|-|-
+aarch64 emulator|program qemu-aarch64|qemu-user|qemu-user-static|qemu-user|qemu-aarch64|qemu-linux-user
+END
+		;;
+	*)
+		echo "usage: deps.sh build|ci..." >&2
+		exit 2
+		;;
+	esac
+}
+
+program()
+{
+	command -v "$1" >/dev/null
+}
+
+compiles()
+{
+	what=$1
+	libs=${2:-}
+	flags=
+	case $what in
+	liburing | cmocka) package=$what ;;
+	openssl) package=libcrypto ;;
+	xxhash) package=libxxhash ;;
+	*) package= ;;
+	esac
+	if [ -n "$package" ] && $PKG_CONFIG --exists "$package" 2>/dev/null; then
+		flags=$($PKG_CONFIG --cflags "$package")
+		libs=$($PKG_CONFIG --libs "$package")
+	fi
+	# shellcheck disable=SC2086
+	$CC -D_GNU_SOURCE= $flags -o "$tmp/a.out" "$here/has/$what.c" $libs >/dev/null 2>&1
+}
+
+clang_compiles()
+{
+	clang "$1" -o "$tmp/a.out" "$here/has/compiler.c" >/dev/null 2>&1
+}
+
+aarch64_compiles()
+{
+	aarch64-linux-gnu-gcc -static -o "$tmp/a.out" "$here/has/compiler.c" >/dev/null 2>&1
+}
+
+# missing GROUP...: the lines of things() that are not there
+missing()
+{
+	for group; do
+		things "$group" | while IFS='|' read -r thing probe packages; do
+			# shellcheck disable=SC2086
+			$probe || echo "$thing|$probe|$packages"
+		done
+	done
+}
+
+# ---------------------------------------------------------------- who installs it
+
+column=0
+manager=none
+for row in apt-get:3 dnf:4 pacman:5 apk:6 zypper:7; do
+	if program "${row%:*}"; then
+		manager=${row%:*}
+		column=${row#*:}
+		break
+	fi
+done
+
+sudo=
+if [ "$(id -u)" -ne 0 ]; then
+	if program sudo; then
+		sudo=sudo
+	elif program doas; then
+		sudo=doas
+	fi
+fi
+
+as_root()
+{
+	echo "  RUN     ${sudo:+$sudo }$*"
+	if [ "$(id -u)" -ne 0 ] && [ -z "$sudo" ]; then
+		echo "deps: not root, and neither sudo nor doas is here: run the line above as root" >&2
+		exit 1
+	fi
+	$sudo "$@" </dev/null
+}
+
+apt_lists()
+{
+	find /var/lib/apt/lists -name '*_Packages*' 2>/dev/null | grep -q .
+}
+
+install()
+{
+	case $manager in
+	apt-get)
+		apt="env DEBIAN_FRONTEND=noninteractive apt-get -q"
+		# shellcheck disable=SC2086
+		apt_lists || as_root $apt update
+		# Lists that have grown old name packages that are gone: get new ones and try again.
+		# shellcheck disable=SC2086
+		as_root $apt install -y --no-install-recommends "$@" || {
+			as_root $apt update
+			as_root $apt install -y --no-install-recommends "$@"
+		}
+		;;
+	dnf) as_root dnf install -y "$@" ;;
+	pacman) as_root pacman -Sy --needed --noconfirm "$@" ;;
+	apk) as_root apk add "$@" ;;
+	zypper) as_root zypper --non-interactive install "$@" ;;
+	esac
+}
+
+# ---------------------------------------------------------------- do it
+
+# Without a compiler no library can be looked for, so look again after each round.
+for round in 1 2; do
+	missing "$@" >"$tmp/missing"
+	[ -s "$tmp/missing" ] || break
+	if [ $round = 1 ]; then
+		sed 's/^\([^|]*\)|.*/  MISSING \1/' "$tmp/missing"
+	fi
+	if [ "$manager" = none ]; then
+		echo "deps: none of apt-get, dnf, pacman, apk, zypper is here: install these by hand" >&2
+		exit 1
+	fi
+	packages=$(cut -d '|' -f "$column" "$tmp/missing" | tr ' ' '\n' | grep -vx -e - | sort -u)
+	[ -n "$packages" ] || break
+	# shellcheck disable=SC2086
+	install $packages
+done
+
+missing "$@" >"$tmp/missing"
+if [ -s "$tmp/missing" ]; then
+	if [ $# -eq 1 ] && [ "$1" = build ]; then
+		echo "deps: still missing: $(cut -d '|' -f 1 "$tmp/missing" | paste -s -d ,)" >&2
+		exit 1
+	fi
+	# What only .ci/run uses has no package everywhere; it names what it leaves out.
+	sed 's/^\([^|]*\)|.*/  ABSENT  \1: no package here/' "$tmp/missing"
+	exit 0
+fi
+echo "  DEPS    nothing is missing for: $*"
