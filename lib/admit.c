@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Admission: bp_go() and its relatives, the places of the limit, and those who wait for one.
+ *
+ * Waiting calls stand in one queue per group. A place that becomes free is handed to the first of
+ * them before anybody else can see it, so a stream of bp_try_go() cannot starve a bp_go(), and a
+ * limit raised by k wakes exactly k.
+ */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "group.h"
+
+static inline bool has_place(const struct bp_group *group)
+{
+	return group->limit < 0 || group->running < (uint64_t)group->limit;
+}
+
+static void take_place(struct bp_group *group)
+{
+	group->running++;
+	if (group->running > group->peak)
+		group->peak = group->running;
+}
+
+void admit_release(struct bp_group *group)
+{
+	bp_assert(group->running > 0);
+	group->running--;
+	if (!list_empty(&group->go_waiters)) {
+		admit_waiters(group);
+		admit_check_deadlock(group);
+	}
+	group_check_done(group);
+}
+
+static void set_starved(struct bp_group *group)
+{
+	if (list_linked(&group->starved_link))
+		return;
+	list_add_tail(&group->engine->starved, &group->starved_link);
+	atomic_store_explicit(&group->engine->is_starved, true, memory_order_relaxed);
+}
+
+static void clear_starved(struct bp_group *group)
+{
+	if (!list_linked(&group->starved_link))
+		return;
+	list_del(&group->starved_link);
+	atomic_store_explicit(&group->engine->is_starved, !list_empty(&group->engine->starved),
+			      memory_order_relaxed);
+}
+
+void admit_waiters(struct bp_group *group)
+{
+	while (!list_empty(&group->go_waiters) && has_place(group)) {
+		if (engine_is_full(group->engine)) {
+			set_starved(group);
+			return;
+		}
+		take_place(group);
+		group->engine->granted++;
+		waiter_wake(container_of(group->go_waiters.next, struct group_waiter, link), 0);
+	}
+	clear_starved(group);
+}
+
+void admit_refuse_all(struct bp_group *group, int result)
+{
+	while (!list_empty(&group->go_waiters))
+		waiter_wake(container_of(group->go_waiters.next, struct group_waiter, link),
+			    result);
+	clear_starved(group);
+}
+
+void admit_check_deadlock(struct bp_group *group)
+{
+	struct bp_link_ *link;
+
+	if (group->running == 0 || group->own_waiters < group->running || has_place(group))
+		return;
+	for (link = group->go_waiters.next; link != &group->go_waiters; link = link->next) {
+		struct group_waiter *waiter = container_of(link, struct group_waiter, link);
+
+		if (waiter->own) {
+			waiter_wake(waiter, -EDEADLK);
+			return;
+		}
+	}
+}
+
+void admit_room(struct bp_engine *engine)
+{
+	struct bp_link_ *link, *next;
+
+	engine_lock(engine);
+	for (link = engine->starved.next; link != &engine->starved; link = next) {
+		next = link->next;
+		if (engine_is_full(engine))
+			break;
+		admit_waiters(container_of(link, struct bp_group, starved_link));
+	}
+	engine_unlock(engine);
+}
+
+bool admit_break_idle(struct bp_engine *engine)
+{
+	struct bp_link_ *link;
+
+	for (link = engine->groups.next; link != &engine->groups; link = link->next) {
+		struct bp_group *group = container_of(link, struct bp_group, engine_link);
+
+		if (!list_empty(&group->go_waiters)) {
+			waiter_wake(container_of(group->go_waiters.next, struct group_waiter, link),
+				    -EDEADLK);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void task_woken(struct bp_loop *loop, struct bp_message *message)
+{
+	struct group_waiter *waiter = container_of(message, struct group_waiter, message);
+
+	loop_make_runnable(loop, &waiter->task->op);
+}
+
+void waiter_wake(struct group_waiter *waiter, int result)
+{
+	struct bp_engine *engine = waiter->group->engine;
+
+	list_del(&waiter->link);
+	waiter->woken = true;
+	waiter->result = result;
+	if (waiter->own)
+		waiter->group->own_waiters--;
+	if (!waiter->task) {
+		if (engine->threaded)
+			pthread_cond_signal(&waiter->cond);
+		return;
+	}
+	waiter->message.handle = task_woken;
+	if (waiter->task->op.loop_ == bp_this_loop || !engine->threaded)
+		loop_make_runnable(waiter->task->op.loop_, &waiter->task->op);
+	else
+		loop_post(waiter->task->op.loop_, &waiter->message);
+}
+
+static void waiter_timed_out(struct bp_loop *loop, struct bp_timer_ *timer)
+{
+	struct bp_task *task = container_of(timer, struct bp_task, timer);
+	struct group_waiter *waiter = task->waiter;
+
+	engine_lock(loop->engine);
+	if (!waiter->woken)
+		waiter_wake(waiter, -ETIMEDOUT);
+	engine_unlock(loop->engine);
+}
+
+static void block_task(struct group_waiter *waiter, uint64_t until,
+		       void (*interrupt)(struct bp_task *task))
+{
+	struct bp_task *task = waiter->task;
+	struct bp_loop *loop = task->op.loop_;
+
+	task->waiter = waiter;
+	task->interrupt = interrupt;
+	if (until != BP_NEVER) {
+		task->timer.when = until;
+		task->timer.fire = waiter_timed_out;
+		timer_add(&loop->timers, &task->timer);
+	}
+	engine_unlock(loop->engine);
+	task_suspend(task, OP_WAITING);
+	engine_lock(loop->engine);
+	timer_del(&loop->timers, &task->timer);
+}
+
+static void block_thread(struct group_waiter *waiter, uint64_t until)
+{
+	struct bp_engine *engine = waiter->group->engine;
+	struct timespec ts = {.tv_sec = (time_t)(until / NSEC_PER_SEC),
+			      .tv_nsec = (long)(until % NSEC_PER_SEC)};
+	pthread_condattr_t attr;
+	int err = 0;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&waiter->cond, &attr);
+	pthread_condattr_destroy(&attr);
+	while (!waiter->woken && err != ETIMEDOUT) {
+		if (until == BP_NEVER)
+			pthread_cond_wait(&waiter->cond, &engine->lock);
+		else
+			err = pthread_cond_timedwait(&waiter->cond, &engine->lock, &ts);
+	}
+	pthread_cond_destroy(&waiter->cond);
+}
+
+static void block_driving(struct group_waiter *waiter, uint64_t until)
+{
+	struct bp_engine *engine = waiter->group->engine;
+
+	while (!waiter->woken && bp_now(engine) < until) {
+		if (engine_drive(engine, until))
+			continue;
+		/* Nothing runs, and nothing can: only a bp_go() that gives up can change that. */
+		if (!admit_break_idle(engine))
+			bp_fatal("deadlock: everything on this engine waits for something else");
+	}
+}
+
+void waiter_block(struct group_waiter *waiter, struct bp_link_ *queue, uint64_t until,
+		  void (*interrupt)(struct bp_task *task))
+{
+	struct bp_engine *engine = waiter->group->engine;
+
+	list_add_tail(queue, &waiter->link);
+	if (waiter->own)
+		waiter->group->own_waiters++;
+	if (waiter->task)
+		block_task(waiter, until, interrupt);
+	else if (engine->threaded)
+		block_thread(waiter, until);
+	else
+		block_driving(waiter, until);
+	if (!waiter->woken) {
+		list_del(&waiter->link);
+		waiter->result = -ETIMEDOUT;
+	}
+}
+
+/** The task that waits for a place has been cancelled, or has timed out. */
+static void go_interrupted(struct bp_task *task)
+{
+	struct group_waiter *waiter = task->waiter;
+	struct bp_engine *engine = task->op.loop_->engine;
+
+	engine_lock(engine);
+	if (!waiter->woken)
+		waiter_wake(waiter, task_reason(task));
+	engine_unlock(engine);
+}
+
+static int wait_for_place(struct bp_group *group)
+{
+	enum group_context context = group_context(group->engine);
+	struct group_waiter waiter = {.group = group};
+
+	if (context == CONTEXT_CALLBACK)
+		return -EDEADLK;
+	if (context == CONTEXT_TASK) {
+		int reason;
+
+		waiter.task = task_current();
+		reason = task_reason(waiter.task);
+		if (reason)
+			return reason;
+		waiter.own = waiter.task->op.group_ == group;
+		if (waiter.own && !has_place(group) && group->own_waiters + 1 >= group->running)
+			return -EDEADLK;
+	}
+	if (has_place(group))
+		set_starved(group);
+	waiter_block(&waiter, &group->go_waiters, BP_NEVER, go_interrupted);
+	if (waiter.result)
+		return waiter.result;
+	/* The place was taken for us; the group may have been cancelled since. */
+	group->engine->granted--;
+	if (group_cancelled(group)) {
+		group->refused = true;
+		admit_release(group);
+		return -ECANCELED;
+	}
+	return 0;
+}
+
+/** Takes a place, waiting for one unless @try. */
+static int admit(struct bp_group *group, bool try)
+{
+	if (unlikely(group->closed))
+		return -EBADF;
+	if (unlikely(group_cancelled(group))) {
+		group->refused = true;
+		return -ECANCELED;
+	}
+	if (likely(has_place(group) && list_empty(&group->go_waiters)) &&
+	    likely(!engine_is_full(group->engine))) {
+		take_place(group);
+		return 0;
+	}
+	if (try) {
+		group->rejected++;
+		return -EAGAIN;
+	}
+	return wait_for_place(group);
+}
+
+/** Puts an item that has a place where a loop will take it. */
+static void enlist(struct bp_group *group, struct bp_op *op)
+{
+	struct bp_engine *engine = group->engine;
+
+	op->state_ = OP_READY;
+	op->flags_ = 0;
+	op->group_ = group;
+	op->member_.next = NULL;
+	op->timer_.prev = NULL;
+	group->accepted++;
+	group->nready++;
+	list_add_tail(&group->ready, &op->link_);
+	if (!list_linked(&group->ready_link))
+		list_add_tail(&engine->ready_groups, &group->ready_link);
+	atomic_store(&engine->ready,
+		     atomic_load_explicit(&engine->ready, memory_order_relaxed) + 1);
+}
+
+static void after_accept(struct bp_engine *engine)
+{
+	if (engine->threaded)
+		engine_wake_one(engine);
+}
+
+static int go_task(struct bp_group *group, bp_task_fn fn, void *arg, void *copy, bool try,
+		   const char *call)
+{
+	struct bp_engine *engine = group->engine;
+	struct bp_task *task = NULL;
+	int err;
+
+	engine_check_thread(engine, call);
+	engine_lock(engine);
+	err = admit(group, try);
+	if (likely(!err)) {
+		task = task_alloc(engine);
+		if (unlikely(!task)) {
+			err = -ENOMEM;
+			admit_release(group);
+		}
+	}
+	if (likely(!err)) {
+		task->fn = fn;
+		task->arg = copy ? copy : arg;
+		task->copy = copy;
+		task->op.kind_ = OP_KIND_TASK;
+		enlist(group, &task->op);
+	}
+	engine_unlock(engine);
+	if (likely(!err))
+		after_accept(engine);
+	else
+		free(copy);
+	return err;
+}
+
+static int go_copy(struct bp_group *group, bp_task_fn fn, const void *arg, size_t size, bool try,
+		   const char *call)
+{
+	void *copy = malloc(size ? size : 1);
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, arg, size);
+	return go_task(group, fn, NULL, copy, try, call);
+}
+
+static int go_op(struct bp_group *group, struct bp_op *op, bool try, const char *call)
+{
+	struct bp_engine *engine = group->engine;
+	int err;
+
+	if (!op->prep || !op->done)
+		return -EINVAL;
+	if (op->state_ != OP_IDLE && op->state_ != OP_ENDED)
+		bp_fatal("%s: this operation is in use, or was not zeroed", call);
+	engine_check_thread(engine, call);
+	engine_lock(engine);
+	err = admit(group, try);
+	if (likely(!err)) {
+		op->kind_ = OP_KIND_ITEM;
+		enlist(group, op);
+	}
+	engine_unlock(engine);
+	if (likely(!err))
+		after_accept(engine);
+	return err;
+}
+
+int bp_go(struct bp_group *group, bp_task_fn fn, void *arg)
+{
+	return go_task(group, fn, arg, NULL, false, __func__);
+}
+
+int bp_try_go(struct bp_group *group, bp_task_fn fn, void *arg)
+{
+	return go_task(group, fn, arg, NULL, true, __func__);
+}
+
+int bp_go_copy(struct bp_group *group, bp_task_fn fn, const void *arg, size_t size)
+{
+	return go_copy(group, fn, arg, size, false, __func__);
+}
+
+int bp_try_go_copy(struct bp_group *group, bp_task_fn fn, const void *arg, size_t size)
+{
+	return go_copy(group, fn, arg, size, true, __func__);
+}
+
+int bp_go_op(struct bp_group *group, struct bp_op *op)
+{
+	return go_op(group, op, false, __func__);
+}
+
+int bp_try_go_op(struct bp_group *group, struct bp_op *op)
+{
+	return go_op(group, op, true, __func__);
+}
+
+int bp_group_set_limit(struct bp_group *group, long limit)
+{
+	struct bp_engine *engine = group->engine;
+
+	if (limit == BP_LIMIT_AUTO)
+		return -ENOTSUP;
+	if (limit < BP_LIMIT_NONE)
+		return -EINVAL;
+	engine_check_thread(engine, __func__);
+	engine_lock(engine);
+	group->limit = limit;
+	admit_waiters(group);
+	admit_check_deadlock(group);
+	engine_unlock(engine);
+	return 0;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What every room of the library stands on: assertions that stay on in release, the one way to end
+ * the program on misuse, and circular doubly linked lists of struct bp_link_.
+ */
+#ifndef BP_BASE_H
+#define BP_BASE_H
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "public.h"
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+#define NSEC_PER_SEC 1000000000ull
+#define BP_NEVER UINT64_MAX
+
+/** Ends the program with one line on stderr: misuse, or a state from which nothing is safe. */
+__attribute__((noreturn, cold, format(printf, 1, 2))) void bp_fatal(const char *fmt, ...);
+
+#define bp_assert(cond)                                                                            \
+	do {                                                                                       \
+		if (unlikely(!(cond)))                                                             \
+			bp_fatal("%s:%d: assertion failed: %s", __FILE__, __LINE__, #cond);        \
+	} while (0)
+
+static inline void list_init(struct bp_link_ *list)
+{
+	list->next = list->prev = list;
+}
+
+static inline bool list_empty(const struct bp_link_ *list)
+{
+	return list->next == list;
+}
+
+/** Whether a node that was zeroed, or taken out with list_del(), stands in a list. */
+static inline bool list_linked(const struct bp_link_ *node)
+{
+	return node->next != NULL;
+}
+
+static inline void list_add_tail(struct bp_link_ *list, struct bp_link_ *node)
+{
+	node->prev = list->prev;
+	node->next = list;
+	list->prev->next = node;
+	list->prev = node;
+}
+
+static inline void list_add_head(struct bp_link_ *list, struct bp_link_ *node)
+{
+	list_add_tail(list->next, node);
+}
+
+static inline void list_del(struct bp_link_ *node)
+{
+	node->next->prev = node->prev;
+	node->prev->next = node->next;
+	node->next = NULL;
+}
+
+static inline struct bp_link_ *list_pop(struct bp_link_ *list)
+{
+	struct bp_link_ *node = list->next;
+
+	if (node == list)
+		return NULL;
+	list_del(node);
+	return node;
+}
+
+/** Moves all of @from to the end of @to. */
+static inline void list_splice_tail(struct bp_link_ *to, struct bp_link_ *from)
+{
+	if (list_empty(from))
+		return;
+	from->next->prev = to->prev;
+	from->prev->next = to;
+	to->prev->next = from->next;
+	to->prev = from->prev;
+	list_init(from);
+}
+
+#endif /* BP_BASE_H */

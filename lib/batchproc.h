@@ -1,0 +1,753 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * batchproc - structured groups of operations on io_uring
+ *
+ * Go's errgroup for Linux and C. A group runs many items under a limit, records the first cause
+ * of failure, cancels every sibling with IORING_OP_ASYNC_CANCEL, and waits until all have ended.
+ *
+ *	engine		a set of loops and one backend; made once, torn down last
+ *	loop		one thread that owns one ring
+ *	operation	one io_uring SQE and its CQE
+ *	task		a C function on a small stack of its own; it suspends at each operation
+ *	item		what a group counts: a task, or an operation with callbacks and no stack
+ *	group		admits items under a limit, records the cause, cancels, waits for all
+ *
+ * The shortest useful program:
+ *
+ *	static int one(void *path)
+ *	{
+ *		int fd = bp_openat(AT_FDCWD, path, O_RDONLY, 0);
+ *		return fd < 0 ? fd : bp_close(fd);
+ *	}
+ *
+ *	struct bp_engine *engine;
+ *	struct bp_group *group;
+ *	int err = bp_engine_create(&engine, NULL);
+ *	if (err)
+ *		return err;
+ *	err = bp_group_create(&group, engine, &BP_GROUP_OPTS(.limit = 64));
+ *	...
+ *	for (int i = 0; i < n; i++)
+ *		bp_go(group, one, path[i]);
+ *	err = bp_wait(group);		// the first failure, once every item has ended
+ *	bp_group_destroy(group);
+ *	bp_engine_destroy(engine);
+ *
+ * Conventions. Functions return 0, a count or a descriptor, or -errno. Times are nanoseconds in
+ * uint64_t; points in time are on the engine's monotonic clock, bp_now(). Options structs start
+ * with their size and are made by a macro that fills in the defaults; NULL means that macro with
+ * nothing in it.
+ *
+ * Threads. "Caller-driven" is an engine with loops = 0: the thread that created it is its only
+ * thread; its items make progress while that thread is in bp_go(), bp_wait() or another call that
+ * waits, and nothing in it is atomic. "Threaded" is an engine with loops = N: N threads run the
+ * items, and the group functions may be called by any thread. Each function says which contexts
+ * may call it:
+ *
+ *	outside		a thread of the program, not on a loop
+ *	task		inside a bp_task_fn
+ *	callback	inside prep, done or report; these must not block
+ *
+ * A call from a context that the function forbids ends the program with one line on stderr.
+ */
+#ifndef BATCHPROC_H
+#define BATCHPROC_H
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <liburing.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One place for the version: the Makefile and the command read it here. */
+#define BP_VERSION_MAJOR 0
+#define BP_VERSION_MINOR 1
+#define BP_VERSION_PATCH 0
+#define BP_VERSION_STRING "0.1.0"
+
+struct bp_engine;
+struct bp_group;
+struct bp_loop;
+
+/**
+ * bp_version() - version of the library that is loaded, such as "0.1.0"
+ *
+ * Context: any.
+ */
+const char *bp_version(void);
+
+/* ---------------------------------------------------------------- engine */
+
+/**
+ * enum bp_backend - what carries operations out
+ * @BP_BACKEND_AUTO:	io_uring, or threads where the kernel refuses io_uring
+ * @BP_BACKEND_URING:	io_uring, or an error
+ * @BP_BACKEND_THREADS:	ordinary calls: epoll for what waits for readiness, a pool for files
+ * @BP_BACKEND_SIM:	virtual time and a seeded schedule, for tests
+ */
+enum bp_backend {
+	BP_BACKEND_AUTO,
+	BP_BACKEND_URING,
+	BP_BACKEND_THREADS,
+	BP_BACKEND_SIM,
+};
+
+/**
+ * struct bp_engine_opts - how to make an engine; use BP_ENGINE_OPTS()
+ * @sz:		size of this struct as the caller knows it
+ * @backend:	which backend; BP_BACKEND_AUTO by default
+ * @loops:	loop threads; 0 (the default): the calling thread drives the one loop itself
+ * @depth:	operations in flight per loop, 1 to BP_DEPTH_MAX; 0 means BP_DEPTH_DEFAULT
+ * @stack_size:	bytes of stack for a task, rounded up to pages; 0 means BP_STACK_DEFAULT
+ * @seed:	what decides the schedule of BP_BACKEND_SIM
+ */
+struct bp_engine_opts {
+	size_t sz;
+	enum bp_backend backend;
+	unsigned int loops;
+	unsigned int depth;
+	size_t stack_size;
+	uint64_t seed;
+};
+
+#define BP_ENGINE_OPTS(...)                                                                        \
+	((struct bp_engine_opts){.sz = sizeof(struct bp_engine_opts), ##__VA_ARGS__})
+
+#define BP_DEPTH_DEFAULT 4096u
+#define BP_DEPTH_MAX 65000u /* the kernel's largest completion queue is 65536 entries */
+#define BP_STACK_DEFAULT 65536u
+#define BP_LOOPS_MAX 256u
+
+/**
+ * struct bp_engine_info - what runs, why, and how much of it is alive
+ * @backend:	the backend that runs, never BP_BACKEND_AUTO
+ * @backend_name: its name: "uring", "threads" or "sim"
+ * @reason:	one sentence: why this backend, and what was refused
+ * @loops:	loops; 1 for a caller-driven engine
+ * @threaded:	false when the caller's own thread drives the loop
+ * @depth:	operations in flight per loop that the engine allows
+ * @setup_flags: IORING_SETUP_* flags that the kernel accepted; 0 without a ring
+ * @features:	IORING_FEAT_* bits of the kernel; 0 without a ring
+ * @sq_entries:	entries of a loop's submission queue; 0 without a ring
+ * @cq_entries:	entries of a loop's completion queue; 0 without a ring
+ * @opcodes:	highest IORING_OP_* that the kernel knows; 0 without a ring
+ * @stack_guard: how stacks are guarded: "madvise", "mprotect" or "canary"
+ * @live_groups: groups that were created and not yet destroyed
+ * @live_tasks:	tasks that started and have not ended
+ * @in_flight:	operations handed to the backend that have not completed
+ * @waiting:	items that were accepted and have not started
+ * @stacks:	stacks mapped, in use or kept for reuse
+ */
+struct bp_engine_info {
+	enum bp_backend backend;
+	const char *backend_name;
+	const char *reason;
+	unsigned int loops;
+	bool threaded;
+	unsigned int depth;
+	unsigned int setup_flags;
+	unsigned int features;
+	unsigned int sq_entries;
+	unsigned int cq_entries;
+	unsigned int opcodes;
+	const char *stack_guard;
+	size_t live_groups;
+	size_t live_tasks;
+	size_t in_flight;
+	size_t waiting;
+	size_t stacks;
+};
+
+/**
+ * bp_engine_create() - make an engine
+ * @engine:	where to put it; set to NULL on error
+ * @opts:	options, or NULL for the defaults
+ *
+ * Either the whole engine is made or nothing is left behind. With loops = 0 the calling thread
+ * becomes the engine's only thread.
+ *
+ * Context: outside.
+ * Return: 0, or
+ *	-EINVAL		an option is out of range, or a field unknown to this version is set
+ *	-ENOTSUP	the backend asked for is not part of this build
+ *	-EPERM		io_uring is forbidden here: kernel.io_uring_disabled, or a seccomp filter
+ *			(a container's default profile)
+ *	-ENOSYS		the kernel, or a seccomp filter, offers no io_uring
+ *	-ENOMEM, -EMFILE, -ENFILE, -EAGAIN	no memory (or locked memory), descriptors or threads
+ */
+int bp_engine_create(struct bp_engine **engine, const struct bp_engine_opts *opts);
+
+/**
+ * bp_engine_destroy() - tear an engine down
+ * @engine:	the engine, or NULL
+ *
+ * Every group must have been destroyed before; a live group is a clear abort.
+ *
+ * Context: outside; with loops = 0 the engine's thread.
+ */
+void bp_engine_destroy(struct bp_engine *engine);
+
+/**
+ * bp_engine_info() - which backend runs, and why, and what is alive now
+ * @engine:	the engine
+ *
+ * Return: a struct of the engine, brought up to date by this call and valid as long as the
+ * engine; concurrent calls on a threaded engine refresh the same struct.
+ *
+ * Context: outside, task, callback.
+ */
+const struct bp_engine_info *bp_engine_info(const struct bp_engine *engine);
+
+/**
+ * bp_now() - nanoseconds on the engine's monotonic clock
+ * @engine:	the engine
+ *
+ * CLOCK_MONOTONIC, or the virtual clock of BP_BACKEND_SIM.
+ *
+ * Context: outside, task, callback.
+ */
+uint64_t bp_now(const struct bp_engine *engine);
+
+/* ---------------------------------------------------------------- group */
+
+/**
+ * enum bp_end - how an item ended; every accepted item has exactly one of these
+ * @BP_END_SUCCEEDED:	it returned 0 or more
+ * @BP_END_FAILED:	it returned a negative errno
+ * @BP_END_STOPPED:	the group was cancelled while it ran, and it returned -ECANCELED
+ * @BP_END_NEVER_STARTED: the group was cancelled before its turn came
+ */
+enum bp_end {
+	BP_END_SUCCEEDED,
+	BP_END_FAILED,
+	BP_END_STOPPED,
+	BP_END_NEVER_STARTED,
+};
+
+/**
+ * typedef bp_report_fn - told of each item's end
+ * @ctx:	report_arg of the group's options
+ * @arg:	the item's argument; the struct bp_op for an operation item
+ * @end:	how it ended
+ * @result:	what it returned; -ECANCELED for one that never started
+ *
+ * Called once for each accepted item, on the loop that ended it, before bp_wait() returns.
+ */
+typedef void (*bp_report_fn)(void *ctx, void *arg, enum bp_end end, int result);
+
+#define BP_LIMIT_NONE (-1L)
+#define BP_LIMIT_AUTO (-2L)
+
+/**
+ * struct bp_group_opts - how to make a group; use BP_GROUP_OPTS()
+ * @sz:		size of this struct as the caller knows it
+ * @parent:	a group of the same engine whose end is this one's end too, or NULL
+ * @limit:	items running at once; BP_LIMIT_NONE (the default): no limit but the ring's
+ *		capacity; 0 admits nothing
+ * @stop_after_failures: failures that cancel the rest; 1 by default, 0 for never
+ * @stop_after_successes: successes that cancel the rest and make bp_wait() return 0;
+ *		0 (the default) for never
+ * @deadline_ns: point on bp_now()'s clock at which the group is cancelled with -ETIMEDOUT; 0 for
+ *		none. An earlier deadline of the parent counts.
+ * @item_timeout_ns: how long one item may run before it is ended with -ETIMEDOUT; 0 for ever
+ * @report:	told of each item's end, or NULL
+ * @report_arg:	first argument of @report
+ *
+ * The two stop numbers make every policy: 0/0 waits for all, 1/0 fails fast, N/0 is an error
+ * budget, 0/1 a race, (n-k+1)/k a quorum of k out of n.
+ */
+struct bp_group_opts {
+	size_t sz;
+	struct bp_group *parent;
+	long limit;
+	unsigned long stop_after_failures;
+	unsigned long stop_after_successes;
+	uint64_t deadline_ns;
+	uint64_t item_timeout_ns;
+	bp_report_fn report;
+	void *report_arg;
+};
+
+/*
+ * A field given twice, default first and then the caller's, is what is meant here. clang is told
+ * so; gcc says "initialized field overwritten" under -Wextra unless -Wno-override-init is given.
+ */
+#if defined(__clang__)
+#define BP_QUIET_BEGIN_                                                                            \
+	_Pragma("clang diagnostic push")                                                           \
+		_Pragma("clang diagnostic ignored \"-Winitializer-overrides\"")
+#define BP_QUIET_END_ _Pragma("clang diagnostic pop")
+#else
+#define BP_QUIET_BEGIN_
+#define BP_QUIET_END_
+#endif
+
+#define BP_GROUP_OPTS(...)                                                                         \
+	BP_QUIET_BEGIN_((struct bp_group_opts){.sz = sizeof(struct bp_group_opts),                 \
+					       .limit = BP_LIMIT_NONE,                             \
+					       .stop_after_failures = 1,                           \
+					       ##__VA_ARGS__})                                     \
+	BP_QUIET_END_
+
+/**
+ * struct bp_group_stats - what a group has done and is doing
+ * @sz:		set by the caller to sizeof(struct bp_group_stats), or 0 for the same
+ * @limit:	the limit now
+ * @accepted:	items that bp_go() and its relatives took; the four ends add up to it
+ * @succeeded:	items that ended with 0 or more
+ * @failed:	items that ended with a negative errno of their own
+ * @stopped:	items that the cancel ended while they ran
+ * @never_started: items that the cancel removed before their turn
+ * @rejected:	bp_try_go() calls that found the group or the ring full
+ * @running:	items that hold a place of the limit now
+ * @waiting:	items accepted and not started now
+ * @peak:	most items that ran at one instant
+ * @cause:	the cause so far, 0 for none
+ * @cancel_ns:	time from the recording of the cause to the end of the last item; 0 without cancel
+ * @compute_ns:	estimated time that items spent computing on their loops (one resume in
+ *		16 is measured)
+ * @wait_ns:	time that ended items were started and not computing
+ */
+struct bp_group_stats {
+	size_t sz;
+	long limit;
+	uint64_t accepted;
+	uint64_t succeeded;
+	uint64_t failed;
+	uint64_t stopped;
+	uint64_t never_started;
+	uint64_t rejected;
+	uint64_t running;
+	uint64_t waiting;
+	uint64_t peak;
+	int cause;
+	uint64_t cancel_ns;
+	uint64_t compute_ns;
+	uint64_t wait_ns;
+};
+
+/**
+ * bp_group_create() - make a group
+ * @group:	where to put it; set to NULL on error
+ * @engine:	the engine whose loops run its items
+ * @opts:	options, or NULL for the defaults
+ *
+ * Context: outside, task, callback.
+ * Return: 0, or
+ *	-EINVAL		an option is out of range, the parent is of another engine or closed
+ *	-ENOTSUP	BP_LIMIT_AUTO, which this version does not have yet
+ *	-ENOMEM		no memory
+ */
+int bp_group_create(struct bp_group **group, struct bp_engine *engine,
+		    const struct bp_group_opts *opts);
+
+/**
+ * bp_group_destroy() - end a group and free it
+ * @group:	the group, or NULL
+ *
+ * Without a bp_wait() before: cancels what runs, waits until it has ended, then frees. Inside a
+ * task it suspends the task meanwhile. Nobody else may use the group from here on.
+ *
+ * Context: outside, task; callback only when no item is left.
+ */
+void bp_group_destroy(struct bp_group *group);
+
+/**
+ * typedef bp_task_fn - what a task runs
+ * @arg:	the argument given to bp_go()
+ *
+ * Return: negative: the item failed with that errno; anything else is a success.
+ */
+typedef int (*bp_task_fn)(void *arg);
+
+/**
+ * bp_go() - add a task, waiting for a place
+ * @group:	the group
+ * @fn:		the task
+ * @arg:	its argument; must live until the task has ended
+ *
+ * Returns when the task was accepted: it has a place under the limit and will have exactly one
+ * end. Outside, the call blocks for a place (caller-driven: it drives the loop meanwhile);
+ * inside a task it suspends that task. Waiting calls are served in their order, before any
+ * bp_try_go(). Semantics after Go's errgroup.Group.Go.
+ *
+ * Context: outside, task; callback (which never waits: without a place it gets -EDEADLK).
+ * Return: 0, or
+ *	-ECANCELED	the group was cancelled; the function never runs. Or the calling task
+ *			itself was cancelled while it waited
+ *	-EBADF		bp_wait() on this group has returned
+ *	-EDEADLK	no place can ever become free: every running item of the group waits in
+ *			bp_go() on it, or nothing that runs could raise the limit
+ *	-ENOMEM		no memory
+ */
+int bp_go(struct bp_group *group, bp_task_fn fn, void *arg);
+
+/**
+ * bp_try_go() - add a task if there is a place now
+ * @group:	the group
+ * @fn:		the task
+ * @arg:	its argument; must live until the task has ended
+ *
+ * Never blocks, queues nothing that was not accepted. Semantics after errgroup.Group.TryGo.
+ *
+ * Context: outside, task, callback.
+ * Return: 0, or
+ *	-EAGAIN		as many items run as the limit allows, or somebody waits in bp_go(), or
+ *			the completion queues have no place left
+ *	-ECANCELED, -EBADF, -ENOMEM	as bp_go()
+ */
+int bp_try_go(struct bp_group *group, bp_task_fn fn, void *arg);
+
+/**
+ * bp_go_copy() - add a task with an argument of its own, waiting for a place
+ * @group:	the group
+ * @fn:		the task
+ * @arg:	what to copy
+ * @size:	bytes of it
+ *
+ * As bp_go(), but the task gets a copy, so that a loop variable is not shared. The copy lives as
+ * long as its task, the winner's (bp_group_winner()) as long as the group.
+ *
+ * Context and return: as bp_go().
+ */
+int bp_go_copy(struct bp_group *group, bp_task_fn fn, const void *arg, size_t size);
+
+/**
+ * bp_try_go_copy() - bp_try_go() with an argument of its own
+ * @group:	the group
+ * @fn:		the task
+ * @arg:	what to copy
+ * @size:	bytes of it
+ *
+ * Context and return: as bp_try_go().
+ */
+int bp_try_go_copy(struct bp_group *group, bp_task_fn fn, const void *arg, size_t size);
+
+/* ---------------------------------------------------------------- operation items */
+
+/* Links and timers that the library keeps inside structs of the caller: not to be touched. */
+struct bp_link_ {
+	struct bp_link_ *next, *prev;
+};
+
+struct bp_timer_ {
+	uint64_t when;
+	void (*fire)(struct bp_loop *loop, struct bp_timer_ *timer);
+	struct bp_timer_ *child, *next, *prev;
+};
+
+/** What bp_op.done returns to ask for another round of prep. */
+#define BP_OP_AGAIN 0x42500001
+
+/**
+ * struct bp_op - an operation item: no stack, no allocation; owned by the caller until its end
+ * @prep:	fills the SQE; user_data is the library's, and is set after it
+ * @done:	told of each CQE. Returns BP_OP_AGAIN for another round (prep is called again),
+ *		otherwise the item's end: negative failed, 0 or more succeeded.
+ * @cqe_flags:	flags of the CQE that @done is told of
+ *
+ * Embed it in a struct of your own and use BP_OP_INIT(). It may be used again, or freed, once
+ * it has ended: from the group's report callback on, or after bp_wait(); never in @done.
+ *
+ * An operation with several CQEs (multishot, zero-copy send) has @done called for each. While
+ * IORING_CQE_F_MORE is set in @cqe_flags, only a negative return counts: the first one cancels
+ * the rest of the operation and becomes the item's end.
+ *
+ * @done sees the kernel's result as it is: -EINTR and -EAGAIN are not retried for operation
+ * items. -ECANCELED that the item's timeout brought about is shown as -ETIMEDOUT. After the group
+ * was cancelled, BP_OP_AGAIN ends the item as stopped.
+ */
+struct bp_op {
+	void (*prep)(struct bp_op *op, struct io_uring_sqe *sqe);
+	int (*done)(struct bp_op *op, int res);
+	unsigned int cqe_flags;
+
+	/* The rest is the library's own. */
+	unsigned char state_, kind_, flags_, spare_;
+	int res_, end_;
+	struct bp_link_ link_; /* in the queue of its state */
+	struct bp_link_ member_; /* among the items of its group on its loop */
+	struct bp_timer_ timer_; /* of the item's timeout */
+	struct bp_group *group_;
+	struct bp_loop *loop_;
+	uint64_t start_ns_;
+	uint64_t spare2_;
+};
+
+#define BP_OP_INIT(prep_fn, done_fn)                                                               \
+	{                                                                                          \
+		.prep = (prep_fn), .done = (done_fn)                                               \
+	}
+
+/**
+ * bp_go_op() - add an operation item, waiting for a place
+ * @group:	the group
+ * @op:		the operation, zeroed but for prep and done; the library's until its end
+ *
+ * Context and return: as bp_go(), and -EINVAL without prep or done.
+ */
+int bp_go_op(struct bp_group *group, struct bp_op *op);
+
+/**
+ * bp_try_go_op() - add an operation item if there is a place now
+ * @group:	the group
+ * @op:		the operation, as for bp_go_op()
+ *
+ * Context and return: as bp_try_go(), and -EINVAL without prep or done.
+ */
+int bp_try_go_op(struct bp_group *group, struct bp_op *op);
+
+/* ---------------------------------------------------------------- steering and waiting */
+
+/**
+ * bp_group_set_limit() - change the limit, also while items run
+ * @group:	the group
+ * @limit:	new limit; BP_LIMIT_NONE for none, 0 admits nothing
+ *
+ * Raising it by k wakes exactly k waiting bp_go(); lowering it cancels nobody and admits nobody
+ * until fewer than @limit run.
+ *
+ * Context: outside, task, callback.
+ * Return: 0, or -EINVAL for a limit below BP_LIMIT_NONE, -ENOTSUP for BP_LIMIT_AUTO.
+ */
+int bp_group_set_limit(struct bp_group *group, long limit);
+
+/**
+ * bp_cancel() - end all items of a group
+ * @group:	the group
+ * @cause:	negative errno that bp_wait() shall return unless a cause stands already;
+ *		0 stands for -ECANCELED
+ *
+ * Every operation in flight gets an IORING_OP_ASYNC_CANCEL on its own loop; what has not started
+ * never starts; child groups are cancelled too. Does not wait.
+ *
+ * Context: outside, task, callback; not in a signal handler.
+ */
+void bp_cancel(struct bp_group *group, int cause);
+
+/**
+ * bp_wait() - wait until every item has ended, and say why
+ * @group:	the group
+ *
+ * Items may go on adding items meanwhile. When it returns the group is closed and its live child
+ * groups are cancelled (as errgroup cancels its context); it may be called again and says the same.
+ * In a task that is cancelled, the wait cancels @group too and still waits for its items.
+ *
+ * Context: outside, task.
+ * Return: 0: all succeeded, or as many as stop_after_successes asked for. Otherwise the cause:
+ *	an item's error	the first failure in order of completion
+ *	the cause given to bp_cancel(), or the parent's
+ *	-ETIMEDOUT	the deadline passed
+ *	-ENOENT		successes were asked for, and there were neither enough nor a failure
+ */
+int bp_wait(struct bp_group *group);
+
+/**
+ * bp_wait_until() - bp_wait() that gives up at a point in time
+ * @group:	the group
+ * @deadline_ns: point on bp_now()'s clock
+ *
+ * Context: outside, task.
+ * Return: as bp_wait(), or -ETIMEDOUT when items still run at that time: nothing is cancelled
+ * or closed then. (Where the group's own cause is -ETIMEDOUT, bp_group_stats() tells them apart.)
+ */
+int bp_wait_until(struct bp_group *group, uint64_t deadline_ns);
+
+/**
+ * bp_group_stats() - counts and times of a group
+ * @group:	the group
+ * @stats:	filled up to @stats->sz bytes (0: all that this header knows)
+ *
+ * Context: outside, task, callback.
+ */
+void bp_group_stats(const struct bp_group *group, struct bp_group_stats *stats);
+
+/**
+ * bp_group_winner() - the argument of the first success
+ * @group:	the group
+ *
+ * Return: the item's argument (bp_go_copy(): its copy; an operation item: its struct bp_op), or
+ * NULL when nothing has succeeded.
+ *
+ * Context: outside, task, callback.
+ */
+void *bp_group_winner(const struct bp_group *group);
+
+/* ---------------------------------------------------------------- inside a task */
+
+/*
+ * Named after the calls that they stand for, and returning what those return, with -errno for an
+ * error. All of them suspend the task until the operation is over. Besides the call's own errors:
+ *
+ *	-ECANCELED	the task's group was cancelled; after that each further operation gives
+ *			it at once without being submitted, except bp_close() and what stands
+ *			between bp_shield_begin() and bp_shield_end()
+ *	-ETIMEDOUT	the item's timeout or a timeout scope ended it; likewise from then on
+ *
+ * An operation that completed although a cancel was on its way returns its own result. -EINTR
+ * and, where the descriptor can be waited for, -EAGAIN are retried; MSG_DONTWAIT and RWF_NOWAIT
+ * keep their -EAGAIN. Offsets of -1 mean the file position, as in io_uring.
+ *
+ * Context: task only.
+ */
+struct open_how;
+struct statx;
+
+int bp_openat(int dirfd, const char *path, int flags, mode_t mode);
+int bp_openat2(int dirfd, const char *path, const struct open_how *how);
+ssize_t bp_read(int fd, void *buf, size_t len, off_t offset);
+ssize_t bp_write(int fd, const void *buf, size_t len, off_t offset);
+ssize_t bp_readv(int fd, const struct iovec *iov, int iovcnt, off_t offset);
+ssize_t bp_writev(int fd, const struct iovec *iov, int iovcnt, off_t offset);
+int bp_close(int fd);
+int bp_statx(int dirfd, const char *path, int flags, unsigned int mask, struct statx *stx);
+int bp_fsync(int fd, unsigned int flags); /* flags: 0 or IORING_FSYNC_DATASYNC */
+int bp_fallocate(int fd, int mode, off_t offset, off_t len);
+int bp_unlinkat(int dirfd, const char *path, int flags);
+int bp_renameat(int olddirfd, const char *oldpath, int newdirfd, const char *newpath,
+		unsigned int flags); /* flags: renameat2()'s */
+int bp_linkat(int olddirfd, const char *oldpath, int newdirfd, const char *newpath, int flags);
+int bp_symlinkat(const char *target, int newdirfd, const char *linkpath);
+int bp_mkdirat(int dirfd, const char *path, mode_t mode);
+ssize_t bp_splice(int fd_in, off_t off_in, int fd_out, off_t off_out, size_t len,
+		  unsigned int flags);
+int bp_socket(int domain, int type, int protocol);
+int bp_connect(int fd, const struct sockaddr *addr, socklen_t addrlen);
+int bp_accept(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags);
+ssize_t bp_send(int fd, const void *buf, size_t len, int flags);
+ssize_t bp_recv(int fd, void *buf, size_t len, int flags);
+ssize_t bp_sendmsg(int fd, const struct msghdr *msg, int flags);
+ssize_t bp_recvmsg(int fd, struct msghdr *msg, int flags);
+int bp_shutdown(int fd, int how);
+int bp_poll(int fd, unsigned int events); /* returns the revents */
+
+/**
+ * bp_sqe() - an SQE for any operation that liburing can prepare
+ *
+ *	io_uring_prep_madvise(bp_sqe(), addr, len, MADV_WILLNEED);
+ *	int res = bp_await();
+ *
+ * Return: the task's own SQE, cleared, submitted by the next bp_await(); user_data and the link
+ * flags are the library's. Never NULL.
+ *
+ * Context: task only.
+ */
+struct io_uring_sqe *bp_sqe(void);
+
+/**
+ * bp_await() - submit what bp_sqe() gave and suspend until it is over
+ *
+ * An operation with several CQEs is over at its last one (zero-copy send: when the buffer is
+ * free again); the result is that of the first. Multishot operations belong in operation items.
+ * Not retried on -EINTR or -EAGAIN.
+ *
+ * Context: task only.
+ * Return: the CQE's result, or -ECANCELED, -ETIMEDOUT as above.
+ */
+int bp_await(void);
+
+/**
+ * bp_sleep() - suspend the task for a time
+ * @ns:		nanoseconds
+ *
+ * Context: task only.
+ * Return: 0, or -ECANCELED, -ETIMEDOUT as above.
+ */
+int bp_sleep(uint64_t ns);
+
+/**
+ * bp_yield() - let the loop's other tasks and completions have a turn
+ *
+ * Context: task only.
+ * Return: 0, or -ECANCELED, -ETIMEDOUT as above.
+ */
+int bp_yield(void);
+
+/**
+ * bp_offload() - run a blocking function on a helper thread while the task is suspended
+ * @fn:		the function; it must not call functions of this header that need a task
+ * @arg:	its argument
+ *
+ * A function that has begun is always waited for; one still queued when the cancel comes is
+ * dropped.
+ *
+ * Context: task only.
+ * Return: what @fn returned, or -ECANCELED, -ETIMEDOUT when it did not run; -EAGAIN when no
+ * helper thread could be made at all.
+ */
+int bp_offload(int (*fn)(void *arg), void *arg);
+
+/**
+ * bp_cancelled() - whether the task has been asked to end
+ *
+ * For code that computes for long without operations; on a caller-driven engine only operations
+ * and bp_yield() let the loop notice a deadline.
+ *
+ * Context: task only. Return: true after a cancel or timeout, also inside a shield.
+ */
+bool bp_cancelled(void);
+
+/**
+ * bp_shield_begin() - operations from here on run although the task was cancelled
+ *
+ * For what must be completed or undone: a last write, an unlink of a partial file. An operation
+ * inside a shield is not cancelled either. Shields nest.
+ *
+ * Context: task only.
+ */
+void bp_shield_begin(void);
+
+/**
+ * bp_shield_end() - end of the innermost shield
+ *
+ * Context: task only.
+ */
+void bp_shield_end(void);
+
+/**
+ * struct bp_timeout - a timeout scope; lives on the task's stack between its begin and end
+ *
+ * Its fields are the library's own.
+ */
+struct bp_timeout {
+	struct bp_timer_ timer_;
+	struct bp_timeout *outer_;
+	void *task_;
+	bool fired_;
+};
+
+/**
+ * bp_timeout_begin() - operations from here on end with -ETIMEDOUT after a time
+ * @scope:	the scope
+ * @ns:		nanoseconds from now for all operations of the scope together
+ *
+ * Scopes nest; they must be ended in reverse order, by the same task. After trio's
+ * move_on_after.
+ *
+ * Context: task only.
+ */
+void bp_timeout_begin(struct bp_timeout *scope, uint64_t ns);
+
+/**
+ * bp_timeout_end() - end of a timeout scope
+ * @scope:	the scope given to bp_timeout_begin()
+ *
+ * Context: task only.
+ * Return: -ETIMEDOUT if its time had run out, else 0.
+ */
+int bp_timeout_end(struct bp_timeout *scope);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* BATCHPROC_H */

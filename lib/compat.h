@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the oldest supported headers lack: liburing 2.3 and kernel headers 6.1 (Debian 12).
+ *
+ * Opcodes are enums, which the preprocessor cannot ask for, so constants of our own stand here
+ * beside the name that newer headers give them. Flags are macros.
+ */
+#ifndef BP_COMPAT_H
+#define BP_COMPAT_H
+
+#include <liburing.h>
+#include <stddef.h>
+#include <sys/mman.h>
+
+/* include/uapi/asm-generic/mman-common.h, Linux 6.13 */
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+/* include/uapi/linux/openat2.h, Linux 5.12 */
+#ifndef RESOLVE_CACHED
+#define RESOLVE_CACHED 0x20
+#endif
+
+#ifndef IORING_SETUP_SINGLE_ISSUER
+#define IORING_SETUP_SINGLE_ISSUER (1U << 12)
+#endif
+#ifndef IORING_SETUP_DEFER_TASKRUN
+#define IORING_SETUP_DEFER_TASKRUN (1U << 13)
+#endif
+
+/* The SQE's layout is ABI; the library copies whole SQEs and reads these fields back. */
+_Static_assert(sizeof(struct io_uring_sqe) == 64, "an SQE is 64 bytes");
+_Static_assert(offsetof(struct io_uring_sqe, fd) == 4, "sqe->fd");
+_Static_assert(offsetof(struct io_uring_sqe, rw_flags) == 28, "sqe->rw_flags");
+_Static_assert(offsetof(struct io_uring_sqe, user_data) == 32, "sqe->user_data");
+
+#endif /* BP_COMPAT_H */

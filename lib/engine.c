@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Engines: the choice of the backend, the loops and their threads, what is told about them.
+ */
+#include <stdarg.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine.h"
+#include "group.h"
+
+void bp_fatal(const char *fmt, ...)
+{
+	char line[512] = "batchproc: ";
+	size_t len = strlen(line);
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(line + len, sizeof(line) - len - 1, fmt, ap);
+	va_end(ap);
+	if (n > 0)
+		len += (size_t)n < sizeof(line) - len - 1 ? (size_t)n : sizeof(line) - len - 2;
+	line[len++] = '\n';
+	if (write(STDERR_FILENO, line, len) < 0)
+		abort();
+	abort();
+}
+
+const char *bp_version(void)
+{
+	return BP_VERSION_STRING;
+}
+
+int opts_copy(void *to, size_t known, const void *from)
+{
+	size_t given, i;
+
+	if (!from)
+		return 0;
+	given = *(const size_t *)from;
+	if (given < sizeof(size_t))
+		return -EINVAL;
+	/* A caller built against a newer header may only leave unset what is not known here. */
+	for (i = known; i < given; i++)
+		if (((const char *)from)[i])
+			return -EINVAL;
+	memcpy(to, from, given < known ? given : known);
+	return 0;
+}
+
+uint64_t bp_now(const struct bp_engine *engine)
+{
+	return engine->backend->now(engine);
+}
+
+void engine_wake_one(struct bp_engine *engine)
+{
+	unsigned int i;
+
+	for (i = 0; i < engine->nloops; i++) {
+		struct bp_loop *loop = engine->loops[i];
+
+		if (loop != bp_this_loop && atomic_load(&loop->sleeping)) {
+			loop_wake(loop);
+			return;
+		}
+	}
+}
+
+bool engine_drive(struct bp_engine *engine, uint64_t until)
+{
+	struct bp_loop *loop = engine->loops[0], *outer = bp_this_loop;
+
+	if (until == BP_NEVER && engine_next_deadline(engine) == BP_NEVER && loop_idle(loop))
+		return false;
+	loop_turn(loop, until);
+	bp_this_loop = outer;
+	return true;
+}
+
+/* ---------------------------------------------------------------- loop threads */
+
+struct loop_start {
+	struct bp_engine *engine;
+	unsigned int index;
+	int err;
+	bool done;
+	pthread_cond_t *cond;
+};
+
+static void *loop_thread(void *arg)
+{
+	struct loop_start *start = arg;
+	struct bp_engine *engine = start->engine;
+	struct bp_loop *loop = engine->loops[start->index];
+	int err = loop_init(loop, engine, start->index);
+
+	bp_this_loop = loop;
+	pthread_mutex_lock(&engine->lock);
+	start->err = err;
+	start->done = true;
+	pthread_cond_signal(start->cond);
+	pthread_mutex_unlock(&engine->lock);
+	if (err)
+		return NULL;
+	while (!atomic_load(&engine->stopping))
+		loop_turn(loop, BP_NEVER);
+	/* What came with the stop: no group is alive, so only empty wake-ups. */
+	loop_exit(loop);
+	return NULL;
+}
+
+/** Starts one loop's thread and waits until its ring stands. */
+static int start_loop(struct bp_engine *engine, unsigned int index)
+{
+	pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+	struct loop_start start = {.engine = engine, .index = index, .cond = &cond};
+	sigset_t all, old;
+	int err;
+
+	/* The program's signal handlers run in the program's own threads. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&engine->threads[index], NULL, loop_thread, &start);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err)
+		return -err;
+	pthread_mutex_lock(&engine->lock);
+	while (!start.done)
+		pthread_cond_wait(&cond, &engine->lock);
+	pthread_mutex_unlock(&engine->lock);
+	pthread_cond_destroy(&cond);
+	if (start.err) {
+		pthread_join(engine->threads[index], NULL);
+		return start.err;
+	}
+	engine->nthreads++;
+	return 0;
+}
+
+static void stop_loops(struct bp_engine *engine)
+{
+	unsigned int i;
+
+	atomic_store(&engine->stopping, true);
+	for (i = 0; i < engine->nthreads; i++) {
+		/* Not loop_wake(): a loop on its way to sleep must find the wake-up too. */
+		atomic_store(&engine->loops[i]->sleeping, false);
+		engine->backend->wake(engine->loops[i]);
+	}
+	for (i = 0; i < engine->nthreads; i++)
+		pthread_join(engine->threads[i], NULL);
+}
+
+static int start_loops(struct bp_engine *engine)
+{
+	unsigned int i;
+	int err = 0;
+
+	if (!engine->threaded)
+		return loop_init(engine->loops[0], engine, 0);
+	for (i = 0; i < engine->nloops && !err; i++)
+		err = start_loop(engine, i);
+	if (err)
+		stop_loops(engine);
+	return err;
+}
+
+/* ---------------------------------------------------------------- making and unmaking */
+
+static void engine_free(struct bp_engine *engine)
+{
+	unsigned int i;
+
+	pool_exit(&engine->pool);
+	task_slabs_free(engine);
+	for (i = 0; engine->loops && i < engine->nloops; i++)
+		free(engine->loops[i]);
+	free(engine->loops);
+	free(engine->threads);
+	pthread_mutex_destroy(&engine->lock);
+	free(engine);
+}
+
+static struct bp_engine *engine_alloc(const struct bp_engine_opts *opts)
+{
+	struct bp_engine *engine = calloc(1, sizeof(*engine));
+	unsigned int i;
+
+	if (!engine)
+		return NULL;
+	engine->threaded = opts->loops > 0;
+	engine->nloops = opts->loops ? opts->loops : 1;
+	engine->depth = opts->depth ? opts->depth : BP_DEPTH_DEFAULT;
+	engine->stack_size = opts->stack_size ? opts->stack_size : BP_STACK_DEFAULT;
+	engine->seed = opts->seed;
+	engine->hooks = &group_hooks;
+	engine->owner = pthread_self();
+	atomic_store(&engine->next_deadline, BP_NEVER);
+	pthread_mutex_init(&engine->lock, NULL);
+	list_init(&engine->groups);
+	list_init(&engine->ready_groups);
+	list_init(&engine->starved);
+	list_init(&engine->task_free);
+	pool_init(&engine->pool);
+	engine->threads = calloc(engine->nloops, sizeof(*engine->threads));
+	engine->loops = calloc(engine->nloops, sizeof(*engine->loops));
+	for (i = 0; engine->loops && i < engine->nloops; i++) {
+		/* A cache line of its own: what one loop writes is no other's business. */
+		engine->loops[i] = aligned_alloc(64, (sizeof(struct bp_loop) + 63) & ~(size_t)63);
+		if (!engine->loops[i])
+			break;
+		memset(engine->loops[i], 0, sizeof(struct bp_loop));
+	}
+	if (!engine->threads || !engine->loops || i < engine->nloops) {
+		engine_free(engine);
+		return NULL;
+	}
+	return engine;
+}
+
+static int check_opts(const struct bp_engine_opts *opts)
+{
+	if (opts->depth > BP_DEPTH_MAX || opts->loops > BP_LOOPS_MAX)
+		return -EINVAL;
+	if (opts->stack_size && (opts->stack_size < 16384 || opts->stack_size > (1u << 30)))
+		return -EINVAL;
+	switch (opts->backend) {
+	case BP_BACKEND_AUTO:
+	case BP_BACKEND_URING:
+		return 0;
+	case BP_BACKEND_THREADS:
+	case BP_BACKEND_SIM:
+		return -ENOTSUP;
+	}
+	return -EINVAL;
+}
+
+int bp_engine_create(struct bp_engine **enginep, const struct bp_engine_opts *user)
+{
+	struct bp_engine_opts opts = BP_ENGINE_OPTS();
+	struct bp_engine *engine;
+	int err;
+
+	*enginep = NULL;
+	err = opts_copy(&opts, sizeof(opts), user);
+	if (!err)
+		err = check_opts(&opts);
+	if (err)
+		return err;
+	engine = engine_alloc(&opts);
+	if (!engine)
+		return -ENOMEM;
+	engine->backend = &bp_uring_backend;
+	engine->info.backend = BP_BACKEND_URING;
+	snprintf(engine->reason, sizeof(engine->reason), "%s",
+		 opts.backend == BP_BACKEND_URING ? "io_uring was asked for, and works here" :
+						    "io_uring works here");
+	err = start_loops(engine);
+	if (err) {
+		engine_free(engine);
+		return err;
+	}
+	*enginep = engine;
+	return 0;
+}
+
+void bp_engine_destroy(struct bp_engine *engine)
+{
+	if (!engine)
+		return;
+	engine_check_thread(engine, __func__);
+	if (group_context(engine) != CONTEXT_OUTSIDE)
+		bp_fatal("%s: called by one of the engine's own tasks or callbacks", __func__);
+	engine_lock(engine);
+	if (engine->ngroups)
+		bp_fatal("%s: %zu group(s) of the engine are still alive", __func__,
+			 engine->ngroups);
+	engine_unlock(engine);
+	if (engine->threaded)
+		stop_loops(engine);
+	else
+		loop_exit(engine->loops[0]);
+	engine_free(engine);
+}
+
+const struct bp_engine_info *bp_engine_info(const struct bp_engine *const_engine)
+{
+	static const char *const guards[] = {"madvise", "mprotect", "canary"};
+	struct bp_engine *engine = (struct bp_engine *)const_engine;
+	struct bp_engine_info *info = &engine->info;
+	enum stack_guard guard = STACK_GUARD_MADVISE;
+	size_t tasks = 0, in_flight = 0, stacks = 0;
+	unsigned int i;
+
+	engine_lock(engine);
+	for (i = 0; i < engine->nloops; i++) {
+		struct bp_loop *loop = engine->loops[i];
+
+		tasks += atomic_load_explicit(&loop->live_tasks, memory_order_relaxed);
+		in_flight += loop_in_flight(loop);
+		stacks += atomic_load_explicit(&loop->stacks_mapped, memory_order_relaxed);
+		if (atomic_load_explicit(&loop->stack_guard, memory_order_relaxed) > guard)
+			guard = atomic_load_explicit(&loop->stack_guard, memory_order_relaxed);
+	}
+	info->backend_name = engine->backend->name;
+	info->reason = engine->reason;
+	info->loops = engine->nloops;
+	info->threaded = engine->threaded;
+	info->depth = engine->depth;
+	info->stack_guard = guards[guard];
+	info->live_groups = engine->ngroups;
+	info->live_tasks = tasks;
+	info->in_flight = in_flight;
+	info->waiting = atomic_load_explicit(&engine->ready, memory_order_relaxed);
+	info->stacks = stacks;
+	engine_unlock(engine);
+	return info;
+}

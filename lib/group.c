@@ -1,0 +1,633 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Groups: creation and end, the start and the end of items, the cause and the cancel, the wait.
+ * Who may enter stands in admit.c; the picture of it all in group.h.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "group.h"
+
+#define TAKE_MAX 64
+
+/* One resume in so many is timed; a clock read at each would cost as much as a small task. */
+#define SAMPLE 16
+
+static void member_stop(struct bp_loop *loop, struct bp_message *message);
+
+static inline void add_relaxed(_Atomic uint64_t *to, uint64_t n)
+{
+	atomic_store_explicit(to, atomic_load_explicit(to, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+/* ---------------------------------------------------------------- cause and cancel */
+
+static void post_stop(struct bp_group *group, unsigned int index)
+{
+	struct group_member *member = &group->members[index];
+
+	if (member->stop_posted)
+		return;
+	member->stop_posted = true;
+	member->stop.handle = member_stop;
+	group->stops++;
+	loop_post(group->engine->loops[index], &member->stop);
+}
+
+static void stop_items(struct bp_group *group)
+{
+	struct bp_engine *engine = group->engine;
+	unsigned int i, drain = 0;
+
+	for (i = 0; i < engine->nloops; i++)
+		if (group->members[i].count)
+			post_stop(group, i);
+	if (group->nready && !group->stops) {
+		/* Nothing runs, but something waits for its turn: one loop ends it. */
+		if (bp_this_loop && bp_this_loop->engine == engine)
+			drain = bp_this_loop->index;
+		post_stop(group, drain);
+	}
+}
+
+void group_cancel_locked(struct bp_group *group, int cause, enum cancel_by by)
+{
+	bool idle = group->running == 0 && group->accepted > 0;
+	struct bp_link_ *link;
+
+	if (group->late && by == CANCEL_BY_CALLER) {
+		group->late = false;
+		group->cause = cause;
+	}
+	if (!group->cause_set) {
+		group->cause_set = true;
+		group->cause = cause;
+		group->late = idle && (by == CANCEL_BY_PARENT || by == CANCEL_BY_DEADLINE);
+	}
+	if (group_cancelled(group))
+		return;
+	atomic_store_explicit(&group->head.cancelled, true, memory_order_relaxed);
+	group->cancel_start = bp_now(group->engine);
+	timer_del(&group->engine->deadlines, &group->deadline);
+	admit_refuse_all(group, -ECANCELED);
+	stop_items(group);
+	for (link = group->children.next; link != &group->children; link = link->next)
+		group_cancel_locked(container_of(link, struct bp_group, sibling),
+				    cause ? cause : -ECANCELED, CANCEL_BY_PARENT);
+	group_check_done(group);
+}
+
+void bp_cancel(struct bp_group *group, int cause)
+{
+	struct bp_engine *engine = group->engine;
+
+	engine_check_thread(engine, __func__);
+	if (cause == 0)
+		cause = -ECANCELED;
+	engine_lock(engine);
+	if (!group->closed)
+		group_cancel_locked(group, cause < 0 ? cause : -cause, CANCEL_BY_CALLER);
+	engine_unlock(engine);
+}
+
+/** bp_loop_hooks.deadlines */
+static void run_deadlines(struct bp_loop *loop)
+{
+	struct bp_engine *engine = loop->engine;
+	struct bp_timer_ *timer;
+
+	engine_lock(engine);
+	while ((timer = timer_pop(&engine->deadlines, loop->now)))
+		group_cancel_locked(container_of(timer, struct bp_group, deadline), -ETIMEDOUT,
+				    CANCEL_BY_DEADLINE);
+	atomic_store(&engine->next_deadline, timer_next(&engine->deadlines));
+	engine_unlock(engine);
+}
+
+/* ---------------------------------------------------------------- the end of an item */
+
+/** Counts an item's end and draws the consequences for the group. Under the lock. */
+static enum bp_end account(struct bp_group *group, struct bp_op *op, void *arg, int result,
+			   bool started)
+{
+	if (!started) {
+		group->never_started++;
+		return BP_END_NEVER_STARTED;
+	}
+	if (result >= 0) {
+		if (group->succeeded++ == 0) {
+			group->winner = arg;
+			if (op->kind_ == OP_KIND_TASK && task_of_op(op)->copy)
+				group->winner_task = task_of_op(op);
+		}
+		if (group->succeeded == group->stop_after_successes)
+			group_cancel_locked(group, 0, CANCEL_BY_SUCCESS);
+		return BP_END_SUCCEEDED;
+	}
+	if (result == -ECANCELED && group_cancelled(group)) {
+		group->stopped++;
+		return BP_END_STOPPED;
+	}
+	group->failed++;
+	if (!group->first_failure)
+		group->first_failure = result;
+	if (!group->cause_set && group->stop_after_successes == 0) {
+		group->cause_set = true;
+		group->cause = result;
+	}
+	if (group->failed == group->stop_after_failures)
+		group_cancel_locked(group, group->first_failure, CANCEL_BY_FAILURE);
+	return BP_END_FAILED;
+}
+
+/** Ends an item: its one and only end. Its memory is the caller's again after the report. */
+static void item_end(struct bp_loop *loop, struct bp_op *op, int result, bool started)
+{
+	struct bp_group *group = op->group_;
+	struct bp_engine *engine = group->engine;
+	struct group_member *member = &group->members[loop->index];
+	struct bp_task *task = op->kind_ == OP_KIND_TASK ? task_of_op(op) : NULL;
+	void *arg = task ? task->arg : op;
+	enum bp_end end;
+
+	if (started)
+		add_relaxed(&member->lifetime_ns, loop->now - op->start_ns_);
+	timer_del(&loop->timers, &op->timer_);
+	if (unlikely((op->flags_ & OPF_TIMED_OUT) && result == -ECANCELED))
+		result = -ETIMEDOUT;
+	op->state_ = OP_ENDED;
+
+	engine_lock(engine);
+	if (list_linked(&op->member_)) {
+		list_del(&op->member_);
+		member->count--;
+	}
+	end = account(group, op, arg, result, started);
+	if (group->report) {
+		engine_unlock(engine);
+		group->report(group->report_arg, arg, end, result);
+		engine_lock(engine);
+	}
+	if (task && task != group->winner_task)
+		task_free(engine, task);
+	admit_release(group);
+	engine_unlock(engine);
+}
+
+/* ---------------------------------------------------------------- the start of an item */
+
+static void item_timed_out(struct bp_loop *loop, struct bp_timer_ *timer)
+{
+	struct bp_op *op = container_of(timer, struct bp_op, timer_);
+
+	if (group_cancelled(op->group_))
+		return;
+	op->flags_ |= OPF_TIMED_OUT;
+	if (op->kind_ == OP_KIND_TASK)
+		task_stop(loop, task_of_op(op));
+	else
+		loop_cancel(loop, op);
+}
+
+static void task_over(struct bp_loop *loop, struct bp_task *task)
+{
+	task_finish(loop, task);
+	item_end(loop, &task->op, task->op.res_, true);
+}
+
+static void start_item(struct bp_loop *loop, struct bp_op *op)
+{
+	struct bp_group *group = op->group_;
+
+	if (unlikely(group_cancelled(group))) {
+		item_end(loop, op, -ECANCELED, false);
+		return;
+	}
+	op->loop_ = loop;
+	op->start_ns_ = loop->now;
+	if (group->item_timeout_ns) {
+		op->timer_.when = loop->now + group->item_timeout_ns;
+		op->timer_.fire = item_timed_out;
+		timer_add(&loop->timers, &op->timer_);
+	}
+	if (op->kind_ == OP_KIND_ITEM) {
+		loop_submit(loop, op);
+	} else if (unlikely(task_start(loop, task_of_op(op)))) {
+		item_end(loop, op, -ENOMEM, true);
+	} else if (op->state_ == OP_ENDED) {
+		task_over(loop, task_of_op(op));
+	}
+}
+
+/** The next item that waits for its turn, groups taking turns. Under the lock. */
+static struct bp_op *next_ready(struct bp_engine *engine, struct bp_loop *loop)
+{
+	struct bp_group *group;
+	struct bp_op *op;
+
+	if (list_empty(&engine->ready_groups))
+		return NULL;
+	group = container_of(engine->ready_groups.next, struct bp_group, ready_link);
+	op = op_of_link(list_pop(&group->ready));
+	group->nready--;
+	if (list_empty(&group->ready)) {
+		list_del(&group->ready_link);
+	} else if (group->ready_link.next != &engine->ready_groups) {
+		list_del(&group->ready_link);
+		list_add_tail(&engine->ready_groups, &group->ready_link);
+	}
+	list_add_tail(&group->members[loop->index].items, &op->member_);
+	group->members[loop->index].count++;
+	return op;
+}
+
+/** bp_loop_hooks.take */
+static void take(struct bp_loop *loop, unsigned int room)
+{
+	struct bp_engine *engine = loop->engine;
+	struct bp_op *batch[TAKE_MAX];
+	size_t ready, share;
+	unsigned int n = 0, i;
+
+	if (room > TAKE_MAX)
+		room = TAKE_MAX;
+	engine_lock(engine);
+	ready = atomic_load_explicit(&engine->ready, memory_order_relaxed);
+	share = (ready + engine->nloops - 1) / engine->nloops;
+	if (room > share)
+		room = (unsigned int)share;
+	while (n < room && (batch[n] = next_ready(engine, loop)))
+		n++;
+	atomic_store(&engine->ready, ready - n);
+	engine_unlock(engine);
+	if (engine->threaded && ready > n)
+		engine_wake_one(engine);
+	for (i = 0; i < n; i++)
+		start_item(loop, batch[i]);
+}
+
+/** bp_loop_hooks.resume */
+static void resume(struct bp_loop *loop, struct bp_op *op)
+{
+	struct bp_task *task = task_of_op(op);
+	struct group_member *member;
+	uint64_t begin;
+
+	if (likely(loop->resumes % SAMPLE)) {
+		task_resume(loop, task);
+	} else {
+		member = &op->group_->members[loop->index];
+		begin = bp_now(loop->engine);
+		task_resume(loop, task);
+		add_relaxed(&member->compute_ns, SAMPLE * (bp_now(loop->engine) - begin));
+	}
+	if (op->state_ == OP_ENDED)
+		task_over(loop, task);
+}
+
+/** bp_loop_hooks.item_done */
+static void item_done(struct bp_loop *loop, struct bp_op *op, int res, unsigned int flags)
+{
+	int ret;
+
+	if (unlikely((op->flags_ & OPF_TIMED_OUT) && res == -ECANCELED))
+		res = -ETIMEDOUT;
+	op->cqe_flags = flags;
+	ret = op->done(op, res);
+	if (unlikely(flags & BP_COMPLETION_MORE)) {
+		if (ret < 0 && !(op->flags_ & OPF_FIRST_RES)) {
+			op->flags_ |= OPF_FIRST_RES;
+			op->end_ = ret;
+			loop_cancel(loop, op);
+		}
+		return;
+	}
+	if (unlikely(op->flags_ & OPF_FIRST_RES))
+		ret = op->end_;
+	if (ret != BP_OP_AGAIN)
+		item_end(loop, op, ret, true);
+	else if (unlikely(group_cancelled(op->group_) || (op->flags_ & OPF_TIMED_OUT)))
+		item_end(loop, op, -ECANCELED, true);
+	else
+		loop_submit(loop, op);
+}
+
+/** A loop is told that the group was cancelled: ends what runs there and what waits to start. */
+static void member_stop(struct bp_loop *loop, struct bp_message *message)
+{
+	struct group_member *member = container_of(message, struct group_member, stop);
+	struct bp_group *group = member->group;
+	struct bp_engine *engine = group->engine;
+	struct bp_link_ unstarted, *link;
+
+	/* None of these runs an item or touches the list. */
+	for (link = member->items.next; link != &member->items; link = link->next) {
+		struct bp_op *op = container_of(link, struct bp_op, member_);
+
+		if (op->kind_ == OP_KIND_TASK)
+			task_stop(loop, task_of_op(op));
+		else
+			loop_cancel(loop, op);
+	}
+
+	list_init(&unstarted);
+	engine_lock(engine);
+	if (group->nready) {
+		list_splice_tail(&unstarted, &group->ready);
+		list_del(&group->ready_link);
+		atomic_store(&engine->ready,
+			     atomic_load_explicit(&engine->ready, memory_order_relaxed) -
+				     group->nready);
+		group->nready = 0;
+	}
+	engine_unlock(engine);
+	while ((link = list_pop(&unstarted)))
+		item_end(loop, op_of_link(link), -ECANCELED, false);
+
+	engine_lock(engine);
+	member->stop_posted = false;
+	group->stops--;
+	group_check_done(group);
+	engine_unlock(engine);
+}
+
+const struct bp_loop_hooks group_hooks = {
+	.take = take,
+	.resume = resume,
+	.item_done = item_done,
+	.deadlines = run_deadlines,
+	.room = admit_room,
+};
+
+/* ---------------------------------------------------------------- waiting */
+
+static bool is_done(const struct bp_group *group)
+{
+	return group->running == 0 && group->stops == 0 && list_empty(&group->go_waiters);
+}
+
+void group_check_done(struct bp_group *group)
+{
+	if (!is_done(group))
+		return;
+	bp_assert(group->accepted ==
+		  group->succeeded + group->failed + group->stopped + group->never_started);
+	if (group_cancelled(group) && !group->cancel_ns) {
+		group->cancel_ns = bp_now(group->engine) - group->cancel_start;
+		if (!group->cancel_ns)
+			group->cancel_ns = 1;
+	}
+	while (!list_empty(&group->wait_waiters))
+		waiter_wake(container_of(group->wait_waiters.next, struct group_waiter, link), 0);
+}
+
+static int result_of(const struct bp_group *group)
+{
+	if (group_cancelled(group) && !(group->late && !group->refused))
+		return group->cause;
+	if (group->stop_after_successes == 0)
+		return group->first_failure;
+	if (group->succeeded >= group->stop_after_successes)
+		return 0;
+	return group->first_failure ? group->first_failure : -ENOENT;
+}
+
+/** The wait has ended: nothing may be added, and children end with their parent. Under the lock. */
+static void close_group(struct bp_group *group)
+{
+	struct bp_link_ *link;
+
+	group->closed = true;
+	timer_del(&group->engine->deadlines, &group->deadline);
+	for (link = group->children.next; link != &group->children; link = link->next)
+		group_cancel_locked(container_of(link, struct bp_group, sibling), -ECANCELED,
+				    CANCEL_BY_PARENT);
+}
+
+/** The task that waits has been cancelled or has timed out: so is what it waits for. */
+static void wait_interrupted(struct bp_task *task)
+{
+	struct group_waiter *waiter = task->waiter;
+	struct bp_engine *engine = waiter->group->engine;
+
+	engine_lock(engine);
+	if (!waiter->woken)
+		group_cancel_locked(waiter->group, task_reason(task), CANCEL_BY_PARENT);
+	engine_unlock(engine);
+}
+
+/** Waits until the group is done. Under the lock. Return: 0, or -ETIMEDOUT. */
+static int wait_done(struct bp_group *group, uint64_t until, const char *call)
+{
+	struct group_waiter waiter = {.group = group};
+	enum group_context context = group_context(group->engine);
+	struct bp_group *own;
+
+	if (is_done(group))
+		return 0;
+	if (context == CONTEXT_CALLBACK)
+		bp_fatal("%s: called in a callback, which must not block", call);
+	if (context == CONTEXT_TASK) {
+		waiter.task = task_current();
+		for (own = waiter.task->op.group_; own; own = own->parent)
+			if (own == group)
+				bp_fatal("%s: called by a task on a group that it runs in", call);
+		if (task_reason(waiter.task))
+			group_cancel_locked(group, task_reason(waiter.task), CANCEL_BY_PARENT);
+		if (is_done(group))
+			return 0;
+	}
+	while (!is_done(group)) {
+		waiter.woken = false;
+		waiter_block(&waiter, &group->wait_waiters, until, wait_interrupted);
+		if (waiter.result)
+			return is_done(group) ? 0 : waiter.result;
+	}
+	return 0;
+}
+
+static int wait_until(struct bp_group *group, uint64_t until, const char *call)
+{
+	struct bp_engine *engine = group->engine;
+	int err;
+
+	engine_check_thread(engine, call);
+	engine_lock(engine);
+	err = wait_done(group, until, call);
+	if (!err) {
+		close_group(group);
+		err = result_of(group);
+	}
+	engine_unlock(engine);
+	return err;
+}
+
+int bp_wait(struct bp_group *group)
+{
+	return wait_until(group, BP_NEVER, __func__);
+}
+
+int bp_wait_until(struct bp_group *group, uint64_t deadline_ns)
+{
+	return wait_until(group, deadline_ns, __func__);
+}
+
+/* ---------------------------------------------------------------- creation, end, figures */
+
+static int check_opts(const struct bp_group_opts *opts, const struct bp_engine *engine)
+{
+	if (opts->limit == BP_LIMIT_AUTO)
+		return -ENOTSUP;
+	if (opts->limit < BP_LIMIT_NONE)
+		return -EINVAL;
+	if (opts->parent && opts->parent->engine != engine)
+		return -EINVAL;
+	return 0;
+}
+
+static void adopt(struct bp_group *group, struct bp_group *parent, uint64_t deadline_ns)
+{
+	struct bp_engine *engine = group->engine;
+
+	list_add_tail(&engine->groups, &group->engine_link);
+	engine->ngroups++;
+	if (deadline_ns) {
+		group->deadline.when = deadline_ns;
+		timer_add(&engine->deadlines, &group->deadline);
+		atomic_store(&engine->next_deadline, timer_next(&engine->deadlines));
+	}
+	if (!parent)
+		return;
+	group->parent = parent;
+	list_add_tail(&parent->children, &group->sibling);
+	if (group_cancelled(parent))
+		group_cancel_locked(group, parent->cause ? parent->cause : -ECANCELED,
+				    CANCEL_BY_PARENT);
+}
+
+int bp_group_create(struct bp_group **groupp, struct bp_engine *engine,
+		    const struct bp_group_opts *user)
+{
+	struct bp_group_opts opts = BP_GROUP_OPTS();
+	struct bp_group *group;
+	unsigned int i;
+	int err;
+
+	*groupp = NULL;
+	engine_check_thread(engine, __func__);
+	err = opts_copy(&opts, sizeof(opts), user);
+	if (!err)
+		err = check_opts(&opts, engine);
+	if (err)
+		return err;
+	group = calloc(1, sizeof(*group) + engine->nloops * sizeof(group->members[0]));
+	if (!group)
+		return -ENOMEM;
+	group->engine = engine;
+	group->limit = opts.limit;
+	group->stop_after_failures = opts.stop_after_failures;
+	group->stop_after_successes = opts.stop_after_successes;
+	group->item_timeout_ns = opts.item_timeout_ns;
+	group->report = opts.report;
+	group->report_arg = opts.report_arg;
+	list_init(&group->children);
+	list_init(&group->ready);
+	list_init(&group->go_waiters);
+	list_init(&group->wait_waiters);
+	for (i = 0; i < engine->nloops; i++) {
+		group->members[i].group = group;
+		list_init(&group->members[i].items);
+	}
+	engine_lock(engine);
+	if (opts.parent && opts.parent->closed)
+		err = -EINVAL;
+	else
+		adopt(group, opts.parent, opts.deadline_ns);
+	engine_unlock(engine);
+	if (err) {
+		free(group);
+		return err;
+	}
+	if (opts.deadline_ns)
+		loop_wake(engine->loops[0]);
+	*groupp = group;
+	return 0;
+}
+
+void bp_group_destroy(struct bp_group *group)
+{
+	struct bp_engine *engine;
+	struct bp_link_ *link;
+
+	if (!group)
+		return;
+	engine = group->engine;
+	engine_check_thread(engine, __func__);
+	engine_lock(engine);
+	if (!is_done(group))
+		group_cancel_locked(group, -ECANCELED, CANCEL_BY_CALLER);
+	wait_done(group, BP_NEVER, __func__);
+	close_group(group);
+	while ((link = list_pop(&group->children)))
+		container_of(link, struct bp_group, sibling)->parent = NULL;
+	if (group->parent)
+		list_del(&group->sibling);
+	list_del(&group->engine_link);
+	if (list_linked(&group->starved_link))
+		list_del(&group->starved_link);
+	engine->ngroups--;
+	if (group->winner_task)
+		task_free(engine, group->winner_task);
+	engine_unlock(engine);
+	free(group);
+}
+
+void bp_group_stats(const struct bp_group *group, struct bp_group_stats *stats)
+{
+	struct bp_engine *engine = group->engine;
+	struct bp_group_stats st = {.sz = sizeof(st)};
+	uint64_t lifetime = 0;
+	unsigned int i;
+
+	engine_check_thread(engine, __func__);
+	engine_lock(engine);
+	st.limit = group->limit;
+	st.accepted = group->accepted;
+	st.succeeded = group->succeeded;
+	st.failed = group->failed;
+	st.stopped = group->stopped;
+	st.never_started = group->never_started;
+	st.rejected = group->rejected;
+	st.running = group->running;
+	st.waiting = group->nready;
+	st.peak = group->peak;
+	st.cause = group->cause;
+	st.cancel_ns = group->cancel_ns;
+	for (i = 0; i < engine->nloops; i++) {
+		st.compute_ns +=
+			atomic_load_explicit(&group->members[i].compute_ns, memory_order_relaxed);
+		lifetime +=
+			atomic_load_explicit(&group->members[i].lifetime_ns, memory_order_relaxed);
+	}
+	st.wait_ns = lifetime > st.compute_ns ? lifetime - st.compute_ns : 0;
+	engine_unlock(engine);
+	if (stats->sz && stats->sz < sizeof(st)) {
+		st.sz = stats->sz;
+		memcpy(stats, &st, st.sz);
+	} else {
+		*stats = st;
+	}
+}
+
+void *bp_group_winner(const struct bp_group *group)
+{
+	struct bp_engine *engine = group->engine;
+	void *winner;
+
+	engine_check_thread(engine, __func__);
+	engine_lock(engine);
+	winner = group->winner;
+	engine_unlock(engine);
+	return winner;
+}

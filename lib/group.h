@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The group: places under a limit, the first cause, the cancel of siblings, the wait for all.
+ *
+ * A group is shared by the loops of its engine and stands under the engine's lock, except for its
+ * members: one for each loop, with the items that run there, touched by that loop alone. A group
+ * knows items (struct bp_op) and loops; it knows nothing of rings.
+ *
+ *	open -----> cancelled ----+
+ *	  |  cause recorded       |
+ *	  |                       v
+ *	  +--------------------> closed (bp_wait() has returned)
+ *
+ * A place of the limit is held from the acceptance of an item to its end, so what runs never exceeds
+ * the limit, and the group is done when no place is held.
+ */
+#ifndef BP_GROUP_H
+#define BP_GROUP_H
+
+#include "task.h"
+
+enum cancel_by {
+	CANCEL_BY_CALLER,
+	CANCEL_BY_FAILURE,
+	CANCEL_BY_SUCCESS,
+	CANCEL_BY_PARENT,
+	CANCEL_BY_DEADLINE,
+};
+
+/* A group's part on one loop. */
+struct group_member {
+	struct bp_group *group;
+	struct bp_link_ items; /* started and not ended; the loop's own */
+	struct bp_message stop; /* tells the loop that the group was cancelled */
+	unsigned int count; /* items; under the lock */
+	bool stop_posted; /* under the lock */
+	_Atomic uint64_t compute_ns, lifetime_ns;
+};
+
+struct bp_group {
+	struct task_group head;
+	bool closed;
+	bool cause_set;
+	bool refused; /* a bp_go() was turned away because of the cancel */
+	bool late; /* the cancel came from outside when all items had ended */
+	int cause, first_failure;
+
+	struct bp_engine *engine;
+	struct bp_group *parent;
+	struct bp_link_ children, sibling, engine_link;
+	struct bp_link_ ready, ready_link; /* accepted items that no loop has taken */
+	struct bp_link_ go_waiters, starved_link;
+	struct bp_link_ wait_waiters;
+	struct bp_timer_ deadline;
+
+	long limit;
+	unsigned long stop_after_failures, stop_after_successes;
+	uint64_t item_timeout_ns;
+	bp_report_fn report;
+	void *report_arg;
+
+	uint64_t accepted, succeeded, failed, stopped, never_started, rejected;
+	uint64_t running, nready, peak;
+	uint64_t own_waiters; /* items of this group that wait in bp_go() on it */
+	unsigned int stops; /* stop messages on their way */
+	uint64_t cancel_start, cancel_ns;
+
+	void *winner;
+	struct bp_task *winner_task; /* keeps the copy that bp_go_copy() made */
+
+	struct group_member members[];
+};
+
+/* Somebody who waits in bp_go() or bp_wait(); lives on the waiter's stack. Under the lock. */
+struct group_waiter {
+	struct bp_link_ link;
+	struct bp_group *group;
+	struct bp_task *task; /* NULL: a thread */
+	bool own; /* the task is an item of the group */
+	bool woken;
+	int result;
+	pthread_cond_t cond;
+	struct bp_message message;
+};
+
+extern const struct bp_loop_hooks group_hooks;
+
+enum group_context {
+	CONTEXT_OUTSIDE,
+	CONTEXT_TASK,
+	CONTEXT_CALLBACK,
+};
+
+/** From where the caller calls, as seen by @engine. */
+static inline enum group_context group_context(const struct bp_engine *engine)
+{
+	struct bp_loop *loop = bp_this_loop;
+
+	if (!loop || loop->engine != engine)
+		return CONTEXT_OUTSIDE;
+	return loop->running ? CONTEXT_TASK : CONTEXT_CALLBACK;
+}
+
+static inline bool group_cancelled(const struct bp_group *group)
+{
+	return atomic_load_explicit(&group->head.cancelled, memory_order_relaxed);
+}
+
+/* group.c; all under the lock */
+void group_cancel_locked(struct bp_group *group, int cause, enum cancel_by by);
+void group_check_done(struct bp_group *group);
+
+/* admit.c; all under the lock */
+
+/** Blocks until the waiter is woken, or until @until: then its result is -ETIMEDOUT. */
+void waiter_block(struct group_waiter *waiter, struct bp_link_ *queue, uint64_t until,
+		  void (*interrupt)(struct bp_task *task));
+void waiter_wake(struct group_waiter *waiter, int result);
+
+/** Hands free places to those who wait for them, in their order. */
+void admit_waiters(struct bp_group *group);
+
+/** Wakes everybody who waits in bp_go() with @result. */
+void admit_refuse_all(struct bp_group *group, int result);
+
+/** Breaks the circle when all running items of the group wait in bp_go() on it. */
+void admit_check_deadlock(struct bp_group *group);
+
+/** Gives a place back. */
+void admit_release(struct bp_group *group);
+
+/** bp_loop_hooks.room */
+void admit_room(struct bp_engine *engine);
+
+/** Nothing runs on a caller-driven engine: gives a waiting bp_go() -EDEADLK. Return: if any. */
+bool admit_break_idle(struct bp_engine *engine);
+
+#endif /* BP_GROUP_H */

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The loop's turn and the travel of an operation through it; see loop.h for the states.
+ *
+ * A turn starts new items, resumes what is runnable, sends cancels and the backlog, then enters the
+ * backend once to submit and to wait, copies the completions out and dispatches the copies. Copying
+ * first means that a task which submits while it is dispatched never meets a ring that is being
+ * read, that a completion is never handled inside another's handler, and that the kernel gets its queue
+ * space back before anything can ask for more.
+ */
+#include <string.h>
+
+#include "engine.h"
+#include "loop.h"
+
+/* How long the stubborn wait for their next cancel; doubled each time up to the maximum. */
+#define AGAIN_MIN_NS 1000000ull
+#define AGAIN_MAX_NS 100000000ull
+
+/* Answers to cancels that may be outstanding at once: the completion queue has a reserve for them. */
+#define CANCELS_OUT_MAX 64
+
+__thread struct bp_loop *bp_this_loop;
+
+static inline void in_flight_add(struct bp_loop *loop, unsigned int n)
+{
+	atomic_store_explicit(&loop->in_flight, loop_in_flight(loop) + n, memory_order_relaxed);
+}
+
+static void cancel_again(struct bp_loop *loop, struct bp_timer_ *timer)
+{
+	(void)timer;
+	list_splice_tail(&loop->cancels, &loop->stubborn);
+}
+
+int loop_init(struct bp_loop *loop, struct bp_engine *engine, unsigned int index)
+{
+	struct bp_stack *first;
+	int err;
+
+	loop->engine = engine;
+	loop->index = index;
+	loop->backend = engine->backend;
+	loop->hooks = engine->hooks;
+	loop->depth = engine->depth;
+	list_init(&loop->runnable);
+	list_init(&loop->backlog);
+	list_init(&loop->cancels);
+	list_init(&loop->stubborn);
+	list_init(&loop->finished);
+	loop->again.fire = cancel_again;
+	loop->again_ns = AGAIN_MIN_NS;
+	stack_pool_init(&loop->stacks, engine->stack_size);
+	context_init_self(&loop->self);
+	loop->now = loop->backend->now(engine);
+	err = loop->backend->init(loop);
+	if (err)
+		return err;
+	/* One stack, so that bp_engine_info() can say how they are guarded here. */
+	first = stack_get(&loop->stacks);
+	if (!first) {
+		loop->backend->exit(loop);
+		return -ENOMEM;
+	}
+	stack_put(&loop->stacks, first);
+	loop_note_stacks(loop);
+	return 0;
+}
+
+void loop_note_stacks(struct bp_loop *loop)
+{
+	atomic_store_explicit(&loop->stacks_mapped, loop->stacks.mapped, memory_order_relaxed);
+	atomic_store_explicit(&loop->stack_guard, loop->stacks.guard, memory_order_relaxed);
+}
+
+void loop_exit(struct bp_loop *loop)
+{
+	bp_assert(loop_in_flight(loop) == 0 && loop->pooled == 0);
+	loop->backend->exit(loop);
+	stack_pool_exit(&loop->stacks);
+}
+
+void loop_make_runnable(struct bp_loop *loop, struct bp_op *op)
+{
+	op->state_ = OP_RUNNABLE;
+	list_add_tail(&loop->runnable, &op->link_);
+}
+
+void loop_submit(struct bp_loop *loop, struct bp_op *op)
+{
+	op->flags_ &= OPF_NO_CANCEL | OPF_TIMED_OUT;
+	if (likely(loop_in_flight(loop) < loop->depth && list_empty(&loop->backlog)) &&
+	    likely(loop->backend->submit(loop, op) == 0)) {
+		op->state_ = OP_IN_FLIGHT;
+		in_flight_add(loop, 1);
+		return;
+	}
+	op->state_ = OP_BACKLOG;
+	list_add_tail(&loop->backlog, &op->link_);
+}
+
+static void flush_backlog(struct bp_loop *loop)
+{
+	struct bp_link_ *link;
+
+	while (loop_in_flight(loop) < loop->depth && (link = list_pop(&loop->backlog))) {
+		struct bp_op *op = op_of_link(link);
+
+		if (loop->backend->submit(loop, op)) {
+			list_add_head(&loop->backlog, link);
+			return;
+		}
+		op->state_ = OP_IN_FLIGHT;
+		in_flight_add(loop, 1);
+	}
+}
+
+static void flush_cancels(struct bp_loop *loop)
+{
+	struct bp_link_ *link;
+
+	while (loop->cancels_out < CANCELS_OUT_MAX && (link = list_pop(&loop->cancels))) {
+		struct bp_op *op = op_of_link(link);
+
+		bp_assert(op->state_ == OP_IN_FLIGHT && !(op->flags_ & OPF_CANCEL_SENT));
+		if (loop->backend->cancel(loop, op)) {
+			list_add_head(&loop->cancels, link);
+			return;
+		}
+		op->flags_ |= OPF_CANCEL_SENT;
+		loop->cancels_out++;
+	}
+}
+
+/** Ends an operation that is not with the backend. */
+static void finish_here(struct bp_loop *loop, struct bp_op *op)
+{
+	op->res_ = -ECANCELED;
+	list_add_tail(&loop->finished, &op->link_);
+}
+
+void loop_cancel(struct bp_loop *loop, struct bp_op *op)
+{
+	switch ((enum op_state)op->state_) {
+	case OP_BACKLOG:
+		if (op->flags_ & OPF_NO_CANCEL)
+			return;
+		list_del(&op->link_);
+		op->state_ = OP_RUNNABLE;
+		finish_here(loop, op);
+		return;
+	case OP_IN_FLIGHT:
+		if (op->flags_ & (OPF_NO_CANCEL | OPF_CANCELLING))
+			return;
+		op->flags_ |= OPF_CANCELLING;
+		list_add_tail(&loop->cancels, &op->link_);
+		return;
+	default:
+		/* Not in the loop's hands. */
+		return;
+	}
+}
+
+static void deliver(struct bp_loop *loop, struct bp_op *op, int res, unsigned int flags)
+{
+	if (op->kind_ == OP_KIND_TASK) {
+		op->res_ = res;
+		loop->hooks->resume(loop, op);
+	} else {
+		loop->hooks->item_done(loop, op, res, flags);
+	}
+}
+
+/** The operation and its cancel are both over: nothing in the backend knows it any more. */
+static void op_over(struct bp_loop *loop, struct bp_op *op, int res, unsigned int flags)
+{
+	in_flight_add(loop, -1u);
+	op->state_ = OP_RUNNABLE;
+	deliver(loop, op, res, flags);
+}
+
+static void cancel_answered(struct bp_loop *loop, struct bp_op *op)
+{
+	loop->cancels_out--;
+	op->flags_ &= ~OPF_CANCEL_SENT;
+	if (op->flags_ & OPF_COMPLETED) {
+		op_over(loop, op, op->res_, op->cqe_flags);
+		return;
+	}
+	/*
+	 * The answer says little: ENOENT or EALREADY may mean that the operation is about to
+	 * complete, or that it was between two states and goes on waiting. It is cancelled again
+	 * until it has ended.
+	 */
+	list_add_tail(&loop->stubborn, &op->link_);
+	if (!timer_armed(&loop->again)) {
+		loop->again.when = loop->now + loop->again_ns;
+		if (loop->again_ns < AGAIN_MAX_NS)
+			loop->again_ns *= 2;
+		timer_add(&loop->timers, &loop->again);
+	}
+}
+
+static inline void dispatch(struct bp_loop *loop, const struct bp_completion *c)
+{
+	struct bp_op *op = c->op;
+	int res = c->res;
+
+	if (unlikely(c->flags & BP_COMPLETION_CANCEL)) {
+		cancel_answered(loop, op);
+		return;
+	}
+	if (unlikely(c->flags & BP_COMPLETION_MORE)) {
+		if (op->kind_ == OP_KIND_ITEM) {
+			deliver(loop, op, res, c->flags);
+		} else if (!(op->flags_ & OPF_FIRST_RES)) {
+			op->flags_ |= OPF_FIRST_RES;
+			op->end_ = res;
+		}
+		return;
+	}
+	if (unlikely(op->flags_ & (OPF_FIRST_RES | OPF_CANCELLING))) {
+		if ((op->flags_ & OPF_FIRST_RES) && op->kind_ == OP_KIND_TASK)
+			res = op->end_;
+		if (list_linked(&op->link_)) {
+			list_del(&op->link_);
+		} else if (op->flags_ & OPF_CANCEL_SENT) {
+			op->flags_ |= OPF_COMPLETED;
+			op->res_ = res;
+			op->cqe_flags = c->flags;
+			return;
+		}
+	}
+	op_over(loop, op, res, c->flags);
+}
+
+static void run_finished(struct bp_loop *loop)
+{
+	struct bp_link_ batch, *link;
+
+	list_init(&batch);
+	list_splice_tail(&batch, &loop->finished);
+	while ((link = list_pop(&batch))) {
+		struct bp_op *op = op_of_link(link);
+
+		deliver(loop, op, op->res_, 0);
+	}
+}
+
+static void run_runnable(struct bp_loop *loop)
+{
+	struct bp_link_ batch, *link;
+
+	list_init(&batch);
+	list_splice_tail(&batch, &loop->runnable);
+	while ((link = list_pop(&batch)))
+		loop->hooks->resume(loop, op_of_link(link));
+}
+
+static void run_inbox(struct bp_loop *loop)
+{
+	struct bp_message *message, *fifo = NULL;
+
+	if (likely(!atomic_load_explicit(&loop->inbox, memory_order_relaxed)))
+		return;
+	message = atomic_exchange_explicit(&loop->inbox, NULL, memory_order_acquire);
+	while (message) {
+		struct bp_message *next = message->next;
+
+		message->next = fifo;
+		fifo = message;
+		message = next;
+	}
+	while (fifo) {
+		message = fifo;
+		fifo = message->next;
+		message->handle(loop, message);
+	}
+}
+
+static void run_timers(struct bp_loop *loop)
+{
+	struct bp_timer_ *timer;
+
+	if (loop->index == 0 && unlikely(engine_next_deadline(loop->engine) <= loop->now))
+		loop->hooks->deadlines(loop);
+	while ((timer = timer_pop(&loop->timers, loop->now)))
+		timer->fire(loop, timer);
+}
+
+static inline bool something_to_run(const struct bp_loop *loop)
+{
+	return !list_empty(&loop->runnable) || !list_empty(&loop->finished);
+}
+
+/** When the turn's wait must end at the latest, as far as this loop knows. */
+static uint64_t wait_bound(struct bp_loop *loop, uint64_t until)
+{
+	uint64_t next = timer_next(&loop->timers);
+
+	if (next < until)
+		until = next;
+	if (loop->index == 0 && engine_next_deadline(loop->engine) < until)
+		until = engine_next_deadline(loop->engine);
+	return until;
+}
+
+/** Waits and copies completions; lets other threads know that it may have to be woken. */
+static unsigned int reap(struct bp_loop *loop, uint64_t until)
+{
+	unsigned int n;
+
+	if (something_to_run(loop) || (!list_empty(&loop->cancels) && !loop->cancels_out))
+		until = 0;
+	if (until) {
+		atomic_store(&loop->sleeping, true);
+		if (atomic_load(&loop->inbox) || engine_has_ready(loop->engine, loop))
+			until = 0;
+		else
+			until = wait_bound(loop, until);
+	}
+	n = loop->backend->reap(loop, loop->batch, LOOP_BATCH, until);
+	if (atomic_load_explicit(&loop->sleeping, memory_order_relaxed))
+		atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);
+	return n;
+}
+
+void loop_turn(struct bp_loop *loop, uint64_t until)
+{
+	struct bp_engine *engine = loop->engine;
+	unsigned int i, n;
+
+	bp_this_loop = loop;
+	loop->inline_calls = 0;
+	if (engine_has_ready(engine, loop))
+		loop->hooks->take(loop, loop->depth - loop_in_flight(loop));
+	run_runnable(loop);
+	flush_cancels(loop);
+	flush_backlog(loop);
+	n = reap(loop, until);
+	loop->now = loop->backend->now(engine);
+	for (i = 0; i < n; i++)
+		dispatch(loop, &loop->batch[i]);
+	run_inbox(loop);
+	run_timers(loop);
+	run_finished(loop);
+	if (loop_in_flight(loop) == 0)
+		loop->again_ns = AGAIN_MIN_NS;
+	if (unlikely(engine_is_starved(engine)))
+		loop->hooks->room(engine);
+	if (!engine->threaded)
+		bp_this_loop = NULL;
+}
+
+bool loop_idle(const struct bp_loop *loop)
+{
+	return loop_in_flight(loop) == 0 && loop->pooled == 0 && !loop->timers.root &&
+	       !something_to_run(loop) && list_empty(&loop->backlog) &&
+	       !atomic_load_explicit(&loop->inbox, memory_order_relaxed) &&
+	       !engine_has_ready(loop->engine, loop);
+}
+
+void loop_post(struct bp_loop *loop, struct bp_message *message)
+{
+	struct bp_message *head = atomic_load_explicit(&loop->inbox, memory_order_relaxed);
+
+	do {
+		message->next = head;
+	} while (!atomic_compare_exchange_weak(&loop->inbox, &head, message));
+	loop_wake(loop);
+}
+
+void loop_wake(struct bp_loop *loop)
+{
+	/* The loop says that it sleeps before it looks; we put before we look: one of us sees. */
+	if (atomic_load(&loop->sleeping) && atomic_exchange(&loop->sleeping, false))
+		loop->backend->wake(loop);
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A loop: one thread, one backend instance, and the operations that go through it.
+ *
+ * Everything here is touched by the loop's own thread alone, except what says otherwise. A loop knows
+ * operations and their states; what an operation belongs to (a task, a group) it reaches only through
+ * the hooks that the engine gives it.
+ *
+ * State of a struct bp_op (op->state_):
+ *
+ *	IDLE ---------> READY ----> RUNNABLE <----------------------------+
+ *	  accepted by     taken by     |  resumed                         |
+ *	  a group         a loop       v                                  |
+ *	                            RUNNING --+--> BACKLOG --> IN_FLIGHT -+  an operation
+ *	                               |      +--> SLEEPING --------------+  bp_sleep()
+ *	                               |      +--> POOLED ----------------+  bp_offload()
+ *	                               v      +--> WAITING ---------------+  bp_go(), bp_wait()
+ *	                             ENDED
+ *
+ * An operation item has no code to run between its operations: it goes from READY to BACKLOG or
+ * IN_FLIGHT and from there to ENDED or back.
+ */
+#ifndef BP_LOOP_H
+#define BP_LOOP_H
+
+#include "backend.h"
+#include "stack.h"
+#include "timer.h"
+
+enum op_state {
+	OP_IDLE,
+	OP_READY,
+	OP_RUNNABLE,
+	OP_RUNNING,
+	OP_BACKLOG,
+	OP_IN_FLIGHT,
+	OP_SLEEPING,
+	OP_POOLED,
+	OP_WAITING,
+	OP_ENDED,
+};
+
+enum op_kind {
+	OP_KIND_TASK,
+	OP_KIND_ITEM,
+};
+
+/* op->flags_ */
+enum {
+	OPF_CANCEL_SENT = 1 << 0, /* its cancel is with the backend */
+	OPF_COMPLETED = 1 << 1, /* its last CQE came before the answer to its cancel */
+	OPF_CANCELLING = 1 << 2, /* a cancel is wanted until it has completed */
+	OPF_FIRST_RES = 1 << 3, /* end_ holds the result that counts, of several */
+	OPF_NO_CANCEL = 1 << 4, /* bp_close(), or inside a shield */
+	OPF_TIMED_OUT = 1 << 5, /* the item's timeout has fired */
+};
+
+/* Sent to a loop by another thread: a node of its inbox. */
+struct bp_message {
+	struct bp_message *next;
+	void (*handle)(struct bp_loop *loop, struct bp_message *message);
+};
+
+/* What the upper rooms do for a loop. */
+struct bp_loop_hooks {
+	/** Starts up to @room accepted items that no loop has taken yet. */
+	void (*take)(struct bp_loop *loop, unsigned int room);
+	/** Runs a task until it suspends or ends. */
+	void (*resume)(struct bp_loop *loop, struct bp_op *op);
+	/** An operation item has a result; MORE in @flags: not its last. */
+	void (*item_done)(struct bp_loop *loop, struct bp_op *op, int res, unsigned int flags);
+	/** Fires the deadlines of groups that have passed; loop 0 only. */
+	void (*deadlines)(struct bp_loop *loop);
+	/** Admits what waited for the queues to have room. */
+	void (*room)(struct bp_engine *engine);
+};
+
+#define LOOP_BATCH 256
+
+struct bp_loop {
+	struct bp_engine *engine;
+	const struct bp_backend_ops *backend;
+	const struct bp_loop_hooks *hooks;
+	void *backend_data;
+	unsigned int index, depth;
+
+	struct bp_link_ runnable; /* tasks to resume */
+	struct bp_link_ backlog; /* operations without a place in the completion queue */
+	struct bp_link_ cancels; /* operations in flight whose cancel was not sent yet */
+	struct bp_link_ stubborn; /* cancelled without effect so far: to be cancelled again */
+	struct bp_link_ finished; /* over without the backend: their result is in res_ */
+	struct bp_timer_ again; /* when the stubborn are cancelled again */
+	uint64_t again_ns; /* how long that waits now */
+	struct timer_heap timers;
+	uint64_t now; /* as of this turn */
+	unsigned int cancels_out; /* cancels that the backend has not answered */
+	unsigned int pooled; /* operations with the helper threads */
+	unsigned int inline_calls; /* calls made beside the backend in this turn */
+
+	struct bp_op *running; /* the task that runs now */
+	struct bp_context self;
+	struct stack_pool stacks;
+	uint64_t resumes;
+
+	/* read by other threads */
+	_Atomic unsigned int in_flight; /* operations submitted and not completed */
+	_Atomic unsigned int live_tasks; /* tasks that have a stack */
+	_Atomic size_t stacks_mapped;
+	_Atomic unsigned int stack_guard; /* enum stack_guard, the weakest in use */
+	_Atomic(struct bp_message *) inbox;
+	_Atomic bool sleeping;
+
+	struct bp_completion batch[LOOP_BATCH];
+};
+
+/* The loop whose thread this is, while it drives; else NULL. */
+extern __thread struct bp_loop *bp_this_loop;
+
+int loop_init(struct bp_loop *loop, struct bp_engine *engine, unsigned int index);
+void loop_exit(struct bp_loop *loop);
+
+/** Lets other threads see how many stacks there are. */
+void loop_note_stacks(struct bp_loop *loop);
+
+/** One turn: starts, resumes, submits, waits until @until at most, dispatches. */
+void loop_turn(struct bp_loop *loop, uint64_t until);
+
+/** Whether nothing that the loop owns can ever make progress by itself. */
+bool loop_idle(const struct bp_loop *loop);
+
+/** Puts an operation on its way: to the backend, or to the backlog when the ring has no place. */
+void loop_submit(struct bp_loop *loop, struct bp_op *op);
+
+/** Ends what a task or operation item waits for, if it can be ended from here. */
+void loop_cancel(struct bp_loop *loop, struct bp_op *op);
+
+/** Lets a suspended task run again in this turn or the next. Own thread only. */
+void loop_make_runnable(struct bp_loop *loop, struct bp_op *op);
+
+/** Hands a message to a loop, which will handle it in its own thread. Any thread. */
+void loop_post(struct bp_loop *loop, struct bp_message *message);
+
+/** Makes a loop that waits look at its inbox and at the ready items. Any thread. */
+void loop_wake(struct bp_loop *loop);
+
+static inline unsigned int loop_in_flight(const struct bp_loop *loop)
+{
+	return atomic_load_explicit(&loop->in_flight, memory_order_relaxed);
+}
+
+static inline struct bp_op *op_of_link(struct bp_link_ *link)
+{
+	return container_of(link, struct bp_op, link_);
+}
+
+#endif /* BP_LOOP_H */

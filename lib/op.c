@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The operations of tasks by name: each fills the task's SQE and waits for its CQE.
+ *
+ * -EINTR is retried. -EAGAIN is retried too: after a wait for readiness where the operation has a
+ * descriptor to wait for, after a growing pause where it has none or the wait does not help. What the
+ * caller marked as not to wait (MSG_DONTWAIT, RWF_NOWAIT) keeps its -EAGAIN.
+ */
+#include <poll.h>
+#include <string.h>
+
+#include "compat.h"
+#include "lane.h"
+
+#define PAUSE_MIN_NS 100000ull
+#define PAUSE_MAX_NS 100000000ull
+
+/* Attempts without a readiness to wait for before -EAGAIN is taken at its word. */
+#define AGAIN_MAX 10
+
+/** Waits until @fd is ready for @events. Return: 0 or what the task was ended by. */
+static int wait_ready(struct bp_task *task, int fd, unsigned int events)
+{
+	int res;
+
+	io_uring_prep_poll_add(&task->sqe, fd, events);
+	res = task_await(task, false);
+	if (res == -ECANCELED || res == -ETIMEDOUT)
+		return res;
+	return 0;
+}
+
+/** Slow path of call(): the operation said -EAGAIN for the @attempt-th time. */
+static int again(struct bp_task *task, unsigned int events, unsigned int attempt)
+{
+	struct io_uring_sqe saved = task->sqe;
+	uint64_t pause = PAUSE_MIN_NS << (attempt < 10 ? attempt : 10);
+	int err;
+
+	if (events) {
+		err = wait_ready(task, saved.fd, events);
+		/* Ready, and yet EAGAIN again and again: not a busy loop. */
+		if (!err && attempt > 2)
+			err = bp_sleep(pause < PAUSE_MAX_NS ? pause : PAUSE_MAX_NS);
+	} else {
+		if (attempt >= AGAIN_MAX)
+			return -EAGAIN;
+		err = bp_sleep(pause < PAUSE_MAX_NS ? pause : PAUSE_MAX_NS);
+	}
+	task->sqe = saved;
+	return err;
+}
+
+/** Awaits the task's SQE, retried as said above; @events: what to poll the descriptor for. */
+static int call(struct bp_task *task, unsigned int events)
+{
+	unsigned int attempt = 0;
+	int res, err;
+
+	for (;;) {
+		res = task_await(task, false);
+		if (likely(res >= 0) || (res != -EINTR && res != -EAGAIN))
+			return res;
+		if (res == -EINTR)
+			continue;
+		err = again(task, events, attempt++);
+		if (err)
+			return err;
+	}
+}
+
+/** As call(), for what the caller may have marked as not to wait. */
+static int call_unless(struct bp_task *task, unsigned int events, bool nowait)
+{
+	int res;
+
+	if (likely(!nowait))
+		return call(task, events);
+	do {
+		res = task_await(task, false);
+	} while (res == -EINTR);
+	return res;
+}
+
+int bp_openat(int dirfd, const char *path, int flags, mode_t mode)
+{
+	struct bp_task *task = task_need(__func__);
+
+	io_uring_prep_openat(&task->sqe, dirfd, path, flags, mode);
+	return call(task, 0);
+}
+
+int bp_openat2(int dirfd, const char *path, const struct open_how *how)
+{
+	struct bp_task *task = task_need(__func__);
+
+	io_uring_prep_openat2(&task->sqe, dirfd, path, (struct open_how *)how);
+	return call_unless(task, 0, how->resolve & RESOLVE_CACHED);
+}
+
+ssize_t bp_read(int fd, void *buf, size_t len, off_t offset)
+{
+	struct bp_task *task = task_need(__func__);
+
+	/* As read(2) does: at most this much in one call. */
+	if (len > 0x7ffff000)
+		len = 0x7ffff000;
+	io_uring_prep_read(&task->sqe, fd, buf, (unsigned int)len, (uint64_t)offset);
+	return call(task, POLLIN);
+}
+
+ssize_t bp_write(int fd, const void *buf, size_t len, off_t offset)
+{
+	struct bp_task *task = task_need(__func__);
+
+	if (len > 0x7ffff000)
+		len = 0x7ffff000;
+	io_uring_prep_write(&task->sqe, fd, buf, (unsigned int)len, (uint64_t)offset);
+	return call(task, POLLOUT);
+}
+
+ssize_t bp_readv(int fd, const struct iovec *iov, int iovcnt, off_t offset)
+{
+	struct bp_task *task = task_need(__func__);
+
+	io_uring_prep_readv(&task->sqe, fd, iov, (unsigned int)iovcnt, (uint64_t)offset);
+	return call(task, POLLIN);
+}
+
+ssize_t bp_writev(int fd, const struct iovec *iov, int iovcnt, off_t offset)
+{
+	struct bp_task *task = task_need(__func__);
+
+	io_uring_prep_writev(&task->sqe, fd, iov, (unsigned int)iovcnt, (uint64_t)offset);
+	return call(task, POLLOUT);
+}
+
+int bp_close(int fd)
+{
+	struct bp_task *task = task_need(__func__);
+
+	io_uring_prep_close(&task->sqe, fd);
+	/* Never twice: after EINTR the descriptor is gone, and may be somebody else's already. */
+	return task_await(task, true);
+}
+
+int bp_statx(int dirfd, const char *path, int flags, unsigned int mask, struct statx *stx)
+{
+	struct bp_task *task = task_need(__func__);
+	int err;
+
+	if ((flags & (AT_EMPTY_PATH | AT_STATX_DONT_SYNC)) ==
+		    (AT_EMPTY_PATH | AT_STATX_DONT_SYNC) &&
+	    !*path && dirfd >= 0 && lane_of(task, LANE_STATX_FD) == LANE_INLINE) {
+		err = lane_inline_begin(task);
+		if (err)
+			return err;
+		return statx(dirfd, path, flags, mask, stx) ? -errno : 0;
+	}
+	io_uring_prep_statx(&task->sqe, dirfd, path, flags, mask, stx);
+	return call(task, 0);
+}
+
+int bp_fsync(int fd, unsigned int flags)
+{
+	struct bp_task *task = task_need(__func__);
+
+	io_uring_prep_fsync(&task->sqe, fd, flags);
+	return call(task, 0);
+}
+
+int bp_fallocate(int fd, int mode, off_t offset, off_t len)
+{
+	struct bp_task *task = task_need(__func__);
+
+	io_uring_prep_fallocate(&task->sqe, fd, mode, offset, len);
+	return call(task, 0);
+}
+
+int bp_unlinkat(int dirfd, const char *path, int flags)
+{
+	struct bp_task *task = task_need(__func__);
+
+	io_uring_prep_unlinkat(&task->sqe, dirfd, path, flags);
+	return call(task, 0);
+}
+
+int bp_renameat(int olddirfd, const char *oldpath, int newdirfd, const char *newpath,
+		unsigned int flags)
+{
+	struct bp_task *task = task_need(__func__);
+
+	io_uring_prep_renameat(&task->sqe, olddirfd, oldpath, newdirfd, newpath, flags);
+	return call(task, 0);
+}
+
+int bp_linkat(int olddirfd, const char *oldpath, int newdirfd, const char *newpath, int flags)
+{
+	struct bp_task *task = task_need(__func__);
+
+	io_uring_prep_linkat(&task->sqe, olddirfd, oldpath, newdirfd, newpath, flags);
+	return call(task, 0);
+}
+
+int bp_symlinkat(const char *target, int newdirfd, const char *linkpath)
+{
+	struct bp_task *task = task_need(__func__);
+
+	io_uring_prep_symlinkat(&task->sqe, target, newdirfd, linkpath);
+	return call(task, 0);
+}
+
+int bp_mkdirat(int dirfd, const char *path, mode_t mode)
+{
+	struct bp_task *task = task_need(__func__);
+
+	io_uring_prep_mkdirat(&task->sqe, dirfd, path, mode);
+	return call(task, 0);
+}
+
+ssize_t bp_splice(int fd_in, off_t off_in, int fd_out, off_t off_out, size_t len,
+		  unsigned int flags)
+{
+	struct bp_task *task = task_need(__func__);
+
+	if (len > 0x7ffff000)
+		len = 0x7ffff000;
+	io_uring_prep_splice(&task->sqe, fd_in, off_in, fd_out, off_out, (unsigned int)len, flags);
+	return call_unless(task, 0, flags & SPLICE_F_NONBLOCK);
+}
+
+int bp_socket(int domain, int type, int protocol)
+{
+	struct bp_task *task = task_need(__func__);
+
+	io_uring_prep_socket(&task->sqe, domain, type, protocol, 0);
+	return call(task, 0);
+}
+
+int bp_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
+{
+	struct bp_task *task = task_need(__func__);
+
+	io_uring_prep_connect(&task->sqe, fd, addr, addrlen);
+	return call(task, 0);
+}
+
+int bp_accept(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)
+{
+	struct bp_task *task = task_need(__func__);
+
+	io_uring_prep_accept(&task->sqe, fd, addr, addrlen, flags);
+	return call(task, POLLIN);
+}
+
+ssize_t bp_send(int fd, const void *buf, size_t len, int flags)
+{
+	struct bp_task *task = task_need(__func__);
+
+	io_uring_prep_send(&task->sqe, fd, buf, len, flags);
+	return call_unless(task, POLLOUT, flags & MSG_DONTWAIT);
+}
+
+ssize_t bp_recv(int fd, void *buf, size_t len, int flags)
+{
+	struct bp_task *task = task_need(__func__);
+
+	io_uring_prep_recv(&task->sqe, fd, buf, len, flags);
+	return call_unless(task, POLLIN, flags & MSG_DONTWAIT);
+}
+
+ssize_t bp_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	struct bp_task *task = task_need(__func__);
+
+	io_uring_prep_sendmsg(&task->sqe, fd, msg, (unsigned int)flags);
+	return call_unless(task, POLLOUT, flags & MSG_DONTWAIT);
+}
+
+ssize_t bp_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	struct bp_task *task = task_need(__func__);
+
+	io_uring_prep_recvmsg(&task->sqe, fd, msg, (unsigned int)flags);
+	return call_unless(task, POLLIN, flags & MSG_DONTWAIT);
+}
+
+int bp_shutdown(int fd, int how)
+{
+	struct bp_task *task = task_need(__func__);
+
+	io_uring_prep_shutdown(&task->sqe, fd, how);
+	return call(task, 0);
+}
+
+int bp_poll(int fd, unsigned int events)
+{
+	struct bp_task *task = task_need(__func__);
+
+	io_uring_prep_poll_add(&task->sqe, fd, events);
+	return call(task, 0);
+}

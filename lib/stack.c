@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The pool of guarded stacks and the book-keeping around a switch; see stack.h.
+ *
+ *	slab:  | guard | stack 0 ........ bp_stack | guard | stack 1 ........ bp_stack | ...
+ *
+ * The bp_stack of neighbouring stacks stands at different offsets from the page boundary: with all of
+ * them at the same one, the hot top frames of many tasks would share a few sets of the L1 cache.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "compat.h"
+#include "stack.h"
+
+#ifdef BP_HAVE_VALGRIND
+#include <valgrind/valgrind.h>
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+#define BP_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define BP_ASAN 1
+#endif
+#endif
+
+#if defined(__SANITIZE_THREAD__)
+#define BP_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define BP_TSAN 1
+#endif
+#endif
+
+#ifdef BP_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#ifdef BP_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+
+#define CANARY 0x62617463687072ull
+#define SLAB_BYTES (4u << 20)
+#define COLOURS 8
+#define COLOUR_BYTES 192
+
+struct stack_slab {
+	struct stack_slab *next;
+	char *map;
+	size_t bytes;
+	unsigned int count, used;
+};
+
+static size_t page_size(void)
+{
+	static size_t page;
+
+	if (!page)
+		page = (size_t)sysconf(_SC_PAGESIZE);
+	return page;
+}
+
+void stack_pool_init(struct stack_pool *pool, size_t size)
+{
+	size_t page = page_size();
+
+	memset(pool, 0, sizeof(*pool));
+	pool->size = (size + page - 1) / page * page;
+}
+
+static void stack_forget(struct bp_stack *stack)
+{
+#ifdef BP_TSAN
+	__tsan_destroy_fiber(stack->tsan_fiber);
+#endif
+#ifdef BP_HAVE_VALGRIND
+	VALGRIND_STACK_DEREGISTER(stack->valgrind_id);
+#endif
+	(void)stack;
+}
+
+void stack_pool_exit(struct stack_pool *pool)
+{
+	struct bp_stack *stack;
+
+	while ((stack = pool->free)) {
+		pool->free = stack->next;
+		stack_forget(stack);
+	}
+	while (pool->slabs) {
+		struct stack_slab *slab = pool->slabs;
+
+		pool->slabs = slab->next;
+		munmap(slab->map, slab->bytes);
+		free(slab);
+	}
+}
+
+static struct stack_slab *slab_create(struct stack_pool *pool)
+{
+	size_t page = page_size(), each = pool->size + page;
+	struct stack_slab *slab = malloc(sizeof(*slab));
+
+	if (!slab)
+		return NULL;
+	slab->count = (unsigned int)(SLAB_BYTES / each);
+	if (slab->count < 4)
+		slab->count = 4;
+	slab->used = 0;
+	slab->bytes = slab->count * each;
+	slab->map = mmap(NULL, slab->bytes, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+	if (slab->map == MAP_FAILED) {
+		free(slab);
+		return NULL;
+	}
+	/* A huge page would make the first touch of one stack pay for thirty. */
+	madvise(slab->map, slab->bytes, MADV_NOHUGEPAGE);
+	slab->next = pool->slabs;
+	pool->slabs = slab;
+	return slab;
+}
+
+static enum stack_guard guard_install(char *page, enum stack_guard weakest)
+{
+	size_t len = page_size();
+
+	if (weakest == STACK_GUARD_MADVISE && madvise(page, len, MADV_GUARD_INSTALL) == 0)
+		return STACK_GUARD_MADVISE;
+	if (weakest <= STACK_GUARD_MPROTECT && mprotect(page, len, PROT_NONE) == 0)
+		return STACK_GUARD_MPROTECT;
+	return STACK_GUARD_CANARY;
+}
+
+static struct bp_stack *stack_cut(struct stack_pool *pool)
+{
+	size_t page = page_size(), each = pool->size + page;
+	struct stack_slab *slab = pool->slabs;
+	struct bp_stack *stack;
+	char *map, *top;
+
+	if (!slab || slab->used == slab->count) {
+		slab = slab_create(pool);
+		if (!slab)
+			return NULL;
+	}
+	map = slab->map + slab->used * each;
+	pool->guard = guard_install(map, pool->guard);
+	slab->used++;
+
+	top = map + each - (pool->mapped % COLOURS) * COLOUR_BYTES;
+	stack = (struct bp_stack *)((uintptr_t)(top - sizeof(*stack)) & ~(uintptr_t)63);
+	memset(stack, 0, sizeof(*stack));
+	stack->guard = pool->guard;
+	stack->low = map + page;
+	stack->sp = stack;
+	if (stack->guard == STACK_GUARD_CANARY)
+		*(uint64_t *)stack->low = CANARY;
+#ifdef BP_TSAN
+	stack->tsan_fiber = __tsan_create_fiber(0);
+#endif
+#ifdef BP_HAVE_VALGRIND
+	stack->valgrind_id = VALGRIND_STACK_REGISTER(stack->low, stack->sp);
+#endif
+	pool->mapped++;
+	return stack;
+}
+
+struct bp_stack *stack_get(struct stack_pool *pool)
+{
+	struct bp_stack *stack = pool->free;
+
+	if (likely(stack)) {
+		pool->free = stack->next;
+		return stack;
+	}
+	return stack_cut(pool);
+}
+
+void stack_put(struct stack_pool *pool, struct bp_stack *stack)
+{
+#ifdef BP_ASAN
+	ASAN_UNPOISON_MEMORY_REGION(stack->low, (size_t)((char *)stack->sp - (char *)stack->low));
+#endif
+	stack->next = pool->free;
+	pool->free = stack;
+}
+
+void context_init(struct bp_context *ctx, struct bp_stack *stack, void (*entry)(void *), void *arg)
+{
+	memset(ctx, 0, sizeof(*ctx));
+	ctx->stack = stack;
+	ctx->low = stack->low;
+	ctx->size = (size_t)((char *)stack->sp - (char *)stack->low);
+	ctx->tsan_fiber = stack->tsan_fiber;
+	ctx->sp = bp_switch_prepare(stack->sp, entry, arg);
+}
+
+void context_init_self(struct bp_context *ctx)
+{
+	memset(ctx, 0, sizeof(*ctx));
+#ifdef BP_TSAN
+	ctx->tsan_fiber = __tsan_get_current_fiber();
+#endif
+}
+
+static void canary_check(const struct bp_context *ctx)
+{
+	if (ctx->stack && ctx->stack->guard == STACK_GUARD_CANARY &&
+	    *(uint64_t *)ctx->stack->low != CANARY)
+		bp_fatal("a task overflowed its stack of %zu bytes", ctx->size);
+}
+
+void context_switch(struct bp_context *from, struct bp_context *to, bool last)
+{
+	canary_check(from);
+#ifdef BP_ASAN
+	__sanitizer_start_switch_fiber(last ? NULL : &from->fake_stack, to->low, to->size);
+#endif
+#ifdef BP_TSAN
+	__tsan_switch_to_fiber(to->tsan_fiber, 0);
+#endif
+	(void)last;
+	bp_switch(&from->sp, to->sp);
+#ifdef BP_ASAN
+	__sanitizer_finish_switch_fiber(from->fake_stack, NULL, NULL);
+#endif
+}
+
+void context_entered(struct bp_context *from)
+{
+#ifdef BP_ASAN
+	/* The loop may be driven from any depth of its own stack: its bounds are asked for anew. */
+	__sanitizer_finish_switch_fiber(NULL, &from->low, &from->size);
+#endif
+	(void)from;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stacks for tasks, and the switch between them.
+ *
+ * A pool belongs to one loop and is touched by its thread alone. Stacks are cut from slabs, one
+ * mapping for many, each with a guard below it: MADV_GUARD_INSTALL where the kernel has it, which
+ * splits no mapping; else mprotect(), until vm.max_map_count refuses; else a canary that is checked
+ * at each switch. The sanitizers and valgrind are told of every stack and every switch.
+ */
+#ifndef BP_STACK_H
+#define BP_STACK_H
+
+#include "base.h"
+
+enum stack_guard {
+	STACK_GUARD_MADVISE,
+	STACK_GUARD_MPROTECT,
+	STACK_GUARD_CANARY,
+};
+
+/* Stands at the top of its own stack, in a page that is touched anyway. */
+struct bp_stack {
+	struct bp_stack *next; /* in the pool */
+	void *low; /* lowest usable byte, above the guard */
+	void *sp; /* where a new context starts to push */
+	enum stack_guard guard;
+	void *tsan_fiber;
+	unsigned int valgrind_id;
+};
+
+struct stack_slab;
+
+struct stack_pool {
+	size_t size; /* usable bytes of a stack */
+	struct bp_stack *free;
+	struct stack_slab *slabs;
+	size_t mapped; /* stacks cut so far */
+	enum stack_guard guard; /* weakest in use */
+};
+
+/* One side of a switch: a task's stack, or the loop's own. */
+struct bp_context {
+	void *sp;
+	struct bp_stack *stack; /* NULL: the loop's own */
+	void *fake_stack; /* AddressSanitizer's */
+	const void *low; /* AddressSanitizer's bounds of the loop's own stack */
+	size_t size;
+	void *tsan_fiber;
+};
+
+void stack_pool_init(struct stack_pool *pool, size_t size);
+void stack_pool_exit(struct stack_pool *pool);
+
+/** A stack, or NULL when there is no memory. The last one freed comes first: it is warm. */
+struct bp_stack *stack_get(struct stack_pool *pool);
+void stack_put(struct stack_pool *pool, struct bp_stack *stack);
+
+/** Makes @ctx start in entry(arg) on @stack at its first switch. entry must not return. */
+void context_init(struct bp_context *ctx, struct bp_stack *stack, void (*entry)(void *), void *arg);
+
+/** Prepares @ctx to stand for the calling thread's own stack. */
+void context_init_self(struct bp_context *ctx);
+
+/** Suspends @from, which is running, and resumes @to. @last: @from will never run again. */
+void context_switch(struct bp_context *from, struct bp_context *to, bool last);
+
+/** To be called first in entry(): completes the switch that came here. */
+void context_entered(struct bp_context *from);
+
+/* The machine's part, in switch_*: saves on the running stack, stores sp, continues on to_sp. */
+void bp_switch(void **from_sp, void *to_sp);
+void *bp_switch_prepare(void *top, void (*entry)(void *), void *arg);
+
+#endif /* BP_STACK_H */

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Tasks: their start, their suspension and their end; sleep, yield, offload, shields and timeout
+ * scopes. See task.h.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "task.h"
+
+#define SLAB_TASKS 64
+
+struct task_slab {
+	struct task_slab *next;
+	struct bp_task tasks[SLAB_TASKS];
+};
+
+struct bp_task *task_need(const char *call)
+{
+	struct bp_task *task = task_current();
+
+	if (unlikely(!task))
+		bp_fatal("%s: called outside of a task", call);
+	return task;
+}
+
+struct bp_task *task_alloc(struct bp_engine *engine)
+{
+	struct bp_link_ *link = list_pop(&engine->task_free);
+	struct task_slab *slab;
+	unsigned int i;
+
+	if (likely(link))
+		return task_of_op(op_of_link(link));
+	slab = calloc(1, sizeof(*slab));
+	if (!slab)
+		return NULL;
+	slab->next = engine->task_slabs;
+	engine->task_slabs = slab;
+	for (i = 1; i < SLAB_TASKS; i++)
+		list_add_tail(&engine->task_free, &slab->tasks[i].op.link_);
+	return &slab->tasks[0];
+}
+
+void task_free(struct bp_engine *engine, struct bp_task *task)
+{
+	free(task->copy);
+	task->copy = NULL;
+	list_add_head(&engine->task_free, &task->op.link_);
+}
+
+void task_slabs_free(struct bp_engine *engine)
+{
+	while (engine->task_slabs) {
+		struct task_slab *slab = engine->task_slabs;
+
+		engine->task_slabs = slab->next;
+		free(slab);
+	}
+}
+
+static void task_prep(struct bp_op *op, struct io_uring_sqe *sqe)
+{
+	*sqe = task_of_op(op)->sqe;
+}
+
+/** First code on a task's stack. */
+static void task_entry(void *arg)
+{
+	struct bp_task *task = arg;
+
+	context_entered(&task->op.loop_->self);
+	task->op.res_ = task->fn(task->arg);
+	task->op.state_ = OP_ENDED;
+	context_switch(&task->ctx, &task->op.loop_->self, true);
+	bp_fatal("an ended task was resumed");
+}
+
+static inline void live_tasks_add(struct bp_loop *loop, unsigned int n)
+{
+	atomic_store_explicit(&loop->live_tasks,
+			      atomic_load_explicit(&loop->live_tasks, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+int task_start(struct bp_loop *loop, struct bp_task *task)
+{
+	struct bp_stack *stack = stack_get(&loop->stacks);
+
+	if (unlikely(!stack))
+		return -ENOMEM;
+	loop_note_stacks(loop);
+	context_init(&task->ctx, stack, task_entry, task);
+	task->op.prep = task_prep;
+	task->shield = 0;
+	task->scopes_fired = 0;
+	task->scopes = NULL;
+	live_tasks_add(loop, 1);
+	task_resume(loop, task);
+	return 0;
+}
+
+void task_resume(struct bp_loop *loop, struct bp_task *task)
+{
+	bp_assert(!loop->running && task->op.loop_ == loop);
+	task->op.state_ = OP_RUNNING;
+	loop->running = &task->op;
+	loop->resumes++;
+	context_switch(&loop->self, &task->ctx, false);
+	loop->running = NULL;
+}
+
+void task_finish(struct bp_loop *loop, struct bp_task *task)
+{
+	if (task->scopes)
+		bp_fatal("a task ended inside bp_timeout_begin()");
+	stack_put(&loop->stacks, task->ctx.stack);
+	live_tasks_add(loop, -1u);
+}
+
+int task_suspend(struct bp_task *task, enum op_state state)
+{
+	struct bp_loop *loop = task->op.loop_;
+
+	task->op.state_ = state;
+	context_switch(&task->ctx, &loop->self, false);
+	return task->op.res_;
+}
+
+void task_stop(struct bp_loop *loop, struct bp_task *task)
+{
+	if (task->shield)
+		return;
+	switch ((enum op_state)task->op.state_) {
+	case OP_BACKLOG:
+	case OP_IN_FLIGHT:
+		loop_cancel(loop, &task->op);
+		return;
+	case OP_SLEEPING:
+		timer_del(&loop->timers, &task->timer);
+		task->op.res_ = -ECANCELED;
+		loop_make_runnable(loop, &task->op);
+		return;
+	case OP_POOLED:
+		if (!pool_take_back(&loop->engine->pool, &task->job))
+			return;
+		loop->pooled--;
+		task->op.res_ = -ECANCELED;
+		loop_make_runnable(loop, &task->op);
+		return;
+	case OP_WAITING:
+		task->interrupt(task);
+		return;
+	default:
+		/* It runs, or will: its next operation looks. */
+		return;
+	}
+}
+
+/** The reason, where an operation was ended by it; else the operation's own result. */
+static inline int result_or_reason(const struct bp_task *task, int res)
+{
+	int reason;
+
+	if (unlikely(res == -ECANCELED || res == -EINTR)) {
+		reason = task_reason(task);
+		if (reason)
+			return reason;
+	}
+	return res;
+}
+
+int task_await(struct bp_task *task, bool always)
+{
+	int reason = task_reason(task);
+
+	if (unlikely(reason) && !always)
+		return reason;
+	if (unlikely(always || task->shield))
+		task->op.flags_ |= OPF_NO_CANCEL;
+	else
+		task->op.flags_ &= ~OPF_NO_CANCEL;
+	loop_submit(task->op.loop_, &task->op);
+	return result_or_reason(task, task_suspend(task, (enum op_state)task->op.state_));
+}
+
+struct io_uring_sqe *bp_sqe(void)
+{
+	struct bp_task *task = task_need(__func__);
+
+	memset(&task->sqe, 0, sizeof(task->sqe));
+	return &task->sqe;
+}
+
+int bp_await(void)
+{
+	return task_await(task_need(__func__), false);
+}
+
+static void sleep_over(struct bp_loop *loop, struct bp_timer_ *timer)
+{
+	struct bp_task *task = container_of(timer, struct bp_task, timer);
+
+	task->op.res_ = 0;
+	loop_make_runnable(loop, &task->op);
+}
+
+int bp_sleep(uint64_t ns)
+{
+	struct bp_task *task = task_need(__func__);
+	struct bp_loop *loop = task->op.loop_;
+	uint64_t now = bp_now(loop->engine);
+	int reason = task_reason(task);
+
+	if (reason)
+		return reason;
+	task->timer.when = ns < BP_NEVER - now ? now + ns : BP_NEVER - 1;
+	task->timer.fire = sleep_over;
+	timer_add(&loop->timers, &task->timer);
+	return result_or_reason(task, task_suspend(task, OP_SLEEPING));
+}
+
+int bp_yield(void)
+{
+	struct bp_task *task = task_need(__func__);
+	struct bp_loop *loop = task->op.loop_;
+	int reason = task_reason(task);
+
+	if (reason)
+		return reason;
+	loop_make_runnable(loop, &task->op);
+	task_suspend(task, OP_RUNNABLE);
+	return task_reason(task);
+}
+
+static void offload_over(struct bp_loop *loop, struct bp_message *message)
+{
+	struct pool_job *job = container_of(message, struct pool_job, message);
+	struct bp_task *task = container_of(job, struct bp_task, job);
+
+	loop->pooled--;
+	task->op.res_ = job->result;
+	loop_make_runnable(loop, &task->op);
+}
+
+int task_offload(struct bp_task *task, int (*fn)(void *), void *arg)
+{
+	struct bp_loop *loop = task->op.loop_;
+	int err = task_reason(task);
+
+	if (err)
+		return err;
+	task->job.fn = fn;
+	task->job.arg = arg;
+	task->job.loop = loop;
+	task->job.message.handle = offload_over;
+	/* Counted and marked first: the helper may be done before this thread goes on. */
+	loop->pooled++;
+	err = pool_put(&loop->engine->pool, &task->job);
+	if (err) {
+		loop->pooled--;
+		return err;
+	}
+	return result_or_reason(task, task_suspend(task, OP_POOLED));
+}
+
+int bp_offload(int (*fn)(void *arg), void *arg)
+{
+	return task_offload(task_need(__func__), fn, arg);
+}
+
+bool bp_cancelled(void)
+{
+	struct bp_task *task = task_need(__func__);
+	const struct task_group *group = (const struct task_group *)task->op.group_;
+
+	return atomic_load_explicit(&group->cancelled, memory_order_relaxed) ||
+	       (task->op.flags_ & OPF_TIMED_OUT) || task->scopes_fired;
+}
+
+void bp_shield_begin(void)
+{
+	task_need(__func__)->shield++;
+}
+
+void bp_shield_end(void)
+{
+	struct bp_task *task = task_need(__func__);
+
+	if (!task->shield)
+		bp_fatal("bp_shield_end() without bp_shield_begin()");
+	task->shield--;
+}
+
+static void scope_fired(struct bp_loop *loop, struct bp_timer_ *timer)
+{
+	struct bp_timeout *scope = container_of(timer, struct bp_timeout, timer_);
+	struct bp_task *task = scope->task_;
+
+	scope->fired_ = true;
+	task->scopes_fired++;
+	task_stop(loop, task);
+}
+
+void bp_timeout_begin(struct bp_timeout *scope, uint64_t ns)
+{
+	struct bp_task *task = task_need(__func__);
+	struct bp_loop *loop = task->op.loop_;
+	uint64_t now = bp_now(loop->engine);
+
+	memset(scope, 0, sizeof(*scope));
+	scope->task_ = task;
+	scope->outer_ = task->scopes;
+	task->scopes = scope;
+	scope->timer_.when = ns < BP_NEVER - now ? now + ns : BP_NEVER - 1;
+	scope->timer_.fire = scope_fired;
+	timer_add(&loop->timers, &scope->timer_);
+}
+
+int bp_timeout_end(struct bp_timeout *scope)
+{
+	struct bp_task *task = task_need(__func__);
+
+	if (task->scopes != scope)
+		bp_fatal("bp_timeout_end() of a scope that is not the task's innermost");
+	task->scopes = scope->outer_;
+	timer_del(&task->op.loop_->timers, &scope->timer_);
+	if (!scope->fired_)
+		return 0;
+	task->scopes_fired--;
+	return -ETIMEDOUT;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A task: a function on a stack of its own that suspends at each operation.
+ *
+ * A struct bp_task is an item of its group (its struct bp_op) and the one operation that the task
+ * waits for. It comes from the engine's pool; its stack is taken when it starts, so that what waits
+ * for its turn costs no stack. From its start to its end only its loop's thread touches it.
+ */
+#ifndef BP_TASK_H
+#define BP_TASK_H
+
+#include "engine.h"
+
+/* How a group looks to a task: the first member of struct bp_group. */
+struct task_group {
+	_Atomic bool cancelled;
+};
+
+struct bp_task {
+	struct bp_op op;
+	bp_task_fn fn;
+	void *arg;
+	void *copy; /* what bp_go_copy() allocated, or NULL */
+	unsigned int shield;
+	unsigned int scopes_fired;
+	struct bp_timeout *scopes;
+	/* While it waits in bp_go() or bp_wait(): told that the task shall end. */
+	void (*interrupt)(struct bp_task *task);
+	void *waiter;
+	struct bp_context ctx;
+	struct bp_timer_ timer; /* of bp_sleep() and bp_wait_until() */
+	struct pool_job job;
+	struct io_uring_sqe sqe;
+};
+
+static inline struct bp_task *task_of_op(struct bp_op *op)
+{
+	return container_of(op, struct bp_task, op);
+}
+
+/** The task that calls, or NULL. */
+static inline struct bp_task *task_current(void)
+{
+	struct bp_loop *loop = bp_this_loop;
+
+	return loop && loop->running ? task_of_op(loop->running) : NULL;
+}
+
+/** The task that calls; ends the program when the caller is none. */
+struct bp_task *task_need(const char *call);
+
+/** A task struct from the engine's pool, or NULL. Under the engine's lock. */
+struct bp_task *task_alloc(struct bp_engine *engine);
+void task_free(struct bp_engine *engine, struct bp_task *task);
+void task_slabs_free(struct bp_engine *engine);
+
+/** Gives the task a stack and runs it until it suspends or ends. Return: 0 or -ENOMEM. */
+int task_start(struct bp_loop *loop, struct bp_task *task);
+
+/** Goes on with a suspended task until it suspends or ends. */
+void task_resume(struct bp_loop *loop, struct bp_task *task);
+
+/** Gives the stack of an ended task back. */
+void task_finish(struct bp_loop *loop, struct bp_task *task);
+
+/** Leaves the running task in @state until somebody resumes it. Return: its op's result. */
+int task_suspend(struct bp_task *task, enum op_state state);
+
+/** Ends what a suspended task waits for, because its group was cancelled or a timeout fired. */
+void task_stop(struct bp_loop *loop, struct bp_task *task);
+
+/** Why the task's operations shall not go on: 0, -ECANCELED or -ETIMEDOUT. Shields count. */
+static inline int task_reason(const struct bp_task *task)
+{
+	const struct task_group *group = (const struct task_group *)task->op.group_;
+
+	if (likely(!atomic_load_explicit(&group->cancelled, memory_order_relaxed) &&
+		   !(task->op.flags_ & OPF_TIMED_OUT) && !task->scopes_fired))
+		return 0;
+	if (task->shield)
+		return 0;
+	return atomic_load_explicit(&group->cancelled, memory_order_relaxed) ? -ECANCELED :
+									       -ETIMEDOUT;
+}
+
+/** Submits task->sqe and waits for its end; @always: although the task was cancelled. */
+int task_await(struct bp_task *task, bool always);
+
+/** Runs @fn on a helper thread and waits for its end. */
+int task_offload(struct bp_task *task, int (*fn)(void *), void *arg);
+
+#endif /* BP_TASK_H */

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The io_uring backend: one ring for each loop, made, entered and torn down by the loop's thread.
+ *
+ * user_data is the address of the struct bp_op; its low bits say whose CQE it is: the operation's, its
+ * cancel's, or the wake-up read's. The ring holds loop->depth operations and a reserve for the answers to
+ * cancels and for the wake-up, so the completion queue cannot overflow.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "compat.h"
+#include "engine.h"
+#include "loop.h"
+
+#define TAG_OP 0u
+#define TAG_CANCEL 1u
+#define TAG_WAKE 2u
+#define TAG_MASK 7u
+
+/* 64 answers to cancels, the wake-up, and liburing's own timeout on kernels without EXT_ARG. */
+#define CQ_RESERVE 66u
+#define SQ_MAX 256u
+
+struct uring {
+	struct io_uring ring;
+	int wake_fd;
+	bool wake_armed;
+	uint64_t wake_value;
+};
+
+static unsigned int pow2(unsigned int n)
+{
+	unsigned int p = 1;
+
+	while (p < n)
+		p *= 2;
+	return p;
+}
+
+static uint64_t uring_now(const struct bp_engine *engine)
+{
+	struct timespec ts;
+
+	(void)engine;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+/*
+ * The flags that help, most demanding first. Where the kernel says EINVAL the first one left is
+ * dropped and the rest tried again: DEFER_TASKRUN 6.1 (needs SINGLE_ISSUER), SINGLE_ISSUER 6.0,
+ * COOP_TASKRUN 5.19, SUBMIT_ALL 5.18.
+ */
+static const unsigned int step_down[] = {
+	IORING_SETUP_DEFER_TASKRUN,
+	IORING_SETUP_SINGLE_ISSUER,
+	IORING_SETUP_COOP_TASKRUN,
+	IORING_SETUP_SUBMIT_ALL,
+};
+
+static int ring_setup(struct io_uring *ring, unsigned int depth, struct io_uring_params *params)
+{
+	unsigned int flags = IORING_SETUP_CQSIZE, i = 0;
+	unsigned int sq = pow2(depth < SQ_MAX ? depth : SQ_MAX);
+	int err;
+
+	for (i = 0; i < sizeof(step_down) / sizeof(step_down[0]); i++)
+		flags |= step_down[i];
+	for (i = 0;; i++) {
+		memset(params, 0, sizeof(*params));
+		params->flags = flags;
+		params->cq_entries = pow2(depth + CQ_RESERVE);
+		err = io_uring_queue_init_params(sq, ring, params);
+		if (err != -EINVAL || i == sizeof(step_down) / sizeof(step_down[0]))
+			return err;
+		flags &= ~step_down[i];
+	}
+}
+
+static unsigned int probe_opcodes(struct io_uring *ring)
+{
+	struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+	unsigned int last = 0;
+
+	if (probe) {
+		last = probe->last_op;
+		io_uring_free_probe(probe);
+	}
+	return last;
+}
+
+static int uring_init(struct bp_loop *loop)
+{
+	struct bp_engine *engine = loop->engine;
+	struct io_uring_params params;
+	struct uring *u = calloc(1, sizeof(*u));
+	int err;
+
+	if (!u)
+		return -ENOMEM;
+	u->wake_fd = eventfd(0, EFD_CLOEXEC);
+	if (u->wake_fd < 0) {
+		err = -errno;
+		goto out_free;
+	}
+	err = ring_setup(&u->ring, loop->depth, &params);
+	if (err)
+		goto out_close;
+	/* A forked child that execs or exits leaves the ring alone. Refused: nothing is lost. */
+	io_uring_ring_dontfork(&u->ring);
+	io_uring_register_ring_fd(&u->ring);
+	loop->backend_data = u;
+	if (loop->index == 0) {
+		engine->info.setup_flags = params.flags;
+		engine->info.features = params.features;
+		engine->info.sq_entries = params.sq_entries;
+		engine->info.cq_entries = params.cq_entries;
+		engine->info.opcodes = probe_opcodes(&u->ring);
+	}
+	return 0;
+
+out_close:
+	close(u->wake_fd);
+out_free:
+	free(u);
+	return err;
+}
+
+static void uring_exit(struct bp_loop *loop)
+{
+	struct uring *u = loop->backend_data;
+
+	io_uring_queue_exit(&u->ring);
+	close(u->wake_fd);
+	free(u);
+	loop->backend_data = NULL;
+}
+
+/** An empty SQE; when the queue is full it is handed to the kernel first. */
+static struct io_uring_sqe *get_sqe(struct uring *u)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+
+	if (likely(sqe))
+		return sqe;
+	/* EAGAIN and EBUSY: the kernel wants completions to be reaped first. */
+	io_uring_submit(&u->ring);
+	return io_uring_get_sqe(&u->ring);
+}
+
+static int uring_submit(struct bp_loop *loop, struct bp_op *op)
+{
+	struct io_uring_sqe *sqe = get_sqe(loop->backend_data);
+
+	if (unlikely(!sqe))
+		return -EAGAIN;
+	op->prep(op, sqe);
+	sqe->user_data = (uintptr_t)op | TAG_OP;
+	return 0;
+}
+
+static int uring_cancel(struct bp_loop *loop, struct bp_op *op)
+{
+	struct io_uring_sqe *sqe = get_sqe(loop->backend_data);
+
+	if (unlikely(!sqe))
+		return -EAGAIN;
+	io_uring_prep_cancel64(sqe, (uintptr_t)op | TAG_OP, 0);
+	sqe->user_data = (uintptr_t)op | TAG_CANCEL;
+	return 0;
+}
+
+static void arm_wake(struct uring *u)
+{
+	struct io_uring_sqe *sqe = get_sqe(u);
+
+	if (!sqe)
+		return; /* the next turn tries again */
+	io_uring_prep_read(sqe, u->wake_fd, &u->wake_value, sizeof(u->wake_value), 0);
+	sqe->user_data = TAG_WAKE;
+	u->wake_armed = true;
+}
+
+static unsigned int copy_out(struct uring *u, struct bp_completion *out, unsigned int max)
+{
+	struct io_uring_cqe *cqe;
+	unsigned int head, seen = 0, n = 0;
+
+	io_uring_for_each_cqe(&u->ring, head, cqe)
+	{
+		uint64_t data = cqe->user_data;
+
+		if (n == max)
+			break;
+		seen++;
+		if (unlikely((data & TAG_MASK) == TAG_WAKE)) {
+			u->wake_armed = false;
+			continue;
+		}
+		if (unlikely(data == LIBURING_UDATA_TIMEOUT))
+			continue;
+		out[n].op = (struct bp_op *)(uintptr_t)(data & ~(uint64_t)TAG_MASK);
+		out[n].res = cqe->res;
+		out[n].flags = cqe->flags;
+		if (unlikely((data & TAG_MASK) == TAG_CANCEL))
+			out[n].flags = BP_COMPLETION_CANCEL;
+		n++;
+	}
+	io_uring_cq_advance(&u->ring, seen);
+	return n;
+}
+
+static void enter(struct bp_loop *loop, struct uring *u, uint64_t until)
+{
+	struct __kernel_timespec ts, *tsp = NULL;
+	struct io_uring_cqe *cqe;
+	int err;
+
+	if (until == 0) {
+		err = io_uring_submit_and_get_events(&u->ring);
+	} else if (until == BP_NEVER) {
+		err = io_uring_submit_and_wait(&u->ring, 1);
+	} else {
+		uint64_t now = uring_now(loop->engine), left = until > now ? until - now : 0;
+
+		ts.tv_sec = (int64_t)(left / NSEC_PER_SEC);
+		ts.tv_nsec = (long long)(left % NSEC_PER_SEC);
+		tsp = &ts;
+		err = io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, tsp, NULL);
+	}
+	/* ETIME: the wait is over. EINTR, EAGAIN, EBUSY: reap, and the next turn enters again. */
+	if (unlikely(err < 0) && err != -ETIME && err != -EINTR && err != -EAGAIN && err != -EBUSY)
+		bp_fatal("io_uring_enter: %s (was the ring's descriptor closed?)", strerror(-err));
+}
+
+static unsigned int uring_reap(struct bp_loop *loop, struct bp_completion *out, unsigned int max,
+			       uint64_t until)
+{
+	struct uring *u = loop->backend_data;
+
+	if (unlikely(!u->wake_armed) && until)
+		arm_wake(u);
+	if (io_uring_cq_ready(&u->ring) || !u->wake_armed)
+		until = 0;
+	if (until || io_uring_sq_ready(&u->ring) || loop_in_flight(loop) || loop->cancels_out)
+		enter(loop, u, until);
+	return copy_out(u, out, max);
+}
+
+static void uring_wake(struct bp_loop *loop)
+{
+	struct uring *u = loop->backend_data;
+	uint64_t one = 1;
+
+	/* It can only fail when the counter is full, and then the loop is being woken anyway. */
+	if (write(u->wake_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+const struct bp_backend_ops bp_uring_backend = {
+	.name = "uring",
+	.kernel_files = true,
+	.init = uring_init,
+	.exit = uring_exit,
+	.submit = uring_submit,
+	.cancel = uring_cancel,
+	.reap = uring_reap,
+	.wake = uring_wake,
+	.now = uring_now,
+};
