@@ -92,7 +92,7 @@ bp-cppflags += -D_GNU_SOURCE=
 bp-cflags := -std=gnu11 -Wall -Wextra -Wno-override-init -pthread
 
 ifneq ($(filter 1,$(W)),)
-bp-cflags += -Wshadow -Wundef -Wvla -Wpointer-arith -Wwrite-strings -Wformat-security
+bp-cflags += -Wshadow -Wundef -Wvla -Wpointer-arith -Wformat-security
 bp-cflags += -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
 bp-cflags += -Wimplicit-fallthrough
 endif
@@ -119,6 +119,7 @@ endif
 all: ## build the library, the command, the benchmark and the examples (the default)
 lib: ## build the library alone
 demo: ## hash a real tree through the library, and show it; DEMO=DIR chooses the tree
+tests: ## build the test programs without running them
 check: ## run the tests; T='NAME...' CASE=PATTERN choose, VALGRIND=1 runs them in valgrind
 bench: ## run the benchmark; ARGS= are its arguments
 install: ## install the library, its header and manual pages, and the command
@@ -134,9 +135,12 @@ lib: $(lib-files)
 all: $(lib-files) $(all-progs) $(all-examples)
 
 demo: $(command)
-	@BATCHPROC='$(abspath $(O)/batchproc)' scripts/demo.sh $(DEMO)
+	@BATCHPROC='$(abspath $(O)/batchproc)' scripts/demo.sh '$(DEMO)'
 
 # ---------------------------------------------------------------- check
+
+.PHONY: tests
+tests: $(all-tests)
 
 # What the sanitizers' runtimes are told unless the environment says otherwise.
 export ASAN_OPTIONS ?= detect_stack_use_after_return=0:strict_string_checks=1
@@ -156,7 +160,13 @@ check-list = $(foreach t,$(all-tests),'cmocka $(notdir $(t)) $(t)') \
 	'script symbols scripts/check-abi.sh lib/batchproc.h lib/batchproc.map $(libbatchproc).so' \
 	'script install scripts/check-install.sh $(O)'
 
-check: $(lib-files) $(all-progs) $(all-examples) $(all-tests)
+# With T only what it names is built; scripts may need everything but the other tests.
+check-patterns := $(subst *,%,$(or $(T),*))
+check-tests := $(filter $(addprefix $(O)/tests/,$(check-patterns)),$(all-tests))
+check-examples := $(filter $(addprefix $(O)/docs/,$(check-patterns)),$(all-examples))
+check-scripts := $(filter $(check-patterns),symbols install $(basename $(notdir $(wildcard tests/test_*.sh))))
+
+check: $(check-tests) $(check-examples) $(if $(check-scripts),$(lib-files) $(all-progs))
 	@printf '%s\n' $(check-list) | \
 		BATCHPROC='$(abspath $(O)/batchproc)' \
 		TEST_CC='$(strip $(CC) $(LIBURING_CFLAGS) $(CPPFLAGS) $(bp-cflags) $(CFLAGS) $(san-flags))' \
