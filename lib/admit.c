@@ -140,6 +140,8 @@ void waiter_wake(struct group_waiter *waiter, int result)
 	if (!waiter->task) {
 		if (engine->threaded)
 			pthread_cond_signal(&waiter->cond);
+		else
+			engine->driver_woken = true;
 		return;
 	}
 	waiter->message.handle = task_woken;
@@ -211,6 +213,7 @@ static void block_driving(struct group_waiter *waiter, uint64_t until)
 		if (!admit_break_idle(engine))
 			bp_fatal("deadlock: everything on this engine waits for something else");
 	}
+	engine->driver_woken = false;
 }
 
 void waiter_block(struct group_waiter *waiter, struct bp_link_ *queue, uint64_t until,
@@ -308,8 +311,14 @@ static void enlist(struct bp_group *group, struct bp_op *op)
 	op->flags_ = 0;
 	op->group_ = group;
 	op->member_.next = NULL;
-	op->timer_.prev = NULL;
 	group->accepted++;
+	if (op->kind_ == OP_KIND_ITEM && engine->nloops == 1 && !engine->threaded &&
+	    group->nready == 0) {
+		/* Nobody to share with: an operation goes straight to the submission queue. */
+		group_enter(group, engine->loops[0], op);
+		group_start_item(engine->loops[0], op);
+		return;
+	}
 	group->nready++;
 	list_add_tail(&group->ready, &op->link_);
 	if (!list_linked(&group->ready_link))

@@ -314,7 +314,7 @@ struct bp_group_opts {
  * @cause:	the cause so far, 0 for none
  * @cancel_ns:	time from the recording of the cause to the end of the last item; 0 without cancel
  * @compute_ns:	estimated time that items spent computing on their loops (one resume in
- *		16 is measured)
+ *		64 is measured)
  * @wait_ns:	time that ended items were started and not computing
  */
 struct bp_group_stats {
@@ -476,10 +476,10 @@ struct bp_op {
 	int res_, end_;
 	struct bp_link_ link_; /* in the queue of its state */
 	struct bp_link_ member_; /* among the items of its group on its loop */
-	struct bp_timer_ timer_; /* of the item's timeout */
 	struct bp_group *group_;
 	struct bp_loop *loop_;
 	uint64_t start_ns_;
+	struct bp_timer_ timer_; /* of the item's timeout */
 	uint64_t spare2_;
 };
 
@@ -636,8 +636,8 @@ int bp_poll(int fd, unsigned int events); /* returns the revents */
  *	io_uring_prep_madvise(bp_sqe(), addr, len, MADV_WILLNEED);
  *	int res = bp_await();
  *
- * Return: the task's own SQE, cleared, submitted by the next bp_await(); user_data and the link
- * flags are the library's. Never NULL.
+ * Return: the task's own SQE, submitted by the next bp_await(), never NULL. Fill it with a helper of
+ * liburing's, which sets every field; user_data and the link flags are the library's.
  *
  * Context: task only.
  */

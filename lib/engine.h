@@ -22,6 +22,7 @@ struct bp_engine {
 	size_t stack_size;
 	uint64_t seed;
 	pthread_t owner; /* of a caller-driven engine */
+	bool driver_woken; /* of a caller-driven engine: what its thread waits for has come */
 	struct pool pool;
 
 	pthread_mutex_t lock;

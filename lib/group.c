@@ -11,7 +11,7 @@
 #define TAKE_MAX 64
 
 /* One resume in so many is timed; a clock read at each would cost as much as a small task. */
-#define SAMPLE 16
+#define SAMPLE 64
 
 static void member_stop(struct bp_loop *loop, struct bp_message *message);
 
@@ -153,9 +153,11 @@ static void item_end(struct bp_loop *loop, struct bp_op *op, int result, bool st
 
 	if (started)
 		add_relaxed(&member->lifetime_ns, loop->now - op->start_ns_);
-	timer_del(&loop->timers, &op->timer_);
-	if (unlikely((op->flags_ & OPF_TIMED_OUT) && result == -ECANCELED))
-		result = -ETIMEDOUT;
+	if (unlikely(op->flags_ & OPF_TIMED)) {
+		timer_del(&loop->timers, &op->timer_);
+		if ((op->flags_ & OPF_TIMED_OUT) && result == -ECANCELED)
+			result = -ETIMEDOUT;
+	}
 	op->state_ = OP_ENDED;
 
 	engine_lock(engine);
@@ -196,7 +198,7 @@ static void task_over(struct bp_loop *loop, struct bp_task *task)
 	item_end(loop, &task->op, task->op.res_, true);
 }
 
-static void start_item(struct bp_loop *loop, struct bp_op *op)
+void group_start_item(struct bp_loop *loop, struct bp_op *op)
 {
 	struct bp_group *group = op->group_;
 
@@ -209,6 +211,8 @@ static void start_item(struct bp_loop *loop, struct bp_op *op)
 	if (group->item_timeout_ns) {
 		op->timer_.when = loop->now + group->item_timeout_ns;
 		op->timer_.fire = item_timed_out;
+		op->timer_.prev = NULL;
+		op->flags_ |= OPF_TIMED;
 		timer_add(&loop->timers, &op->timer_);
 	}
 	if (op->kind_ == OP_KIND_ITEM) {
@@ -237,8 +241,7 @@ static struct bp_op *next_ready(struct bp_engine *engine, struct bp_loop *loop)
 		list_del(&group->ready_link);
 		list_add_tail(&engine->ready_groups, &group->ready_link);
 	}
-	list_add_tail(&group->members[loop->index].items, &op->member_);
-	group->members[loop->index].count++;
+	group_enter(group, loop, op);
 	return op;
 }
 
@@ -264,7 +267,7 @@ static void take(struct bp_loop *loop, unsigned int room)
 	if (engine->threaded && ready > n)
 		engine_wake_one(engine);
 	for (i = 0; i < n; i++)
-		start_item(loop, batch[i]);
+		group_start_item(loop, batch[i]);
 }
 
 /** bp_loop_hooks.resume */

@@ -106,7 +106,20 @@ static inline bool group_cancelled(const struct bp_group *group)
 	return atomic_load_explicit(&group->head.cancelled, memory_order_relaxed);
 }
 
-/* group.c; all under the lock */
+/* group.c */
+
+/** Lets an item that a loop has taken begin. Not under the lock. */
+void group_start_item(struct bp_loop *loop, struct bp_op *op);
+
+/** Puts an item among those that run on a loop. Under the lock, as all that follow. */
+static inline void group_enter(struct bp_group *group, struct bp_loop *loop, struct bp_op *op)
+{
+	struct group_member *member = &group->members[loop->index];
+
+	list_add_tail(&member->items, &op->member_);
+	member->count++;
+}
+
 void group_cancel_locked(struct bp_group *group, int cause, enum cancel_by by);
 void group_check_done(struct bp_group *group);
 

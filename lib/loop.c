@@ -88,7 +88,7 @@ void loop_make_runnable(struct bp_loop *loop, struct bp_op *op)
 
 void loop_submit(struct bp_loop *loop, struct bp_op *op)
 {
-	op->flags_ &= OPF_NO_CANCEL | OPF_TIMED_OUT;
+	op->flags_ &= OPF_NO_CANCEL | OPF_TIMED | OPF_TIMED_OUT;
 	if (likely(loop_in_flight(loop) < loop->depth && list_empty(&loop->backlog)) &&
 	    likely(loop->backend->submit(loop, op) == 0)) {
 		op->state_ = OP_IN_FLIGHT;
@@ -310,7 +310,8 @@ static unsigned int reap(struct bp_loop *loop, uint64_t until)
 {
 	unsigned int n;
 
-	if (something_to_run(loop) || (!list_empty(&loop->cancels) && !loop->cancels_out))
+	if (something_to_run(loop) || loop->engine->driver_woken ||
+	    (!list_empty(&loop->cancels) && !loop->cancels_out))
 		until = 0;
 	if (until) {
 		atomic_store(&loop->sleeping, true);

@@ -53,6 +53,7 @@ enum {
 	OPF_FIRST_RES = 1 << 3, /* end_ holds the result that counts, of several */
 	OPF_NO_CANCEL = 1 << 4, /* bp_close(), or inside a shield */
 	OPF_TIMED_OUT = 1 << 5, /* the item's timeout has fired */
+	OPF_TIMED = 1 << 6, /* the item has a timeout */
 };
 
 /* Sent to a loop by another thread: a node of its inbox. */

@@ -43,7 +43,6 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
-#define CANARY 0x62617463687072ull
 #define SLAB_BYTES (4u << 20)
 #define COLOURS 8
 #define COLOUR_BYTES 192
@@ -159,7 +158,7 @@ static struct bp_stack *stack_cut(struct stack_pool *pool)
 	stack->low = map + page;
 	stack->sp = stack;
 	if (stack->guard == STACK_GUARD_CANARY)
-		*(uint64_t *)stack->low = CANARY;
+		*(uint64_t *)stack->low = STACK_CANARY;
 #ifdef BP_TSAN
 	stack->tsan_fiber = __tsan_create_fiber(0);
 #endif
@@ -193,7 +192,7 @@ void stack_put(struct stack_pool *pool, struct bp_stack *stack)
 void context_init(struct bp_context *ctx, struct bp_stack *stack, void (*entry)(void *), void *arg)
 {
 	memset(ctx, 0, sizeof(*ctx));
-	ctx->stack = stack;
+	ctx->canary = stack->guard == STACK_GUARD_CANARY ? stack->low : NULL;
 	ctx->low = stack->low;
 	ctx->size = (size_t)((char *)stack->sp - (char *)stack->low);
 	ctx->tsan_fiber = stack->tsan_fiber;
@@ -208,28 +207,26 @@ void context_init_self(struct bp_context *ctx)
 #endif
 }
 
-static void canary_check(const struct bp_context *ctx)
+#ifdef BP_TELL_SANITIZERS
+void context_leaving(struct bp_context *from, struct bp_context *to, bool last)
 {
-	if (ctx->stack && ctx->stack->guard == STACK_GUARD_CANARY &&
-	    *(uint64_t *)ctx->stack->low != CANARY)
-		bp_fatal("a task overflowed its stack of %zu bytes", ctx->size);
-}
-
-void context_switch(struct bp_context *from, struct bp_context *to, bool last)
-{
-	canary_check(from);
 #ifdef BP_ASAN
 	__sanitizer_start_switch_fiber(last ? NULL : &from->fake_stack, to->low, to->size);
 #endif
 #ifdef BP_TSAN
 	__tsan_switch_to_fiber(to->tsan_fiber, 0);
 #endif
-	(void)last;
-	bp_switch(&from->sp, to->sp);
-#ifdef BP_ASAN
-	__sanitizer_finish_switch_fiber(from->fake_stack, NULL, NULL);
-#endif
+	(void)from, (void)to, (void)last;
 }
+
+void context_resumed(struct bp_context *ctx)
+{
+#ifdef BP_ASAN
+	__sanitizer_finish_switch_fiber(ctx->fake_stack, NULL, NULL);
+#endif
+	(void)ctx;
+}
+#endif
 
 void context_entered(struct bp_context *from)
 {

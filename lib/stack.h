@@ -41,7 +41,7 @@ struct stack_pool {
 /* One side of a switch: a task's stack, or the loop's own. */
 struct bp_context {
 	void *sp;
-	struct bp_stack *stack; /* NULL: the loop's own */
+	uint64_t *canary; /* at the low end of a stack without a guard, or NULL */
 	void *fake_stack; /* AddressSanitizer's */
 	const void *low; /* AddressSanitizer's bounds of the loop's own stack */
 	size_t size;
@@ -61,14 +61,47 @@ void context_init(struct bp_context *ctx, struct bp_stack *stack, void (*entry)(
 /** Prepares @ctx to stand for the calling thread's own stack. */
 void context_init_self(struct bp_context *ctx);
 
-/** Suspends @from, which is running, and resumes @to. @last: @from will never run again. */
-void context_switch(struct bp_context *from, struct bp_context *to, bool last);
-
 /** To be called first in entry(): completes the switch that came here. */
 void context_entered(struct bp_context *from);
 
 /* The machine's part, in switch_*: saves on the running stack, stores sp, continues on to_sp. */
 void bp_switch(void **from_sp, void *to_sp);
 void *bp_switch_prepare(void *top, void (*entry)(void *), void *arg);
+
+/* The sanitizers' part; nothing in a build without them. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define BP_TELL_SANITIZERS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define BP_TELL_SANITIZERS 1
+#endif
+#endif
+
+#ifdef BP_TELL_SANITIZERS
+void context_leaving(struct bp_context *from, struct bp_context *to, bool last);
+void context_resumed(struct bp_context *ctx);
+#else
+static inline void context_leaving(struct bp_context *from, struct bp_context *to, bool last)
+{
+	(void)from, (void)to, (void)last;
+}
+
+static inline void context_resumed(struct bp_context *ctx)
+{
+	(void)ctx;
+}
+#endif
+
+#define STACK_CANARY 0x62617463687072ull
+
+/** Suspends @from, which is running, and resumes @to. @last: @from will never run again. */
+static inline void context_switch(struct bp_context *from, struct bp_context *to, bool last)
+{
+	if (unlikely(from->canary) && *from->canary != STACK_CANARY)
+		bp_fatal("a task overflowed its stack of %zu bytes", from->size);
+	context_leaving(from, to, last);
+	bp_switch(&from->sp, to->sp);
+	context_resumed(from);
+}
 
 #endif /* BP_STACK_H */

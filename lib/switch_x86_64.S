@@ -32,10 +32,16 @@ bp_switch:
 	stmxcsr	(%rsp)
 	fnstcw	4(%rsp)
 	movq	%rsp, (%rdi)
+	/* Loading the control words is slow, and nearly always they are the same. */
+	movl	(%rsp), %eax
+	movzwl	4(%rsp), %ecx
 	movq	%rsi, %rsp
-	ldmxcsr	(%rsp)
-	fldcw	4(%rsp)
-	addq	$8, %rsp
+	cmpl	%eax, (%rsp)
+	jne	2f
+1:	cmpw	%cx, 4(%rsp)
+	jne	3f
+4:	addq	$8, %rsp
+	.cfi_remember_state
 	.cfi_adjust_cfa_offset -8
 	popq	%r15
 	.cfi_adjust_cfa_offset -8
@@ -54,6 +60,11 @@ bp_switch:
 	.cfi_adjust_cfa_offset -8
 	.cfi_register %rip, %rcx
 	jmpq	*%rcx
+	.cfi_restore_state
+2:	ldmxcsr	(%rsp)
+	jmp	1b
+3:	fldcw	4(%rsp)
+	jmp	4b
 	.cfi_endproc
 	.size	bp_switch, .-bp_switch
 

@@ -90,6 +90,7 @@ int task_start(struct bp_loop *loop, struct bp_task *task)
 	if (unlikely(!stack))
 		return -ENOMEM;
 	loop_note_stacks(loop);
+	task->stack = stack;
 	context_init(&task->ctx, stack, task_entry, task);
 	task->op.prep = task_prep;
 	task->shield = 0;
@@ -114,7 +115,7 @@ void task_finish(struct bp_loop *loop, struct bp_task *task)
 {
 	if (task->scopes)
 		bp_fatal("a task ended inside bp_timeout_begin()");
-	stack_put(&loop->stacks, task->ctx.stack);
+	stack_put(&loop->stacks, task->stack);
 	live_tasks_add(loop, -1u);
 }
 
@@ -186,10 +187,7 @@ int task_await(struct bp_task *task, bool always)
 
 struct io_uring_sqe *bp_sqe(void)
 {
-	struct bp_task *task = task_need(__func__);
-
-	memset(&task->sqe, 0, sizeof(task->sqe));
-	return &task->sqe;
+	return &task_need(__func__)->sqe;
 }
 
 int bp_await(void)

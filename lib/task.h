@@ -27,6 +27,7 @@ struct bp_task {
 	/* While it waits in bp_go() or bp_wait(): told that the task shall end. */
 	void (*interrupt)(struct bp_task *task);
 	void *waiter;
+	struct bp_stack *stack;
 	struct bp_context ctx;
 	struct bp_timer_ timer; /* of bp_sleep() and bp_wait_until() */
 	struct pool_job job;
