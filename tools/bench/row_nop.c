@@ -115,7 +115,6 @@ static unsigned long share(const struct ours *o, unsigned int i)
 
 static int go_ops(struct ours *o, struct bp_group *group)
 {
-	const struct bp_op fresh = BP_OP_INIT(nop_prep, nop_done);
 	unsigned long i, items = o->shape == OP_AGAIN ? o->depth : o->count;
 	int err = 0;
 
@@ -123,7 +122,6 @@ static int go_ops(struct ours *o, struct bp_group *group)
 		struct nop_op *n = o->free;
 
 		o->free = n->next;
-		n->op = fresh;
 		n->left = o->shape == OP_AGAIN ? share(o, (unsigned int)i) : 1;
 		err = bp_go_op(group, &n->op);
 	}
@@ -169,8 +167,10 @@ static int run_group(struct ours *o, struct bp_engine *engine, struct measure *o
 	if (err)
 		return err;
 	o->free = NULL;
-	for (i = 0; ops && i < o->depth + 1; i++)
+	for (i = 0; ops && i < o->depth + 1; i++) {
+		o->ops[i].op = (struct bp_op)BP_OP_INIT(nop_prep, nop_done);
 		nop_free(o, &o->ops[i], BP_END_SUCCEEDED, 0);
+	}
 	watch_start(&w);
 	err = ops ? go_ops(o, group) : go_tasks(o, group);
 	if (!err)
