@@ -79,6 +79,7 @@ bool engine_drive(struct bp_engine *engine, uint64_t until)
 		return false;
 	loop_turn(loop, until);
 	bp_this_loop = outer;
+	loop->stale = true;
 	return true;
 }
 

@@ -206,6 +206,7 @@ void group_start_item(struct bp_loop *loop, struct bp_op *op)
 		item_end(loop, op, -ECANCELED, false);
 		return;
 	}
+	loop_freshen(loop);
 	op->loop_ = loop;
 	op->start_ns_ = loop->now;
 	if (group->item_timeout_ns) {

@@ -154,6 +154,7 @@ void loop_cancel(struct bp_loop *loop, struct bp_op *op)
 			return;
 		op->flags_ |= OPF_CANCELLING;
 		list_add_tail(&loop->cancels, &op->link_);
+		loop->again_ns = AGAIN_MIN_NS;
 		return;
 	default:
 		/* Not in the loop's hands. */
@@ -333,6 +334,7 @@ void loop_turn(struct bp_loop *loop, uint64_t until)
 
 	bp_this_loop = loop;
 	loop->inline_calls = 0;
+	loop_freshen(loop);
 	if (engine_has_ready(engine, loop))
 		loop->hooks->take(loop, loop->depth - loop_in_flight(loop));
 	run_runnable(loop);
@@ -345,12 +347,8 @@ void loop_turn(struct bp_loop *loop, uint64_t until)
 	run_inbox(loop);
 	run_timers(loop);
 	run_finished(loop);
-	if (loop_in_flight(loop) == 0)
-		loop->again_ns = AGAIN_MIN_NS;
 	if (unlikely(engine_is_starved(engine)))
 		loop->hooks->room(engine);
-	if (!engine->threaded)
-		bp_this_loop = NULL;
 }
 
 bool loop_idle(const struct bp_loop *loop)

@@ -97,6 +97,7 @@ struct bp_loop {
 	unsigned int cancels_out; /* cancels that the backend has not answered */
 	unsigned int pooled; /* operations with the helper threads */
 	unsigned int inline_calls; /* calls made beside the backend in this turn */
+	bool stale; /* the driving thread was elsewhere since now was read */
 
 	struct bp_op *running; /* the task that runs now */
 	struct bp_context self;
@@ -143,6 +144,15 @@ void loop_post(struct bp_loop *loop, struct bp_message *message);
 
 /** Makes a loop that waits look at its inbox and at the ready items. Any thread. */
 void loop_wake(struct bp_loop *loop);
+
+/** Brings loop->now up to date if the driving thread was elsewhere since the last turn. */
+static inline void loop_freshen(struct bp_loop *loop)
+{
+	if (likely(!loop->stale))
+		return;
+	loop->stale = false;
+	loop->now = loop->backend->now(loop->engine);
+}
 
 static inline unsigned int loop_in_flight(const struct bp_loop *loop)
 {

@@ -173,7 +173,7 @@ static inline int result_or_reason(const struct bp_task *task, int res)
 
 int task_await(struct bp_task *task, bool always)
 {
-	int reason = task_reason(task);
+	int reason = task_reason(task), res;
 
 	if (unlikely(reason) && !always)
 		return reason;
@@ -182,7 +182,8 @@ int task_await(struct bp_task *task, bool always)
 	else
 		task->op.flags_ &= ~OPF_NO_CANCEL;
 	loop_submit(task->op.loop_, &task->op);
-	return result_or_reason(task, task_suspend(task, (enum op_state)task->op.state_));
+	res = task_suspend(task, (enum op_state)task->op.state_);
+	return always ? res : result_or_reason(task, res);
 }
 
 struct io_uring_sqe *bp_sqe(void)

@@ -185,33 +185,48 @@ static void arm_wake(struct uring *u)
 	u->wake_armed = true;
 }
 
-static unsigned int copy_out(struct uring *u, struct bp_completion *out, unsigned int max)
+/** Takes what is the backend's own out of a batch. Return: how many are left. */
+static unsigned int sort_out(struct uring *u, struct bp_completion *out, unsigned int n)
 {
-	struct io_uring_cqe *cqe;
-	unsigned int head, seen = 0, n = 0;
+	unsigned int i, kept = 0;
 
-	io_uring_for_each_cqe(&u->ring, head, cqe)
-	{
-		uint64_t data = cqe->user_data;
+	for (i = 0; i < n; i++) {
+		uintptr_t data = (uintptr_t)out[i].op;
 
-		if (n == max)
-			break;
-		seen++;
-		if (unlikely((data & TAG_MASK) == TAG_WAKE)) {
+		if (data == TAG_WAKE) {
 			u->wake_armed = false;
 			continue;
 		}
-		if (unlikely(data == LIBURING_UDATA_TIMEOUT))
+		if (data == (uintptr_t)LIBURING_UDATA_TIMEOUT)
 			continue;
-		out[n].op = (struct bp_op *)(uintptr_t)(data & ~(uint64_t)TAG_MASK);
-		out[n].res = cqe->res;
-		out[n].flags = cqe->flags;
-		if (unlikely((data & TAG_MASK) == TAG_CANCEL))
-			out[n].flags = BP_COMPLETION_CANCEL;
-		n++;
+		if ((data & TAG_MASK) == TAG_CANCEL)
+			out[i].flags = BP_COMPLETION_CANCEL;
+		out[i].op = (struct bp_op *)(data & ~(uintptr_t)TAG_MASK);
+		out[kept++] = out[i];
 	}
-	io_uring_cq_advance(&u->ring, seen);
-	return n;
+	return kept;
+}
+
+/** Copies CQEs out, with as little work for each as can be: most are plain operations'. */
+static unsigned int copy_out(struct uring *u, struct bp_completion *out, unsigned int max)
+{
+	struct io_uring_cq *cq = &u->ring.cq;
+	unsigned int head = *cq->khead, mask = *cq->kring_mask;
+	unsigned int n = io_uring_smp_load_acquire(cq->ktail) - head, i;
+	uintptr_t tags = 0;
+
+	if (n > max)
+		n = max;
+	for (i = 0; i < n; i++) {
+		const struct io_uring_cqe *cqe = &cq->cqes[(head + i) & mask];
+
+		out[i].op = (struct bp_op *)(uintptr_t)cqe->user_data;
+		out[i].res = cqe->res;
+		out[i].flags = cqe->flags;
+		tags |= (uintptr_t)cqe->user_data;
+	}
+	io_uring_smp_store_release(cq->khead, head + n);
+	return unlikely(tags & TAG_MASK) ? sort_out(u, out, n) : n;
 }
 
 static void enter(struct bp_loop *loop, struct uring *u, uint64_t until)
