@@ -106,7 +106,7 @@ struct tree {
 	size_t file_size;
 };
 
-int tree_create(struct tree *t, const char *dir, unsigned int files, size_t file_size);
+int tree_create(struct tree *t, const struct bench *b, unsigned int files, size_t file_size);
 int tree_warm(const struct tree *t);
 int tree_drop_caches(const struct tree *t); /* needs root */
 void tree_remove(struct tree *t);

@@ -52,19 +52,21 @@ static bool on_disk(const char *path)
 {
 	const char *fs = fs_name(path);
 
-	return strcmp(fs, "tmpfs") && strcmp(fs, "ramfs") && strcmp(fs, "?") && !access(path, W_OK);
+	return strcmp(fs, "tmpfs") && strcmp(fs, "ramfs") && strcmp(fs, "?");
 }
 
-/* The first directory that is writable and on a disk. */
-static const char *find_disk(const char *wanted)
+/* The first directory that is writable and on a disk; --smoke measures nothing, so any will do. */
+static const char *find_place(const struct bench *b)
 {
-	const char *places[] = {wanted, getenv("TMPDIR"), "/var/tmp", "/tmp", "."};
+	const char *places[] = {b->dir, getenv("TMPDIR"), "/var/tmp", "/tmp", "."};
 	size_t i;
 
 	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		if (places[i] && on_disk(places[i]))
+		if (!places[i])
+			continue;
+		if (!access(places[i], W_OK) && (b->smoke || on_disk(places[i])))
 			return places[i];
-		if (places[i] && places[i] == wanted)
+		if (places[i] == b->dir)
 			return NULL; /* asked for by name: no substitute */
 	}
 	return NULL;
@@ -132,15 +134,15 @@ static int sync_tree(const struct tree *t)
 	return err;
 }
 
-int tree_create(struct tree *t, const char *dir, unsigned int files, size_t file_size)
+int tree_create(struct tree *t, const struct bench *b, unsigned int files, size_t file_size)
 {
 	unsigned int i, per_dir = files < FILES_PER_DIR ? files : FILES_PER_DIR;
-	const char *place = find_disk(dir);
+	const char *place = find_place(b);
 	char *data;
 	int err = 0;
 
 	if (!place)
-		return -ENODEV;
+		return -ENODEV; /* no directory on a disk */
 	snprintf(t->root, sizeof(t->root), "%s/batchproc-bench.XXXXXX", place);
 	snprintf(t->fs, sizeof(t->fs), "%s", fs_name(place));
 	t->files_per_dir = per_dir;
