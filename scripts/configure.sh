@@ -44,22 +44,22 @@ compiles()
 found=
 missing=
 
-# library NAME PKG LIBS TEXT: a library that some target requires; PKG is its name in pkg-config,
-# LIBS what links it where pkg-config does not know it
+# library NAME PKG LIBS DEBIAN TEXT: a library that some target requires; PKG is its name in
+# pkg-config, LIBS what links it where pkg-config does not know it, DEBIAN Debian's package
 library()
 {
 	cflags=$($PKG_CONFIG --cflags "$2" 2>>"$log") || cflags=
 	libs=$($PKG_CONFIG --libs "$2" 2>>"$log") || libs=$3
 	var=$(echo "$1" | tr '[:lower:]' '[:upper:]')
 	if compiles "$1" "$cflags" "$libs"; then
-		say "$4" yes
+		say "$5" yes
 		found="$found $1"
 		printf '%s_CFLAGS := %s\n%s_LIBS := %s\n' "$var" "$cflags" "$var" "$libs" >>"$mk"
 	else
-		say "$4" no
+		say "$5" no
 		missing="$missing $1"
 	fi
-	printf 'CONFIG_NAME_%s := %s\n' "$1" "$4" >>"$mk"
+	printf 'CONFIG_NAME_%s := %s (%s)\n' "$1" "$5" "$4" >>"$mk"
 }
 
 # feature NAME TEXT: something that is used where it is there
@@ -74,16 +74,18 @@ feature()
 	fi
 }
 
-if ! compiles compiler '' ''; then
+if ! command -v "${CC%% *}" >/dev/null; then
+	printf 'The compiler %s is missing; run: make deps\n' "$CC" >&2
+	exit 1
+elif ! compiles compiler '' ''; then
 	printf '%s %s makes no program: %s\n' "$CC" "$CFLAGS" "$(sed -n 2p "$log")" >&2
-	printf 'Install what is missing with: make deps\n' >&2
 	exit 1
 fi
 
-library liburing liburing -luring 'liburing 2.3 or newer'
-library openssl libcrypto -lcrypto 'OpenSSL (libcrypto)'
-library xxhash libxxhash -lxxhash 'xxHash 0.8 or newer'
-library cmocka cmocka -lcmocka 'cmocka 1.1 or newer'
+library liburing liburing -luring liburing-dev 'liburing 2.3 or newer'
+library openssl libcrypto -lcrypto libssl-dev 'OpenSSL (libcrypto)'
+library xxhash libxxhash -lxxhash libxxhash-dev 'xxHash 0.8 or newer'
+library cmocka cmocka -lcmocka libcmocka-dev 'cmocka 1.1 or newer'
 feature valgrind 'valgrind/valgrind.h'
 
 # The assembly that fits, by what the compiler makes code for, not by what it runs on.

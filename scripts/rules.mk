@@ -123,7 +123,7 @@ $(foreach d,$(subdirs),$(call enter,$(d)))
 endef
 
 objs-of = $(addprefix $(O)/$(dir)/,$(or $($(1)-objs),$(1).o) $(common-y))
-missing-text = $(foreach n,$(filter-out $(CONFIG_FOUND),$(1)),$(CONFIG_NAME_$(n)) is missing;) run 'make deps'
+missing-text = $(foreach n,$(filter-out $(CONFIG_FOUND),$(1)),$(CONFIG_NAME_$(n)) is missing;) run: make deps
 
 define leave
 $(eval progs := $(addprefix $(O)/,$(prog-y)))
