@@ -101,7 +101,7 @@ static int plain_call(struct job *job)
 	return res < 0 ? -errno : (int)res;
 }
 
-/* The same where the kernel can be asked not to block; -EAGAIN when it would have. */
+/* The same where the kernel can be asked not to block; -EAGAIN when it would have, or cannot say. */
 static int cached_call(struct job *job)
 {
 	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC, .resolve = RESOLVE_CACHED};
@@ -114,7 +114,9 @@ static int cached_call(struct job *job)
 		return res < 0 ? -errno : (int)res;
 	case KIND_READ:
 		res = preadv2(job->fd, &iov, 1, 0, RWF_NOWAIT);
-		return res < 0 ? -errno : (int)res;
+		if (res < 0)
+			return errno == EOPNOTSUPP ? -EAGAIN : -errno;
+		return (int)res;
 	default:
 		return plain_call(job);
 	}
