@@ -314,6 +314,18 @@ struct bp_group *make_group(struct test *t, const struct bp_group_opts *opts)
 	return g;
 }
 
+int run_task(struct test *t, bp_task_fn fn, void *arg)
+{
+	struct bp_group *g = group_with(t, .limit = 1);
+	int err;
+
+	expect_eq(bp_go(g, fn, arg), 0);
+	err = bp_wait(g);
+	expect_balanced(g);
+	bp_group_destroy(g);
+	return err;
+}
+
 bool driven(const struct test *t)
 {
 	return t->row->loops == 0;

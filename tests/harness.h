@@ -148,6 +148,9 @@ struct bp_group *make_group(struct test *t, const struct bp_group_opts *opts);
 /** A group of the test's engine, which is made with default options if there is none yet. */
 #define group_with(t, ...) make_group(t, &BP_GROUP_OPTS(__VA_ARGS__))
 
+/** Runs one task in a group of its own; what bp_wait() says. */
+int run_task(struct test *t, bp_task_fn fn, void *arg);
+
 bool driven(const struct test *t);
 struct bp_group_stats stats_of(const struct bp_group *g);
 
