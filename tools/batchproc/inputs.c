@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * inputs: the arguments and the lists of -T, one after the other, in constant memory.
+ *
+ * The main thread reads lists with ordinary calls: it is no loop, so that a slow pipe holds up
+ * nobody. It waits for data and for the job's stop descriptor at once.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "inputs.h"
+#include "job.h"
+#include "util.h"
+
+#define READ_BYTES 65536u
+#define IDLE_MS 250 /* after a stop: a writer that says nothing for so long, ... */
+#define CUT_NS 5000000000ull /* ... or that goes on for so long, is not heard to its end */
+
+int lines_open(struct lines *lines, const char *name, char separator)
+{
+	struct stat st;
+
+	*lines = (struct lines){.fd = STDIN_FILENO,
+				.name = "standard input",
+				.separator = separator};
+	if (strcmp(name, "-")) {
+		lines->name = name;
+		lines->fd = open(name, O_RDONLY | O_CLOEXEC);
+	}
+	if (lines->fd < 0)
+		return -errno;
+	if (fstat(lines->fd, &st))
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	lines->regular = S_ISREG(st.st_mode);
+	return 0;
+}
+
+void lines_close(struct lines *lines)
+{
+	if (lines->fd > STDIN_FILENO)
+		close(lines->fd);
+	lines->fd = -1;
+	buf_free(&lines->buf);
+}
+
+/* Milliseconds until the deadline of the run, so that a silent list does not outlast it. */
+static int deadline_ms(const struct job *job)
+{
+	uint64_t now = bp_now(job->engine);
+
+	if (!job->deadline_ns)
+		return -1;
+	if (now >= job->deadline_ns)
+		return 0;
+	now = (job->deadline_ns - now) / 1000000 + 1;
+	return now > 1000000 ? 1000000 : (int)now;
+}
+
+/* Waits until a read will not block. False: the run has stopped and nobody writes any more. */
+static bool await_data(struct lines *lines, struct job *job)
+{
+	struct pollfd fds[] = {{.fd = lines->fd, .events = POLLIN},
+			       {.fd = job->stop_fd, .events = POLLIN}};
+
+	if (lines->regular)
+		return true;
+	while (!job_stopping(job)) {
+		if (poll(fds, 2, deadline_ms(job)) > 0 && fds[0].revents)
+			return true;
+	}
+	if (!lines->cut_ns)
+		lines->cut_ns = bp_now(job->engine) + CUT_NS;
+	if (bp_now(job->engine) < lines->cut_ns && poll(fds, 1, IDLE_MS) > 0)
+		return true;
+	job->inputs_cut = true;
+	return false;
+}
+
+static bool fill(struct lines *lines, struct job *job)
+{
+	ssize_t n;
+
+	if (lines->at) {
+		lines->buf.len -= lines->at;
+		memmove(lines->buf.data, lines->buf.data + lines->at, lines->buf.len);
+		lines->at = 0;
+	}
+	do {
+		if (!await_data(lines, job)) {
+			/* Half a name is no input. */
+			lines->buf.len = 0;
+			return false;
+		}
+		n = read(lines->fd, buf_room(&lines->buf, READ_BYTES), READ_BYTES);
+	} while (n < 0 && (errno == EINTR || errno == EAGAIN));
+	if (n < 0)
+		job_trouble(job, lines->name, -errno);
+	if (n > 0)
+		lines->buf.len += (size_t)n;
+	return n > 0;
+}
+
+bool lines_next(struct lines *lines, struct job *job, char **line, size_t *len)
+{
+	size_t seen = 0;
+
+	for (;;) {
+		size_t have = lines->buf.len - lines->at;
+		char *from = have ? lines->buf.data + lines->at : NULL;
+		char *end = have > seen ? memchr(from + seen, lines->separator, have - seen) : NULL;
+
+		if (!end && !lines->ended) {
+			seen = have;
+			lines->ended = !fill(lines, job);
+			continue;
+		}
+		if (!end) {
+			if (!have)
+				return false;
+			/* The last line has no separator; there is room for a NUL behind it. */
+			buf_room(&lines->buf, 1);
+			from = lines->buf.data + lines->at;
+			end = from + have;
+			lines->at += have;
+		} else {
+			lines->at += (size_t)(end - from) + 1;
+		}
+		*end = '\0';
+		*line = from;
+		*len = (size_t)(end - from);
+		return true;
+	}
+}
+
+int inputs_open(struct inputs *inputs, const struct options *options)
+{
+	int err;
+
+	*inputs = (struct inputs){.opt = options};
+	if (!options->list_count && !options->arg_count && !options->allow_empty)
+		return usage_error(options->verb, "nothing to do: no items were given");
+	if (!options->list_count)
+		return -1;
+	inputs->lists = xcalloc(options->list_count, sizeof(*inputs->lists));
+	for (size_t i = 0; i < options->list_count; i++)
+		inputs->lists[i].fd = -1;
+	for (size_t i = 0; i < options->list_count; i++) {
+		err = lines_open(&inputs->lists[i], options->lists[i], options->null ? '\0' : '\n');
+		if (err) {
+			say("cannot read the list %s: %s", options->lists[i], error_text(err));
+			inputs_close(inputs);
+			return EXIT_USAGE;
+		}
+	}
+	return -1;
+}
+
+void inputs_close(struct inputs *inputs)
+{
+	for (size_t i = 0; inputs->lists && i < inputs->opt->list_count; i++)
+		lines_close(&inputs->lists[i]);
+	free(inputs->lists);
+	inputs->lists = NULL;
+}
+
+bool inputs_next(struct inputs *inputs, struct job *job, const char **name, size_t *len)
+{
+	char *line;
+
+	if (inputs->next_arg < inputs->opt->arg_count) {
+		*name = inputs->opt->args[inputs->next_arg++];
+		*len = strlen(*name);
+		return true;
+	}
+	while (inputs->next_list < inputs->opt->list_count) {
+		if (!lines_next(&inputs->lists[inputs->next_list], job, &line, len)) {
+			inputs->next_list++;
+		} else if (*len) {
+			*name = line;
+			return true;
+		}
+	}
+	return false;
+}

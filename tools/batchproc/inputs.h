@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * inputs: the arguments and the lists of -T, one after the other, in constant memory. Main thread
+ * only.
+ *
+ * After a stop the rest is still read, since every input has a record: a list in a file to its
+ * end; a pipe only as long as its writer keeps it moving, since it may never end.
+ */
+#ifndef BATCHPROC_INPUTS_H
+#define BATCHPROC_INPUTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+
+struct job;
+struct options;
+
+/* Text that ends with a separator, from a descriptor that may be slow. */
+struct lines {
+	int fd;
+	const char *name; /* for messages */
+	char separator;
+	bool regular;
+	struct buf buf;
+	size_t at; /* what has been taken of buf */
+	bool ended;
+	uint64_t cut_ns; /* when to give up after a stop; 0: not stopped yet */
+};
+
+/* Opens @name, - for standard input. Returns 0 or -errno. */
+int lines_open(struct lines *lines, const char *name, char separator);
+void lines_close(struct lines *lines);
+
+/* The next one, without its separator, with a NUL; until the next call. False at the end. */
+bool lines_next(struct lines *lines, struct job *job, char **line, size_t *len);
+
+struct inputs {
+	const struct options *opt;
+	size_t next_arg;
+	size_t next_list;
+	struct lines *lists; /* opened before the run starts */
+};
+
+/* Opens all lists; returns -1, or the exit status after a message. */
+int inputs_open(struct inputs *inputs, const struct options *options);
+void inputs_close(struct inputs *inputs);
+bool inputs_next(struct inputs *inputs, struct job *job, const char **name, size_t *len);
+
+#endif

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * item: the life of one input, from its number to its record.
+ *
+ *	job_item() --> job_submit() --bp_go()--> item_task() --> job_finish() --> free list
+ *	                   |  stop, dry run, limit reached             ^
+ *	                   '-------------------------------------------'
+ *
+ * Items come from a free list and keep their buffers, so that in the long run nothing is
+ * allocated for one. The list and the counts stand under the job's lock, which is taken twice in
+ * an item's life and never held over a call that may wait.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "job.h"
+#include "output.h"
+#include "record.h"
+#include "util.h"
+#include "walk.h"
+
+#define SLAB_ITEMS 64u
+#define KEEP_BYTES 4096u /* a longer buffer is not kept for the next item */
+#define BACKOFF_MOST_NS 60000000000ull
+#define NAP_NS 50000000ull /* how soon a pause between attempts notices a stop */
+#define ROOM_NAP_NS 1000000ull /* how soon a walker notices that output moves again */
+
+struct item_slab {
+	struct item_slab *next;
+	_Alignas(max_align_t) unsigned char items[];
+};
+
+static size_t item_size(const struct job *job)
+{
+	size_t align = _Alignof(max_align_t);
+
+	return (sizeof(struct item) + job->ops->priv_size + align - 1) / align * align;
+}
+
+void items_init(struct job *job)
+{
+	job->next_seq = 1;
+	if (job->opt->keep_order)
+		order_init(job);
+}
+
+void items_exit(struct job *job)
+{
+	struct item_slab *slab;
+
+	for (struct item *item = job->free; item; item = item->next) {
+		buf_free(&item->name);
+		buf_free(&item->lines);
+	}
+	while ((slab = job->slabs)) {
+		job->slabs = slab->next;
+		free(slab);
+	}
+	order_exit(job);
+}
+
+static void add_slab(struct job *job)
+{
+	size_t size = item_size(job);
+	struct item_slab *slab = xcalloc(1, sizeof(*slab) + SLAB_ITEMS * size);
+
+	slab->next = job->slabs;
+	job->slabs = slab;
+	for (size_t i = 0; i < SLAB_ITEMS; i++) {
+		struct item *item = (struct item *)(slab->items + i * size);
+
+		item->job = job;
+		item->next = job->free;
+		job->free = item;
+	}
+}
+
+static void await_room(struct job *job)
+{
+	const bool ordered = job->opt->keep_order;
+
+	if (pthread_equal(pthread_self(), job->main_thread)) {
+		output_wait();
+		if (ordered)
+			order_wait(job);
+		return;
+	}
+	/* A walker must not block its loop. Once it is cancelled it has little to add. */
+	while ((output_full() || (ordered && !order_room(job))) && !bp_sleep(ROOM_NAP_NS))
+		;
+}
+
+struct item *job_item(struct job *job, struct dirnode *dir, const char *name, size_t len)
+{
+	struct item *item;
+
+	await_room(job);
+	pthread_mutex_lock(&job->lock);
+	if (!job->free)
+		add_slab(job);
+	item = job->free;
+	job->free = item->next;
+	item->seq = job->next_seq++;
+	pthread_mutex_unlock(&job->lock);
+
+	item->dir = dir;
+	item->name.len = 0;
+	buf_add(&item->name, name, len);
+	buf_char(&item->name, '\0');
+	item->name.len = len;
+	item->checked = false;
+	item->status = STATUS_OK;
+	item->err = 0;
+	item->why = NULL;
+	item->silent = false;
+	item->missed = false;
+	item->bytes = 0;
+	item->attempts = 0;
+	item->start_ns = 0;
+	item->end_ns = 0;
+	return item;
+}
+
+static void trim(struct buf *buf)
+{
+	if (buf->cap > KEEP_BYTES)
+		buf_free(buf);
+}
+
+void item_put(struct item *item)
+{
+	trim(&item->name);
+	trim(&item->lines);
+	item->next = item->job->free;
+	item->job->free = item;
+}
+
+void item_path(const struct item *item, struct buf *buf)
+{
+	if (item->dir)
+		dirnode_path(item->dir, buf);
+	buf_add(buf, item->name.data, item->name.len);
+}
+
+void item_emit(const struct item *item)
+{
+	size_t from = 0;
+
+	for (int sink = 0; sink < SINK_COUNT; sink++) {
+		if (item->ends[sink] > from)
+			output_add(sink, item->lines.data + from, item->ends[sink] - from);
+		from = item->ends[sink];
+	}
+}
+
+static enum verdict count(struct job *job, const struct item *item)
+{
+	job->counts.of[item->status]++;
+	job->counts.ended++;
+	job->counts.bytes += item->bytes;
+	if (item->status == STATUS_SKIPPED && item->missed)
+		job->counts.missed++;
+	job->view.ended = job->counts.ended;
+	job->view.succeeded = job->counts.of[STATUS_OK];
+	job->view.failed = job->counts.of[STATUS_FAILED] + job->counts.of[STATUS_TIMEOUT];
+	return policy_judge(&job->opt->policy, &job->view);
+}
+
+void job_finish(struct item *item, enum status status, int err)
+{
+	struct job *job = item->job;
+	enum verdict verdict;
+
+	item->status = status;
+	item->err = err;
+	if (item->start_ns)
+		item->end_ns = bp_now(job->engine);
+	record_item(item);
+
+	/* From here on an item is its lines and its counts. */
+	if (job->ops->release)
+		job->ops->release(item);
+	dirnode_put(item->dir);
+	item->dir = NULL;
+	if (!job->opt->keep_order)
+		item_emit(item);
+
+	pthread_mutex_lock(&job->lock);
+	verdict = count(job, item);
+	if (job->opt->keep_order)
+		order_put(job, item);
+	else
+		item_put(item);
+	pthread_mutex_unlock(&job->lock);
+
+	if (verdict != VERDICT_GO)
+		job_verdict(job, verdict);
+}
+
+/* Errors that a second attempt would meet again. */
+static bool permanent(int err)
+{
+	static const int errors[] = {ENOENT, EACCES,  EPERM,	    EISDIR,   ENOTDIR, ELOOP,
+				     EINVAL, EBADMSG, ENAMETOOLONG, EROFS,    EBADF,   EEXIST,
+				     EXDEV,  ENOSYS,  EOPNOTSUPP,   EOVERFLOW};
+
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
+		if (-err == errors[i])
+			return true;
+	return false;
+}
+
+/* Exponential, with jitter: between a half and the whole of what the attempt's number gives. */
+static uint64_t backoff(const struct item *item)
+{
+	uint64_t delay = item->job->opt->retry_delay_ns;
+	uint64_t most = delay > BACKOFF_MOST_NS ? delay : BACKOFF_MOST_NS;
+	uint64_t mix = item->seq * 0x9e3779b97f4a7c15ull + bp_now(item->job->engine);
+
+	for (unsigned int i = 1; i < item->attempts && delay < most; i++)
+		delay *= 2;
+	if (delay > most)
+		delay = most;
+	mix = (mix ^ mix >> 31) * 0xbf58476d1ce4e5b9ull;
+	return delay / 2 + (mix >> 11) % (delay / 2 + 1);
+}
+
+static int pause_between(struct item *item)
+{
+	uint64_t left = backoff(item);
+	int err = 0;
+
+	while (left && !err && !job_stopping(item->job)) {
+		uint64_t nap = left < NAP_NS ? left : NAP_NS;
+
+		err = bp_sleep(nap);
+		left -= nap;
+	}
+	return err;
+}
+
+static int attempts(struct item *item)
+{
+	const struct job *job = item->job;
+	int err, pause;
+
+	for (;;) {
+		item->attempts++;
+		item->bytes = 0;
+		item->why = NULL;
+		err = job->ops->work(item);
+		if (err >= 0 || item->attempts > job->opt->retries || permanent(err) ||
+		    bp_cancelled() || job_stopping(item->job))
+			return err;
+		pause = pause_between(item);
+		if (pause)
+			return pause;
+		if (job_stopping(item->job))
+			return err;
+	}
+}
+
+/* The group was cancelled, or this item's time ran out: the next operation says which. */
+static int end_cancelled(struct item *item)
+{
+	struct job *job = item->job;
+	int err = bp_yield();
+
+	if (err == -ETIMEDOUT) {
+		item->why = "took longer than --timeout allows";
+		job_finish(item, STATUS_TIMEOUT, err);
+		return err;
+	}
+	/* Without another reason it was the deadline; job_stopping() notes that. */
+	job_stopping(job);
+	item->why = NULL;
+	job_finish(item, STATUS_CANCELLED, 0);
+	return -ECANCELED;
+}
+
+static int item_task(void *arg)
+{
+	struct item *item = arg;
+	struct job *job = item->job;
+	int err;
+
+	if (job_stopping(job)) {
+		job_finish(item, STATUS_NOT_STARTED, 0);
+		return -ECANCELED;
+	}
+	item->start_ns = bp_now(job->engine);
+	err = attempts(item);
+	if (err >= 0) {
+		job_finish(item, item->status, item->err);
+		return 0;
+	}
+	if (bp_cancelled() && (err == -ECANCELED || err == -ETIMEDOUT))
+		return end_cancelled(item);
+	job_finish(item, STATUS_FAILED, err);
+	return err;
+}
+
+bool job_submit(struct item *item)
+{
+	struct job *job = item->job;
+	int err;
+
+	if (job_stopping(job)) {
+		job_finish(item, STATUS_NOT_STARTED, 0);
+		return false;
+	}
+	if (job->opt->dry_run) {
+		job_finish(item, STATUS_SKIPPED, 0);
+		return true;
+	}
+	if (job->opt->reject)
+		err = bp_try_go(job->group, item_task, item);
+	else
+		err = bp_go(job->group, item_task, item);
+	if (!err)
+		return true;
+	if (err == -EAGAIN && job->opt->reject) {
+		job_finish(item, STATUS_REJECTED, 0);
+		return true;
+	}
+	if (err != -ECANCELED)
+		job_trouble(job, "cannot start an item", err);
+	job_stopping(job);
+	job_finish(item, STATUS_NOT_STARTED, 0);
+	return false;
+}
+
+void items_never_started(void *ctx, void *arg, enum bp_end end, int result)
+{
+	(void)ctx;
+	(void)result;
+	/* Any other end was written by the task itself, and its item is another one's by now. */
+	if (end == BP_END_NEVER_STARTED)
+		job_finish(arg, STATUS_NOT_STARTED, 0);
+}

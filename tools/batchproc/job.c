@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * job: one run of a verb over many items: the engine and its limits, stopping, the exit status.
+ *
+ * Start and end are the main thread's. job_stop() and job_trouble() may come from any thread
+ * while the run lasts: loops, the signal thread, the writer thread.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "job.h"
+#include "output.h"
+#include "progress.h"
+#include "record.h"
+#include "signals.h"
+#include "util.h"
+#include "verb.h"
+#include "walk.h"
+
+#define JOBS_PER_LOOP 64u
+#define NAP_NS 2000000u /* between two looks for a free descriptor ... */
+#define NAPS 250u /* ... and how many while nobody could free one */
+#define SPARE_DESCRIPTORS 4
+
+bool job_stopping(struct job *job)
+{
+	if (job_stopped(job))
+		return true;
+	if (!job->deadline_ns || bp_now(job->engine) < job->deadline_ns)
+		return false;
+	job_stop(job, STOP_DEADLINE, true);
+	return true;
+}
+
+void job_stop(struct job *job, enum stop why, bool cancel)
+{
+	static const int causes[] = {
+		[STOP_DEADLINE] = -ETIMEDOUT,
+		[STOP_TROUBLE] = -EIO,
+	};
+	uint64_t one = 1;
+	int none = STOP_NONE;
+	bool first = atomic_compare_exchange_strong(&job->stop, &none, why);
+
+	if (first && write(job->stop_fd, &one, sizeof(one)) < 0)
+		/* Cannot be: the counter of the eventfd is far from full. */
+		abort();
+	if (cancel) {
+		bp_cancel(job->group, why < STOP_DEADLINE ? 0 : causes[why]);
+		walk_cancel(job->walk);
+	}
+	if (first)
+		walk_wake(job->walk);
+}
+
+void job_trouble(struct job *job, const char *what, int err)
+{
+	if (!atomic_exchange(&job->trouble, true))
+		say("%s: %s", what, error_text(err));
+	job_stop(job, STOP_TROUBLE, true);
+}
+
+bool job_await_descriptor(struct job *job, unsigned int *tries)
+{
+	struct bp_group_stats stats = {.sz = sizeof(stats)};
+	unsigned int starved = atomic_fetch_add(&job->starved, 1) + 1;
+	int err;
+
+	bp_group_stats(job->group, &stats);
+	/* Those that run and are not starved themselves will end and close theirs. */
+	*tries = stats.running > starved ? 0 : *tries + 1;
+	err = *tries > NAPS ? -EMFILE : bp_sleep(NAP_NS);
+	atomic_fetch_sub(&job->starved, 1);
+	return !err;
+}
+
+void job_fed(struct job *job)
+{
+	enum verdict verdict;
+
+	pthread_mutex_lock(&job->lock);
+	job->view.total = job->next_seq - 1;
+	verdict = policy_judge(&job->opt->policy, &job->view);
+	pthread_mutex_unlock(&job->lock);
+	if (verdict != VERDICT_GO)
+		job_verdict(job, verdict);
+}
+
+void job_verdict(struct job *job, enum verdict verdict)
+{
+	job_stop(job, verdict == VERDICT_REACHED ? STOP_REACHED : STOP_HALT, job->opt->policy.now);
+}
+
+/* ---- limits */
+
+static unsigned int usable_cpus(void)
+{
+	cpu_set_t set;
+	long online;
+
+	if (!sched_getaffinity(0, sizeof(set), &set))
+		return (unsigned int)CPU_COUNT(&set);
+	/* More CPUs than the set has room for. */
+	online = sysconf(_SC_NPROCESSORS_ONLN);
+	return online > 0 ? (unsigned int)online : 1;
+}
+
+static unsigned int choose_loops(const struct options *opt, bool walks)
+{
+	unsigned int loops = usable_cpus();
+
+	if (opt->loops)
+		return opt->loops;
+	/* A loop that would never get an item need not be started. */
+	if (!walks && !opt->list_count && opt->arg_count < loops)
+		loops = opt->arg_count ? (unsigned int)opt->arg_count : 1;
+	return loops < BP_LOOPS_MAX ? loops : BP_LOOPS_MAX;
+}
+
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	/* What cannot be raised is what jobs_for_descriptors() then finds. */
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Items whose descriptors fit: an item has one, and may hold its directory open with another. */
+static long jobs_for_descriptors(long wanted, bool walks)
+{
+	struct rlimit limit;
+	long room;
+	int lowest = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+
+	if (lowest >= 0)
+		close(lowest);
+	if (lowest < 0 || getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > LONG_MAX)
+		return wanted;
+	/* The lowest free one: about as many are in use. */
+	room = (long)limit.rlim_cur - lowest - SPARE_DESCRIPTORS;
+	if (walks)
+		room = (room - WALKERS_LEAST) / 2;
+	if (room < 1)
+		room = 1;
+	return wanted < room ? wanted : room;
+}
+
+/* ---- start and end */
+
+static void output_failed(void *ctx, const char *name, int err)
+{
+	struct buf what = {0};
+
+	buf_printf(&what, "cannot write %s%c", name, '\0');
+	job_trouble(ctx, what.data, err);
+	buf_free(&what);
+}
+
+/* The file of --failed-to. A list that is read meanwhile must not be emptied by it. */
+static int open_failed_to(const struct options *opt)
+{
+	struct stat target, list;
+	int fd;
+
+	if (!opt->failed_to)
+		return -1;
+	for (size_t i = 0; !stat(opt->failed_to, &target) && i < opt->list_count; i++) {
+		int err = strcmp(opt->lists[i], "-") ? stat(opt->lists[i], &list) :
+						       fstat(STDIN_FILENO, &list);
+
+		if (!err && S_ISREG(target.st_mode) && target.st_dev == list.st_dev &&
+		    target.st_ino == list.st_ino) {
+			say("--failed-to %s is one of the lists to read", opt->failed_to);
+			return EXIT_USAGE;
+		}
+	}
+	fd = open(opt->failed_to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (fd < 0) {
+		say("cannot write %s: %s", opt->failed_to, error_text(errno));
+		return EXIT_USAGE;
+	}
+	output_set_failed_to(fd, opt->failed_to);
+	return -1;
+}
+
+static int start_engine(struct job *job)
+{
+	const struct options *opt = job->opt;
+	long wanted;
+	int err;
+
+	job->loops = choose_loops(opt, job->ops->walks);
+	wanted = opt->jobs ? (long)opt->jobs : (long)(JOBS_PER_LOOP * job->loops);
+	err = bp_engine_create(&job->engine,
+			       &BP_ENGINE_OPTS(.backend = opt->backend, .loops = job->loops));
+	if (err) {
+		say("cannot start: %s", error_text(err));
+		return err;
+	}
+	job->limit = jobs_for_descriptors(wanted, job->ops->walks);
+	if (job->limit < wanted && opt->verbose)
+		say("%ld items in flight instead of %ld: the limit of open files (ulimit -n) "
+		    "leaves no room for more",
+		    job->limit, wanted);
+	return 0;
+}
+
+static int start_group(struct job *job)
+{
+	struct timespec real;
+	int err;
+
+	clock_gettime(CLOCK_REALTIME, &real);
+	job->start_ns = bp_now(job->engine);
+	job->real_offset_ns =
+		(uint64_t)real.tv_sec * 1000000000u + (uint64_t)real.tv_nsec - job->start_ns;
+	if (job->opt->deadline_ns)
+		job->deadline_ns = job->start_ns + job->opt->deadline_ns;
+	err = bp_group_create(&job->group, job->engine,
+			      &BP_GROUP_OPTS(.limit = job->limit, .stop_after_failures = 0,
+					     .deadline_ns = job->deadline_ns,
+					     .item_timeout_ns = job->opt->timeout_ns,
+					     .report = items_never_started));
+	if (err)
+		say("cannot start: %s", error_text(err));
+	return err;
+}
+
+static void job_init(struct job *job, const struct options *opt, const struct job_ops *ops)
+{
+	*job = (struct job){.opt = opt, .ops = ops, .main_thread = pthread_self()};
+	pthread_mutex_init(&job->lock, NULL);
+	job->wants_messages = (!opt->quiet || ops->quiet_is_own) && (!opt->json || opt->verbose);
+	job->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+static void job_exit(struct job *job)
+{
+	walk_destroy(job->walk);
+	bp_group_destroy(job->group);
+	bp_engine_destroy(job->engine);
+	items_exit(job);
+	if (job->stop_fd >= 0)
+		close(job->stop_fd);
+	pthread_mutex_destroy(&job->lock);
+}
+
+static int exit_status(const struct job *job)
+{
+	const struct counts *counts = &job->counts;
+	bool all_good = counts->ended == counts->of[STATUS_OK] + counts->of[STATUS_SKIPPED] &&
+			!counts->missed;
+	int signal = atomic_load(&job->signal);
+
+	if (atomic_load(&job->trouble))
+		return EXIT_TROUBLE;
+	if (signal)
+		return 128 + signal;
+	switch ((enum stop)atomic_load(&job->stop)) {
+	case STOP_HALT:
+		return EXIT_HALTED;
+	case STOP_REACHED:
+		return EXIT_OK;
+	case STOP_DEADLINE:
+		return EXIT_DEADLINE;
+	default:
+		break;
+	}
+	if (policy_wants_success(&job->opt->policy) && !job->opt->dry_run)
+		return EXIT_SOME_FAILED;
+	return all_good ? EXIT_OK : EXIT_SOME_FAILED;
+}
+
+/* Feeds, waits, and says how it went. */
+static int run_items(struct job *job)
+{
+	int status;
+
+	job->ops->feed(job);
+	walk_wait(job->walk);
+	job_fed(job);
+	bp_wait(job->group);
+
+	if (!job->counts.ended && !job->opt->allow_empty && !job->empty_is_fine &&
+	    !atomic_load(&job->stop)) {
+		say("nothing to do: the list of items is empty (--allow-empty lets that pass)");
+		return EXIT_USAGE;
+	}
+	status = exit_status(job);
+	if (job->ops->finish && job->ops->finish(job) && status == EXIT_OK)
+		status = EXIT_SOME_FAILED;
+	record_stop(job);
+	record_summary(job, status);
+	return status;
+}
+
+int job_run(const struct options *opt, const struct job_ops *ops)
+{
+	struct job job;
+	struct output_hooks hooks = {output_failed, progress_tick, &job};
+	int status, err;
+
+	status = open_failed_to(opt);
+	if (status >= 0)
+		return status;
+	raise_descriptor_limit();
+	signals_block();
+	job_init(&job, opt, ops);
+	status = EXIT_TROUBLE;
+	if (job.stop_fd < 0 || start_engine(&job) || start_group(&job))
+		goto out;
+	items_init(&job);
+	err = ops->walks ? walk_create(&job) : 0;
+	if (!err)
+		err = signals_start(&job);
+	if (err) {
+		say("cannot start: %s", error_text(err));
+		goto out;
+	}
+	err = output_start(&hooks);
+	if (err) {
+		say("cannot start: %s", error_text(err));
+		goto stop_signals;
+	}
+	status = run_items(&job);
+	/* Signals are heard until the last byte is written: a reader may be slow for ever. */
+	atomic_store(&job.flushing, true);
+	err = output_finish();
+	if (err && !atomic_load(&job.trouble))
+		say("cannot write the output: %s", error_text(err));
+	if (err)
+		status = EXIT_TROUBLE;
+stop_signals:
+	signals_stop();
+out:
+	job_exit(&job);
+	if (status > 128 && status == 128 + atomic_load(&job.signal))
+		signals_die(status - 128);
+	return status;
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * job: one run of a verb over many items, on one engine, under the policy of the options.
+ *
+ *	feed (main thread) --> job_item() --> job_submit() --> task: work, retries --> job_finish()
+ *	     walk (tasks) ---^                     '--> rejected, not started, skipped --^
+ *
+ * Every input becomes exactly one item, and job_finish() is called exactly once for it: there it
+ * is counted, its record is written, and the policy decides whether the run goes on.
+ *
+ * Threads. The feed runs in the main thread, outside the engine; work runs in tasks on the loops;
+ * a thread waits for signals; the writer thread of output.c writes and shows progress.
+ */
+#ifndef BATCHPROC_JOB_H
+#define BATCHPROC_JOB_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "batchproc.h"
+#include "buf.h"
+#include "options.h"
+
+struct job;
+struct dirnode;
+struct walk;
+
+/* How an item ended, as its record says it. */
+enum status {
+	STATUS_OK,
+	STATUS_FAILED,
+	STATUS_TIMEOUT,
+	STATUS_CANCELLED,
+	STATUS_REJECTED,
+	STATUS_NOT_STARTED,
+	STATUS_SKIPPED,
+	STATUS_COUNT,
+};
+
+struct item {
+	struct item *next; /* in the free list */
+	struct job *job;
+	uint64_t seq;
+
+	/* Its name: relative to a directory of a walk, or as the user gave it. */
+	struct dirnode *dir;
+	struct buf name; /* ends with a NUL that is not counted */
+	bool checked; /* known to be a regular file when it was found */
+
+	enum status status;
+	int err; /* -errno; 0 without one */
+	const char *why; /* text of the error where it is not errno's */
+	bool silent; /* its failure is no line on standard error */
+	bool missed; /* skipped, although the user asked for it by name */
+	uint64_t bytes;
+	unsigned int attempts;
+	uint64_t start_ns; /* 0: it never started */
+	uint64_t end_ns;
+
+	struct buf lines; /* what it writes, one sink's text after the other's */
+	size_t ends[3]; /* where each ends */
+
+	_Alignas(max_align_t) unsigned char priv[]; /* the verb's own, job_ops.priv_size bytes */
+};
+
+/* What a verb tells about its items. Each is called without locks held; any but work may be NULL. */
+struct job_ops {
+	const char *op; /* in records */
+	size_t priv_size;
+	bool walks; /* -r was given */
+	bool quiet_is_own; /* -q is not about messages on standard error */
+	const char *directory_hint; /* error text for a directory where it was not */
+
+	/* One attempt, in a task: 0, or -errno. May set bytes, why and STATUS_SKIPPED. */
+	int (*work)(struct item *item);
+	/* What an ended item prints on standard output without --json. */
+	void (*text)(const struct item *item, struct buf *buf);
+	/* Further fields of its JSON record, each with a comma in front. */
+	void (*json)(const struct item *item, struct buf *buf);
+	/* The item as a line that the same command takes back; by default its name. */
+	void (*again)(const struct item *item, struct buf *buf);
+	/* What --dry-run prints; by default the name. */
+	void (*plan)(const struct item *item, struct buf *buf);
+	/* Last word on an item before its memory is used again. */
+	void (*release)(struct item *item);
+
+	/* Gives the items, in the main thread. */
+	void (*feed)(struct job *job);
+	/* After the last item: messages, and whether the verb itself found something wrong. */
+	bool (*finish)(struct job *job);
+};
+
+/* Why a run stopped before its end; the first reason stays. */
+enum stop {
+	STOP_NONE,
+	STOP_SIGNAL,
+	STOP_HALT, /* --halt and its relatives */
+	STOP_REACHED, /* the successes asked for are there */
+	STOP_DEADLINE,
+	STOP_TROUBLE, /* output cannot be written, no memory */
+};
+
+struct counts {
+	uint64_t of[STATUS_COUNT];
+	uint64_t ended;
+	uint64_t bytes;
+	uint64_t missed; /* skipped, although the user asked for it by name */
+};
+
+/* --keep-order: ended items that wait for one before them; see order.c. */
+struct order {
+	struct item **ring; /* by seq; NULL: not ended yet */
+	size_t size; /* of the ring, a power of two */
+	size_t held;
+	size_t most; /* items that may be held before the feed waits */
+	uint64_t head; /* seq of the next one to write */
+	pthread_cond_t room;
+};
+
+struct job {
+	const struct options *opt;
+	const struct job_ops *ops;
+	struct bp_engine *engine;
+	struct bp_group *group; /* of the items */
+	struct walk *walk; /* NULL for a verb that does not walk */
+	unsigned int loops;
+	long limit; /* items in flight; -j after what descriptors allow */
+	uint64_t start_ns;
+	uint64_t deadline_ns; /* 0: none */
+	uint64_t real_offset_ns; /* from the engine's clock to the time of day */
+	bool wants_messages; /* failures as lines on standard error */
+	pthread_t main_thread;
+
+	atomic_int stop; /* enum stop */
+	atomic_int signal; /* the first one that came, 0 for none */
+	atomic_uint signals; /* how many */
+	atomic_uint starved; /* items that wait for a descriptor */
+	_Atomic uint64_t moved; /* bytes, while items run, for the progress display */
+	atomic_bool flushing; /* all is done but for writing the output */
+	atomic_bool trouble; /* the program itself could not go on */
+	int stop_fd; /* readable once the run stops */
+	bool empty_is_fine; /* something was given, though no item came of it */
+	bool inputs_cut; /* the list was not read to its end after a stop */
+
+	pthread_mutex_t lock; /* covers what follows */
+	struct counts counts;
+	struct policy_view view;
+	uint64_t next_seq;
+	struct item *free;
+	struct item_slab *slabs;
+	struct order order;
+};
+
+static inline void *item_priv(struct item *item)
+{
+	return item->priv;
+}
+
+static inline const void *item_priv_const(const struct item *item)
+{
+	return item->priv;
+}
+
+/* The feed has given everything: from here on the number of items is known. Main thread. */
+void job_fed(struct job *job);
+
+/* Runs a verb; returns the exit status, or ends by the signal that ended the run. */
+int job_run(const struct options *options, const struct job_ops *ops);
+
+/* ---- items (item.c) */
+
+/*
+ * A fresh item with the next number. Each one must be given to job_submit() or job_finish(). Waits
+ * where output is slow, so that no more stands in memory than what is in flight. Main thread or a
+ * walker's task.
+ */
+struct item *job_item(struct job *job, struct dirnode *dir, const char *name, size_t len);
+
+/*
+ * Starts an item, waiting for a place; ends it at once when the policy, --dry-run or a stop says
+ * so. Main thread or task. Returns whether the run still takes items.
+ */
+bool job_submit(struct item *item);
+
+/* Ends an item: counts it and writes its record. Any thread; not under the job's lock. */
+void job_finish(struct item *item, enum status status, int err);
+
+/* Reserve memory for the items that can be in flight; and the end of it. */
+void items_init(struct job *job);
+void items_exit(struct job *job);
+
+/* The report callback of the items' group. */
+void items_never_started(void *ctx, void *arg, enum bp_end end, int result);
+
+/* The name as the user knows it, with the directory of the walk in front. */
+void item_path(const struct item *item, struct buf *buf);
+
+/* Hands an item's lines to the output. */
+void item_emit(const struct item *item);
+
+/* Gives an item's memory back, under the job's lock. */
+void item_put(struct item *item);
+
+/* ---- steering (job.c) */
+
+/* Stops the run: nothing more is admitted; with @cancel what runs is cancelled too. Any thread. */
+void job_stop(struct job *job, enum stop why, bool cancel);
+
+/* Stops the run as the policy has it. Any thread. */
+void job_verdict(struct job *job, enum verdict verdict);
+
+/*
+ * Whether the run takes no more items. job_stopping() notices the deadline by itself, and may then
+ * take the walk's lock; job_stopped() only looks. Any thread.
+ */
+bool job_stopping(struct job *job);
+
+static inline bool job_stopped(const struct job *job)
+{
+	return atomic_load_explicit(&job->stop, memory_order_relaxed) != STOP_NONE;
+}
+
+/* Ends the run with a message: the program itself cannot go on. Any thread. */
+void job_trouble(struct job *job, const char *what, int err);
+
+/*
+ * After -EMFILE or -ENFILE: waits for others to give descriptors back. False when nobody is left
+ * who could, or the run was cancelled. Task only; @tries starts at 0.
+ */
+bool job_await_descriptor(struct job *job, unsigned int *tries);
+
+/* ---- order (order.c) */
+
+void order_init(struct job *job);
+void order_exit(struct job *job);
+
+/* Takes an ended item, under the job's lock; writes it and those that waited for it. */
+void order_put(struct job *job, struct item *item);
+
+/* Whether the feed may take a number; and a wait for that, for a thread that may block. */
+bool order_room(struct job *job);
+void order_wait(struct job *job);
+
+#endif

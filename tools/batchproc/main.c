@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main: finds the verb and runs it. A new verb is one file and one line in the table below.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "batchproc.h"
+#include "options.h"
+#include "util.h"
+#include "verb.h"
+
+static const struct verb *const verbs[] = {&hash_verb, &verify_verb, &info_verb};
+
+/*
+ * A closed standard descriptor would be given to the next file that is opened, and output would
+ * land in it. The stand-ins are open the wrong way round, so that using one is still an error.
+ */
+static void fill_standard_descriptors(void)
+{
+	static const int wrong_way[] = {O_WRONLY, O_RDONLY, O_RDONLY};
+
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", wrong_way[fd]) != fd)
+			_exit(EXIT_TROUBLE);
+}
+
+static int print_usage(void)
+{
+	printf("Usage: batchproc COMMAND [options] [ITEM...]\n"
+	       "Very many file operations at once, on io_uring, ended together.\n\nCommands:\n");
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		printf("  %-8s %s\n", verbs[i]->name, verbs[i]->summary);
+	printf("\n'batchproc COMMAND --help' tells the options of a command; --version the version.\n"
+	       "\n"
+	       "Exit status: 0 every item succeeded, 1 some failed, 2 usage error, 3 stopped early\n"
+	       "by the halt policy, 124 the deadline passed, 125 the program itself could not go on,\n"
+	       "128+N ended by signal N.\n");
+	return flush_stdout();
+}
+
+static int print_version(void)
+{
+	printf("batchproc %s\n", bp_version());
+	return flush_stdout();
+}
+
+static int run_verb(const struct verb *verb, int argc, char **argv)
+{
+	struct options options;
+	int status;
+
+	set_message_verb(verb->name);
+	status = options_parse(&options, verb, argc, argv);
+	if (status < 0)
+		status = verb->run(&options);
+	options_free(&options);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	fill_standard_descriptors();
+	if (argc < 2)
+		return usage_error(NULL, "no command given");
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
+		return print_usage();
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
+		return print_version();
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (!strcmp(argv[1], verbs[i]->name))
+			return run_verb(verbs[i], argc - 1, argv + 1);
+	return usage_error(NULL, argv[1][0] == '-' ? "unknown option '%s'" : "unknown command '%s'",
+			   argv[1]);
+}

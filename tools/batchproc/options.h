@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * options: the options that verbs share, their parsing and their help. Main thread only; what
+ * options_parse() fills in is read-only afterwards.
+ */
+#ifndef BATCHPROC_OPTIONS_H
+#define BATCHPROC_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "batchproc.h"
+#include "policy.h"
+
+struct verb;
+
+enum progress_mode {
+	PROGRESS_AUTO,
+	PROGRESS_BAR,
+	PROGRESS_PLAIN,
+	PROGRESS_JSON,
+	PROGRESS_NONE
+};
+
+struct options {
+	const struct verb *verb;
+	char **args;
+	size_t arg_count;
+
+	uint64_t jobs; /* 0: chosen by the run */
+	bool reject; /* --on-full reject */
+	struct policy policy;
+	uint64_t timeout_ns; /* 0: none; the same for the others */
+	uint64_t deadline_ns;
+	uint64_t retries;
+	uint64_t retry_delay_ns;
+	const char **lists; /* -T */
+	size_t list_count;
+	bool null;
+	bool allow_empty;
+	bool json;
+	const char *failed_to;
+	bool keep_order;
+	enum progress_mode progress;
+	enum bp_backend backend;
+	unsigned int loops; /* 0: one for each usable CPU */
+	bool dry_run;
+	bool quiet;
+	bool verbose;
+};
+
+/*
+ * Parses what follows the verb's name (@argv[0] is that name). Returns -1 to go on, or the exit
+ * status when all is said already: help was printed, or an error.
+ */
+int options_parse(struct options *options, const struct verb *verb, int argc, char **argv);
+void options_free(struct options *options);
+
+/* A usage error: one line, and where to read on. Returns EXIT_USAGE. */
+int usage_error(const struct verb *verb, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Whole numbers within bounds, and times such as 1.5s, 200ms, 2m, 1h; nothing else may follow. */
+bool parse_count(const char *text, uint64_t least, uint64_t most, uint64_t *value);
+bool parse_time(const char *text, uint64_t *ns);
+
+#endif

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * output: one thread that writes standard output, standard error and the --failed-to file.
+ *
+ *	output_add() --> sink.fill --swap, under the lock--> sink.busy --> write(2)
+ *
+ * The lock covers the fill buffers and the flags; the busy buffers, the descriptors and the bar
+ * on the terminal are the writer's own. The writer waits a few milliseconds for more before it
+ * writes, so that many short lines become one write, but a terminal is served at once.
+ *
+ * A closed pipe is SIGPIPE, as for every filter; where that is ignored it is an error like a full
+ * disk: the run ends with status 125.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "output.h"
+#include "util.h"
+
+#define GATHER_NS 4000000ull /* how long a short line may wait for company */
+#define GATHER_BYTES 65536u /* what is worth a write at once */
+#define FULL_BYTES 1048576u /* what may wait before the feed has to wait too */
+
+struct sink {
+	int fd;
+	const char *name;
+	struct buf fill;
+	struct buf busy;
+	int err;
+	bool tty;
+};
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	pthread_cond_t room;
+	pthread_t thread;
+	struct output_hooks hooks;
+	struct sink sinks[SINK_COUNT];
+	atomic_size_t pending; /* bytes in all fill buffers; changed under the lock */
+	bool running;
+	bool asleep; /* the writer waits without a reason to wake by itself */
+	bool gathering; /* the writer waits for more to write */
+	bool quit;
+	bool bar_shown; /* a progress bar stands on the terminal's last line */
+} out = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.room = PTHREAD_COND_INITIALIZER,
+	.sinks =
+		{
+			[SINK_OUT] = {.fd = STDOUT_FILENO, .name = "standard output"},
+			[SINK_ERR] = {.fd = STDERR_FILENO, .name = "standard error"},
+			[SINK_FAILED] = {.fd = -1},
+		},
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static int write_all(int fd, const char *data, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, data, len);
+
+		if (n >= 0) {
+			data += n;
+			len -= (size_t)n;
+		} else if (errno == EAGAIN) {
+			/* Somebody shares this open file and made it non-blocking. */
+			poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
+		} else if (errno != EINTR) {
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+static void erase_bar(void)
+{
+	if (out.bar_shown)
+		write_all(STDERR_FILENO, "\r\033[K", 4);
+	out.bar_shown = false;
+}
+
+static void write_sink(struct sink *sink)
+{
+	int err;
+
+	if (!sink->busy.len)
+		return;
+	if (sink->tty)
+		erase_bar();
+	err = sink->err ? 0 : write_all(sink->fd, sink->busy.data, sink->busy.len);
+	sink->busy.len = 0;
+	if (!err)
+		return;
+
+	pthread_mutex_lock(&out.lock);
+	sink->err = err;
+	pthread_mutex_unlock(&out.lock);
+	/* A standard error that cannot be written leaves nobody to tell. */
+	if (sink != &out.sinks[SINK_ERR])
+		out.hooks.failed(out.hooks.ctx, sink->name, err);
+}
+
+static void wait_until(uint64_t until)
+{
+	struct timespec ts = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
+
+	pthread_cond_timedwait(&out.wake, &out.lock, &ts);
+}
+
+/* Waits for something to write, then a little for more. The lock is held. */
+static void wait_for_work(uint64_t tick_at)
+{
+	uint64_t until;
+
+	while (!out.pending && !out.quit) {
+		if (tick_at && now_ns() >= tick_at)
+			return;
+		out.asleep = true;
+		if (tick_at)
+			wait_until(tick_at);
+		else
+			pthread_cond_wait(&out.wake, &out.lock);
+		out.asleep = false;
+	}
+	if (out.sinks[SINK_OUT].tty)
+		return;
+	until = now_ns() + GATHER_NS;
+	while (out.pending < GATHER_BYTES && !out.quit && now_ns() < until) {
+		out.gathering = true;
+		wait_until(until);
+		out.gathering = false;
+	}
+}
+
+static void swap_buffers(void)
+{
+	for (int i = 0; i < SINK_COUNT; i++) {
+		struct buf empty = out.sinks[i].busy;
+
+		out.sinks[i].busy = out.sinks[i].fill;
+		out.sinks[i].fill = empty;
+	}
+	out.pending = 0;
+	pthread_cond_broadcast(&out.room);
+}
+
+static uint64_t show_progress(void)
+{
+	struct buf line = {0};
+	bool bar = false;
+	uint64_t next = out.hooks.tick(out.hooks.ctx, &line, &bar);
+
+	if (line.len) {
+		erase_bar();
+		write_all(STDERR_FILENO, line.data, line.len);
+		out.bar_shown = bar;
+	}
+	buf_free(&line);
+	return next ? now_ns() + next : 0;
+}
+
+static void *writer(void *arg)
+{
+	uint64_t tick_at = show_progress();
+	bool quit;
+
+	(void)arg;
+	do {
+		pthread_mutex_lock(&out.lock);
+		wait_for_work(tick_at);
+		quit = out.quit;
+		swap_buffers();
+		pthread_mutex_unlock(&out.lock);
+
+		for (int i = 0; i < SINK_COUNT; i++)
+			write_sink(&out.sinks[i]);
+		if (tick_at && now_ns() >= tick_at)
+			tick_at = show_progress();
+	} while (!quit);
+	erase_bar();
+	return NULL;
+}
+
+int output_start(const struct output_hooks *hooks)
+{
+	pthread_condattr_t attr;
+	int err;
+
+	out.hooks = *hooks;
+	out.sinks[SINK_OUT].tty = isatty(STDOUT_FILENO);
+	out.sinks[SINK_ERR].tty = isatty(STDERR_FILENO);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&out.wake, &attr);
+	pthread_condattr_destroy(&attr);
+
+	err = pthread_create(&out.thread, NULL, writer, NULL);
+	pthread_mutex_lock(&out.lock);
+	out.running = !err;
+	pthread_mutex_unlock(&out.lock);
+	return -err;
+}
+
+void output_set_failed_to(int fd, const char *name)
+{
+	out.sinks[SINK_FAILED].fd = fd;
+	out.sinks[SINK_FAILED].name = name;
+}
+
+void output_add(enum sink_id id, const char *data, size_t len)
+{
+	struct sink *sink = &out.sinks[id];
+	bool wake = false;
+
+	pthread_mutex_lock(&out.lock);
+	if (!out.running) {
+		pthread_mutex_unlock(&out.lock);
+		write_all(sink->fd, data, len);
+		return;
+	}
+	if (!sink->err) {
+		buf_add(&sink->fill, data, len);
+		out.pending += len;
+		wake = out.asleep || (out.gathering && out.pending >= GATHER_BYTES);
+		out.asleep = false;
+	}
+	pthread_mutex_unlock(&out.lock);
+	if (wake)
+		pthread_cond_signal(&out.wake);
+}
+
+bool output_full(void)
+{
+	return atomic_load_explicit(&out.pending, memory_order_relaxed) > FULL_BYTES;
+}
+
+void output_wait(void)
+{
+	if (!output_full())
+		return;
+	pthread_mutex_lock(&out.lock);
+	while (output_full())
+		pthread_cond_wait(&out.room, &out.lock);
+	pthread_mutex_unlock(&out.lock);
+}
+
+int output_finish(void)
+{
+	struct sink *failed = &out.sinks[SINK_FAILED];
+	int err;
+
+	pthread_mutex_lock(&out.lock);
+	out.quit = true;
+	pthread_mutex_unlock(&out.lock);
+	pthread_cond_signal(&out.wake);
+	pthread_join(out.thread, NULL);
+	pthread_mutex_lock(&out.lock);
+	out.running = false;
+	pthread_mutex_unlock(&out.lock);
+
+	/* Some file systems tell of a full disk only now. */
+	if (!out.sinks[SINK_OUT].err && close(STDOUT_FILENO))
+		out.sinks[SINK_OUT].err = -errno;
+	if (failed->fd >= 0 && close(failed->fd) && !failed->err)
+		failed->err = -errno;
+	failed->fd = -1;
+
+	for (int i = 0; i < SINK_COUNT; i++) {
+		buf_free(&out.sinks[i].fill);
+		buf_free(&out.sinks[i].busy);
+	}
+	err = out.sinks[SINK_OUT].err;
+	return err ? err : failed->err;
+}

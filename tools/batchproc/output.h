@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * output: everything that the command writes while it runs goes through here.
+ *
+ * Three sinks: standard output (data), standard error (messages and progress) and the file of
+ * --failed-to. A loop must never wait for a reader that is slow, so output_add() only appends to
+ * a buffer, and one thread writes. Before output_start() and after output_finish(), output_add()
+ * writes at once. Callable from every thread.
+ */
+#ifndef BATCHPROC_OUTPUT_H
+#define BATCHPROC_OUTPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum sink_id {
+	SINK_OUT,
+	SINK_ERR,
+	SINK_FAILED,
+	SINK_COUNT
+};
+
+struct buf;
+
+/*
+ * What the writer thread calls back, without any lock of this room held:
+ * @failed	a sink cannot be written; what is added to it from now on is dropped
+ * @tick	time to show progress: puts a line into @line, or, for a bar, sets *@bar and puts
+ *		the text of the bar there; returns nanoseconds until it wants to be called again,
+ *		0 for never
+ */
+struct output_hooks {
+	void (*failed)(void *ctx, const char *name, int err);
+	uint64_t (*tick)(void *ctx, struct buf *line, bool *bar);
+	void *ctx;
+};
+
+int output_start(const struct output_hooks *hooks);
+
+/* Names the descriptor of --failed-to; output_finish() closes it. */
+void output_set_failed_to(int fd, const char *name);
+
+void output_add(enum sink_id id, const char *data, size_t len);
+
+/*
+ * Whether so much waits for a slow reader that no more items should be started; and a wait until
+ * that is over, for a thread that may block.
+ */
+bool output_full(void);
+void output_wait(void);
+
+/* Writes what is left and ends the thread. Returns 0, or the first error of a data sink. */
+int output_finish(void);
+
+#endif

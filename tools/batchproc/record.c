@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * record: what is written about an item and about a run.
+ *
+ * --json: one object a line for every input, then a summary. Without it the verb's own text goes
+ * to standard output and failures to standard error. The fields are those of docs/records.
+ */
+#include <string.h>
+
+#include "job.h"
+#include "output.h"
+#include "record.h"
+#include "util.h"
+
+static const char *const status_names[STATUS_COUNT] = {
+	[STATUS_OK] = "ok",
+	[STATUS_FAILED] = "failed",
+	[STATUS_TIMEOUT] = "timeout",
+	[STATUS_CANCELLED] = "cancelled",
+	[STATUS_REJECTED] = "rejected",
+	[STATUS_NOT_STARTED] = "not_started",
+	[STATUS_SKIPPED] = "skipped",
+};
+
+static const char *item_error(const struct item *item)
+{
+	if (item->why)
+		return item->why;
+	return item->err ? error_text(item->err) : NULL;
+}
+
+static void add_field(struct buf *buf, const char *name, uint64_t value)
+{
+	buf_str(buf, ",\"");
+	buf_str(buf, name);
+	buf_str(buf, "\":");
+	buf_u64(buf, value);
+}
+
+static void add_path_json(struct buf *buf, const struct item *item)
+{
+	struct buf path = {0};
+
+	item_path(item, &path);
+	buf_json(buf, path.data, path.len);
+	buf_free(&path);
+}
+
+static void add_json(struct buf *buf, const struct item *item)
+{
+	const struct job *job = item->job;
+	const char *error = item_error(item);
+	const char *name = item->err ? strerrorname_np(-item->err) : NULL;
+
+	buf_str(buf, "{\"v\":1,\"seq\":");
+	buf_u64(buf, item->seq);
+	buf_str(buf, ",\"op\":\"");
+	buf_str(buf, job->ops->op);
+	buf_str(buf, "\",\"src\":");
+	add_path_json(buf, item);
+	buf_str(buf, ",\"status\":\"");
+	buf_str(buf, status_names[item->status]);
+	buf_char(buf, '"');
+	if (name) {
+		buf_str(buf, ",\"errno\":\"");
+		buf_str(buf, name);
+		buf_char(buf, '"');
+	}
+	if (error) {
+		buf_str(buf, ",\"error\":");
+		buf_json(buf, error, strlen(error));
+	}
+	if (job->ops->json)
+		job->ops->json(item, buf);
+	add_field(buf, "bytes", item->bytes);
+	add_field(buf, "attempts", item->attempts);
+	if (item->start_ns) {
+		buf_str(buf, ",\"start\":\"");
+		buf_time(buf, item->start_ns + job->real_offset_ns);
+		buf_char(buf, '"');
+		add_field(buf, "dur_us", (item->end_ns - item->start_ns) / 1000);
+	}
+	buf_str(buf, "}\n");
+}
+
+static bool unsuccessful(const struct item *item)
+{
+	return item->status != STATUS_OK && item->status != STATUS_SKIPPED;
+}
+
+/* Whether an item's end is worth a line on standard error. */
+static bool wants_message(const struct item *item)
+{
+	const struct job *job = item->job;
+
+	if (!job->wants_messages || item->silent)
+		return false;
+	switch (item->status) {
+	case STATUS_OK:
+		return false;
+	case STATUS_FAILED:
+	case STATUS_TIMEOUT:
+		return true;
+	case STATUS_SKIPPED:
+		/* What the user named is missed; in a walk it is what find -type f leaves out. */
+		return item->missed || (job->opt->verbose && !job->opt->dry_run);
+	default:
+		/* There may be millions; the last line counts them. */
+		return job->opt->verbose;
+	}
+}
+
+static void add_message(struct buf *buf, const struct item *item)
+{
+	const char *error = item_error(item);
+	struct buf path = {0};
+
+	item_path(item, &path);
+	add_message_prefix(buf);
+	buf_visible(buf, path.data, path.len);
+	buf_str(buf, ": ");
+	if (item->status == STATUS_SKIPPED)
+		buf_str(buf, "skipped: ");
+	buf_str(buf, error ? error : status_names[item->status]);
+	buf_char(buf, '\n');
+	buf_free(&path);
+}
+
+static void add_plan(struct buf *buf, const struct item *item)
+{
+	struct buf path = {0};
+
+	if (item->job->ops->plan) {
+		item->job->ops->plan(item, buf);
+		return;
+	}
+	item_path(item, &path);
+	buf_str(buf, item->job->ops->op);
+	buf_char(buf, ' ');
+	buf_visible(buf, path.data, path.len);
+	buf_char(buf, '\n');
+	buf_free(&path);
+}
+
+/*
+ * The item as input of the same command. A name with a newline cannot stand in a list of lines;
+ * that is said, so that nobody takes the list for complete.
+ */
+static void add_again(struct buf *failed, struct buf *message, const struct item *item)
+{
+	const struct job *job = item->job;
+	size_t from = failed->len;
+
+	if (job->ops->again) {
+		job->ops->again(item, failed);
+		return;
+	}
+	item_path(item, failed);
+	if (!job->opt->null && memchr(failed->data + from, '\n', failed->len - from)) {
+		add_message_prefix(message);
+		buf_visible(message, failed->data + from, failed->len - from);
+		buf_str(message, ": not written to --failed-to: a newline in a name needs -0\n");
+		failed->len = from;
+		return;
+	}
+	buf_char(failed, job->opt->null ? '\0' : '\n');
+}
+
+void record_item(struct item *item)
+{
+	const struct job *job = item->job;
+	struct buf *lines = &item->lines;
+	struct buf again = {0};
+
+	lines->len = 0;
+	if (job->opt->json)
+		add_json(lines, item);
+	else if (job->opt->dry_run && item->status == STATUS_SKIPPED && !item->why)
+		add_plan(lines, item);
+	else if (job->ops->text)
+		job->ops->text(item, lines);
+	item->ends[SINK_OUT] = lines->len;
+
+	if (wants_message(item))
+		add_message(lines, item);
+	if (job->opt->failed_to && unsuccessful(item))
+		add_again(&again, lines, item);
+	item->ends[SINK_ERR] = lines->len;
+
+	buf_add(lines, again.data, again.len);
+	item->ends[SINK_FAILED] = lines->len;
+	buf_free(&again);
+}
+
+static const char *stop_name(const struct job *job)
+{
+	static const char *const names[] = {
+		[STOP_NONE] = NULL,	      [STOP_SIGNAL] = "signal",
+		[STOP_HALT] = "halt",	      [STOP_REACHED] = "reached",
+		[STOP_DEADLINE] = "deadline", [STOP_TROUBLE] = "trouble",
+	};
+
+	return names[atomic_load(&job->stop)];
+}
+
+static void summary_json(const struct job *job, struct buf *buf, uint64_t wall_ns, int exit_status)
+{
+	const struct bp_engine_info *info = bp_engine_info(job->engine);
+	struct bp_group_stats stats = {.sz = sizeof(stats)};
+
+	bp_group_stats(job->group, &stats);
+	buf_str(buf, "{\"v\":1,\"summary\":true,\"op\":\"");
+	buf_str(buf, job->ops->op);
+	buf_char(buf, '"');
+	add_field(buf, "items", job->counts.ended);
+	for (int i = 0; i < STATUS_COUNT; i++)
+		add_field(buf, status_names[i], job->counts.of[i]);
+	add_field(buf, "bytes", job->counts.bytes);
+	add_field(buf, "wall_us", wall_ns / 1000);
+	buf_printf(buf, ",\"backend\":\"%s\",\"loops\":%u", info->backend_name, info->loops);
+	add_field(buf, "limit", (uint64_t)job->limit);
+	add_field(buf, "peak", stats.peak);
+	if (stop_name(job))
+		buf_printf(buf, ",\"stopped\":\"%s\"", stop_name(job));
+	if (job->inputs_cut)
+		buf_str(buf, ",\"inputs_cut\":true");
+	add_field(buf, "exit", (uint64_t)exit_status);
+	buf_str(buf, "}\n");
+}
+
+static void add_counts(const struct job *job, struct buf *buf)
+{
+	const char *comma = "";
+
+	for (int i = 0; i < STATUS_COUNT; i++) {
+		if (!job->counts.of[i] && i != STATUS_OK)
+			continue;
+		buf_printf(buf, "%s%llu %s", comma, (unsigned long long)job->counts.of[i],
+			   i == STATUS_NOT_STARTED ? "not started" : status_names[i]);
+		comma = ", ";
+	}
+}
+
+void record_summary(struct job *job, int exit_status)
+{
+	uint64_t wall_ns = bp_now(job->engine) - job->start_ns;
+	struct buf line = {0};
+
+	if (job->opt->json) {
+		summary_json(job, &line, wall_ns, exit_status);
+		output_add(SINK_OUT, line.data, line.len);
+	}
+	if (job->opt->verbose) {
+		line.len = 0;
+		add_message_prefix(&line);
+		add_counts(job, &line);
+		buf_str(&line, "; ");
+		buf_bytes(&line, (double)job->counts.bytes);
+		buf_printf(&line, "%s in %.3f s (%s, %ld in flight)\n",
+			   job->counts.bytes < 1000 ? "" : "B", (double)wall_ns / 1e9,
+			   bp_engine_info(job->engine)->backend_name, job->limit);
+		output_add(SINK_ERR, line.data, line.len);
+	}
+	buf_free(&line);
+}
+
+void record_stop(struct job *job)
+{
+	enum stop stop = atomic_load(&job->stop);
+	int signal = atomic_load(&job->signal);
+	struct buf line = {0};
+
+	if (job->opt->quiet || (stop == STOP_NONE && !signal))
+		return;
+	/* A race that was won is a success; there is nothing to complain about. */
+	if (stop == STOP_REACHED && !signal && !job->opt->verbose)
+		return;
+	add_message_prefix(&line);
+	if (signal)
+		buf_printf(&line, "stopped by signal %d (SIG%s): ", signal,
+			   sigabbrev_np(signal) ? sigabbrev_np(signal) : "?");
+	else if (stop == STOP_DEADLINE)
+		buf_str(&line, "stopped by --deadline: ");
+	else if (stop == STOP_TROUBLE)
+		buf_str(&line, "stopped: ");
+	else
+		buf_printf(&line, "%s %s: ", stop == STOP_REACHED ? "ended by" : "stopped by",
+			   job->opt->policy.option);
+	add_counts(job, &line);
+	if (job->inputs_cut)
+		buf_str(&line, "; the list was not read to its end");
+	buf_char(&line, '\n');
+	output_add(SINK_ERR, line.data, line.len);
+	buf_free(&line);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * record: what is written about an item and about a run. Pure functions of ended items; called on
+ * any thread, before the item is given to the output.
+ */
+#ifndef BATCHPROC_RECORD_H
+#define BATCHPROC_RECORD_H
+
+struct buf;
+struct item;
+struct job;
+
+/* Fills item->lines and item->ends: standard output, standard error, --failed-to. */
+void record_item(struct item *item);
+
+/* The record, or with --verbose the line, that ends a run. */
+void record_summary(struct job *job, int exit_status);
+
+/* Why a run ended early, as one line on standard error. */
+void record_stop(struct job *job);
+
+#endif

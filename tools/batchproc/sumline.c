@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sumline: the lines of sha256sum and its relatives, written and read. Pure functions; the forms
+ * are those of coreutils 9, and for the tags of xxHash those of xxhsum.
+ */
+#include <string.h>
+
+#include "buf.h"
+#include "sumline.h"
+
+static void add_escaped(struct buf *buf, const char *name, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (name[i] == '\n')
+			buf_str(buf, "\\n");
+		else if (name[i] == '\r')
+			buf_str(buf, "\\r");
+		else if (name[i] == '\\')
+			buf_str(buf, "\\\\");
+		else
+			buf_char(buf, name[i]);
+	}
+}
+
+static bool wants_escape(const char *name, size_t len)
+{
+	return memchr(name, '\\', len) || memchr(name, '\n', len) || memchr(name, '\r', len);
+}
+
+void sumline_add(struct buf *buf, const struct digest_alg *alg, const unsigned char *digest,
+		 const char *name, size_t len, bool tag, bool zero)
+{
+	bool escape = !zero && wants_escape(name, len);
+
+	if (escape)
+		buf_char(buf, '\\');
+	if (tag) {
+		buf_str(buf, alg->tag);
+		buf_str(buf, " (");
+	} else {
+		buf_hex(buf, digest, alg->size);
+		buf_str(buf, "  ");
+	}
+	if (escape)
+		add_escaped(buf, name, len);
+	else
+		buf_add(buf, name, len);
+	if (tag) {
+		buf_str(buf, ") = ");
+		buf_hex(buf, digest, alg->size);
+	}
+	buf_char(buf, zero ? '\0' : '\n');
+}
+
+/* ---- reading */
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+static size_t hex_length(const char *text, const char *end)
+{
+	const char *at = text;
+
+	while (at < end && hex_value(*at) >= 0)
+		at++;
+	return (size_t)(at - text);
+}
+
+static void get_digest(struct sumline *line, const char *hex)
+{
+	for (size_t i = 0; i < line->alg->size; i++)
+		line->digest[i] =
+			(unsigned char)(hex_value(hex[2 * i]) << 4 | hex_value(hex[2 * i + 1]));
+}
+
+/* SHA256 (NAME) = DIGEST; OpenSSL leaves the blanks before the bracket and the sign out. */
+static bool parse_tagged(struct sumline *line, char *text, char *end)
+{
+	char *open = memchr(text, '(', (size_t)(end - text));
+	char *close, *at;
+	size_t tag;
+
+	if (!open || open == text)
+		return false;
+	tag = (size_t)(open - text) - (open[-1] == ' ');
+	line->alg = digest_by_tag(text, tag);
+	close = memrchr(open, ')', (size_t)(end - open));
+	if (!line->alg || !close)
+		return false;
+
+	line->name = open + 1;
+	line->len = (size_t)(close - line->name);
+	for (at = close + 1; at < end && is_blank(*at); at++)
+		;
+	if (at == end || *at++ != '=')
+		return false;
+	while (at < end && is_blank(*at))
+		at++;
+	if ((size_t)(end - at) != 2 * line->alg->size || hex_length(at, end) != 2 * line->alg->size)
+		return false;
+	get_digest(line, at);
+	return true;
+}
+
+/* DIGEST, a blank, then a blank or an asterisk, NAME. */
+static bool parse_plain(struct sumline *line, const struct digest_alg *forced, char *text,
+			char *end)
+{
+	static const char xxh3[] = "XXH3_"; /* newer xxhsum tells it from XXH64 so */
+	const struct digest_alg *named = NULL;
+	size_t digits;
+
+	if ((size_t)(end - text) > sizeof(xxh3) && !memcmp(text, xxh3, sizeof(xxh3) - 1)) {
+		text += sizeof(xxh3) - 1;
+		named = digest_by_name("xxh3");
+	}
+	digits = hex_length(text, end);
+	line->alg = forced ? forced : digest_by_length(digits);
+	if (!line->alg || digits != 2 * line->alg->size || (named && line->alg != named))
+		return false;
+	get_digest(line, text);
+	text += digits;
+	if (text == end || !is_blank(*text++))
+		return false;
+	if (text < end && (*text == ' ' || *text == '*'))
+		text++;
+	line->name = text;
+	line->len = (size_t)(end - text);
+	return true;
+}
+
+/* In place; false where a backslash is followed by what it never is. */
+static bool unescape(char *name, size_t *len)
+{
+	size_t to = 0;
+
+	for (size_t i = 0; i < *len; i++) {
+		char c = name[i];
+
+		if (c == '\\') {
+			if (++i == *len)
+				return false;
+			if (name[i] == 'n')
+				c = '\n';
+			else if (name[i] == 'r')
+				c = '\r';
+			else if (name[i] != '\\')
+				return false;
+		}
+		name[to++] = c;
+	}
+	*len = to;
+	return true;
+}
+
+bool sumline_parse(struct sumline *line, const struct digest_alg *forced, char *text, size_t len,
+		   bool zero)
+{
+	char *end = text + len;
+	bool escaped;
+
+	while (text < end && is_blank(*text))
+		text++;
+	escaped = !zero && text < end && *text == '\\';
+	text += escaped;
+	if (memchr(text, '\0', (size_t)(end - text)))
+		return false;
+	if (!parse_tagged(line, text, end) && !parse_plain(line, forced, text, end))
+		return false;
+	if (forced && line->alg != forced)
+		return false;
+	if (escaped && !unescape(line->name, &line->len))
+		return false;
+	return line->len > 0;
+}

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * verify: checks lists of digests, as sha256sum -c does.
+ *
+ * Each line of a list is an item; lists are read line by line in the main thread. The counts for
+ * the warnings at the end are atomic, since items end on every loop.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buf.h"
+#include "digest.h"
+#include "hashfile.h"
+#include "inputs.h"
+#include "job.h"
+#include "options.h"
+#include "sumline.h"
+#include "util.h"
+#include "verb.h"
+
+enum {
+	OPT_STATUS = OPT_VERB,
+	OPT_IGNORE_MISSING,
+	OPT_STRICT
+};
+
+/* A list that is read, or has items in flight. */
+struct list {
+	atomic_uint refs;
+	atomic_bool verified; /* at least one file */
+	char name[];
+};
+
+struct verify_item {
+	const struct digest_alg *alg; /* NULL: the item is a list that cannot be read */
+	unsigned char expected[DIGEST_SIZE_MAX];
+	unsigned char digest[DIGEST_SIZE_MAX];
+	struct list *list;
+	bool compared;
+};
+
+/* The first part is set while options are parsed, the counts while the run lasts. */
+static struct {
+	const struct digest_alg *alg;
+	bool status;
+	bool ignore_missing;
+	bool strict;
+	bool warn;
+	bool zero;
+	struct inputs inputs;
+
+	_Atomic uint64_t malformed;
+	_Atomic uint64_t unreadable;
+	_Atomic uint64_t mismatched;
+	atomic_bool wrong; /* a list without a single line, or without a file verified */
+} verify;
+
+/* ---- lists */
+
+static void list_put(struct list *list)
+{
+	if (!list || atomic_fetch_sub(&list->refs, 1) != 1)
+		return;
+	if (verify.ignore_missing && !atomic_load(&list->verified)) {
+		atomic_store(&verify.wrong, true);
+		if (!verify.status)
+			say("%s: no file was verified", list->name);
+	}
+	free(list);
+}
+
+static struct list *list_new(const char *name)
+{
+	struct buf shown = {0};
+	struct list *list;
+
+	if (!strcmp(name, "-"))
+		name = "standard input";
+	buf_visible(&shown, name, strlen(name));
+	list = xcalloc(1, sizeof(*list) + shown.len + 1);
+	memcpy(list->name, shown.data, shown.len);
+	buf_free(&shown);
+	atomic_init(&list->refs, 1);
+	return list;
+}
+
+static void feed_line(struct job *job, struct list *list, const struct sumline *line)
+{
+	struct item *item = job_item(job, NULL, line->name, line->len);
+	struct verify_item *own = item_priv(item);
+
+	own->alg = line->alg;
+	memcpy(own->expected, line->digest, line->alg->size);
+	own->compared = false;
+	own->list = list;
+	atomic_fetch_add(&list->refs, 1);
+	if (digest_setup(line->alg)) {
+		item->why = "this OpenSSL does not offer the algorithm";
+		job_finish(item, STATUS_FAILED, -ENOTSUP);
+		return;
+	}
+	job_submit(item);
+}
+
+static void malformed(const struct list *list, uint64_t number)
+{
+	atomic_fetch_add(&verify.malformed, 1);
+	if (verify.warn)
+		say("%s: %llu: improperly formatted %s%schecksum line", list->name,
+		    (unsigned long long)number, verify.alg ? verify.alg->tag : "",
+		    verify.alg ? " " : "");
+}
+
+static void feed_list(struct job *job, const char *name, size_t len)
+{
+	struct list *list;
+	struct sumline line;
+	struct lines lines;
+	uint64_t number = 0, good = 0;
+	char *text;
+	int err;
+
+	job->empty_is_fine = true;
+	err = lines_open(&lines, name, verify.zero ? '\0' : '\n');
+	if (err) {
+		struct item *item = job_item(job, NULL, name, len);
+
+		*(struct verify_item *)item_priv(item) = (struct verify_item){0};
+		lines_close(&lines);
+		job_finish(item, STATUS_FAILED, err);
+		return;
+	}
+	list = list_new(name);
+	while (lines_next(&lines, job, &text, &len)) {
+		number++;
+		if (len && *text == '#')
+			continue;
+		if (!sumline_parse(&line, verify.alg, text, len, verify.zero)) {
+			malformed(list, number);
+			continue;
+		}
+		good++;
+		feed_line(job, list, &line);
+	}
+	lines_close(&lines);
+	if (!good) {
+		say("%s: no properly formatted checksum lines found", list->name);
+		atomic_store(&verify.wrong, true);
+		atomic_store(&list->verified, true);
+	}
+	list_put(list);
+}
+
+static void verify_feed(struct job *job)
+{
+	struct buf name = {0};
+	const char *text;
+	size_t len;
+
+	while (inputs_next(&verify.inputs, job, &text, &len)) {
+		/* The list has lines of its own, for which the buffer of this name is not. */
+		name.len = 0;
+		buf_add(&name, text, len);
+		buf_char(&name, '\0');
+		feed_list(job, name.data, len);
+	}
+	buf_free(&name);
+}
+
+/* ---- items */
+
+static int verify_work(struct item *item)
+{
+	struct verify_item *own = item_priv(item);
+	int err = hash_file(item, own->alg, true, own->digest);
+
+	if (err == -ENOENT && verify.ignore_missing) {
+		item->status = STATUS_SKIPPED;
+		item->why = "is missing";
+		return 0;
+	}
+	if (err)
+		return err;
+	if (item->status == STATUS_SKIPPED) {
+		/* A file of the list that cannot be read is a failure. */
+		item->status = STATUS_OK;
+		item->missed = false;
+		return -EINVAL;
+	}
+	own->compared = true;
+	atomic_store(&own->list->verified, true);
+	if (!memcmp(own->digest, own->expected, own->alg->size))
+		return 0;
+	item->why = "the digest does not match";
+	item->silent = true;
+	return -EBADMSG;
+}
+
+static void verify_text(const struct item *item, struct buf *buf)
+{
+	const struct verify_item *own = item_priv_const(item);
+	const char *verdict = item->status == STATUS_OK ? "OK" :
+			      own->compared		? "FAILED" :
+							  "FAILED open or read";
+	bool escape;
+
+	if (verify.status || !own->alg)
+		return;
+	if (item->status == STATUS_OK ?
+		    item->job->opt->quiet :
+		    item->status != STATUS_FAILED && item->status != STATUS_TIMEOUT)
+		return;
+	/* As sha256sum: escaped only where the line would break. */
+	escape = memchr(item->name.data, '\n', item->name.len);
+	if (escape)
+		buf_char(buf, '\\');
+	for (size_t i = 0; i < item->name.len; i++) {
+		char c = item->name.data[i];
+
+		if (escape && (c == '\n' || c == '\\'))
+			buf_str(buf, c == '\n' ? "\\n" : "\\\\");
+		else
+			buf_char(buf, c);
+	}
+	buf_str(buf, ": ");
+	buf_str(buf, verdict);
+	buf_char(buf, '\n');
+}
+
+static void verify_json(const struct item *item, struct buf *buf)
+{
+	const struct verify_item *own = item_priv_const(item);
+
+	if (!own->alg)
+		return;
+	buf_str(buf, ",\"alg\":\"");
+	buf_str(buf, own->alg->name);
+	buf_str(buf, "\",\"expected\":\"");
+	buf_hex(buf, own->expected, own->alg->size);
+	buf_char(buf, '"');
+	if (own->compared) {
+		buf_str(buf, ",\"digest\":\"");
+		buf_hex(buf, own->digest, own->alg->size);
+		buf_char(buf, '"');
+	}
+}
+
+/* With its tag, which says which of two algorithms of the same length it is. */
+static void verify_again(const struct item *item, struct buf *buf)
+{
+	const struct verify_item *own = item_priv_const(item);
+
+	if (own->alg)
+		sumline_add(buf, own->alg, own->expected, item->name.data, item->name.len, true,
+			    verify.zero);
+}
+
+static void verify_release(struct item *item)
+{
+	struct verify_item *own = item_priv(item);
+
+	if (own->alg && (item->status == STATUS_FAILED || item->status == STATUS_TIMEOUT))
+		atomic_fetch_add(own->compared ? &verify.mismatched : &verify.unreadable, 1);
+	list_put(own->list);
+	own->list = NULL;
+}
+
+static void warn_count(uint64_t count, const char *one, const char *many)
+{
+	if (count)
+		say("WARNING: %llu %s", (unsigned long long)count, count == 1 ? one : many);
+}
+
+static bool verify_finish(struct job *job)
+{
+	uint64_t bad_lines = atomic_load(&verify.malformed);
+
+	(void)job;
+	if (!verify.status) {
+		warn_count(bad_lines, "line is improperly formatted",
+			   "lines are improperly formatted");
+		warn_count(atomic_load(&verify.unreadable), "listed file could not be read",
+			   "listed files could not be read");
+		warn_count(atomic_load(&verify.mismatched), "computed checksum did NOT match",
+			   "computed checksums did NOT match");
+	}
+	return atomic_load(&verify.wrong) || (verify.strict && bad_lines);
+}
+
+/* ---- the verb */
+
+static bool verify_option(int id, const char *arg)
+{
+	switch (id) {
+	case 'a':
+		verify.alg = digest_by_name(arg);
+		if (!verify.alg)
+			usage_error(&verify_verb, "-a: '%s' is not one of %s", arg, digest_names());
+		return verify.alg;
+	case 'w':
+		verify.warn = true;
+		return true;
+	case 'z':
+		verify.zero = true;
+		return true;
+	case OPT_STATUS:
+		verify.status = true;
+		return true;
+	case OPT_IGNORE_MISSING:
+		verify.ignore_missing = true;
+		return true;
+	default: /* OPT_STRICT */
+		verify.strict = true;
+		return true;
+	}
+}
+
+static int verify_run(const struct options *options)
+{
+	static const struct job_ops ops = {
+		.op = "verify",
+		.priv_size = sizeof(struct verify_item),
+		.quiet_is_own = true,
+		.work = verify_work,
+		.text = verify_text,
+		.json = verify_json,
+		.again = verify_again,
+		.release = verify_release,
+		.feed = verify_feed,
+		.finish = verify_finish,
+	};
+	int status = inputs_open(&verify.inputs, options);
+
+	if (status < 0)
+		status = job_run(options, &ops);
+	inputs_close(&verify.inputs);
+	hash_file_cleanup();
+	return status;
+}
+
+static const struct opt verify_options[] = {
+	{'a', "algorithm", "NAME",
+	 "the only algorithm to accept; without it the tag or the length of\n"
+	 "the digest says which (32 digits: md5, 128: sha512)"},
+	{OPT_IGNORE_MISSING, "ignore-missing", NULL, "pass over files that are not there"},
+	{OPT_STATUS, "status", NULL, "print nothing; the exit status tells"},
+	{OPT_STRICT, "strict", NULL, "exit with 1 when a line is not properly formatted"},
+	{'w', "warn", NULL, "name each line that is not properly formatted"},
+	{'z', "zero", NULL, "lines end with NUL and names are not escaped (hash -z)"},
+	OPT_END,
+};
+
+const struct verb verify_verb = {
+	.name = "verify",
+	.synopsis = "[options] LIST...",
+	.summary = "Checks lists of digests, as sha256sum -c does",
+	.details =
+		"LIST - is standard input. --quiet prints no line for a file that is as it should be.\n"
+		"--failed-to gets the lines of the files that are not.\n",
+	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON,
+	.options = verify_options,
+	.option = verify_option,
+	.run = verify_run,
+};
