@@ -59,7 +59,7 @@ int main(void)
 	limited = run(engine, 50);
 	CHECK(server.most <= 50);
 	CHECK(unlimited >= WAIT_MS);
-	CHECK(limited >= REQUESTS / 50 * WAIT_MS && limited > unlimited);
+	CHECK(limited >= REQUESTS / 50 * WAIT_MS);
 	bp_engine_destroy(engine);
 	slow_server_stop(&server);
 	return 0;
