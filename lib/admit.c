@@ -141,11 +141,11 @@ void waiter_wake(struct group_waiter *waiter, int result)
 		if (engine->threaded)
 			pthread_cond_signal(&waiter->cond);
 		else
-			engine->driver_woken = true;
+			engine->driver_woken = engine->driven;
 		return;
 	}
 	waiter->message.handle = task_woken;
-	if (waiter->task->op.loop_ == bp_this_loop || !engine->threaded)
+	if (waiter->task->op.loop_ == bp_this_loop || engine->driven)
 		loop_make_runnable(waiter->task->op.loop_, &waiter->task->op);
 	else
 		loop_post(waiter->task->op.loop_, &waiter->message);
@@ -312,8 +312,7 @@ static void enlist(struct bp_group *group, struct bp_op *op)
 	op->group_ = group;
 	op->member_.next = NULL;
 	group->accepted++;
-	if (op->kind_ == OP_KIND_ITEM && engine->nloops == 1 && !engine->threaded &&
-	    group->nready == 0) {
+	if (op->kind_ == OP_KIND_ITEM && engine->driven && group->nready == 0) {
 		/* Nobody to share with: an operation goes straight to the submission queue. */
 		group_enter(group, engine->loops[0], op);
 		group_start_item(engine->loops[0], op);
@@ -329,7 +328,7 @@ static void enlist(struct bp_group *group, struct bp_op *op)
 
 static void after_accept(struct bp_engine *engine)
 {
-	if (engine->threaded)
+	if (!engine->driven)
 		engine_wake_one(engine);
 }
 

@@ -16,6 +16,7 @@
 #include "base.h"
 
 struct bp_engine;
+struct pool_job;
 
 /* flags of a completion; the low bits are those of the CQE */
 #define BP_COMPLETION_MORE IORING_CQE_F_MORE
@@ -54,8 +55,14 @@ struct bp_backend_ops {
 
 	/** Nanoseconds on the backend's clock. Any thread. */
 	uint64_t (*now)(const struct bp_engine *engine);
+
+	/** Where bp_offload() goes; NULL: to the engine's helper threads. As pool_put(). */
+	int (*offload)(struct bp_loop *loop, struct pool_job *job);
+	/** As pool_take_back(). */
+	bool (*take_back)(struct bp_loop *loop, struct pool_job *job);
 };
 
 extern const struct bp_backend_ops bp_uring_backend;
+extern const struct bp_backend_ops bp_sim_backend;
 
 #endif /* BP_BACKEND_H */

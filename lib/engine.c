@@ -11,6 +11,7 @@
 
 #include "engine.h"
 #include "group.h"
+#include "sim.h"
 
 void bp_fatal(const char *fmt, ...)
 {
@@ -75,6 +76,8 @@ bool engine_drive(struct bp_engine *engine, uint64_t until)
 {
 	struct bp_loop *loop = engine->loops[0], *outer = bp_this_loop;
 
+	if (!engine->driven)
+		return sim_threads_drive(engine, until);
 	if (until == BP_NEVER && engine_next_deadline(engine) == BP_NEVER && loop_idle(loop))
 		return false;
 	loop_turn(loop, until);
@@ -162,8 +165,10 @@ static int start_loops(struct bp_engine *engine)
 	unsigned int i;
 	int err = 0;
 
-	if (!engine->threaded)
+	if (engine->driven)
 		return loop_init(engine->loops[0], engine, 0);
+	if (engine->sim)
+		return sim_threads_start(engine);
 	for (i = 0; i < engine->nloops && !err; i++)
 		err = start_loop(engine, i);
 	if (err)
@@ -177,6 +182,7 @@ static void engine_free(struct bp_engine *engine)
 {
 	unsigned int i;
 
+	sim_destroy(engine);
 	pool_exit(&engine->pool);
 	task_slabs_free(engine);
 	for (i = 0; engine->loops && i < engine->nloops; i++)
@@ -194,7 +200,8 @@ static struct bp_engine *engine_alloc(const struct bp_engine_opts *opts)
 
 	if (!engine)
 		return NULL;
-	engine->threaded = opts->loops > 0;
+	engine->driven = opts->loops == 0;
+	engine->threaded = opts->loops > 0 && opts->backend != BP_BACKEND_SIM;
 	engine->nloops = opts->loops ? opts->loops : 1;
 	engine->depth = opts->depth ? opts->depth : BP_DEPTH_DEFAULT;
 	engine->stack_size = opts->stack_size ? opts->stack_size : BP_STACK_DEFAULT;
@@ -233,9 +240,9 @@ static int check_opts(const struct bp_engine_opts *opts)
 	switch (opts->backend) {
 	case BP_BACKEND_AUTO:
 	case BP_BACKEND_URING:
+	case BP_BACKEND_SIM:
 		return 0;
 	case BP_BACKEND_THREADS:
-	case BP_BACKEND_SIM:
 		return -ENOTSUP;
 	}
 	return -EINVAL;
@@ -256,12 +263,21 @@ int bp_engine_create(struct bp_engine **enginep, const struct bp_engine_opts *us
 	engine = engine_alloc(&opts);
 	if (!engine)
 		return -ENOMEM;
-	engine->backend = &bp_uring_backend;
-	engine->info.backend = BP_BACKEND_URING;
-	snprintf(engine->reason, sizeof(engine->reason), "%s",
-		 opts.backend == BP_BACKEND_URING ? "io_uring was asked for, and works here" :
-						    "io_uring works here");
-	err = start_loops(engine);
+	if (opts.backend == BP_BACKEND_SIM) {
+		engine->backend = &bp_sim_backend;
+		engine->info.backend = BP_BACKEND_SIM;
+		snprintf(engine->reason, sizeof(engine->reason), "the simulation was asked for");
+		err = sim_create(engine);
+	} else {
+		engine->backend = &bp_uring_backend;
+		engine->info.backend = BP_BACKEND_URING;
+		snprintf(engine->reason, sizeof(engine->reason), "%s",
+			 opts.backend == BP_BACKEND_URING ?
+				 "io_uring was asked for, and works here" :
+				 "io_uring works here");
+	}
+	if (!err)
+		err = start_loops(engine);
 	if (err) {
 		engine_free(engine);
 		return err;
@@ -284,8 +300,10 @@ void bp_engine_destroy(struct bp_engine *engine)
 	engine_unlock(engine);
 	if (engine->threaded)
 		stop_loops(engine);
-	else
+	else if (engine->driven)
 		loop_exit(engine->loops[0]);
+	else
+		sim_threads_stop(engine);
 	engine_free(engine);
 }
 

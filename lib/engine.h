@@ -17,11 +17,14 @@
 struct bp_engine {
 	const struct bp_backend_ops *backend;
 	const struct bp_loop_hooks *hooks;
-	bool threaded;
+	bool threaded; /* the loops are threads: the lock is a real one */
+	bool driven; /* loops = 0: the calling thread drives the one loop */
 	unsigned int nloops, depth;
 	size_t stack_size;
 	uint64_t seed;
-	pthread_t owner; /* of a caller-driven engine */
+	pthread_t owner; /* of an engine without threads */
+	struct sim *sim; /* of BP_BACKEND_SIM */
+	void (*preempt)(struct bp_engine *engine); /* simulated threads: another may go on */
 	bool driver_woken; /* of a caller-driven engine: what its thread waits for has come */
 	struct pool pool;
 
@@ -54,12 +57,16 @@ static inline void engine_lock(struct bp_engine *engine)
 {
 	if (engine->threaded)
 		pthread_mutex_lock(&engine->lock);
+	else if (unlikely(engine->preempt))
+		engine->preempt(engine);
 }
 
 static inline void engine_unlock(struct bp_engine *engine)
 {
 	if (engine->threaded)
 		pthread_mutex_unlock(&engine->lock);
+	else if (unlikely(engine->preempt))
+		engine->preempt(engine);
 }
 
 static inline uint64_t engine_next_deadline(const struct bp_engine *engine)

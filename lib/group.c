@@ -265,7 +265,7 @@ static void take(struct bp_loop *loop, unsigned int room)
 		n++;
 	atomic_store(&engine->ready, ready - n);
 	engine_unlock(engine);
-	if (engine->threaded && ready > n)
+	if (!engine->driven && ready > n)
 		engine_wake_one(engine);
 	for (i = 0; i < n; i++)
 		group_start_item(loop, batch[i]);

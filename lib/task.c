@@ -128,6 +128,13 @@ int task_suspend(struct bp_task *task, enum op_state state)
 	return task->op.res_;
 }
 
+static bool take_back(struct bp_loop *loop, struct pool_job *job)
+{
+	if (loop->backend->take_back)
+		return loop->backend->take_back(loop, job);
+	return pool_take_back(&loop->engine->pool, job);
+}
+
 void task_stop(struct bp_loop *loop, struct bp_task *task)
 {
 	if (task->shield)
@@ -143,7 +150,7 @@ void task_stop(struct bp_loop *loop, struct bp_task *task)
 		loop_make_runnable(loop, &task->op);
 		return;
 	case OP_POOLED:
-		if (!pool_take_back(&loop->engine->pool, &task->job))
+		if (!take_back(loop, &task->job))
 			return;
 		loop->pooled--;
 		task->op.res_ = -ECANCELED;
@@ -255,7 +262,10 @@ int task_offload(struct bp_task *task, int (*fn)(void *), void *arg)
 	task->job.message.handle = offload_over;
 	/* Counted and marked first: the helper may be done before this thread goes on. */
 	loop->pooled++;
-	err = pool_put(&loop->engine->pool, &task->job);
+	if (loop->backend->offload)
+		err = loop->backend->offload(loop, &task->job);
+	else
+		err = pool_put(&loop->engine->pool, &task->job);
 	if (err) {
 		loop->pooled--;
 		return err;

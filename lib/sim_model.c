@@ -1,0 +1,596 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The simulated backend's descriptors and streams, and what each operation does to them. See
+ * sim_model.h; what goes by a path is in sim_files.c.
+ */
+#include <linux/openat2.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+/* ---------------------------------------------------------------- files and descriptors */
+
+struct sim_file *sim_file_new(struct sim *sim, enum sim_file_type type, mode_t mode)
+{
+	struct sim_file *file = calloc(1, sizeof(*file));
+
+	if (!file)
+		return NULL;
+	file->type = type;
+	file->mode = mode;
+	file->refs = 1;
+	file->ino = ++sim->model.inos;
+	file->mtime = sim->clock;
+	list_init(&file->entries);
+	list_init(&file->armed);
+	list_init(&file->backlog);
+	list_add_tail(&sim->model.files, &file->all);
+	return file;
+}
+
+static void file_free(struct sim_file *file)
+{
+	struct bp_link_ *link;
+
+	while ((link = list_pop(&file->entries)))
+		free(container_of(link, struct sim_entry, link));
+	list_del(&file->all);
+	free(file->data);
+	free(file);
+}
+
+/** The last reference is gone: the other side notices. */
+static void file_release(struct sim *sim, struct sim_file *file)
+{
+	struct bp_link_ *link;
+
+	if (file->peer) {
+		file->peer->peer = NULL;
+		sim_file_changed(sim, file->peer);
+	}
+	while ((link = list_pop(&file->backlog)))
+		sim_file_put(sim, container_of(link, struct sim_file, pending));
+	file_free(file);
+}
+
+void sim_file_put(struct sim *sim, struct sim_file *file)
+{
+	if (--file->refs == 0)
+		file_release(sim, file);
+}
+
+int sim_file_grow(struct sim_file *file, size_t len)
+{
+	size_t room = file->room ? file->room : 64;
+	char *data;
+
+	if (len <= file->room)
+		return 0;
+	while (room < len)
+		room *= 2;
+	data = realloc(file->data, room);
+	if (!data)
+		return -ENOMEM;
+	memset(data + file->room, 0, room - file->room);
+	file->data = data;
+	file->room = room;
+	return 0;
+}
+
+struct sim_desc *sim_desc_get(struct sim *sim, int fd)
+{
+	struct sim_model *m = &sim->model;
+	unsigned int i = (unsigned int)fd - SIM_FD_BASE;
+
+	if (fd < SIM_FD_BASE || i >= m->size || !m->table[i])
+		return NULL;
+	m->table[i]->refs++;
+	return m->table[i];
+}
+
+void sim_desc_put(struct sim *sim, struct sim_desc *desc)
+{
+	if (--desc->refs)
+		return;
+	sim_file_put(sim, desc->file);
+	free(desc);
+}
+
+int sim_fd_open(struct sim *sim, struct sim_file *file, int flags)
+{
+	struct sim_model *m = &sim->model;
+	struct sim_desc *desc = malloc(sizeof(*desc)), **table;
+	unsigned int i = 0;
+
+	while (i < m->size && m->table[i])
+		i++;
+	if (desc && i == m->size) {
+		table = realloc(m->table, (i ? 2 * i : 16) * sizeof(*table));
+		if (table) {
+			m->table = table;
+			m->size = i ? 2 * i : 16;
+			memset(&table[i], 0, (m->size - i) * sizeof(*table));
+		}
+	}
+	if (!desc || i == m->size) {
+		free(desc);
+		sim_file_put(sim, file);
+		return -ENOMEM;
+	}
+	*desc = (struct sim_desc){.refs = 1, .file = file, .flags = flags};
+	m->table[i] = desc;
+	m->open++;
+	return SIM_FD_BASE + (int)i;
+}
+
+static int fd_close(struct sim *sim, int fd)
+{
+	struct sim_desc *desc = sim_desc_get(sim, fd);
+
+	if (!desc)
+		return -EBADF;
+	sim->model.table[fd - SIM_FD_BASE] = NULL;
+	sim->model.open--;
+	desc->refs--; /* the table's; ours is the last if no request holds one */
+	sim_desc_put(sim, desc);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- streams */
+
+static int make_streams(struct sim *sim, struct sim_file **a, struct sim_file **b)
+{
+	*a = sim_file_new(sim, SIM_STREAM, 0777);
+	*b = sim_file_new(sim, SIM_STREAM, 0777);
+	if (!*a || !*b) {
+		if (*a)
+			sim_file_put(sim, *a);
+		if (*b)
+			sim_file_put(sim, *b);
+		return -ENOMEM;
+	}
+	(*a)->peer = *b;
+	(*b)->peer = *a;
+	return 0;
+}
+
+static ssize_t stream_recv(struct sim *sim, struct sim_file *file, char *to, size_t len, int flags)
+{
+	if (!file->len) {
+		if (!file->peer || file->peer->shut_out || file->shut_in || !len)
+			return 0;
+		return SIM_WAIT;
+	}
+	if (len > file->len)
+		len = file->len;
+	memcpy(to, file->data, len);
+	if (flags & MSG_PEEK)
+		return (ssize_t)len;
+	memmove(file->data, file->data + len, file->len - len);
+	file->len -= len;
+	sim->model.moved += len;
+	if (file->peer)
+		sim_file_changed(sim, file->peer);
+	return (ssize_t)len;
+}
+
+static ssize_t stream_send(struct sim *sim, struct sim_file *file, const char *from, size_t len)
+{
+	struct sim_file *peer = file->peer;
+	size_t room;
+
+	if (file->shut_out || !peer || peer->shut_in)
+		return -EPIPE;
+	room = sim->model.stream_room - peer->len;
+	if (len > room)
+		len = room;
+	if (!room)
+		return SIM_WAIT;
+	if (sim_file_grow(peer, peer->len + len))
+		return -ENOMEM;
+	memcpy(peer->data + peer->len, from, len);
+	peer->len += len;
+	sim_file_changed(sim, peer);
+	return (ssize_t)len;
+}
+
+static int stream_poll(struct sim *sim, const struct sim_file *file)
+{
+	int mask = 0;
+
+	if (file->type == SIM_LISTENER)
+		return list_empty(&file->backlog) ? 0 : POLLIN;
+	if (file->type == SIM_SOCKET)
+		return POLLHUP;
+	if (file->type != SIM_STREAM)
+		return POLLIN | POLLOUT;
+	if (file->len || !file->peer || file->peer->shut_out || file->shut_in)
+		mask |= POLLIN;
+	if (!file->peer || file->peer->len < sim->model.stream_room)
+		mask |= POLLOUT;
+	return mask | (file->peer ? 0 : POLLHUP);
+}
+
+static int do_connect(struct sim *sim, struct sim_desc *desc, const void *addr, size_t len)
+{
+	struct sim_file *to, *mine, *theirs;
+	struct bp_link_ *link;
+	int err;
+
+	if (desc->file->type == SIM_STREAM)
+		return -EISCONN;
+	if (desc->file->type != SIM_SOCKET)
+		return desc->file->type == SIM_LISTENER ? -EINVAL : -ENOTSOCK;
+	for (link = sim->model.files.next; link != &sim->model.files; link = link->next) {
+		to = container_of(link, struct sim_file, all);
+		if (to->type == SIM_LISTENER && to->len == len && !memcmp(to->data, addr, len))
+			break;
+	}
+	if (link == &sim->model.files)
+		return -ECONNREFUSED;
+	if (to->backlog_len == to->backlog_max)
+		return -ECONNREFUSED;
+	err = make_streams(sim, &mine, &theirs);
+	if (err)
+		return err;
+	list_add_tail(&to->backlog, &theirs->pending);
+	to->backlog_len++;
+	sim_file_put(sim, desc->file);
+	desc->file = mine;
+	sim_file_changed(sim, to);
+	return 0;
+}
+
+static int do_accept(struct sim *sim, struct sim_file *file, void *addr, socklen_t *len, int flags)
+{
+	struct bp_link_ *link;
+
+	if (file->type != SIM_LISTENER)
+		return file->type == SIM_REG || file->type == SIM_DIR ? -ENOTSOCK : -EINVAL;
+	link = list_pop(&file->backlog);
+	if (!link)
+		return SIM_WAIT;
+	file->backlog_len--;
+	if (addr && len) {
+		memcpy(addr, file->data, *len < file->len ? *len : file->len);
+		*len = (socklen_t)file->len;
+	}
+	return sim_fd_open(sim, container_of(link, struct sim_file, pending),
+			   O_RDWR | (flags & SOCK_NONBLOCK ? O_NONBLOCK : 0));
+}
+
+static int do_shutdown(struct sim *sim, struct sim_file *file, int how)
+{
+	if (file->type != SIM_STREAM)
+		return file->type == SIM_REG || file->type == SIM_DIR ? -ENOTSOCK : -ENOTCONN;
+	if (how == SHUT_RD || how == SHUT_RDWR)
+		file->shut_in = true;
+	if (how == SHUT_WR || how == SHUT_RDWR)
+		file->shut_out = true;
+	sim_file_changed(sim, file);
+	if (file->peer)
+		sim_file_changed(sim, file->peer);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- reading and writing */
+
+static ssize_t reg_read(struct sim_file *file, char *to, size_t len, uint64_t at)
+{
+	if (at >= file->len)
+		return 0;
+	if (len > file->len - at)
+		len = file->len - at;
+	memcpy(to, file->data + at, len);
+	return (ssize_t)len;
+}
+
+static ssize_t reg_write(struct sim *sim, struct sim_file *file, const char *from, size_t len,
+			 uint64_t at)
+{
+	if (at > (1u << 30) || len > (1u << 30))
+		return -EFBIG;
+	if (sim_file_grow(file, at + len))
+		return -ENOSPC;
+	memcpy(file->data + at, from, len);
+	if (at + len > file->len)
+		file->len = at + len;
+	file->mtime = sim->clock;
+	return (ssize_t)len;
+}
+
+/** Reads or writes one piece. */
+static ssize_t move_piece(struct sim *sim, struct sim_desc *desc, char *buf, size_t len,
+			  uint64_t *at, bool out, int flags)
+{
+	struct sim_file *file = desc->file;
+	ssize_t n;
+
+	if ((desc->flags & O_ACCMODE) == (out ? O_RDONLY : O_WRONLY))
+		return -EBADF;
+	if (file->type == SIM_STREAM)
+		return out ? stream_send(sim, file, buf, len) :
+			     stream_recv(sim, file, buf, len, flags);
+	if (file->type != SIM_REG)
+		return file->type == SIM_DIR ? -EISDIR : -ENOTCONN;
+	if (out && (desc->flags & O_APPEND))
+		*at = file->len;
+	n = out ? reg_write(sim, file, buf, len, *at) : reg_read(file, buf, len, *at);
+	if (n > 0)
+		*at += (uint64_t)n;
+	return n;
+}
+
+/** Reads or writes, @most bytes at most; at the descriptor's position when @offset is -1. */
+static ssize_t move_bytes(struct sim *sim, struct sim_desc *desc, const struct iovec *iov,
+			  size_t count, uint64_t offset, bool out, int flags, size_t most)
+{
+	uint64_t at = offset == UINT64_MAX ? desc->pos : offset;
+	ssize_t total = 0, n;
+
+	if (desc->file->type == SIM_STREAM && offset != UINT64_MAX && offset)
+		return -ESPIPE;
+	for (size_t i = 0; i < count; i++) {
+		size_t len = iov[i].iov_len;
+
+		if (len > most - (size_t)total)
+			len = most - (size_t)total;
+		n = move_piece(sim, desc, iov[i].iov_base, len, &at, out, flags);
+		if (n < 0)
+			return total ? total : n;
+		total += n;
+		if ((size_t)n < iov[i].iov_len)
+			break;
+	}
+	if (offset == UINT64_MAX)
+		desc->pos = at;
+	return total;
+}
+
+/* ---------------------------------------------------------------- operations */
+
+static inline void *ptr(uint64_t addr)
+{
+	return (void *)(uintptr_t)addr;
+}
+
+int sim_model_target(struct sim *sim, struct sim_req *req)
+{
+	switch (req->sqe.opcode) {
+	case IORING_OP_READ:
+	case IORING_OP_WRITE:
+	case IORING_OP_READV:
+	case IORING_OP_WRITEV:
+	case IORING_OP_FSYNC:
+	case IORING_OP_FALLOCATE:
+	case IORING_OP_CONNECT:
+	case IORING_OP_ACCEPT:
+	case IORING_OP_SEND:
+	case IORING_OP_SEND_ZC:
+	case IORING_OP_RECV:
+	case IORING_OP_SENDMSG:
+	case IORING_OP_RECVMSG:
+	case IORING_OP_SHUTDOWN:
+	case IORING_OP_POLL_ADD:
+		req->desc = sim_desc_get(sim, req->sqe.fd);
+		return req->desc ? 0 : -EBADF;
+	default:
+		return 0;
+	}
+}
+
+/** What moves bytes; in one place, because all but the arguments is the same. */
+static int run_move(struct sim *sim, struct sim_req *req, size_t most)
+{
+	const struct io_uring_sqe *sqe = &req->sqe;
+	struct iovec one = {.iov_base = ptr(sqe->addr), .iov_len = sqe->len}, *iov = &one;
+	uint64_t offset = UINT64_MAX;
+	struct msghdr *msg;
+	bool out, dont_wait = req->desc->flags & O_NONBLOCK;
+	size_t count = 1;
+	int flags = 0;
+	ssize_t n;
+
+	out = sqe->opcode == IORING_OP_WRITE || sqe->opcode == IORING_OP_WRITEV ||
+	      sqe->opcode == IORING_OP_SEND || sqe->opcode == IORING_OP_SENDMSG ||
+	      sqe->opcode == IORING_OP_SEND_ZC;
+	switch (sqe->opcode) {
+	case IORING_OP_READV:
+	case IORING_OP_WRITEV:
+		iov = ptr(sqe->addr);
+		count = sqe->len;
+		/* fall through */
+	case IORING_OP_READ:
+	case IORING_OP_WRITE:
+		offset = sqe->off;
+		break;
+	case IORING_OP_SENDMSG:
+	case IORING_OP_RECVMSG:
+		msg = ptr(sqe->addr);
+		iov = msg->msg_iov;
+		count = msg->msg_iovlen;
+		/* fall through */
+	default:
+		if (req->desc->file->type == SIM_REG || req->desc->file->type == SIM_DIR)
+			return -ENOTSOCK;
+		flags = (int)sqe->msg_flags;
+		dont_wait |= !!(flags & MSG_DONTWAIT);
+	}
+	n = move_bytes(sim, req->desc, iov, count, offset, out, flags, most);
+	return n == SIM_WAIT && dont_wait ? -EAGAIN : (int)n;
+}
+
+static int run_openat2(struct sim *sim, const struct io_uring_sqe *sqe)
+{
+	const struct open_how *how = ptr(sqe->addr2);
+
+	if (how->resolve & RESOLVE_CACHED)
+		return -EAGAIN;
+	return sim_open(sim, sqe->fd, ptr(sqe->addr), (int)how->flags, (mode_t)how->mode);
+}
+
+static int run_socket(struct sim *sim, const struct io_uring_sqe *sqe)
+{
+	struct sim_file *file = sim_file_new(sim, SIM_SOCKET, 0777);
+
+	if (!file)
+		return -ENOMEM;
+	return sim_fd_open(sim, file, O_RDWR | (sqe->off & SOCK_NONBLOCK ? O_NONBLOCK : 0));
+}
+
+static int run_fallocate(struct sim *sim, struct sim_file *file, const struct io_uring_sqe *sqe)
+{
+	uint64_t end = sqe->off + sqe->addr;
+
+	if (file->type != SIM_REG)
+		return -ENODEV;
+	if (sqe->len)
+		return -EOPNOTSUPP;
+	if (end > (1u << 30) || sim_file_grow(file, end))
+		return -ENOSPC;
+	if (end > file->len)
+		file->len = end;
+	file->mtime = sim->clock;
+	return 0;
+}
+
+static int run_accept(struct sim *sim, struct sim_req *req)
+{
+	const struct io_uring_sqe *sqe = &req->sqe;
+	int res = do_accept(sim, req->desc->file, ptr(sqe->addr), ptr(sqe->addr2),
+			    (int)sqe->accept_flags);
+
+	return res == SIM_WAIT && (req->desc->flags & O_NONBLOCK) ? -EAGAIN : res;
+}
+
+static int run_poll(struct sim *sim, struct sim_req *req)
+{
+	int wanted = (int)(req->sqe.poll32_events & 0xffff) | POLLHUP | POLLERR;
+	int mask = stream_poll(sim, req->desc->file) & wanted;
+
+	return mask ? mask : SIM_WAIT;
+}
+
+int sim_model_run(struct sim *sim, struct sim_req *req, size_t most)
+{
+	const struct io_uring_sqe *sqe = &req->sqe;
+
+	switch (sqe->opcode) {
+	case IORING_OP_NOP:
+	case IORING_OP_FSYNC:
+		return 0;
+	case IORING_OP_READ:
+	case IORING_OP_WRITE:
+	case IORING_OP_READV:
+	case IORING_OP_WRITEV:
+	case IORING_OP_SEND:
+	case IORING_OP_SEND_ZC:
+	case IORING_OP_RECV:
+	case IORING_OP_SENDMSG:
+	case IORING_OP_RECVMSG:
+		return run_move(sim, req, most);
+	case IORING_OP_OPENAT:
+		return sim_open(sim, sqe->fd, ptr(sqe->addr), (int)sqe->open_flags, sqe->len);
+	case IORING_OP_OPENAT2:
+		return run_openat2(sim, sqe);
+	case IORING_OP_CLOSE:
+		return fd_close(sim, sqe->fd);
+	case IORING_OP_STATX:
+		return sim_statx(sim, sqe->fd, ptr(sqe->addr), (int)sqe->statx_flags,
+				 ptr(sqe->addr2));
+	case IORING_OP_FALLOCATE:
+		return run_fallocate(sim, req->desc->file, sqe);
+	case IORING_OP_UNLINKAT:
+		return sim_unlink(sim, sqe->fd, ptr(sqe->addr), (int)sqe->unlink_flags);
+	case IORING_OP_RENAMEAT:
+		return sim_rename(sim, sqe->fd, ptr(sqe->addr), (int)sqe->len, ptr(sqe->addr2),
+				  sqe->rename_flags);
+	case IORING_OP_LINKAT:
+		return sim_link(sim, sqe->fd, ptr(sqe->addr), (int)sqe->len, ptr(sqe->addr2));
+	case IORING_OP_SYMLINKAT:
+		return sim_symlink(sim, ptr(sqe->addr), sqe->fd, ptr(sqe->addr2));
+	case IORING_OP_MKDIRAT:
+		return sim_mkdir(sim, sqe->fd, ptr(sqe->addr), sqe->len);
+	case IORING_OP_SOCKET:
+		return run_socket(sim, sqe);
+	case IORING_OP_CONNECT:
+		return do_connect(sim, req->desc, ptr(sqe->addr), sqe->addr2);
+	case IORING_OP_ACCEPT:
+		return run_accept(sim, req);
+	case IORING_OP_SHUTDOWN:
+		return do_shutdown(sim, req->desc->file, (int)sqe->len);
+	case IORING_OP_POLL_ADD:
+		return run_poll(sim, req);
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+/* ---------------------------------------------------------------- for tests; the whole */
+
+int sim_socketpair(struct bp_engine *engine, int fds[2])
+{
+	struct sim *sim = engine->sim;
+	struct sim_file *a, *b;
+	int err = make_streams(sim, &a, &b);
+
+	if (err)
+		return err;
+	fds[0] = sim_fd_open(sim, a, O_RDWR);
+	fds[1] = sim_fd_open(sim, b, O_RDWR);
+	return fds[0] < 0 ? fds[0] : fds[1] < 0 ? fds[1] : 0;
+}
+
+int sim_listen(struct bp_engine *engine, const void *addr, socklen_t len, unsigned int backlog)
+{
+	struct sim_file *file = sim_file_new(engine->sim, SIM_LISTENER, 0777);
+
+	if (!file || sim_file_grow(file, len))
+		return -ENOMEM;
+	memcpy(file->data, addr, len);
+	file->len = len;
+	file->backlog_max = backlog;
+	return sim_fd_open(engine->sim, file, O_RDWR);
+}
+
+int sim_close(struct bp_engine *engine, int fd)
+{
+	return fd_close(engine->sim, fd);
+}
+
+unsigned int sim_open_fds(struct bp_engine *engine)
+{
+	return engine->sim->model.open;
+}
+
+int sim_model_init(struct sim *sim)
+{
+	struct sim_model *m = &sim->model;
+	/* A narrow stream makes senders wait, a wide one does not. */
+	static const size_t rooms[] = {16, 256, 65536};
+
+	list_init(&m->files);
+	m->inos = 1;
+	m->moved = 0;
+	m->stream_room = rooms[sim_random(sim, 3)];
+	m->root = sim_file_new(sim, SIM_DIR, 0777);
+	if (!m->root)
+		return -ENOMEM;
+	m->root->parent = m->root;
+	return 0;
+}
+
+void sim_model_exit(struct sim *sim)
+{
+	struct sim_model *m = &sim->model;
+
+	for (unsigned int i = 0; i < m->size; i++)
+		free(m->table[i]);
+	free(m->table);
+	m->table = NULL;
+	m->size = m->open = 0;
+	while (!list_empty(&m->files))
+		file_free(container_of(m->files.next, struct sim_file, all));
+}

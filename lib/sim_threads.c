@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The simulated backend's scheduler: loops as threads would run them, on one thread. See sim.h.
+ *
+ * Each loop has a stack of its own, on which it runs the same turns as a loop's thread does. It
+ * gives way to the others where it waits, and, as the seed wills, wherever it takes or leaves the
+ * engine's lock: between two locked regions everything may happen, as between threads. The engine's
+ * own thread is one more of them; its stack is the hub to which all others switch back.
+ *
+ *	RUNNABLE <--> running --> WAITING (in reap) --> RUNNABLE
+ *	                 +------> OVER
+ */
+#include <stdlib.h>
+
+#include "sim.h"
+#include "task.h"
+
+#define THREAD_STACK (256u << 10)
+
+enum sim_thread_state {
+	THREAD_RUNNABLE,
+	THREAD_WAITING,
+	THREAD_OVER,
+};
+
+struct sim_thread {
+	struct bp_engine *engine;
+	struct bp_loop *loop;
+	struct bp_loop *this_loop; /* bp_this_loop, as it stood when the thread gave way */
+	struct bp_context ctx;
+	struct bp_stack *stack;
+	enum sim_thread_state state;
+	uint64_t until; /* of its wait */
+	int err;
+};
+
+/** The running simulated thread gives way. */
+static void give_way(struct sim *sim, enum sim_thread_state state)
+{
+	struct sim_thread *t = sim->current;
+	struct bp_op *running = t->loop->running;
+
+	t->state = state;
+	t->this_loop = bp_this_loop;
+	/* The sanitizers are told of the stack that it will come back to: a task's, or its own. */
+	if (running) {
+		t->ctx.low = task_of_op(running)->ctx.low;
+		t->ctx.size = task_of_op(running)->ctx.size;
+		t->ctx.tsan_fiber = task_of_op(running)->ctx.tsan_fiber;
+	} else {
+		t->ctx.low = t->stack->low;
+		t->ctx.size = (size_t)((char *)t->stack->sp - (char *)t->stack->low);
+		t->ctx.tsan_fiber = t->stack->tsan_fiber;
+	}
+	context_switch(&t->ctx, &sim->hub, state == THREAD_OVER);
+}
+
+static void thread_entry(void *arg)
+{
+	struct sim_thread *t = arg;
+	struct sim *sim = t->engine->sim;
+
+	context_entered(&sim->hub);
+	bp_this_loop = t->loop;
+	t->err = loop_init(t->loop, t->engine, (unsigned int)(t - sim->threads));
+	if (t->err)
+		give_way(sim, THREAD_OVER);
+	give_way(sim, THREAD_RUNNABLE);
+	while (!atomic_load(&t->engine->stopping))
+		loop_turn(t->loop, BP_NEVER);
+	loop_exit(t->loop);
+	give_way(sim, THREAD_OVER);
+}
+
+/** Switches to a simulated thread until it gives way. */
+static void run_thread(struct sim *sim, struct sim_thread *t)
+{
+	struct bp_loop *outer = bp_this_loop;
+
+	sim->current = t;
+	bp_this_loop = t->this_loop;
+	context_switch(&sim->hub, &t->ctx, false);
+	bp_this_loop = outer;
+	sim->current = NULL;
+}
+
+static bool is_runnable(const struct sim *sim, const struct sim_thread *t)
+{
+	const struct sim_loop *sl = t->loop->backend_data;
+
+	if (t->state != THREAD_WAITING)
+		return t->state == THREAD_RUNNABLE;
+	return sl->woken || !list_empty(&sl->ready) || t->until <= sim->clock;
+}
+
+/** Lets one of the runnable threads go on. Return: false when there is none. */
+static bool run_one(struct sim *sim)
+{
+	unsigned int n = sim->engine->nloops, count = 0, pick;
+
+	for (unsigned int i = 0; i < n; i++)
+		count += is_runnable(sim, &sim->threads[i]);
+	if (!count)
+		return false;
+	pick = (unsigned int)sim_random(sim, count);
+	for (unsigned int i = 0; i < n; i++) {
+		if (!is_runnable(sim, &sim->threads[i]) || pick--)
+			continue;
+		sim_note(sim, 4, i, "loop %u goes on", i);
+		run_thread(sim, &sim->threads[i]);
+		break;
+	}
+	return true;
+}
+
+void sim_thread_wait(struct sim *sim, struct sim_loop *sl, uint64_t until)
+{
+	(void)sl;
+	if (until == 0) {
+		sim_preempt(sim->engine);
+		return;
+	}
+	sim->current->until = until;
+	give_way(sim, THREAD_WAITING);
+}
+
+void sim_preempt(struct bp_engine *engine)
+{
+	struct sim *sim = engine->sim;
+
+	if (!sim_chance(sim, sim->odds.preempt))
+		return;
+	if (sim->current)
+		give_way(sim, THREAD_RUNNABLE);
+	else
+		for (uint64_t n = 1 + sim_random(sim, 4); n && run_one(sim); n--)
+			;
+}
+
+/** When all threads wait and nothing is due: says which of them should not. */
+static void check_asleep(struct bp_engine *engine)
+{
+	for (unsigned int i = 0; i < engine->nloops; i++) {
+		struct bp_loop *loop = engine->loops[i];
+
+		if (atomic_load(&loop->inbox))
+			bp_fatal("sim: lost wake-up: loop %u sleeps with a message", i);
+		if (engine_has_ready(engine, loop))
+			bp_fatal("sim: lost wake-up: loop %u sleeps while items are ready", i);
+		if (!list_empty(&loop->runnable) || !list_empty(&loop->finished))
+			bp_fatal("sim: lost wake-up: loop %u sleeps with a runnable task", i);
+		if (!list_empty(&loop->backlog) && loop_in_flight(loop) < loop->depth)
+			bp_fatal("sim: loop %u sleeps with room for its backlog", i);
+		if (!list_empty(&loop->cancels))
+			bp_fatal("sim: loop %u sleeps with a cancel to be sent", i);
+		if (loop_in_flight(loop))
+			bp_fatal("sim: loop %u waits for ever for %u operation(s)", i,
+				 loop_in_flight(loop));
+	}
+}
+
+/** When the first of the waiting threads wants to go on. */
+static uint64_t first_until(const struct sim *sim)
+{
+	uint64_t first = BP_NEVER;
+
+	for (unsigned int i = 0; i < sim->engine->nloops; i++)
+		if (sim->threads[i].state == THREAD_WAITING && sim->threads[i].until < first)
+			first = sim->threads[i].until;
+	return first;
+}
+
+bool sim_threads_drive(struct bp_engine *engine, uint64_t until)
+{
+	struct sim *sim = engine->sim;
+
+	while (!run_one(sim)) {
+		uint64_t first = first_until(sim);
+
+		if (!sim_jump(sim, first < until ? first : until)) {
+			check_asleep(engine);
+			return false;
+		}
+		if (sim->clock >= until)
+			break;
+	}
+	return true;
+}
+
+void sim_threads_settle(struct bp_engine *engine)
+{
+	struct sim *sim = engine->sim;
+
+	while (run_one(sim) || sim_jump(sim, first_until(sim)))
+		;
+}
+
+int sim_threads_start(struct bp_engine *engine)
+{
+	struct sim *sim = engine->sim;
+	int err = 0;
+
+	stack_pool_init(&sim->stacks, THREAD_STACK);
+	context_init_self(&sim->hub);
+	sim->threads = calloc(engine->nloops, sizeof(*sim->threads));
+	if (!sim->threads)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < engine->nloops; i++) {
+		sim->threads[i].engine = engine;
+		sim->threads[i].loop = engine->loops[i];
+		sim->threads[i].state = THREAD_OVER;
+	}
+	for (unsigned int i = 0; i < engine->nloops && !err; i++) {
+		struct sim_thread *t = &sim->threads[i];
+
+		t->stack = stack_get(&sim->stacks);
+		if (!t->stack) {
+			err = -ENOMEM;
+			break;
+		}
+		context_init(&t->ctx, t->stack, thread_entry, t);
+		run_thread(sim, t);
+		err = t->err;
+	}
+	if (err)
+		sim_threads_stop(engine);
+	else
+		engine->preempt = sim_preempt;
+	return err;
+}
+
+void sim_threads_stop(struct bp_engine *engine)
+{
+	struct sim *sim = engine->sim;
+
+	engine->preempt = NULL;
+	atomic_store(&engine->stopping, true);
+	for (unsigned int i = 0; i < engine->nloops; i++) {
+		struct sim_thread *t = &sim->threads[i];
+
+		while (t->state != THREAD_OVER)
+			run_thread(sim, t);
+		if (t->stack)
+			stack_put(&sim->stacks, t->stack);
+	}
+	stack_pool_exit(&sim->stacks);
+	free(sim->threads);
+	sim->threads = NULL;
+}
