@@ -311,8 +311,10 @@ static unsigned int reap(struct bp_loop *loop, uint64_t until)
 {
 	unsigned int n;
 
+	/* What the backend had no room for just now it may have after this reap. */
 	if (something_to_run(loop) || loop->engine->driver_woken ||
-	    (!list_empty(&loop->cancels) && !loop->cancels_out))
+	    (!list_empty(&loop->cancels) && !loop->cancels_out) ||
+	    (!list_empty(&loop->backlog) && loop_in_flight(loop) < loop->depth))
 		until = 0;
 	if (until) {
 		atomic_store(&loop->sleeping, true);
