@@ -28,7 +28,9 @@ ifneq ($(word 2,$(MAKECMDGOALS)),)
 $(MAKECMDGOALS): one-by-one
 	@:
 one-by-one:
-	@set -e; for goal in $(MAKECMDGOALS); do $(MAKE) "$$goal"; done
+	@status=0; for goal in $(MAKECMDGOALS); do \
+		$(MAKE) "$$goal" || $(if $(findstring k,$(filter-out -%,$(firstword $(MAKEFLAGS)))),status=$$?,exit $$?); \
+	done; exit $$status
 
 else
 

@@ -69,7 +69,7 @@ list()
 why()
 {
 	case $1 in
-	124 | 137) echo "no end within $TEST_TIMEOUT s" ;;
+	124 | 137) echo "no end within $limit s" ;;
 	13[0-9] | 14[0-9] | 15[0-9]) echo "ended by signal $(($1 - 128))" ;;
 	*) echo "exit status $1" ;;
 	esac
@@ -86,9 +86,12 @@ run_one()
 	fi
 	# shellcheck disable=SC2086
 	[ "$kind" = script ] || set -- $MEMCHECK "$@"
+	# A program is an example, which shall not take long.
+	limit=$TEST_TIMEOUT
+	[ "$kind" != program ] || limit=$((TEST_TIMEOUT / 5))
 	start=$(date +%s)
 	# shellcheck disable=SC2086
-	timeout -k 10 "$TEST_TIMEOUT" $RUNNER "$@" </dev/null >"$log" 2>&1
+	timeout -k 10 "$limit" $RUNNER "$@" </dev/null >"$log" 2>&1
 	status=$?
 	took=$(($(date +%s) - start))
 
