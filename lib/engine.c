@@ -113,7 +113,9 @@ static void *loop_thread(void *arg)
 		return NULL;
 	while (!atomic_load(&engine->stopping))
 		loop_turn(loop, BP_NEVER);
-	/* What came with the stop: no group is alive, so only empty wake-ups. */
+	/* Not before stop_loops() has done with this loop's wake-up. */
+	pthread_mutex_lock(&engine->lock);
+	pthread_mutex_unlock(&engine->lock);
 	loop_exit(loop);
 	return NULL;
 }
@@ -150,12 +152,14 @@ static void stop_loops(struct bp_engine *engine)
 {
 	unsigned int i;
 
+	pthread_mutex_lock(&engine->lock);
 	atomic_store(&engine->stopping, true);
 	for (i = 0; i < engine->nthreads; i++) {
 		/* Not loop_wake(): a loop on its way to sleep must find the wake-up too. */
 		atomic_store(&engine->loops[i]->sleeping, false);
 		engine->backend->wake(engine->loops[i]);
 	}
+	pthread_mutex_unlock(&engine->lock);
 	for (i = 0; i < engine->nthreads; i++)
 		pthread_join(engine->threads[i], NULL);
 }
@@ -298,6 +302,8 @@ void bp_engine_destroy(struct bp_engine *engine)
 		bp_fatal("%s: %zu group(s) of the engine are still alive", __func__,
 			 engine->ngroups);
 	engine_unlock(engine);
+	/* Before the loops: a helper may still be on its way out of a loop's loop_wake(). */
+	pool_stop(&engine->pool);
 	if (engine->threaded)
 		stop_loops(engine);
 	else if (engine->driven)
