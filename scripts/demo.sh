@@ -43,6 +43,18 @@ indent()
 	sed 's/^/    /'
 }
 
+# Long lines go on under their second column.
+wrap()
+{
+	awk -v width=96 '{
+		while (length($0) > width && match(substr($0, 1, width), /^.*[^ ] /)) {
+			print substr($0, 1, RLENGTH - 1)
+			$0 = sprintf("%20s%s", "", substr($0, RLENGTH + 1))
+		}
+		print
+	}'
+}
+
 # timed FILE COMMAND...: the milliseconds that it took go to FILE
 timed()
 {
@@ -80,7 +92,7 @@ bytes=$(find "$tree" -type f -printf '%s\n' | awk '{ n += $1 } END { printf "%.1
 title "What runs here"
 command_line batchproc info
 "$BATCHPROC" info >"$tmp/info" || fail "batchproc info failed"
-indent <"$tmp/info"
+wrap <"$tmp/info" | indent
 
 title "The digests of $tree: $files files, $bytes MiB, on $cpus CPUs"
 # Both read from the page cache, in turn, three times; the best counts.
