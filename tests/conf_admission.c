@@ -185,6 +185,8 @@ static void a_free_place_wakes_a_thread_that_stands_in_go(struct test *t)
 	expect_eq(bp_go(g, crowd_task, &crowd), 0);
 	assert_int_equal(pthread_create(&thread, NULL, go_in_thread, &go), 0);
 	until_thread_sleeps(&go);
+	until_count(t, &crowd.started, 1);
+	many_turns(t);
 	expect_eq(crowd.started, 1);
 	gate_open(&crowd.gate);
 	pthread_join(thread, NULL);

@@ -18,6 +18,7 @@ struct busy_read {
 	unsigned char sqe_flags;
 	unsigned char *buf;
 	size_t len;
+	atomic_ulong *begun;
 	int res;
 	int ends;
 };
@@ -26,6 +27,7 @@ static void busy_read_prep(struct bp_op *op, struct io_uring_sqe *sqe)
 {
 	struct busy_read *r = CONTAINER(op, struct busy_read, op);
 
+	atomic_fetch_add(r->begun, 1);
 	io_uring_prep_read(sqe, r->fd, r->buf, (unsigned int)r->len, 0);
 	/* Handed to a kernel worker, where a cancel finds it running: EALREADY. */
 	sqe->flags |= r->sqe_flags;
@@ -70,6 +72,7 @@ static void reads_that_run_while_a_sibling_fails(struct test *t, int fd, unsigne
 	struct tally tally = {0};
 	struct bp_group *g = group_with(t, REPORT_TO(&tally));
 	struct busy_read r[READS];
+	atomic_ulong begun = 0;
 	int eio = -EIO;
 	uint64_t kept = 0;
 
@@ -77,13 +80,14 @@ static void reads_that_run_while_a_sibling_fails(struct test *t, int fd, unsigne
 		r[i] = (struct busy_read){.op = BP_OP_INIT(busy_read_prep, busy_read_done),
 					  .fd = fd,
 					  .sqe_flags = sqe_flags,
-					  .len = len};
+					  .len = len,
+					  .begun = &begun};
 		r[i].buf =
 			mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		assert_true(r[i].buf != MAP_FAILED);
 		expect_eq(bp_go_op(g, &r[i].op), 0);
 	}
-	until_in_flight(t, 1);
+	until_count(t, &begun, READS);
 	expect_eq(bp_go(g, fail_with, &eio), 0);
 	expect_eq(bp_wait(g), -EIO);
 	for (int i = 0; i < READS; i++) {
