@@ -326,10 +326,29 @@ static void enlist(struct bp_group *group, struct bp_op *op)
 		     atomic_load_explicit(&engine->ready, memory_order_relaxed) + 1);
 }
 
+/*
+ * A loop that accepts an item will take it itself, or wake another one, when its turn comes round. To
+ * wake another for each of many small items costs more than they do, so it does so at once only for many
+ * items or when it has not done so lately (which serves the task that goes on to compute).
+ */
+#define WAKE_ITEMS 16
+#define WAKE_PAUSE_NS 200000ull
+
 static void after_accept(struct bp_engine *engine)
 {
-	if (!engine->driven)
-		engine_wake_one(engine);
+	struct bp_loop *loop = bp_this_loop;
+	uint64_t now;
+
+	if (engine->driven || !engine_sleeper(engine))
+		return;
+	if (loop && loop->engine == engine &&
+	    atomic_load_explicit(&engine->ready, memory_order_relaxed) < WAKE_ITEMS) {
+		now = bp_now(engine);
+		if (now - loop->woke_other < WAKE_PAUSE_NS)
+			return;
+		loop->woke_other = now;
+	}
+	engine_wake_one(engine);
 }
 
 static int go_task(struct bp_group *group, bp_task_fn fn, void *arg, void *copy, bool try,

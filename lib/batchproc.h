@@ -450,7 +450,8 @@ struct bp_timer_ {
 
 /**
  * struct bp_op - an operation item: no stack, no allocation; owned by the caller until its end
- * @prep:	fills the SQE; user_data is the library's, and is set after it
+ * @prep:	fills the whole SQE, as liburing's helpers do; user_data, IOSQE_IO_LINK,
+ *		IOSQE_IO_HARDLINK and IOSQE_CQE_SKIP_SUCCESS are the library's
  * @done:	told of each CQE. Returns BP_OP_AGAIN for another round (prep is called again),
  *		otherwise the item's end: negative failed, 0 or more succeeded.
  * @cqe_flags:	flags of the CQE that @done is told of
@@ -636,8 +637,8 @@ int bp_poll(int fd, unsigned int events); /* returns the revents */
  *	io_uring_prep_madvise(bp_sqe(), addr, len, MADV_WILLNEED);
  *	int res = bp_await();
  *
- * Return: the task's own SQE, submitted by the next bp_await(), never NULL. Fill it with a helper of
- * liburing's, which sets every field; user_data and the link flags are the library's.
+ * Return: the task's own SQE, cleared, submitted by the next bp_await(); never NULL. user_data,
+ * IOSQE_IO_LINK, IOSQE_IO_HARDLINK and IOSQE_CQE_SKIP_SUCCESS are the library's.
  *
  * Context: task only.
  */

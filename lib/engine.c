@@ -58,18 +58,25 @@ uint64_t bp_now(const struct bp_engine *engine)
 	return engine->backend->now(engine);
 }
 
-void engine_wake_one(struct bp_engine *engine)
+struct bp_loop *engine_sleeper(struct bp_engine *engine)
 {
 	unsigned int i;
 
 	for (i = 0; i < engine->nloops; i++) {
 		struct bp_loop *loop = engine->loops[i];
 
-		if (loop != bp_this_loop && atomic_load(&loop->sleeping)) {
-			loop_wake(loop);
-			return;
-		}
+		if (loop != bp_this_loop && atomic_load(&loop->sleeping))
+			return loop;
 	}
+	return NULL;
+}
+
+void engine_wake_one(struct bp_engine *engine)
+{
+	struct bp_loop *loop = engine_sleeper(engine);
+
+	if (loop)
+		loop_wake(loop);
 }
 
 bool engine_drive(struct bp_engine *engine, uint64_t until)

@@ -97,6 +97,7 @@ struct bp_loop {
 	unsigned int cancels_out; /* cancels that the backend has not answered */
 	unsigned int pooled; /* operations with the helper threads */
 	unsigned int inline_calls; /* calls made beside the backend in this turn */
+	uint64_t woke_other; /* when it last woke another loop for an item */
 	bool stale; /* the driving thread was elsewhere since now was read */
 
 	struct bp_op *running; /* the task that runs now */

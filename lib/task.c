@@ -195,7 +195,10 @@ int task_await(struct bp_task *task, bool always)
 
 struct io_uring_sqe *bp_sqe(void)
 {
-	return &task_need(__func__)->sqe;
+	struct bp_task *task = task_need(__func__);
+
+	memset(&task->sqe, 0, sizeof(task->sqe));
+	return &task->sqe;
 }
 
 int bp_await(void)
