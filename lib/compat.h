@@ -29,6 +29,19 @@
 #define IORING_SETUP_DEFER_TASKRUN (1U << 13)
 #endif
 
+/* include/uapi/linux/io_uring.h, Linux 6.9 to 6.16 */
+#define BP_IORING_OP_FTRUNCATE 55
+#define BP_IORING_OP_BIND 56
+#define BP_IORING_OP_LISTEN 57
+#define BP_IORING_OP_EPOLL_WAIT 59
+#define BP_IORING_OP_PIPE 62
+
+/* include/uapi/linux/io_uring.h, Linux 6.2 */
+#ifndef IORING_SEND_ZC_REPORT_USAGE
+#define IORING_SEND_ZC_REPORT_USAGE (1U << 3)
+#define IORING_NOTIF_USAGE_ZC_COPIED (1U << 31)
+#endif
+
 /* The SQE's layout is ABI; the library copies whole SQEs and reads these fields back. */
 _Static_assert(sizeof(struct io_uring_sqe) == 64, "an SQE is 64 bytes");
 _Static_assert(offsetof(struct io_uring_sqe, fd) == 4, "sqe->fd");

@@ -261,6 +261,7 @@ int task_offload(struct bp_task *task, int (*fn)(void *), void *arg)
 		return err;
 	task->job.fn = fn;
 	task->job.arg = arg;
+	task->job.class = POOL_OFFLOAD;
 	task->job.loop = loop;
 	task->job.message.handle = offload_over;
 	/* Counted and marked first: the helper may be done before this thread goes on. */
