@@ -54,6 +54,7 @@ say = $(if $(quiet),printf '  %-7s %s\n' $(1) '$(patsubst $(O)/%,%,$@)';)
 run = $(if $(filter-out FORCE,$?)$(call differ,$(strip $(cmd-$(1))),$(strip $(file <$@.cmd))),$(call run-now,$(1)))
 define run-now
 @mkdir -p $(@D)
+$(check-$(1))
 @$(call say,$(shown-$(1)))
 $(Q)$(cmd-$(1))
 @printf '%s\n' '$(call escape,$(strip $(cmd-$(1))))' >$@.cmd
@@ -91,10 +92,10 @@ cmd-shown = scripts/readme-example.sh $< $(basename $(@F)) >$@
 
 # C=1 looks at each source before it is compiled.
 ifeq ($(C),1)
-CHECK ?= $(if $(shell command -v $(CPPCHECK)),$(CPPCHECK) --quiet --error-exitcode=1 \
-	--std=c11 --inline-suppr --enable=warning$(comma)performance$(comma)portability \
-	--suppressions-list=scripts/cppcheck.txt -Ilib -D_GNU_SOURCE -D__x86_64__,sparse -Ilib)
-check-source = @$(if $(quiet),printf '  %-7s %s\n' CHECK $<;) $(CHECK) $<
+CHECK ?= $(CPPCHECK) --quiet --error-exitcode=1 --std=c11 --inline-suppr \
+	--enable=warning$(comma)performance$(comma)portability \
+	--suppressions-list=scripts/cppcheck.txt -Ilib -D_GNU_SOURCE -D__x86_64__
+check-cc = @$(if $(quiet),printf '  %-7s %s\n' CHECK $<;) $(CHECK) $<
 endif
 
 # ---------------------------------------------------------------- directories
@@ -169,7 +170,6 @@ $$(lib-file).so: $$(lib-file).so.$(VERSION_MAJOR)
 endef
 
 $(O)/%.o: %.c FORCE
-	$(check-source)
 	$(call run,cc)
 
 $(O)/%.o: $(O)/%.c FORCE
