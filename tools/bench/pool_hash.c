@@ -290,7 +290,8 @@ static void *work(void *arg)
 {
 	struct worker w = {
 		.ctx = must(EVP_MD_CTX_new()),
-		.buf = must(malloc(READ_BYTES)),
+		/* Page-aligned: malloc()'s page + 16 makes the kernel's copy three times slower. */
+		.buf = must(aligned_alloc(4096, READ_BYTES)),
 		.out = must(malloc(OUT_BYTES)),
 	};
 	struct unit *u;

@@ -6,6 +6,7 @@
  * that a figure that is copied elsewhere says where it came from.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -13,13 +14,21 @@
 
 static struct utsname machine;
 
+/* Processes that wanted a CPU in the last minute: figures from a busy machine say so. */
+static double load(void)
+{
+	double avg;
+
+	return getloadavg(&avg, 1) == 1 ? avg : 0;
+}
+
 void report_begin(const struct bench *b)
 {
 	uname(&machine);
 	if (b->json)
 		return;
-	printf("# kernel %s, %ld CPUs, %u runs each, medians\n", machine.release,
-	       sysconf(_SC_NPROCESSORS_ONLN), b->runs);
+	printf("# kernel %s, %ld CPUs, load %.2f, %u runs each, medians\n", machine.release,
+	       sysconf(_SC_NPROCESSORS_ONLN), load(), b->runs);
 	printf("%-11s %-28s %-28s %10s %10s %-8s %7s %7s %9s %9s %-7s %5s %6s %s\n", "row", "case",
 	       "peer", "ours", "theirs", "unit", "ratio", "goal", "cpu", "peer cpu", "backend",
 	       "loops", "limit", "note");
@@ -35,9 +44,9 @@ static void print_json(const struct bench *b, const struct result *r)
 	if (r->ours_cpu > 0)
 		printf(",\"ours_cpu\":%.6g,\"theirs_cpu\":%.6g", r->ours_cpu, r->theirs_cpu);
 	printf(",\"backend\":\"%s\",\"loops\":%u,\"limit\":%ld,\"kernel\":\"%s\",\"cpus\":%ld,"
-	       "\"runs\":%u,\"note\":\"%s\"}\n",
+	       "\"load\":%.2f,\"runs\":%u,\"note\":\"%s\"}\n",
 	       r->backend, r->loops, r->limit, machine.release, sysconf(_SC_NPROCESSORS_ONLN),
-	       b->runs, r->note ? r->note : "");
+	       load(), b->runs, r->note ? r->note : "");
 }
 
 static void print_text(const struct result *r)

@@ -135,8 +135,8 @@ static int ask_choice(const struct bench *b)
 	FILE *f;
 	int err;
 
-	snprintf(ask.command, sizeof(ask.command), "exec '%s' hash --json '%s'", b->batchproc,
-		 b->batchproc);
+	snprintf(ask.command, sizeof(ask.command), "exec '%s' hash -r --json '%s/d000'",
+		 b->batchproc, ours.tree->root);
 	snprintf(ask.out, sizeof(ask.out), "%s", ours.out);
 	err = spawn(&ask);
 	f = err ? NULL : fopen(ask.out, "r");
