@@ -63,6 +63,7 @@ struct bp_backend_ops {
 };
 
 extern const struct bp_backend_ops bp_uring_backend;
+extern const struct bp_backend_ops bp_threads_backend;
 extern const struct bp_backend_ops bp_sim_backend;
 
 #endif /* BP_BACKEND_H */

@@ -251,18 +251,74 @@ static int check_opts(const struct bp_engine_opts *opts)
 	switch (opts->backend) {
 	case BP_BACKEND_AUTO:
 	case BP_BACKEND_URING:
+	case BP_BACKEND_THREADS:
 	case BP_BACKEND_SIM:
 		return 0;
-	case BP_BACKEND_THREADS:
-		return -ENOTSUP;
 	}
 	return -EINVAL;
+}
+
+/** Makes an engine of one backend, complete or not at all. */
+static int engine_make(struct bp_engine **enginep, const struct bp_engine_opts *opts,
+		       const struct bp_backend_ops *backend, const char *reason)
+{
+	struct bp_engine *engine = engine_alloc(opts);
+	int err = 0;
+
+	if (!engine)
+		return -ENOMEM;
+	engine->backend = backend;
+	engine->info.backend = opts->backend;
+	snprintf(engine->reason, sizeof(engine->reason), "%s", reason);
+	if (opts->backend == BP_BACKEND_SIM)
+		err = sim_create(engine);
+	if (!err)
+		err = start_loops(engine);
+	if (err)
+		engine_free(engine);
+	else
+		*enginep = engine;
+	return err;
+}
+
+/** Why io_uring cannot be had, where that is a reason to do without it; NULL: it is none. */
+static const char *uring_refused(int err)
+{
+	switch (err) {
+	case -EPERM:
+		return "io_uring is forbidden here (EPERM): kernel.io_uring_disabled is set, or a "
+		       "seccomp filter, such as a container's default profile, denies it";
+	case -ENOSYS:
+		return "io_uring is missing here (ENOSYS): the kernel was built without it, or a "
+		       "seccomp filter hides it";
+	case -ENOMEM:
+		return "io_uring got no memory (ENOMEM): RLIMIT_MEMLOCK bounds it on older kernels";
+	case -EMFILE:
+	case -ENFILE:
+		return "io_uring got no file descriptor (EMFILE or ENFILE)";
+	default:
+		return NULL;
+	}
+}
+
+/** io_uring, or threads on all loops where the kernel refuses it to one of them. */
+static int engine_make_auto(struct bp_engine **enginep, struct bp_engine_opts *opts)
+{
+	const char *refused;
+	int err;
+
+	opts->backend = BP_BACKEND_URING;
+	err = engine_make(enginep, opts, &bp_uring_backend, "io_uring works here");
+	refused = uring_refused(err);
+	if (!refused)
+		return err;
+	opts->backend = BP_BACKEND_THREADS;
+	return engine_make(enginep, opts, &bp_threads_backend, refused);
 }
 
 int bp_engine_create(struct bp_engine **enginep, const struct bp_engine_opts *user)
 {
 	struct bp_engine_opts opts = BP_ENGINE_OPTS();
-	struct bp_engine *engine;
 	int err;
 
 	*enginep = NULL;
@@ -271,30 +327,18 @@ int bp_engine_create(struct bp_engine **enginep, const struct bp_engine_opts *us
 		err = check_opts(&opts);
 	if (err)
 		return err;
-	engine = engine_alloc(&opts);
-	if (!engine)
-		return -ENOMEM;
-	if (opts.backend == BP_BACKEND_SIM) {
-		engine->backend = &bp_sim_backend;
-		engine->info.backend = BP_BACKEND_SIM;
-		snprintf(engine->reason, sizeof(engine->reason), "the simulation was asked for");
-		err = sim_create(engine);
-	} else {
-		engine->backend = &bp_uring_backend;
-		engine->info.backend = BP_BACKEND_URING;
-		snprintf(engine->reason, sizeof(engine->reason), "%s",
-			 opts.backend == BP_BACKEND_URING ?
-				 "io_uring was asked for, and works here" :
-				 "io_uring works here");
+	switch (opts.backend) {
+	case BP_BACKEND_URING:
+		return engine_make(enginep, &opts, &bp_uring_backend,
+				   "io_uring was asked for, and works here");
+	case BP_BACKEND_THREADS:
+		return engine_make(enginep, &opts, &bp_threads_backend, "threads were asked for");
+	case BP_BACKEND_SIM:
+		return engine_make(enginep, &opts, &bp_sim_backend, "the simulation was asked for");
+	case BP_BACKEND_AUTO:
+		break;
 	}
-	if (!err)
-		err = start_loops(engine);
-	if (err) {
-		engine_free(engine);
-		return err;
-	}
-	*enginep = engine;
-	return 0;
+	return engine_make_auto(enginep, &opts);
 }
 
 void bp_engine_destroy(struct bp_engine *engine)

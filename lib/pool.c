@@ -63,8 +63,7 @@ static inline bool held_back(const struct pool *pool)
 {
 	const struct pool_queue *brief = &pool->queues[POOL_BRIEF];
 
-	return brief->queued && brief->running >= brief->limit &&
-	       brief->limit < POOL_THREADS_MAX;
+	return brief->queued && brief->running >= brief->limit && brief->limit < POOL_THREADS_MAX;
 }
 
 /** How many threads would find something to do now. */

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The requests of the threads backend and the ways that they go; see threads.h.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "threads.h"
+
+static inline struct request *request_of_op(const struct bp_op *op)
+{
+	return (struct request *)(uintptr_t)op->spare2_;
+}
+
+static inline struct request *request_of_job(struct bp_link_ *link)
+{
+	return container_of(container_of(link, struct pool_job, link), struct request, job);
+}
+
+uint64_t threads_now(const struct bp_engine *engine)
+{
+	struct timespec ts;
+
+	(void)engine;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+/* ---------------------------------------------------------------- on their way */
+
+void threads_finish(struct threads *t, struct request *r, int res)
+{
+	r->x.res = res;
+	r->state = REQ_DONE;
+	list_add_tail(&t->done, &r->link);
+}
+
+static void woken(struct bp_loop *loop, struct bp_timer_ *timer)
+{
+	struct request *r = container_of(timer, struct request, timer);
+
+	r->x.ready = true;
+	threads_settle(loop, r, exec_try(&r->x));
+}
+
+void threads_sleep(struct bp_loop *loop, struct request *r, uint64_t when)
+{
+	r->state = REQ_ASLEEP;
+	r->timer.when = when;
+	r->timer.fire = woken;
+	timer_add(&loop->timers, &r->timer);
+}
+
+static int help(void *arg)
+{
+	struct request *r = arg;
+
+	r->verdict = exec_block(&r->x);
+	return 0;
+}
+
+static void helped(struct bp_loop *loop, struct bp_message *message)
+{
+	struct pool_job *job = container_of(message, struct pool_job, message);
+	struct request *r = container_of(job, struct request, job);
+
+	if (unlikely(r->cancelled) && r->verdict != EXEC_DONE)
+		threads_finish(loop->backend_data, r, exec_ended(&r->x, -ECANCELED));
+	else
+		threads_settle(loop, r, r->verdict);
+}
+
+static void hand_to_pool(struct bp_loop *loop, struct request *r, enum pool_class class)
+{
+	struct threads *t = loop->backend_data;
+
+	r->state = REQ_STAGED;
+	r->cancelled = false;
+	r->job.class = class;
+	list_add_tail(&t->jobs, &r->job.link);
+}
+
+static void put_jobs(struct bp_loop *loop)
+{
+	struct threads *t = loop->backend_data;
+	struct bp_link_ *link;
+
+	if (list_empty(&t->jobs))
+		return;
+	for (link = t->jobs.next; link != &t->jobs; link = link->next)
+		request_of_job(link)->state = REQ_POOLED;
+	if (likely(!pool_put_all(&loop->engine->pool, &t->jobs)))
+		return;
+	/* There is no helper and none can be made: better slow than not at all. */
+	while ((link = list_pop(&t->jobs))) {
+		struct request *r = request_of_job(link);
+
+		threads_settle(loop, r, exec_block(&r->x));
+	}
+}
+
+/** Tells epoll and the helpers of all that is for them; each may have something for the other. */
+static void hand_over(struct bp_loop *loop)
+{
+	struct threads *t = loop->backend_data;
+
+	do {
+		threads_arm(loop);
+		put_jobs(loop);
+	} while (unlikely(!list_empty(&t->dirty)));
+}
+
+/** What an operation that is over says about a descriptor. */
+static void learn(struct threads *t, const struct request *r)
+{
+	const struct exec *x = &r->x;
+	struct watched *w;
+
+	if (x->sqe.opcode == IORING_OP_READ || x->sqe.opcode == IORING_OP_WRITE) {
+		w = x->plain ? threads_watched(t, x->sqe.fd) : NULL;
+		if (w)
+			w->plain = true;
+	} else if (x->sqe.opcode == IORING_OP_OPENAT || x->sqe.opcode == IORING_OP_OPENAT2) {
+		w = threads_watched(t, x->res);
+		if (w)
+			w->plain = x->plain;
+	}
+}
+
+/** Sends a request where it has to go next. */
+void threads_settle(struct bp_loop *loop, struct request *r, enum exec_verdict verdict)
+{
+	struct threads *t = loop->backend_data;
+
+	switch (verdict) {
+	case EXEC_DONE:
+		learn(t, r);
+		threads_finish(t, r, r->x.res);
+		return;
+	case EXEC_WAIT:
+		threads_wait(t, r);
+		return;
+	case EXEC_SLEEP:
+		threads_sleep(loop, r, r->x.wake_ns);
+		return;
+	case EXEC_BRIEF:
+		hand_to_pool(loop, r, POOL_BRIEF);
+		return;
+	case EXEC_LONG:
+		hand_to_pool(loop, r, POOL_LONG);
+		return;
+	}
+}
+
+static void run_queued(struct bp_loop *loop)
+{
+	struct threads *t = loop->backend_data;
+	struct bp_link_ *link;
+
+	while ((link = list_pop(&t->queued))) {
+		struct request *r = container_of(link, struct request, link);
+		const struct watched *w;
+
+		if (r->x.sqe.opcode == IORING_OP_CLOSE) {
+			threads_before_close(t, r->x.sqe.fd);
+		} else {
+			w = threads_peek(t, r->x.sqe.fd);
+			r->x.plain = w && w->plain;
+		}
+		threads_settle(loop, r, exec_try(&r->x));
+	}
+}
+
+/* ---------------------------------------------------------------- the table's functions */
+
+static int threads_init(struct bp_loop *loop)
+{
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u64 = THREADS_WAKE_DATA};
+	struct threads *t = calloc(1, sizeof(*t) + loop->depth * sizeof(struct request));
+	int err;
+
+	if (!t)
+		return -ENOMEM;
+	list_init(&t->free);
+	list_init(&t->queued);
+	list_init(&t->done);
+	list_init(&t->answers);
+	list_init(&t->jobs);
+	list_init(&t->dirty);
+	t->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (t->wake_fd < 0) {
+		err = -errno;
+		goto out_free;
+	}
+	t->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (t->epoll_fd < 0) {
+		err = -errno;
+		goto out_wake;
+	}
+	if (epoll_ctl(t->epoll_fd, EPOLL_CTL_ADD, t->wake_fd, &ev)) {
+		err = -errno;
+		goto out_epoll;
+	}
+	loop->backend_data = t;
+	return 0;
+
+out_epoll:
+	close(t->epoll_fd);
+out_wake:
+	close(t->wake_fd);
+out_free:
+	free(t);
+	return err;
+}
+
+static void threads_exit(struct bp_loop *loop)
+{
+	struct threads *t = loop->backend_data;
+	unsigned int i;
+
+	close(t->epoll_fd);
+	close(t->wake_fd);
+	for (i = 0; i < t->nchunks; i++)
+		free(t->chunks[i]);
+	free(t->chunks);
+	free(t);
+	loop->backend_data = NULL;
+}
+
+static int threads_submit(struct bp_loop *loop, struct bp_op *op)
+{
+	struct threads *t = loop->backend_data;
+	struct bp_link_ *link = list_pop(&t->free);
+	struct request *r;
+
+	if (link) {
+		r = container_of(link, struct request, link);
+	} else {
+		if (unlikely(t->fresh == loop->depth))
+			return -EAGAIN;
+		r = &t->requests[t->fresh++];
+		r->job.fn = help;
+		r->job.arg = r;
+		r->job.loop = loop;
+		r->job.message.handle = helped;
+	}
+	memset(&r->x.sqe, 0, sizeof(r->x.sqe));
+	op->prep(op, &r->x.sqe);
+	/* As with io_uring: links between operations are not for the caller to make. */
+	r->x.sqe.flags &= (uint8_t) ~(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS);
+	exec_init(&r->x);
+	op->spare2_ = (uintptr_t)r;
+	r->op = op;
+	r->state = REQ_QUEUED;
+	list_add_tail(&t->queued, &r->link);
+	return 0;
+}
+
+/** Ends a request that nobody is working on. Return: the answer to its cancel. */
+static int stop(struct bp_loop *loop, struct request *r)
+{
+	struct threads *t = loop->backend_data;
+
+	switch (r->state) {
+	case REQ_QUEUED:
+		list_del(&r->link);
+		break;
+	case REQ_WAITING:
+		threads_stop_waiting(t, r);
+		break;
+	case REQ_ASLEEP:
+		timer_del(&loop->timers, &r->timer);
+		break;
+	case REQ_STAGED:
+		list_del(&r->job.link);
+		break;
+	case REQ_POOLED:
+		if (pool_take_back(&loop->engine->pool, &r->job))
+			break;
+		r->cancelled = true;
+		return -EALREADY;
+	default:
+		return -ENOENT;
+	}
+	threads_finish(t, r, exec_ended(&r->x, -ECANCELED));
+	return 0;
+}
+
+static int threads_cancel(struct bp_loop *loop, struct bp_op *op)
+{
+	struct threads *t = loop->backend_data;
+	struct request *r = request_of_op(op);
+
+	bp_assert(r->op == op && !list_linked(&r->answer_link));
+	r->answer = stop(loop, r);
+	list_add_tail(&t->answers, &r->answer_link);
+	return 0;
+}
+
+static void release(struct threads *t, struct request *r)
+{
+	r->state = REQ_FREE;
+	r->op = NULL;
+	list_add_head(&t->free, &r->link);
+}
+
+/** Copies completions out. A request is free again when its cancel has been answered as well. */
+static unsigned int copy_out(struct threads *t, struct bp_completion *out, unsigned int max)
+{
+	struct bp_link_ *link;
+	unsigned int n = 0;
+
+	while (unlikely(!list_empty(&t->answers)) && n < max) {
+		struct request *r =
+			container_of(list_pop(&t->answers), struct request, answer_link);
+
+		out[n++] = (struct bp_completion){r->op, r->answer, BP_COMPLETION_CANCEL};
+	}
+	while (n < max && (link = list_pop(&t->done))) {
+		struct request *r = container_of(link, struct request, link);
+
+		if (unlikely(r->x.two_cqes && r->state == REQ_DONE)) {
+			out[n++] = (struct bp_completion){r->op, r->x.res, BP_COMPLETION_MORE};
+			r->state = REQ_LAST;
+			r->x.res = (int)r->x.second;
+			list_add_tail(&t->done, &r->link);
+			continue;
+		}
+		out[n++] = (struct bp_completion){r->op, r->x.res,
+						  r->state == REQ_LAST ? IORING_CQE_F_NOTIF : 0};
+		release(t, r);
+	}
+	return n;
+}
+
+static unsigned int threads_reap(struct bp_loop *loop, struct bp_completion *out, unsigned int max,
+				 uint64_t until)
+{
+	struct threads *t = loop->backend_data;
+
+	run_queued(loop);
+	hand_over(loop);
+	if (!list_empty(&t->done) || !list_empty(&t->answers))
+		until = 0;
+	else if (timer_next(&loop->timers) < until)
+		until = timer_next(&loop->timers);
+	if (until || t->waiting) {
+		threads_run_events(loop, until);
+		hand_over(loop);
+	}
+	return copy_out(t, out, max);
+}
+
+static void threads_wake(struct bp_loop *loop)
+{
+	const struct threads *t = loop->backend_data;
+	uint64_t one = 1;
+
+	/* It can only fail when the counter is full, and then the loop is being woken anyway. */
+	if (write(t->wake_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+const struct bp_backend_ops bp_threads_backend = {
+	.name = "threads",
+	.kernel_files = true,
+	.init = threads_init,
+	.exit = threads_exit,
+	.submit = threads_submit,
+	.cancel = threads_cancel,
+	.reap = threads_reap,
+	.wake = threads_wake,
+	.now = threads_now,
+};
