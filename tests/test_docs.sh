@@ -1,0 +1,49 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# The documents keep up with the code: every public function and every option of the command has
+# its place in a manual page, every file that a document links to is there, the pages are clean.
+# BATCHPROC is the command. Run in the top directory of the source.
+set -eu
+
+status=0
+wrong()
+{
+	echo "$1" >&2
+	status=1
+}
+
+functions=$(sed -n 's/^[[:space:]]*\(bp_[a-z0-9_]*\);$/\1/p' lib/batchproc.map)
+[ -n "$functions" ] || wrong "no functions in lib/batchproc.map"
+for function in $functions; do
+	grep -qE "^\.Nm $function( ,)?\$" docs/man/*.3 || wrong "$function has no manual page"
+	grep -qE "^\.Fn $function( |\$)" docs/man/*.3 || wrong "$function has no synopsis"
+done
+
+verbs=$("$BATCHPROC" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
+[ -n "$verbs" ] || wrong "batchproc --help names no commands"
+for verb in $verbs; do
+	page=docs/man/batchproc-$verb.1
+	[ -e "$page" ] || wrong "batchproc $verb has no manual page"
+	options=$("$BATCHPROC" "$verb" --help |
+		sed -n 's/^ \{2,6\}\(-[A-Za-z0-9], \)\{0,1\}--\([a-z-]*\).*/\2/p')
+	[ -n "$options" ] || wrong "batchproc $verb --help names no options"
+	for option in $options; do
+		cat "$page" docs/man/batchproc.1 | grep -qE "Fl Fl $option( |\$)" ||
+			wrong "batchproc $verb --$option is in no manual page"
+	done
+done
+
+for file in README.md docs/*.md; do
+	links=$(grep -o '](\([^)#:]*\)' "$file" | cut -c 3-)
+	for link in $links; do
+		[ -e "$(dirname "$file")/$link" ] || wrong "$file: no such file: $link"
+	done
+done
+
+if command -v mandoc >/dev/null; then
+	for page in docs/man/*.[13]; do
+		mandoc -T lint -W warning "$page" >&2 || wrong "$page is not clean"
+	done
+fi
+exit $status
