@@ -16,6 +16,8 @@
 static const struct row rows[] = {
 	{"uring", BP_BACKEND_URING, 0},
 	{"uring, 2 loops", BP_BACKEND_URING, 2},
+	{"threads", BP_BACKEND_THREADS, 0},
+	{"threads, 2 loops", BP_BACKEND_THREADS, 2},
 };
 
 struct instance {
