@@ -322,6 +322,9 @@ static unsigned int reap(struct bp_loop *loop, uint64_t until)
 			until = 0;
 		else
 			until = wait_bound(loop, until);
+		/* Nothing can end such a wait: the driving thread has to be told instead. */
+		if (until == BP_NEVER && loop->engine->driven && loop_idle(loop))
+			until = 0;
 	}
 	n = loop->backend->reap(loop, loop->batch, LOOP_BATCH, until);
 	if (atomic_load_explicit(&loop->sleeping, memory_order_relaxed))
@@ -342,6 +345,9 @@ void loop_turn(struct bp_loop *loop, uint64_t until)
 	run_runnable(loop);
 	flush_cancels(loop);
 	flush_backlog(loop);
+	/* Before the wait: what has ended in this turn may have been all that would end it. */
+	if (unlikely(engine_is_starved(engine)))
+		loop->hooks->room(engine);
 	n = reap(loop, until);
 	loop->now = loop->backend->now(engine);
 	for (i = 0; i < n; i++)
