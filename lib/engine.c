@@ -65,7 +65,8 @@ struct bp_loop *engine_sleeper(struct bp_engine *engine)
 	for (i = 0; i < engine->nloops; i++) {
 		struct bp_loop *loop = engine->loops[i];
 
-		if (loop != bp_this_loop && atomic_load(&loop->sleeping))
+		if (loop != bp_this_loop && atomic_load(&loop->sleeping) &&
+		    loop_in_flight(loop) < loop->depth)
 			return loop;
 	}
 	return NULL;

@@ -322,6 +322,9 @@ static unsigned int reap(struct bp_loop *loop, uint64_t until)
 			until = 0;
 		else
 			until = wait_bound(loop, until);
+		/* Woken for items, and filled up meanwhile: the wake-up is passed on. */
+		if (until && unlikely(atomic_load(&loop->engine->ready)) && !loop->engine->driven)
+			engine_wake_one(loop->engine);
 		/* Nothing can end such a wait: the driving thread has to be told instead. */
 		if (until == BP_NEVER && loop->engine->driven && loop_idle(loop))
 			until = 0;
