@@ -402,6 +402,9 @@ static void close_group(struct bp_group *group)
 {
 	struct bp_link_ *link;
 
+	/* From here on the result stands, whatever happens to the parent. */
+	if (!group->closed)
+		group->result = result_of(group);
 	group->closed = true;
 	timer_del(&group->engine->deadlines, &group->deadline);
 	for (link = group->children.next; link != &group->children; link = link->next)
@@ -461,7 +464,7 @@ static int wait_until(struct bp_group *group, uint64_t until, const char *call)
 	err = wait_done(group, until, call);
 	if (!err) {
 		close_group(group);
-		err = result_of(group);
+		err = group->result;
 	}
 	engine_unlock(engine);
 	return err;

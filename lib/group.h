@@ -44,6 +44,7 @@ struct bp_group {
 	bool refused; /* a bp_go() was turned away because of the cancel */
 	bool late; /* the cancel came from outside when all items had ended */
 	int cause, first_failure;
+	int result; /* what bp_wait() said when it closed the group */
 
 	struct bp_engine *engine;
 	struct bp_group *parent;
