@@ -289,8 +289,11 @@ static int connect_and_hang(void *arg)
 {
 	struct server *s = arg;
 	int fd = bp_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int err = bp_connect(fd, (struct sockaddr *)&s->addr, sizeof(s->addr));
+	int err;
 
+	if (fd < 0)
+		return fd;
+	err = bp_connect(fd, (struct sockaddr *)&s->addr, sizeof(s->addr));
 	expect_eq(bp_close(fd), 0);
 	return err;
 }
