@@ -44,7 +44,7 @@ static void set_starved(struct bp_group *group)
 	atomic_store_explicit(&group->engine->is_starved, true, memory_order_relaxed);
 }
 
-static void clear_starved(struct bp_group *group)
+void admit_forget(struct bp_group *group)
 {
 	if (!list_linked(&group->starved_link))
 		return;
@@ -64,7 +64,7 @@ void admit_waiters(struct bp_group *group)
 		group->engine->granted++;
 		waiter_wake(container_of(group->go_waiters.next, struct group_waiter, link), 0);
 	}
-	clear_starved(group);
+	admit_forget(group);
 }
 
 void admit_refuse_all(struct bp_group *group, int result)
@@ -72,7 +72,7 @@ void admit_refuse_all(struct bp_group *group, int result)
 	while (!list_empty(&group->go_waiters))
 		waiter_wake(container_of(group->go_waiters.next, struct group_waiter, link),
 			    result);
-	clear_starved(group);
+	admit_forget(group);
 }
 
 void admit_check_deadlock(struct bp_group *group)

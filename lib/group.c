@@ -581,8 +581,7 @@ void bp_group_destroy(struct bp_group *group)
 	if (group->parent)
 		list_del(&group->sibling);
 	list_del(&group->engine_link);
-	if (list_linked(&group->starved_link))
-		list_del(&group->starved_link);
+	admit_forget(group);
 	engine->ngroups--;
 	if (group->winner_task)
 		task_free(engine, group->winner_task);

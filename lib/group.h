@@ -143,6 +143,9 @@ void admit_check_deadlock(struct bp_group *group);
 /** Gives a place back. */
 void admit_release(struct bp_group *group);
 
+/** The group does not wait for room in the queues any more. */
+void admit_forget(struct bp_group *group);
+
 /** bp_loop_hooks.room */
 void admit_room(struct bp_engine *engine);
 
