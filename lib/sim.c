@@ -74,7 +74,7 @@ void sim_note(struct sim *sim, uint64_t a, uint64_t b, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	sim->trace(sim->trace_arg, line);
+	sim->trace(sim->arg, line);
 }
 
 static uint64_t latency(struct sim *sim)
@@ -495,7 +495,7 @@ static unsigned int copy_out(struct sim_loop *sl, struct bp_completion *out, uns
 static void wait_driven(struct sim_loop *sl, uint64_t until)
 {
 	while (!sl->woken && list_empty(&sl->ready) && sl->sim->clock < until)
-		if (!sim_jump(sl->sim, until))
+		if (!sim_jump(sl->sim, until) && !(sl->sim->stuck && sl->sim->stuck(sl->sim->arg)))
 			bp_fatal("sim: everything waits for ever: %u operation(s) in flight",
 				 loop_in_flight(sl->loop));
 }
@@ -626,6 +626,8 @@ static int start_over(struct sim *sim, uint64_t seed)
 {
 	sim->random = seed;
 	sim->clock = SIM_EPOCH;
+	sim->trace = NULL;
+	sim->stuck = NULL;
 	sim->hash = sim->events = 0;
 	sim->ids = 0;
 	draw_odds(sim);
@@ -677,9 +679,13 @@ void sim_reset(struct bp_engine *engine, uint64_t seed)
 		timer_del(&loop->timers, &loop->again);
 		loop->now = SIM_EPOCH;
 		loop->resumes = 0;
+		loop->stale = false;
+		loop->woke_other = 0;
 		sl->woken = sl->full = false;
 	}
-	bp_assert(!sim->due.root);
+	bp_assert(!sim->due.root && !engine->deadlines.root);
+	atomic_store(&engine->next_deadline, BP_NEVER);
+	engine->driver_woken = false;
 	sim_model_exit(sim);
 	if (start_over(sim, seed))
 		bp_fatal("sim: no memory");

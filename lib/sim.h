@@ -112,9 +112,10 @@ struct sim {
 	struct sim_thread *current; /* the simulated thread that runs, or NULL: the engine's */
 	struct stack_pool stacks;
 
-	/* Told of each event, for people. */
+	/* For tests: told of each event; asked for help when everything waits for ever. */
 	void (*trace)(void *arg, const char *line);
-	void *trace_arg;
+	bool (*stuck)(void *arg);
+	void *arg;
 };
 
 /** Makes engine->sim. Return: 0 or -ENOMEM. */

@@ -170,7 +170,7 @@ static ssize_t stream_recv(struct sim *sim, struct sim_file *file, char *to, siz
 		return (ssize_t)len;
 	memmove(file->data, file->data + len, file->len - len);
 	file->len -= len;
-	sim->model.moved += len;
+	sim->model.received += len;
 	if (file->peer)
 		sim_file_changed(sim, file->peer);
 	return (ssize_t)len;
@@ -192,6 +192,7 @@ static ssize_t stream_send(struct sim *sim, struct sim_file *file, const char *f
 		return -ENOMEM;
 	memcpy(peer->data + peer->len, from, len);
 	peer->len += len;
+	sim->model.sent += len;
 	sim_file_changed(sim, peer);
 	return (ssize_t)len;
 }
@@ -573,7 +574,7 @@ int sim_model_init(struct sim *sim)
 
 	list_init(&m->files);
 	m->inos = 1;
-	m->moved = 0;
+	m->sent = m->received = 0;
 	m->stream_room = rooms[sim_random(sim, 3)];
 	m->root = sim_file_new(sim, SIM_DIR, 0777);
 	if (!m->root)

@@ -70,7 +70,7 @@ struct sim_model {
 	unsigned int open; /* descriptors */
 	uint64_t inos;
 	size_t stream_room; /* bytes that a stream holds */
-	uint64_t moved; /* bytes read from streams */
+	uint64_t sent, received; /* bytes that went into streams, and came out of them */
 };
 
 int sim_model_init(struct sim *sim);

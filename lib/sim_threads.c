@@ -12,8 +12,8 @@
  */
 #include <stdlib.h>
 
+#include "group.h"
 #include "sim.h"
-#include "task.h"
 
 #define THREAD_STACK (256u << 10)
 
@@ -137,9 +137,13 @@ void sim_preempt(struct bp_engine *engine)
 			;
 }
 
-/** When all threads wait and nothing is due: says which of them should not. */
-static void check_asleep(struct bp_engine *engine)
+/** All threads wait and nothing is due: should they? Return: whether they got help. */
+static bool check_asleep(struct bp_engine *engine)
 {
+	struct sim *sim = engine->sim;
+	struct bp_link_ *link;
+	size_t in_flight = 0;
+
 	for (unsigned int i = 0; i < engine->nloops; i++) {
 		struct bp_loop *loop = engine->loops[i];
 
@@ -153,10 +157,20 @@ static void check_asleep(struct bp_engine *engine)
 			bp_fatal("sim: loop %u sleeps with room for its backlog", i);
 		if (!list_empty(&loop->cancels))
 			bp_fatal("sim: loop %u sleeps with a cancel to be sent", i);
-		if (loop_in_flight(loop))
-			bp_fatal("sim: loop %u waits for ever for %u operation(s)", i,
-				 loop_in_flight(loop));
+		in_flight += loop_in_flight(loop);
 	}
+	for (link = engine->starved.next; link != &engine->starved; link = link->next) {
+		const struct bp_group *group = container_of(link, struct bp_group, starved_link);
+
+		if (!list_empty(&group->go_waiters) && !engine_is_full(engine) &&
+		    (group->limit < 0 || group->running < (uint64_t)group->limit))
+			bp_fatal("sim: lost wake-up: a bp_go() waits while the queues have room");
+	}
+	if (in_flight && sim->stuck && sim->stuck(sim->arg))
+		return true;
+	if (in_flight)
+		bp_fatal("sim: everything waits for ever: %zu operation(s) in flight", in_flight);
+	return false;
 }
 
 /** When the first of the waiting threads wants to go on. */
@@ -178,8 +192,7 @@ bool sim_threads_drive(struct bp_engine *engine, uint64_t until)
 		uint64_t first = first_until(sim);
 
 		if (!sim_jump(sim, first < until ? first : until)) {
-			check_asleep(engine);
-			return false;
+			return check_asleep(engine);
 		}
 		if (sim->clock >= until)
 			break;
