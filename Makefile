@@ -96,7 +96,6 @@ bp-cflags := -std=gnu11 -Wall -Wextra -Wno-override-init -pthread
 ifneq ($(filter 1,$(W)),)
 bp-cflags += -Wshadow -Wundef -Wvla -Wpointer-arith -Wformat-security
 bp-cflags += -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
-bp-cflags += -Wimplicit-fallthrough
 endif
 ifeq ($(WERROR),1)
 bp-cflags += -Werror
@@ -154,6 +153,9 @@ TEST_TIMEOUT ?= $(if $(SAN)$(VALGRIND),1200,300)
 ifeq ($(VALGRIND),1)
 memcheck := valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite
 export VALGRIND
+# Valgrind 3.19 takes io_uring_enter for a call that never waits: while one thread stands in it
+# no other runs. So only what the calling thread drives by itself.
+CASE ?= *uring]
 endif
 
 check-list = $(foreach t,$(all-tests),'cmocka $(notdir $(t)) $(t)') \

@@ -61,7 +61,7 @@ $(Q)$(cmd-$(1))
 endef
 
 shown-cc := CC
-cmd-cc = $(CC) $(bp-cppflags) $(dir-ccflags) $(CPPFLAGS) $(bp-cflags) $(CFLAGS) $(san-flags) \
+cmd-cc = $(CC) $(bp-cppflags) $(bp-cflags) $(dir-ccflags) $(CPPFLAGS) $(CFLAGS) $(san-flags) \
 	-MMD -MP -MF $@.d -c -o $@ $<
 
 shown-as := AS
