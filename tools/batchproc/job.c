@@ -29,7 +29,6 @@
 #define JOBS_PER_LOOP 64u
 #define NAP_NS 2000000u /* between two looks for a free descriptor ... */
 #define NAPS 250u /* ... and how many while nobody could free one */
-#define SPARE_DESCRIPTORS 4
 
 bool job_stopping(struct job *job)
 {
@@ -137,23 +136,33 @@ static void raise_descriptor_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Items whose descriptors fit: an item has one, and may hold its directory open with another. */
-static long jobs_for_descriptors(long wanted, bool walks)
+/*
+ * Items whose descriptors fit: each has one for its file, and in a walk may be the last to hold
+ * its directory. A walker has the directory that it reads and the next, and a tree has its root.
+ * 0: there is no room at all.
+ */
+static long jobs_for_descriptors(long wanted, bool walks, unsigned int *walkers)
 {
 	struct rlimit limit;
 	long room;
 	int lowest = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
 
+	*walkers = WALKERS_MOST;
 	if (lowest >= 0)
 		close(lowest);
-	if (lowest < 0 || getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > LONG_MAX)
+	if (lowest < 0)
+		return 0;
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > LONG_MAX)
 		return wanted;
 	/* The lowest free one: about as many are in use. */
-	room = (long)limit.rlim_cur - lowest - SPARE_DESCRIPTORS;
-	if (walks)
-		room = (room - WALKERS_LEAST) / 2;
-	if (room < 1)
-		room = 1;
+	room = (long)limit.rlim_cur - lowest;
+	if (walks) {
+		if (room < 8 * WALKERS_MOST)
+			*walkers = room < 16 ? 1 : 2;
+		room = (room - 1 - 2 * (long)*walkers) / 2;
+	}
+	if (room < 0)
+		room = 0;
 	return wanted < room ? wanted : room;
 }
 
@@ -209,7 +218,11 @@ static int start_engine(struct job *job)
 		say("cannot start: %s", error_text(err));
 		return err;
 	}
-	job->limit = jobs_for_descriptors(wanted, job->ops->walks);
+	job->limit = jobs_for_descriptors(wanted, job->ops->walks, &job->walkers);
+	if (!job->limit) {
+		say("the limit of open files (ulimit -n) leaves no room to work");
+		return -EMFILE;
+	}
 	if (job->limit < wanted && opt->verbose)
 		say("%ld items in flight instead of %ld: the limit of open files (ulimit -n) "
 		    "leaves no room for more",

@@ -127,6 +127,7 @@ struct job {
 	struct bp_group *group; /* of the items */
 	struct walk *walk; /* NULL for a verb that does not walk */
 	unsigned int loops;
+	unsigned int walkers; /* at most */
 	long limit; /* items in flight; -j after what descriptors allow */
 	uint64_t start_ns;
 	uint64_t deadline_ns; /* 0: none */

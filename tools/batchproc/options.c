@@ -366,17 +366,23 @@ static void make_getopt(const struct table *table, char *letters, struct option 
 
 static int getopt_complaint(const struct verb *verb, char **argv, int id)
 {
-	/* getopt leaves the letter in optopt; for a long option the word itself is in argv. */
+	/*
+	 * A letter is in optopt. A long option is the word before optind; optopt is 0 where it is
+	 * not known, or is short for several.
+	 */
 	const char *word = argv[optind - 1];
-	const char *text = id == ':' ? "needs an argument" : "is not known, or takes no argument";
+	bool is_long = !strncmp(word, "--", 2);
+	const char *text = id == ':'	       ? "needs an argument" :
+			   !is_long || !optopt ? "is not known" :
+						 "takes no argument";
 	struct buf shown = {0};
 	int status;
 
-	if (optopt && optopt < 256) {
+	if (is_long) {
+		buf_visible(&shown, word, strcspn(word, "="));
+	} else {
 		buf_char(&shown, '-');
 		buf_visible(&shown, &(char){(char)optopt}, 1);
-	} else {
-		buf_visible(&shown, word, strlen(word));
 	}
 	buf_char(&shown, '\0');
 	status = usage_error(verb, "option %s %s", shown.data, text);

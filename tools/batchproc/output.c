@@ -181,7 +181,8 @@ static void *writer(void *arg)
 	do {
 		pthread_mutex_lock(&out.lock);
 		wait_for_work(tick_at);
-		quit = out.quit;
+		/* What goes wrong with the last bytes is said before the end. */
+		quit = out.quit && !out.pending;
 		swap_buffers();
 		pthread_mutex_unlock(&out.lock);
 

@@ -35,7 +35,6 @@
 #include "util.h"
 #include "walk.h"
 
-#define WALKERS_MOST 16u
 #define STACK_LONG 65536u /* pending directories from which on reading is put off */
 #define BLOCK_BYTES 65536u /* of directory entries, in one call */
 
@@ -423,12 +422,8 @@ int walk_create(struct job *job)
 	int err;
 
 	walk->job = job;
-	walk->most = WALKERS_MOST;
-	if (job->limit < WALKERS_MOST)
-		walk->most = WALKERS_LEAST;
-	/* One walker reads in an order that does not depend on time. */
-	if (job->opt->keep_order)
-		walk->most = 1;
+	/* One walker alone reads in an order that does not depend on time. */
+	walk->most = job->opt->keep_order ? 1 : job->walkers;
 	pthread_mutex_init(&walk->lock, NULL);
 	pthread_cond_init(&walk->changed, NULL);
 	err = bp_group_create(&walk->group, job->engine,

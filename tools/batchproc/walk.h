@@ -17,7 +17,8 @@ struct dirnode;
 struct job;
 struct walk;
 
-#define WALKERS_LEAST 2
+/* Walkers of a walk where descriptors are plenty. */
+#define WALKERS_MOST 16
 
 int walk_create(struct job *job);
 void walk_destroy(struct walk *walk);
