@@ -231,6 +231,7 @@ static void parents_cause_is_not_the_childs_when_all_items_had_ended(struct test
 	until_ended(t, child, 3);
 	bp_cancel(parent, -EPIPE);
 	expect_eq(bp_wait(child), 0);
+	expect_eq(stats_of(child).cause, 0);
 	bp_group_destroy(child);
 	expect_eq(bp_wait(parent), -EPIPE);
 	bp_group_destroy(parent);
@@ -364,6 +365,7 @@ static void deadline_after_the_last_success_is_no_cause(struct test *t)
 	until_time(t, deadline + 1 * MS);
 	expect_eq(bp_wait(g), 0);
 	expect_eq(stats_of(g).succeeded, 10);
+	expect_eq(stats_of(g).cause, 0);
 	bp_group_destroy(g);
 }
 

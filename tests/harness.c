@@ -88,7 +88,7 @@ unsigned int failures_to(int fd)
 {
 	unsigned int count = failures.count;
 
-	for (unsigned int i = 0; i < count && i < COUNT_OF(failures.text); i++)
+	for (unsigned int i = 0; fd >= 0 && i < count && i < COUNT_OF(failures.text); i++)
 		dprintf(fd, "%s\n", failures.text[i]);
 	return count;
 }

@@ -129,7 +129,7 @@ bool expect_in_(uintmax_t v, uintmax_t low, uintmax_t high, const char *what, co
 		int line);
 
 void record_failure(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/** Writes what was recorded to a descriptor; how many there are. For child processes. */
+/** How many were recorded; writes them to @fd, unless that is -1. */
 unsigned int failures_to(int fd);
 
 /* Each may stand in any thread, task or callback; each returns whether it held. */

@@ -45,7 +45,7 @@ static int sleep_and_note(void *arg)
 static void sleepers_wake_in_the_order_of_their_times(struct test *t)
 {
 	enum {
-		SLEEPERS = 50
+		SLEEPERS = 20
 	};
 	atomic_ulong next = 0;
 	struct bp_group *g = group_with(t, .limit = BP_LIMIT_NONE);
@@ -53,12 +53,12 @@ static void sleepers_wake_in_the_order_of_their_times(struct test *t)
 	uint64_t begin = bp_now(t->engine) + 100 * MS;
 
 	for (unsigned long i = 0; i < SLEEPERS; i++) {
-		s[i] = (struct sleeper){t, begin + 3 * MS * (i * 17 % SLEEPERS), &next, 0};
+		s[i] = (struct sleeper){t, begin + 20 * MS * (i * 7 % SLEEPERS), &next, 0};
 		expect_eq(bp_go(g, sleep_and_note, &s[i]), 0);
 	}
 	expect_eq(bp_wait(g), 0);
 	for (unsigned long i = 0; i < SLEEPERS; i++)
-		expect_eq(s[i].place, i * 17 % SLEEPERS);
+		expect_eq(s[i].place, i * 7 % SLEEPERS);
 	bp_group_destroy(g);
 }
 
