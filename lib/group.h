@@ -107,7 +107,10 @@ static inline bool group_cancelled(const struct bp_group *group)
 	return atomic_load_explicit(&group->head.cancelled, memory_order_relaxed);
 }
 
-/* group.c */
+/* item.c */
+
+/** A loop is told that the group was cancelled: ends what runs there and what waits to start. */
+void group_member_stop(struct bp_loop *loop, struct bp_message *message);
 
 /** Lets an item that a loop has taken begin. Not under the lock. */
 void group_start_item(struct bp_loop *loop, struct bp_op *op);
@@ -121,6 +124,12 @@ static inline void group_enter(struct bp_group *group, struct bp_loop *loop, str
 	member->count++;
 }
 
+/* group.c */
+
+/** bp_loop_hooks.deadlines; takes the lock itself. */
+void group_run_deadlines(struct bp_loop *loop);
+
+/* All that follow: under the lock. */
 void group_cancel_locked(struct bp_group *group, int cause, enum cancel_by by);
 void group_check_done(struct bp_group *group);
 

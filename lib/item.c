@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Items between their acceptance and their end: what a loop takes, starts, resumes and counts.
+ *
+ * These are the loop's hooks, so they run in its thread. What they change of the group they change under
+ * the engine's lock; reports are called without it.
+ */
+#include "group.h"
+
+#define TAKE_MAX 64
+
+/* One resume in so many is timed; a clock read at each would cost as much as a small task. */
+#define SAMPLE 64
+
+static inline void add_relaxed(_Atomic uint64_t *to, uint64_t n)
+{
+	atomic_store_explicit(to, atomic_load_explicit(to, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+/* ---------------------------------------------------------------- the end of an item */
+
+/** Counts an item's end and draws the consequences for the group. Under the lock. */
+static enum bp_end account(struct bp_group *group, struct bp_op *op, void *arg, int result,
+			   bool started)
+{
+	if (!started) {
+		group->never_started++;
+		return BP_END_NEVER_STARTED;
+	}
+	if (result >= 0) {
+		if (group->succeeded++ == 0) {
+			group->winner = arg;
+			if (op->kind_ == OP_KIND_TASK && task_of_op(op)->copy)
+				group->winner_task = task_of_op(op);
+		}
+		if (group->succeeded == group->stop_after_successes)
+			group_cancel_locked(group, 0, CANCEL_BY_SUCCESS);
+		return BP_END_SUCCEEDED;
+	}
+	if (result == -ECANCELED && group_cancelled(group)) {
+		group->stopped++;
+		return BP_END_STOPPED;
+	}
+	group->failed++;
+	if (!group->first_failure)
+		group->first_failure = result;
+	if (!group->cause_set && group->stop_after_successes == 0) {
+		group->cause_set = true;
+		group->cause = result;
+	}
+	if (group->failed == group->stop_after_failures)
+		group_cancel_locked(group, group->first_failure, CANCEL_BY_FAILURE);
+	return BP_END_FAILED;
+}
+
+/** Ends an item: its one and only end. Its memory is the caller's again after the report. */
+static void item_end(struct bp_loop *loop, struct bp_op *op, int result, bool started)
+{
+	struct bp_group *group = op->group_;
+	struct bp_engine *engine = group->engine;
+	struct group_member *member = &group->members[loop->index];
+	struct bp_task *task = op->kind_ == OP_KIND_TASK ? task_of_op(op) : NULL;
+	void *arg = task ? task->arg : op;
+	enum bp_end end;
+
+	if (started)
+		add_relaxed(&member->lifetime_ns, loop->now - op->start_ns_);
+	if (unlikely(op->flags_ & OPF_TIMED)) {
+		timer_del(&loop->timers, &op->timer_);
+		if ((op->flags_ & OPF_TIMED_OUT) && result == -ECANCELED)
+			result = -ETIMEDOUT;
+	}
+	op->state_ = OP_ENDED;
+
+	engine_lock(engine);
+	if (list_linked(&op->member_)) {
+		list_del(&op->member_);
+		member->count--;
+	}
+	end = account(group, op, arg, result, started);
+	if (group->report) {
+		engine_unlock(engine);
+		group->report(group->report_arg, arg, end, result);
+		engine_lock(engine);
+	}
+	if (task && task != group->winner_task)
+		task_free(engine, task);
+	admit_release(group);
+	engine_unlock(engine);
+}
+
+/* ---------------------------------------------------------------- the start of an item */
+
+static void item_timed_out(struct bp_loop *loop, struct bp_timer_ *timer)
+{
+	struct bp_op *op = container_of(timer, struct bp_op, timer_);
+
+	if (group_cancelled(op->group_))
+		return;
+	op->flags_ |= OPF_TIMED_OUT;
+	if (op->kind_ == OP_KIND_TASK)
+		task_stop(loop, task_of_op(op));
+	else
+		loop_cancel(loop, op);
+}
+
+static void task_over(struct bp_loop *loop, struct bp_task *task)
+{
+	task_finish(loop, task);
+	item_end(loop, &task->op, task->op.res_, true);
+}
+
+void group_start_item(struct bp_loop *loop, struct bp_op *op)
+{
+	struct bp_group *group = op->group_;
+
+	if (unlikely(group_cancelled(group))) {
+		item_end(loop, op, -ECANCELED, false);
+		return;
+	}
+	loop_freshen(loop);
+	op->loop_ = loop;
+	op->start_ns_ = loop->now;
+	if (group->item_timeout_ns) {
+		op->timer_.when = loop->now + group->item_timeout_ns;
+		op->timer_.fire = item_timed_out;
+		op->timer_.prev = NULL;
+		op->flags_ |= OPF_TIMED;
+		timer_add(&loop->timers, &op->timer_);
+	}
+	if (op->kind_ == OP_KIND_ITEM) {
+		loop_submit(loop, op);
+	} else if (unlikely(task_start(loop, task_of_op(op)))) {
+		item_end(loop, op, -ENOMEM, true);
+	} else if (op->state_ == OP_ENDED) {
+		task_over(loop, task_of_op(op));
+	}
+}
+
+/** The next item that waits for its turn, groups taking turns. Under the lock. */
+static struct bp_op *next_ready(struct bp_engine *engine, struct bp_loop *loop)
+{
+	struct bp_group *group;
+	struct bp_op *op;
+
+	if (list_empty(&engine->ready_groups))
+		return NULL;
+	group = container_of(engine->ready_groups.next, struct bp_group, ready_link);
+	op = op_of_link(list_pop(&group->ready));
+	group->nready--;
+	if (list_empty(&group->ready)) {
+		list_del(&group->ready_link);
+	} else if (group->ready_link.next != &engine->ready_groups) {
+		list_del(&group->ready_link);
+		list_add_tail(&engine->ready_groups, &group->ready_link);
+	}
+	group_enter(group, loop, op);
+	return op;
+}
+
+/** bp_loop_hooks.take */
+static void take(struct bp_loop *loop, unsigned int room)
+{
+	struct bp_engine *engine = loop->engine;
+	struct bp_op *batch[TAKE_MAX];
+	size_t ready, share;
+	unsigned int n = 0, i;
+
+	if (room > TAKE_MAX)
+		room = TAKE_MAX;
+	engine_lock(engine);
+	ready = atomic_load_explicit(&engine->ready, memory_order_relaxed);
+	share = (ready + engine->nloops - 1) / engine->nloops;
+	if (room > share)
+		room = (unsigned int)share;
+	while (n < room && (batch[n] = next_ready(engine, loop)))
+		n++;
+	atomic_store(&engine->ready, ready - n);
+	engine_unlock(engine);
+	if (!engine->driven && ready > n)
+		engine_wake_one(engine);
+	for (i = 0; i < n; i++)
+		group_start_item(loop, batch[i]);
+}
+
+/** bp_loop_hooks.resume */
+static void resume(struct bp_loop *loop, struct bp_op *op)
+{
+	struct bp_task *task = task_of_op(op);
+	struct group_member *member;
+	uint64_t begin;
+
+	if (likely(loop->resumes % SAMPLE)) {
+		task_resume(loop, task);
+	} else {
+		member = &op->group_->members[loop->index];
+		begin = bp_now(loop->engine);
+		task_resume(loop, task);
+		add_relaxed(&member->compute_ns, SAMPLE * (bp_now(loop->engine) - begin));
+	}
+	if (op->state_ == OP_ENDED)
+		task_over(loop, task);
+}
+
+/** bp_loop_hooks.item_done */
+static void item_done(struct bp_loop *loop, struct bp_op *op, int res, unsigned int flags)
+{
+	int ret;
+
+	if (unlikely((op->flags_ & OPF_TIMED_OUT) && res == -ECANCELED))
+		res = -ETIMEDOUT;
+	op->cqe_flags = flags;
+	ret = op->done(op, res);
+	if (unlikely(flags & BP_COMPLETION_MORE)) {
+		if (ret < 0 && !(op->flags_ & OPF_FIRST_RES)) {
+			op->flags_ |= OPF_FIRST_RES;
+			op->end_ = ret;
+			loop_cancel(loop, op);
+		}
+		return;
+	}
+	if (unlikely(op->flags_ & OPF_FIRST_RES))
+		ret = op->end_;
+	if (ret != BP_OP_AGAIN)
+		item_end(loop, op, ret, true);
+	else if (unlikely(group_cancelled(op->group_) || (op->flags_ & OPF_TIMED_OUT)))
+		item_end(loop, op, -ECANCELED, true);
+	else
+		loop_submit(loop, op);
+}
+
+/** A loop is told that the group was cancelled: ends what runs there and what waits to start. */
+void group_member_stop(struct bp_loop *loop, struct bp_message *message)
+{
+	struct group_member *member = container_of(message, struct group_member, stop);
+	struct bp_group *group = member->group;
+	struct bp_engine *engine = group->engine;
+	struct bp_link_ unstarted, *link;
+
+	/* None of these runs an item or touches the list. */
+	for (link = member->items.next; link != &member->items; link = link->next) {
+		struct bp_op *op = container_of(link, struct bp_op, member_);
+
+		if (op->kind_ == OP_KIND_TASK)
+			task_stop(loop, task_of_op(op));
+		else
+			loop_cancel(loop, op);
+	}
+
+	list_init(&unstarted);
+	engine_lock(engine);
+	if (group->nready) {
+		list_splice_tail(&unstarted, &group->ready);
+		list_del(&group->ready_link);
+		atomic_store(&engine->ready,
+			     atomic_load_explicit(&engine->ready, memory_order_relaxed) -
+				     group->nready);
+		group->nready = 0;
+	}
+	engine_unlock(engine);
+	while ((link = list_pop(&unstarted)))
+		item_end(loop, op_of_link(link), -ECANCELED, false);
+
+	engine_lock(engine);
+	member->stop_posted = false;
+	group->stops--;
+	group_check_done(group);
+	engine_unlock(engine);
+}
+
+const struct bp_loop_hooks group_hooks = {
+	.take = take,
+	.resume = resume,
+	.item_done = item_done,
+	.deadlines = group_run_deadlines,
+	.room = admit_room,
+};
