@@ -91,17 +91,23 @@ void admit_check_deadlock(struct bp_group *group)
 	}
 }
 
-void admit_room(struct bp_engine *engine)
+/** Lets in who waits for room in the queues, as far as there is any. Under the lock. */
+static void use_room(struct bp_engine *engine)
 {
 	struct bp_link_ *link, *next;
 
-	engine_lock(engine);
 	for (link = engine->starved.next; link != &engine->starved; link = next) {
 		next = link->next;
 		if (engine_is_full(engine))
 			break;
 		admit_waiters(container_of(link, struct bp_group, starved_link));
 	}
+}
+
+void admit_room(struct bp_engine *engine)
+{
+	engine_lock(engine);
+	use_room(engine);
 	engine_unlock(engine);
 }
 
@@ -276,6 +282,8 @@ static int wait_for_place(struct bp_group *group)
 	if (group_cancelled(group)) {
 		group->refused = true;
 		admit_release(group);
+		/* The room that was kept for it is free, and no loop may be about to notice. */
+		use_room(group->engine);
 		return -ECANCELED;
 	}
 	return 0;
@@ -366,6 +374,7 @@ static int go_task(struct bp_group *group, bp_task_fn fn, void *arg, void *copy,
 		if (unlikely(!task)) {
 			err = -ENOMEM;
 			admit_release(group);
+			use_room(engine);
 		}
 	}
 	if (likely(!err)) {
