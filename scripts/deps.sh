@@ -43,7 +43,7 @@ valgrind.h|compiles valgrind|valgrind|valgrind-devel|valgrind|valgrind-dev|valgr
 bash|program bash|bash|bash|bash|bash|bash
 setarch|program setarch|util-linux|util-linux|util-linux|setarch|util-linux
 aarch64 compiler|aarch64_compiles|gcc-aarch64-linux-gnu libc6-dev-arm64-cross|-|aarch64-linux-gnu-gcc|-|-
-aarch64 emulator|program qemu-aarch64|qemu-user|qemu-user-static|qemu-user|qemu-aarch64|qemu-linux-user
+aarch64 emulator|program qemu-aarch64|qemu-user|qemu-user|qemu-user|qemu-aarch64|qemu-linux-user
 END
 		;;
 	*)
