@@ -170,6 +170,16 @@ void inputs_close(struct inputs *inputs)
 	inputs->lists = NULL;
 }
 
+/* For the kernel a name ends at a NUL: what is before it could be another file. */
+static void refuse_nul(struct job *job, const char *line, size_t len)
+{
+	struct item *item = job_item(job, NULL, line, len);
+
+	memset(item_priv(item), 0, job->ops->priv_size);
+	item->why = "has a NUL in its name (-0 reads lists that are NUL-separated)";
+	job_finish(item, STATUS_FAILED, -EINVAL);
+}
+
 bool inputs_next(struct inputs *inputs, struct job *job, const char **name, size_t *len)
 {
 	char *line;
@@ -182,6 +192,8 @@ bool inputs_next(struct inputs *inputs, struct job *job, const char **name, size
 	while (inputs->next_list < inputs->opt->list_count) {
 		if (!lines_next(&inputs->lists[inputs->next_list], job, &line, len)) {
 			inputs->next_list++;
+		} else if (memchr(line, '\0', *len)) {
+			refuse_nul(job, line, *len);
 		} else if (*len) {
 			*name = line;
 			return true;
