@@ -134,7 +134,10 @@ static void feed_list(struct job *job, const char *name, size_t len)
 	list = list_new(name);
 	while (lines_next(&lines, job, &text, &len)) {
 		number++;
-		if (len && *text == '#')
+		/* A list from a DOS machine; names have their carriage returns escaped. */
+		if (len && text[len - 1] == '\r' && !verify.zero)
+			text[--len] = '\0';
+		if (!len || *text == '#')
 			continue;
 		if (!sumline_parse(&line, verify.alg, text, len, verify.zero)) {
 			malformed(list, number);
