@@ -313,8 +313,8 @@ struct bp_group_opts {
  * @peak:	most items that ran at one instant
  * @cause:	the cause so far, 0 for none
  * @cancel_ns:	time from the recording of the cause to the end of the last item; 0 without cancel
- * @compute_ns:	estimated time that items spent computing on their loops (one resume in
- *		64 is measured)
+ * @compute_ns:	estimated time that items spent computing on their loops (of short ones
+ *		one in 64 is measured)
  * @wait_ns:	time that ended items were started and not computing
  */
 struct bp_group_stats {

@@ -335,7 +335,7 @@ void bp_group_stats(const struct bp_group *group, struct bp_group_stats *stats)
 	st.running = group->running;
 	st.waiting = group->nready;
 	st.peak = group->peak;
-	st.cause = group->cause;
+	st.cause = group->late && !group->refused ? 0 : group->cause;
 	st.cancel_ns = group->cancel_ns;
 	for (i = 0; i < engine->nloops; i++) {
 		st.compute_ns +=

@@ -34,6 +34,7 @@ struct group_member {
 	struct bp_message stop; /* tells the loop that the group was cancelled */
 	unsigned int count; /* items; under the lock */
 	bool stop_posted; /* under the lock */
+	unsigned int period, untimed; /* resumes between two timed ones; left of them */
 	_Atomic uint64_t compute_ns, lifetime_ns;
 };
 

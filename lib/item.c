@@ -9,8 +9,12 @@
 
 #define TAKE_MAX 64
 
-/* One resume in so many is timed; a clock read at each would cost as much as a small task. */
-#define SAMPLE 64
+/*
+ * How many resumes of a group are between two that are timed: none while they are so long that two clock
+ * reads cost nothing beside them, up to so many while they are short.
+ */
+#define SAMPLE_MAX 64
+#define LONG_RESUME_NS 5000
 
 static inline void add_relaxed(_Atomic uint64_t *to, uint64_t n)
 {
@@ -111,6 +115,37 @@ static void task_over(struct bp_loop *loop, struct bp_task *task)
 	item_end(loop, &task->op, task->op.res_, true);
 }
 
+/** Resumes a task and adds to the estimate of what its group computes. */
+static void timed_resume(struct bp_loop *loop, struct group_member *member, struct bp_task *task)
+{
+	uint64_t begin = bp_now(loop->engine), took;
+
+	task_resume(loop, task);
+	took = bp_now(loop->engine) - begin;
+	add_relaxed(&member->compute_ns, took * (member->period + 1));
+	if (took > LONG_RESUME_NS)
+		member->period = 0;
+	else if (member->period < SAMPLE_MAX - 1)
+		member->period = member->period * 2 + 1;
+	member->untimed = member->period;
+}
+
+/** bp_loop_hooks.resume */
+static void resume(struct bp_loop *loop, struct bp_op *op)
+{
+	struct bp_task *task = task_of_op(op);
+	struct group_member *member = &op->group_->members[loop->index];
+
+	if (likely(member->untimed)) {
+		member->untimed--;
+		task_resume(loop, task);
+	} else {
+		timed_resume(loop, member, task);
+	}
+	if (op->state_ == OP_ENDED)
+		task_over(loop, task);
+}
+
 void group_start_item(struct bp_loop *loop, struct bp_op *op)
 {
 	struct bp_group *group = op->group_;
@@ -133,8 +168,8 @@ void group_start_item(struct bp_loop *loop, struct bp_op *op)
 		loop_submit(loop, op);
 	} else if (unlikely(task_start(loop, task_of_op(op)))) {
 		item_end(loop, op, -ENOMEM, true);
-	} else if (op->state_ == OP_ENDED) {
-		task_over(loop, task_of_op(op));
+	} else {
+		resume(loop, op);
 	}
 }
 
@@ -182,25 +217,6 @@ static void take(struct bp_loop *loop, unsigned int room)
 		engine_wake_one(engine);
 	for (i = 0; i < n; i++)
 		group_start_item(loop, batch[i]);
-}
-
-/** bp_loop_hooks.resume */
-static void resume(struct bp_loop *loop, struct bp_op *op)
-{
-	struct bp_task *task = task_of_op(op);
-	struct group_member *member;
-	uint64_t begin;
-
-	if (likely(loop->resumes % SAMPLE)) {
-		task_resume(loop, task);
-	} else {
-		member = &op->group_->members[loop->index];
-		begin = bp_now(loop->engine);
-		task_resume(loop, task);
-		add_relaxed(&member->compute_ns, SAMPLE * (bp_now(loop->engine) - begin));
-	}
-	if (op->state_ == OP_ENDED)
-		task_over(loop, task);
 }
 
 /** bp_loop_hooks.item_done */

@@ -103,7 +103,6 @@ struct bp_loop {
 	struct bp_op *running; /* the task that runs now */
 	struct bp_context self;
 	struct stack_pool stacks;
-	uint64_t resumes;
 
 	/* read by other threads */
 	_Atomic unsigned int in_flight; /* operations submitted and not completed */

@@ -678,7 +678,6 @@ void sim_reset(struct bp_engine *engine, uint64_t seed)
 		bp_assert(loop_in_flight(loop) == 0 && loop->cancels_out == 0);
 		timer_del(&loop->timers, &loop->again);
 		loop->now = SIM_EPOCH;
-		loop->resumes = 0;
 		loop->stale = false;
 		loop->woke_other = 0;
 		sl->woken = sl->full = false;

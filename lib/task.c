@@ -97,7 +97,6 @@ int task_start(struct bp_loop *loop, struct bp_task *task)
 	task->scopes_fired = 0;
 	task->scopes = NULL;
 	live_tasks_add(loop, 1);
-	task_resume(loop, task);
 	return 0;
 }
 
@@ -106,7 +105,6 @@ void task_resume(struct bp_loop *loop, struct bp_task *task)
 	bp_assert(!loop->running && task->op.loop_ == loop);
 	task->op.state_ = OP_RUNNING;
 	loop->running = &task->op;
-	loop->resumes++;
 	context_switch(&loop->self, &task->ctx, false);
 	loop->running = NULL;
 }

@@ -55,7 +55,7 @@ struct bp_task *task_alloc(struct bp_engine *engine);
 void task_free(struct bp_engine *engine, struct bp_task *task);
 void task_slabs_free(struct bp_engine *engine);
 
-/** Gives the task a stack and runs it until it suspends or ends. Return: 0 or -ENOMEM. */
+/** Gives the task a stack, on which task_resume() will start it. Return: 0 or -ENOMEM. */
 int task_start(struct bp_loop *loop, struct bp_task *task);
 
 /** Goes on with a suspended task until it suspends or ends. */
