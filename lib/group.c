@@ -61,7 +61,7 @@ void group_cancel_locked(struct bp_group *group, int cause, enum cancel_by by)
 	stop_items(group);
 	for (link = group->children.next; link != &group->children; link = link->next)
 		group_cancel_locked(container_of(link, struct bp_group, sibling),
-				    cause ? cause : -ECANCELED, CANCEL_BY_PARENT);
+				    group->cause ? group->cause : -ECANCELED, CANCEL_BY_PARENT);
 	group_check_done(group);
 }
 
