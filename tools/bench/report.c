@@ -3,7 +3,9 @@
  * report.c - prints results: an aligned table for people, one JSON object a line for programs
  *
  * Each line is whole in itself: backend, loops, limit, kernel and number of runs stand in it, so
- * that a figure that is copied elsewhere says where it came from.
+ * that a figure that is copied elsewhere says where it came from. Where both sides' CPU time was
+ * measured its ratio stands beside that of the time: on a machine that does other things too, it is
+ * the one to believe.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,9 +31,9 @@ void report_begin(const struct bench *b)
 		return;
 	printf("# kernel %s, %ld CPUs, load %.2f, %u runs each, medians\n", machine.release,
 	       sysconf(_SC_NPROCESSORS_ONLN), load(), b->runs);
-	printf("%-11s %-28s %-28s %10s %10s %-8s %7s %7s %9s %9s %-7s %5s %6s %s\n", "row", "case",
-	       "peer", "ours", "theirs", "unit", "ratio", "goal", "cpu", "peer cpu", "backend",
-	       "loops", "limit", "note");
+	printf("%-11s %-28s %-28s %10s %10s %-8s %7s %7s %9s %9s %9s %-7s %5s %6s %s\n", "row",
+	       "case", "peer", "ours", "theirs", "unit", "ratio", "goal", "cpu", "peer cpu",
+	       "cpu ratio", "backend", "loops", "limit", "note");
 }
 
 static void print_json(const struct bench *b, const struct result *r)
@@ -42,7 +44,8 @@ static void print_json(const struct bench *b, const struct result *r)
 	if (r->goal > 0)
 		printf(",\"goal\":%.2f", r->goal);
 	if (r->ours_cpu > 0)
-		printf(",\"ours_cpu\":%.6g,\"theirs_cpu\":%.6g", r->ours_cpu, r->theirs_cpu);
+		printf(",\"ours_cpu\":%.6g,\"theirs_cpu\":%.6g,\"cpu_ratio\":%.4f", r->ours_cpu,
+		       r->theirs_cpu, r->ours_cpu / r->theirs_cpu);
 	printf(",\"backend\":\"%s\",\"loops\":%u,\"limit\":%ld,\"kernel\":\"%s\",\"cpus\":%ld,"
 	       "\"load\":%.2f,\"runs\":%u,\"note\":\"%s\"}\n",
 	       r->backend, r->loops, r->limit, machine.release, sysconf(_SC_NPROCESSORS_ONLN),
@@ -51,7 +54,7 @@ static void print_json(const struct bench *b, const struct result *r)
 
 static void print_text(const struct result *r)
 {
-	char goal[16] = "-", cpu[16] = "-", peer_cpu[16] = "-";
+	char goal[16] = "-", cpu[16] = "-", peer_cpu[16] = "-", cpu_ratio[16] = "-";
 
 	/* More is better for a speed-up, less for ours/theirs. */
 	if (r->goal > 0)
@@ -60,10 +63,11 @@ static void print_text(const struct result *r)
 	if (r->ours_cpu > 0) {
 		snprintf(cpu, sizeof(cpu), "%.4g", r->ours_cpu);
 		snprintf(peer_cpu, sizeof(peer_cpu), "%.4g", r->theirs_cpu);
+		snprintf(cpu_ratio, sizeof(cpu_ratio), "%.3f", r->ours_cpu / r->theirs_cpu);
 	}
-	printf("%-11s %-28s %-28s %10.4g %10.4g %-8s %7.3f %7s %9s %9s %-7s %5u %6ld %s\n", r->row,
-	       r->what, r->peer, r->ours, r->theirs, r->unit, r->ratio, goal, cpu, peer_cpu,
-	       r->backend, r->loops, r->limit, r->note ? r->note : "");
+	printf("%-11s %-28s %-28s %10.4g %10.4g %-8s %7.3f %7s %9s %9s %9s %-7s %5u %6ld %s\n",
+	       r->row, r->what, r->peer, r->ours, r->theirs, r->unit, r->ratio, goal, cpu, peer_cpu,
+	       cpu_ratio, r->backend, r->loops, r->limit, r->note ? r->note : "");
 }
 
 void report(const struct bench *b, const struct result *r)
