@@ -116,12 +116,14 @@ endif
 
 # ---------------------------------------------------------------- targets
 
-.PHONY: all lib demo check bench install uninstall
+.PHONY: all lib demo check sim breakages bench install uninstall
 all: ## build the library, the command, the benchmark and the examples (the default)
 lib: ## build the library alone
 demo: ## hash a real tree through the library, and show it; DEMO=DIR chooses the tree
 tests: ## build the test programs without running them
 check: ## run the tests; T='NAME...' CASE=PATTERN choose, VALGRIND=1 runs them in valgrind
+sim: ## play SEEDS=N random programs on the simulated backend (10,000,000 by default)
+breakages: ## break the library on purpose, and see that the simulation finds each breakage
 bench: ## run the benchmark; ARGS= are its arguments
 install: ## install the library, its header and manual pages, and the command
 uninstall: ## remove what install put there
@@ -178,6 +180,12 @@ check: $(check-tests) $(check-examples) $(if $(check-scripts),$(lib-files) $(all
 		TEST_MAKE='$(MAKE) $(MAKEOVERRIDES)' MAKEFLAGS= \
 		T='$(T)' CASE='$(CASE)' V='$(V)' TEST_TIMEOUT='$(TEST_TIMEOUT)' \
 		RUNNER='$(CONFIG_RUNNER)' MEMCHECK='$(memcheck)' scripts/check.sh $(O)/check
+
+sim: $(O)/tests/test_sim
+	$(O)/tests/test_sim play $(or $(FIRST),0) $(or $(SEEDS),10000000)
+
+breakages:
+	@TEST_MAKE='$(MAKE) $(MAKEOVERRIDES)' MAKEFLAGS= scripts/breakages.sh $(O)/breakages $(SEEDS)
 
 # ---------------------------------------------------------------- install
 

@@ -197,10 +197,10 @@ void check_go(struct item *item, struct item *caller, int err, bool sure_cancell
 		return;
 	case -EDEADLK:
 		must(run, !(item->flags & GO_TRY), "item %u: -EDEADLK from bp_try_go", item->id);
-		/* Before it is told, others that waited may be cancelled and end. */
+		/* A task is told a turn later: others that waited may have given up by then. */
 		must(run,
-		     g->limit_changed || (g->limit >= 0 && (g->accepted - g->reported >= g->limit ||
-							    may_be_cancelled(g))),
+		     g->limit_changed || (g->limit >= 0 && (caller || !run->engine->driven ||
+							    g->accepted - g->reported >= g->limit)),
 		     "item %u: -EDEADLK with %ld of %ld places taken", item->id,
 		     g->accepted - g->reported, g->limit);
 		return;

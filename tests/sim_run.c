@@ -127,6 +127,8 @@ static int op_done(struct bp_op *op, int res)
 		check_started(item);
 	must(run, !item->ended, "item %u: done() after its end", item->id);
 	note(run, "item %u: done %d", item->id, res);
+	must(run, res != -ECANCELED || may_be_cancelled(item->g),
+	     "item %u: -ECANCELED, and nobody cancelled", item->id);
 	if (res > 0 && !(op->cqe_flags & IORING_CQE_F_NOTIF)) {
 		if (item->opcode == STEP_RECV)
 			run->received += (uint64_t)res;
@@ -253,6 +255,12 @@ static void do_limit(struct run *run, struct ginst *g, long limit)
 	else
 		g->cap = held > limit ? held : limit;
 	note(run, "group %d: limit is %ld", g->id, limit);
+	/* With several loops others may have come to wait since. */
+	must(run,
+	     !run->engine->driven || list_empty(&g->g->go_waiters) ||
+		     (limit >= 0 && g->g->running >= (uint64_t)limit) ||
+		     engine_is_full(run->engine),
+	     "group %d: a bp_go() still waits after its limit was raised to %ld", g->id, limit);
 }
 
 static struct ginst *make_ginst(struct run *run, unsigned int options, struct ginst *parent,

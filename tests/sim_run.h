@@ -9,6 +9,7 @@
 #ifndef BATCHPROC_TESTS_SIM_RUN_H
 #define BATCHPROC_TESTS_SIM_RUN_H
 
+#include "group.h"
 #include "sim.h"
 #include "sim_prog.h"
 
