@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "fault.h"
 #include "group.h"
 #include "sim.h"
 
@@ -195,6 +196,7 @@ static void engine_free(struct bp_engine *engine)
 	unsigned int i;
 
 	sim_destroy(engine);
+	faults_unwrap(engine);
 	pool_exit(&engine->pool);
 	task_slabs_free(engine);
 	for (i = 0; engine->loops && i < engine->nloops; i++)
@@ -259,6 +261,16 @@ static int check_opts(const struct bp_engine_opts *opts)
 	return -EINVAL;
 }
 
+/** The faults to be injected, for tests; NULL: none. */
+static const char *faults_wanted(void)
+{
+#ifdef BP_DEBUG
+	if (!bp_faults)
+		return getenv("BATCHPROC_FAULTS");
+#endif
+	return bp_faults;
+}
+
 /** Makes an engine of one backend, complete or not at all. */
 static int engine_make(struct bp_engine **enginep, const struct bp_engine_opts *opts,
 		       const struct bp_backend_ops *backend, const char *reason)
@@ -273,6 +285,8 @@ static int engine_make(struct bp_engine **enginep, const struct bp_engine_opts *
 	snprintf(engine->reason, sizeof(engine->reason), "%s", reason);
 	if (opts->backend == BP_BACKEND_SIM)
 		err = sim_create(engine);
+	if (!err && faults_wanted())
+		err = faults_wrap(engine, faults_wanted());
 	if (!err)
 		err = start_loops(engine);
 	if (err)

@@ -24,6 +24,7 @@ struct bp_engine {
 	uint64_t seed;
 	pthread_t owner; /* of an engine without threads */
 	struct sim *sim; /* of BP_BACKEND_SIM */
+	struct faults *faults; /* around the backend; for tests */
 	void (*preempt)(struct bp_engine *engine); /* simulated threads: another may go on */
 	bool driver_woken; /* of a caller-driven engine: what its thread waits for has come */
 	struct pool pool;
