@@ -21,6 +21,7 @@
 
 #include "ahead.h"
 #include "hashfile.h"
+#include "inputs.h"
 #include "job.h"
 #include "paths.h"
 #include "util.h"
@@ -314,6 +315,10 @@ int hash_file(struct item *item, const struct digest_alg *alg, bool stdin_name,
 	int fd, err;
 
 	if (stdin_name && !item->dir && !strcmp(item->name.data, "-")) {
+		if (!stdin_claim()) {
+			item->why = "standard input can be read only once";
+			return -EBUSY;
+		}
 		tool = tool_get();
 		err = digest_stdin(item, alg, tool, result);
 		tool_put(tool);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,16 +22,25 @@
 #define IDLE_MS 250 /* after a stop: a writer that says nothing for so long, ... */
 #define CUT_NS 5000000000ull /* ... or that goes on for so long, is not heard to its end */
 
+bool stdin_claim(void)
+{
+	static atomic_flag claimed = ATOMIC_FLAG_INIT;
+
+	return !atomic_flag_test_and_set(&claimed);
+}
+
 int lines_open(struct lines *lines, const char *name, char separator)
 {
 	struct stat st;
 
-	*lines = (struct lines){.fd = STDIN_FILENO,
-				.name = "standard input",
-				.separator = separator};
+	*lines = (struct lines){.fd = -1, .name = name, .separator = separator};
 	if (strcmp(name, "-")) {
-		lines->name = name;
 		lines->fd = open(name, O_RDONLY | O_CLOEXEC);
+	} else if (stdin_claim()) {
+		lines->fd = STDIN_FILENO;
+		lines->name = "standard input";
+	} else {
+		return -EBUSY;
 	}
 	if (lines->fd < 0)
 		return -errno;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * inputs: the arguments and the lists of -T, one after the other, in constant memory. Main thread
- * only.
+ * only, but for stdin_claim().
  *
  * After a stop the rest is still read, since every input has a record: a list in a file to its
  * end; a pipe only as long as its writer keeps it moving, since it may never end.
@@ -30,7 +30,13 @@ struct lines {
 	uint64_t cut_ns; /* when to give up after a stop; 0: not stopped yet */
 };
 
-/* Opens @name, - for standard input. Returns 0 or -errno. */
+/*
+ * Whether the caller is the one that reads standard input: it is given to the first who asks, since
+ * of two that read it each would get a part. Any thread.
+ */
+bool stdin_claim(void);
+
+/* Opens @name, - for standard input. Returns 0 or -errno, -EBUSY where that is being read. */
 int lines_open(struct lines *lines, const char *name, char separator);
 void lines_close(struct lines *lines);
 
