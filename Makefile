@@ -218,6 +218,7 @@ install: $(lib-files) $(command) $(pc-file) $(man-built)
 	$(Q)$(foreach p,$(command),$(INSTALL) -m 755 $(p) '$(DESTDIR)$(bindir)')
 	$(Q)$(foreach m,$(man-built),$(INSTALL) -d '$(call dest-of-page,$(m))' && \
 		$(INSTALL) -m 644 $(m) '$(call dest-of-page,$(m))' &&) :
+	$(Q)scripts/man-aliases.sh install '$(DESTDIR)$(mandir)' $(man-pages)
 	$(Q)if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then ldconfig || true; fi
 
 uninstall:
@@ -226,6 +227,7 @@ uninstall:
 		'$(DESTDIR)$(pkgconfigdir)/batchproc.pc' '$(DESTDIR)$(bindir)/batchproc' \
 		$(foreach n,$(so-names),'$(DESTDIR)$(libdir)/$(n)') \
 		$(foreach m,$(man-pages),'$(call dest-of-page,$(m))/$(notdir $(m))')
+	$(Q)scripts/man-aliases.sh remove '$(DESTDIR)$(mandir)' $(man-pages)
 endif
 
 .PHONY: help deps deps-ci clean distclean format format-check cppcheck shellcheck

@@ -52,7 +52,7 @@ for patch in "$src"/tests/breakages/*.patch; do
 		echo "$name: no longer applies"
 		cat "$dir/log"
 		failed=$((failed + 1))
-		rm -rf "$copy/lib"
+		rm -rf "${copy:?}/lib"
 		cp -r "$src/lib" "$copy/"
 		continue
 	fi
