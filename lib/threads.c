@@ -155,6 +155,52 @@ void threads_settle(struct bp_loop *loop, struct request *r, enum exec_verdict v
 	}
 }
 
+/* ---------------------------------------------------------------- close */
+
+/*
+ * A wait on a descriptor that is closed would never end, for epoll forgets it. So before the call
+ * all such waits are ended: here, and then on each other loop that may have some, one after the
+ * other, with the request itself as the message that goes round.
+ */
+static void close_next(struct bp_loop *loop, struct request *r);
+
+static void closed_elsewhere(struct bp_loop *loop, struct bp_message *message)
+{
+	struct pool_job *job = container_of(message, struct pool_job, message);
+	struct request *r = container_of(job, struct request, job);
+
+	r->asked++;
+	close_next(loop, r);
+}
+
+static void close_asked(struct bp_loop *loop, struct bp_message *message)
+{
+	struct pool_job *job = container_of(message, struct pool_job, message);
+	struct request *r = container_of(job, struct request, job);
+
+	threads_before_close(loop->backend_data, r->x.sqe.fd);
+	message->handle = closed_elsewhere;
+	loop_post(job->loop, message);
+}
+
+static void close_next(struct bp_loop *loop, struct request *r)
+{
+	const struct bp_engine *engine = loop->engine;
+
+	for (; r->asked < engine->nloops; r->asked++) {
+		struct bp_loop *other = engine->loops[r->asked];
+
+		if (other == loop || !threads_may_wait(other->backend_data, r->x.sqe.fd))
+			continue;
+		r->state = REQ_POOLED;
+		r->job.message.handle = close_asked;
+		loop_post(other, &r->job.message);
+		return;
+	}
+	r->job.message.handle = helped;
+	threads_settle(loop, r, exec_try(&r->x));
+}
+
 static void run_queued(struct bp_loop *loop)
 {
 	struct threads *t = loop->backend_data;
@@ -166,10 +212,12 @@ static void run_queued(struct bp_loop *loop)
 
 		if (r->x.sqe.opcode == IORING_OP_CLOSE) {
 			threads_before_close(t, r->x.sqe.fd);
-		} else {
-			w = threads_peek(t, r->x.sqe.fd);
-			r->x.plain = w && w->plain;
+			r->asked = 0;
+			close_next(loop, r);
+			continue;
 		}
+		w = threads_peek(t, r->x.sqe.fd);
+		r->x.plain = w && w->plain;
 		threads_settle(loop, r, exec_try(&r->x));
 	}
 }

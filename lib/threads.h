@@ -30,6 +30,8 @@
 /* Descriptors whose struct watched is allocated together. */
 #define THREADS_CHUNK 256
 
+#define THREADS_WAITS 256
+
 #define THREADS_WAKE_DATA UINT64_MAX
 
 enum request_state {
@@ -51,6 +53,7 @@ struct request {
 	bool armed; /* epoll has looked after it since it waits */
 	bool cancelled; /* while a helper was at it */
 	int answer; /* to its cancel */
+	unsigned int asked; /* close: the loop that is to end its waits on the descriptor */
 	enum exec_verdict verdict; /* of the helper */
 	struct bp_timer_ timer;
 	struct pool_job job;
@@ -77,6 +80,8 @@ struct threads {
 	struct bp_link_ dirty;
 	struct watched **chunks;
 	unsigned int nchunks;
+	/* Waits by the descriptor's low bits; other loops look here before they close one. */
+	_Atomic unsigned int waits[THREADS_WAITS];
 	struct epoll_event events[THREADS_EVENTS];
 	struct request requests[];
 };
@@ -109,6 +114,13 @@ static inline struct watched *threads_peek(const struct threads *t, int fd)
 
 /** Has a request wait for its descriptor; epoll is told of it later, by threads_arm(). */
 void threads_wait(struct threads *t, struct request *r);
+
+/** Whether a loop may have somebody who waits for @fd. Any loop's thread. */
+static inline bool threads_may_wait(struct threads *t, int fd)
+{
+	return atomic_load_explicit(&t->waits[(unsigned int)fd % THREADS_WAITS],
+				    memory_order_relaxed);
+}
 
 /** Takes a request out that waits. */
 void threads_stop_waiting(struct threads *t, struct request *r);

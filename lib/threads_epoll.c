@@ -57,10 +57,19 @@ static inline int watched_fd(const struct watched *w)
 	return r->x.wait_fd;
 }
 
+static void count_waits(struct threads *t, int fd, unsigned int n)
+{
+	_Atomic unsigned int *waits = &t->waits[(unsigned int)fd % THREADS_WAITS];
+
+	t->waiting += n;
+	atomic_store_explicit(waits, atomic_load_explicit(waits, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
 void threads_stop_waiting(struct threads *t, struct request *r)
 {
 	list_del(&r->link);
-	t->waiting--;
+	count_waits(t, r->x.wait_fd, -1u);
 }
 
 void threads_wait(struct threads *t, struct request *r)
@@ -73,7 +82,7 @@ void threads_wait(struct threads *t, struct request *r)
 	}
 	r->state = REQ_WAITING;
 	r->armed = false;
-	t->waiting++;
+	count_waits(t, r->x.wait_fd, 1);
 	list_add_tail(&w->waiters, &r->link);
 	if (!list_linked(&w->dirty))
 		list_add_tail(&t->dirty, &w->dirty);
@@ -224,7 +233,7 @@ static void fd_event(struct bp_loop *loop, int fd, unsigned int events)
 		struct request *r = container_of(link, struct request, link);
 		enum exec_verdict verdict = EXEC_WAIT;
 
-		t->waiting--;
+		count_waits(t, fd, -1u);
 		if ((events & (r->x.wait_events | EPOLLERR | EPOLLHUP)) &&
 		    !(dry && takes_input(r))) {
 			r->x.ready = true;
