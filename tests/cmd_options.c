@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: MIT
+/*
+ * cmd_options - what a command line may be, what goes in and comes out, and exit status
+ */
+#include <sys/stat.h>
+
+#include "cmd.h"
+#include "records.h"
+
+#define HELLO_SHA256 "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+#define WORLD_SHA256 "486ea46224d1bb4fb680f34f7c9ad96a8f24ec88be73ea8e5a6c65260e9cb8a7"
+
+static void make_ab(void)
+{
+	make_file("a", "hello");
+	make_file("b", "world");
+}
+
+static void usage_errors_start_nothing(struct test *t)
+{
+	static const char *const lines[] = {
+		"",
+		"nosuch",
+		"--nosuch",
+		"hash",
+		"verify",
+		"hash -x a",
+		"hash --nosuch a",
+		"hash --re a",
+		"hash --json=1 a",
+		"hash -j",
+		"hash a -T",
+		"hash -j 0 a",
+		"hash -j -1 a",
+		"hash -j +1 a",
+		"hash -j 1e3 a",
+		"hash -j 99999999999999999999 a",
+		"hash --jobs= a",
+		"hash --loops 0 a",
+		"hash --loops 257 a",
+		"hash --loops -1 a",
+		"hash --backend sim a",
+		"hash --backend nosuch a",
+		"hash -a sha3 a",
+		"hash -a SHA256 a",
+		"hash --on-full drop a",
+		"hash --progress loud a",
+		"hash --timeout 0 a",
+		"hash --timeout -1 a",
+		"hash --timeout 1x a",
+		"hash --timeout 0x10 a",
+		"hash --timeout nan a",
+		"hash --timeout inf a",
+		"hash --timeout 1e400 a",
+		"hash --timeout . a",
+		"hash --deadline 200y a",
+		"hash --deadline 100000d a",
+		"hash --retries -1 a",
+		"hash --retries many a",
+		"hash --halt now a",
+		"hash --halt now,fail a",
+		"hash --halt now,fail=0 a",
+		"hash --halt now,fail=-1 a",
+		"hash --halt now,fail=101% a",
+		"hash --halt later,fail=1 a",
+		"hash --halt now,fail=1,success=1 a",
+		"hash --halt soon,fail=99999999999999999999999 a",
+		"hash --quorum 0 a",
+		"hash --quorum x a",
+		"hash -e --race a",
+		"hash --quorum 1 --halt now,fail=1 a",
+		"hash -T nosuch",
+		"hash -T .",
+		"hash -T a --failed-to a",
+		"hash --failed-to nosuch/x a",
+		"hash --failed-to . a",
+		"verify -r a",
+		"verify --tag a",
+		"info a",
+		"info -j 3",
+		"info --loops 0",
+	};
+
+	fresh_dir(t);
+	make_ab();
+	for (size_t i = 0; i < COUNT_OF(lines); i++) {
+		struct run *run = SH("eval \"exec \\\"\\$BATCHPROC\\\" $1\"", lines[i]);
+
+		if (!expect_exit(run, 2))
+			print_error("of: %s\n", lines[i]);
+		expect_eq(run->out.len, 0);
+		expect_eq(strncmp(run->err.data, "batchproc: ", 11), 0);
+		expect_between(text_count(&run->err, "\n"), 1, 2);
+	}
+}
+
+static void values_at_the_edge_are_taken(struct test *t)
+{
+	static const char *const lines[] = {
+		"hash -j 1 a",
+		"hash -j 1000000000 a",
+		"hash -j auto a",
+		"hash -j1 -j2 a",
+		"hash --loops 64 a",
+		"hash --timeout .5s a",
+		"hash --timeout 1e3 a",
+		"hash --timeout 1h --deadline 36500d a",
+		"hash --retries 0 a",
+		"hash --retries 1000000 --retry-delay 1ns a",
+		"hash --halt never a",
+		"hash --halt soon,fail=1% a",
+		"hash --halt now,fail=18446744073709551615 a",
+		"hash -e -e a",
+		"hash --jobs=3 --keep-order a",
+		"hash a -k",
+		"hash -k -- a",
+		"hash -qv a 2>&-",
+		"hash --allow-empty a",
+		"hash --quorum 1 a",
+		"hash --progress none a",
+	};
+
+	fresh_dir(t);
+	make_ab();
+	for (size_t i = 0; i < COUNT_OF(lines); i++) {
+		struct run *run = SH("eval \"exec \\\"\\$BATCHPROC\\\" $1\"", lines[i]);
+
+		expect_exit(run, 0);
+		if (!expect_out(run, HELLO_SHA256 "  a\n"))
+			print_error("of: %s\n", lines[i]);
+	}
+}
+
+static void help_and_version(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	run = BP("--help");
+	expect_exit(run, 0);
+	expect_eq(text_count(&run->out, "  hash "), 1);
+	expect_exit(BP("hash", "--help"), 0);
+	expect_exit(BP("verify", "--help", "nosuch"), 0);
+	expect_out(BP("--version"), "batchproc " BP_VERSION_STRING "\n");
+}
+
+static void a_missing_file_is_one_line_and_1(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	make_ab();
+	run = BP("hash", "nosuch");
+	expect_exit(run, 1);
+	expect_out(run, "");
+	expect_err(run, "batchproc: hash: nosuch: No such file or directory\n");
+	run = BP("hash", "a", "nosuch");
+	expect_exit(run, 1);
+	expect_out(run, HELLO_SHA256 "  a\n");
+	run = BP("hash", "-q", "nosuch");
+	expect_exit(run, 1);
+	expect_err(run, "");
+	run = BP("hash", ".");
+	expect_exit(run, 1);
+	expect_says(run, ".: is a directory (-r hashes what is in it)");
+}
+
+static void empty_input_is_an_error_unless_allowed(struct test *t)
+{
+	fresh_dir(t);
+	expect_exit(BP("hash", "-T", "-"), 2);
+	expect_exit(RUN(HOW(.input = "\n\n"), "hash", "-T", "-"), 2);
+	expect_exit(BP("hash", "--json", "-T", "/dev/null"), 2);
+	expect_out(BP("hash", "--json", "-T", "/dev/null"), "");
+	expect_exit(BP("hash", "--allow-empty"), 0);
+	expect_exit(BP("hash", "--allow-empty", "-T", "-"), 0);
+	expect_records(BP("hash", "--allow-empty", "--json", "-T", "-"), 0);
+	/* A list without lines is not an empty list of lists. */
+	expect_exit(BP("verify", "-T", "-"), 2);
+}
+
+static void lists_of_items(struct test *t)
+{
+	static const char zeros[] = "a\0b\0\0new\nline";
+	static const char nul[] = "a\0b\nb";
+	struct run *run;
+
+	fresh_dir(t);
+	make_ab();
+	make_file("new\nline", "hello");
+	make_file("list", "a\n\n\nb");
+	expect_out(BP("hash", "-k", "-T", "list"), HELLO_SHA256 "  a\n" WORLD_SHA256 "  b\n");
+	expect_out(BP("hash", "-k", "-T", "list", "-T", "list", "b"),
+		   WORLD_SHA256 "  b\n" HELLO_SHA256 "  a\n" WORLD_SHA256 "  b\n" HELLO_SHA256
+				"  a\n" WORLD_SHA256 "  b\n");
+	run = RUN(HOW(.input = zeros, .input_len = sizeof(zeros) - 1), "hash", "-k", "-0", "-T",
+		  "-");
+	expect_out(run, HELLO_SHA256 "  a\n" WORLD_SHA256 "  b\n\\" HELLO_SHA256 "  new\\nline\n");
+
+	/* The kernel would take "a" for the name. */
+	run = RUN(HOW(.input = nul, .input_len = sizeof(nul) - 1), "hash", "-T", "-");
+	expect_exit(run, 1);
+	expect_out(run, WORLD_SHA256 "  b\n");
+	expect_says(run, "a\\000b: has a NUL");
+	expect_records(RUN(HOW(.input = nul, .input_len = sizeof(nul) - 1), "hash", "--json", "-T",
+			   "-"),
+		       2);
+}
+
+static void lines_of_any_length(struct test *t)
+{
+	const size_t len = 1 << 20;
+	char *line = malloc(len + 3);
+	struct run *run;
+
+	fresh_dir(t);
+	make_ab();
+	assert_non_null(line);
+	memset(line, 'x', len);
+	memcpy(line + len, "\na", 3);
+	run = RUN(HOW(.input = line), "hash", "-T", "-");
+	expect_exit(run, 1);
+	expect_out(run, HELLO_SHA256 "  a\n");
+	expect_says(run, ": File name too long");
+	expect_records(RUN(HOW(.input = line), "hash", "--json", "-T", "-"), 2);
+	/* A path that is long but legal. */
+	for (size_t i = 0; i < 10000; i += 2)
+		memcpy(line + i, "./", 2);
+	memcpy(line + 10000, "a", 2);
+	run = RUN(HOW(.input = line), "hash", "-T", "-");
+	expect_exit(run, 0);
+	free(line);
+}
+
+static void duplicates_are_items_of_their_own(struct test *t)
+{
+	fresh_dir(t);
+	make_ab();
+	expect_out(BP("hash", "a", "a", "a"),
+		   HELLO_SHA256 "  a\n" HELLO_SHA256 "  a\n" HELLO_SHA256 "  a\n");
+	expect_records(BP("hash", "--json", "a", "a", "nosuch", "nosuch"), 4);
+}
+
+static void keep_order_is_the_order_of_the_input(struct test *t)
+{
+	const unsigned long count = scaled(5000);
+	struct text list = {0}, expected = {0};
+	struct run *run;
+
+	fresh_dir(t);
+	make_ab();
+	make_pattern("big", 3000000);
+	for (unsigned long i = 0; i < count; i++) {
+		text_printf(&list, "%s\n", i % 500 == 3 ? "big" : i % 3 ? "a" : "b");
+		text_printf(&expected, "%s\n", i % 500 == 3 ? "big" : i % 3 ? "a" : "b");
+	}
+	make_bytes("list", list.data, list.len);
+	make_bytes("expected", expected.data, expected.len);
+	run = SH("\"$BATCHPROC\" hash -a md5 -k -T list | cut -c 35- | cmp - expected");
+	expect_exit(run, 0);
+	run = SH(
+		"\"$BATCHPROC\" hash -a md5 -k -j 3 --loops 4 -T list | cut -c 35- | cmp - expected");
+	expect_exit(run, 0);
+	text_free(&list);
+	text_free(&expected);
+}
+
+static void failed_items_fed_back_fail_again(struct test *t)
+{
+	static const char items[] = "a\0b\0nosuch\0d\0new\nnosuch\0\xff nosuch";
+	struct run *run;
+
+	fresh_dir(t);
+	make_ab();
+	make_dir("d");
+	run = RUN(HOW(.input = items, .input_len = sizeof(items) - 1), "hash", "-0", "-T", "-",
+		  "--failed-to", "failed");
+	expect_exit(run, 1);
+	expect_same_z(SH("cat failed"), SH("printf 'nosuch\\0d\\0new\\nnosuch\\0\\377 nosuch\\0'"));
+	run = BP("hash", "-0", "-T", "failed", "--failed-to", "again", "--json");
+	expect_eq(expect_records(run, 4)->failed, 4);
+	expect_same_z(SH("cat failed"), SH("cat again"));
+
+	/* Such a name cannot stand in a list of lines; that is said. */
+	run = BP("hash", "new\nnosuch", "nosuch", "--failed-to", "failed");
+	expect_says(run, "not written to --failed-to");
+	expect_out(SH("cat failed"), "nosuch\n");
+	/* Nothing failed: an empty list. */
+	expect_exit(BP("hash", "a", "--failed-to", "failed"), 0);
+	expect_out(SH("cat failed"), "");
+	expect_exit(BP("hash", "nosuch", "--failed-to", "/dev/full"), 125);
+}
+
+static void dry_run_lists_and_reads_nothing(struct test *t)
+{
+	const struct records *records;
+	struct run *run;
+
+	fresh_dir(t);
+	make_dir("d");
+	make_file("d/a", "hello");
+	make_file("d/b", "world");
+	run = BP("hash", "-n", "-r", "d", "nosuch");
+	expect_exit(run, 0);
+	expect_same(run, SH("printf 'hash d/a\\nhash d/b\\nhash nosuch\\n'"));
+	records = expect_records(BP("hash", "-n", "--json", "-r", "d"), 2);
+	expect_eq(records->skipped, 2);
+	expect_eq(records->bytes, 0);
+}
+
+static void verbose_says_what_quiet_does_not(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	make_ab();
+	assert_int_equal(mkfifo("fifo", 0644), 0);
+	run = BP("hash", "-v", "a", "nosuch");
+	expect_says(run, "batchproc: hash: 1 ok, 1 failed; 5B in ");
+	run = BP("hash", "-r", "-v", ".");
+	expect_says(run, "./fifo: skipped: is a FIFO");
+	run = BP("hash", "-r", ".");
+	expect_err(run, "");
+	/* Records tell of failures; standard error need not. */
+	run = BP("hash", "--json", "nosuch");
+	expect_err(run, "");
+	expect_says(BP("hash", "--json", "-v", "nosuch"), "nosuch: No such file");
+}
+
+static void retries_are_counted_and_permanent_errors_not_tried_again(struct test *t)
+{
+	const struct records *records;
+
+	fresh_dir(t);
+	/* Its first byte belongs to no mapping: reading gives EIO, again and again. */
+	records = expect_records(BP("hash", "--json", "--retries", "3", "--retry-delay", "1ms",
+				    "/proc/self/mem", "nosuch", "."),
+				 3);
+	if (record_of(records, "/proc/self/mem")) {
+		expect_eq(record_of(records, "/proc/self/mem")->attempts, 4);
+		expect_eq(strcmp(record_of(records, "/proc/self/mem")->error_name, "EIO"), 0);
+	}
+	if (record_of(records, "nosuch") && record_of(records, ".")) {
+		expect_eq(record_of(records, "nosuch")->attempts, 1);
+		expect_eq(record_of(records, ".")->attempts, 1);
+	}
+}
+
+static void info_tells_what_runs(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	run = BP("info");
+	expect_exit(run, 0);
+	expect_eq(text_count(&run->out, "version             " BP_VERSION_STRING "\n"), 1);
+	expect_eq(text_count(&run->out, "\nbackend  "), 1);
+	expect_eq(text_count(&run->out, "\nreason  "), 1);
+	expect_eq(text_count(&run->out, "\nopen files  "), 1);
+	run = BP("info", "--json", "--loops", "3");
+	expect_exit(run, 0);
+	expect_eq(text_count(&run->out, "\n"), 1);
+	expect_(is_json(run->out.data, run->out.len), "info --json is JSON", __FILE__, __LINE__);
+	expect_eq(text_count(&run->out, "\"loops\":3,"), 1);
+	run = BP("info", "--backend", "threads");
+	expect_eq(text_count(&run->out, "backend             threads\n"), 1);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		ONCE(usage_errors_start_nothing),
+		ONCE(values_at_the_edge_are_taken),
+		ONCE(help_and_version),
+		ONCE(a_missing_file_is_one_line_and_1),
+		ONCE(empty_input_is_an_error_unless_allowed),
+		ONCE(lists_of_items),
+		ONCE(lines_of_any_length),
+		ONCE(duplicates_are_items_of_their_own),
+		ONCE(keep_order_is_the_order_of_the_input),
+		ONCE(failed_items_fed_back_fail_again),
+		ONCE(dry_run_lists_and_reads_nothing),
+		ONCE(verbose_says_what_quiet_does_not),
+		ONCE(retries_are_counted_and_permanent_errors_not_tried_again),
+		ONCE(info_tells_what_runs),
+	};
+
+	return RUN_CASES(argc, argv, cases);
+}
