@@ -22,11 +22,6 @@
 
 __thread struct bp_loop *bp_this_loop;
 
-static inline void in_flight_add(struct bp_loop *loop, unsigned int n)
-{
-	atomic_store_explicit(&loop->in_flight, loop_in_flight(loop) + n, memory_order_relaxed);
-}
-
 static void cancel_again(struct bp_loop *loop, struct bp_timer_ *timer)
 {
 	(void)timer;
@@ -86,15 +81,8 @@ void loop_make_runnable(struct bp_loop *loop, struct bp_op *op)
 	list_add_tail(&loop->runnable, &op->link_);
 }
 
-void loop_submit(struct bp_loop *loop, struct bp_op *op)
+void loop_backlog(struct bp_loop *loop, struct bp_op *op)
 {
-	op->flags_ &= OPF_NO_CANCEL | OPF_TIMED | OPF_TIMED_OUT;
-	if (likely(loop_in_flight(loop) < loop->depth && list_empty(&loop->backlog)) &&
-	    likely(loop->backend->submit(loop, op) == 0)) {
-		op->state_ = OP_IN_FLIGHT;
-		in_flight_add(loop, 1);
-		return;
-	}
 	op->state_ = OP_BACKLOG;
 	list_add_tail(&loop->backlog, &op->link_);
 }
@@ -111,7 +99,7 @@ static void flush_backlog(struct bp_loop *loop)
 			return;
 		}
 		op->state_ = OP_IN_FLIGHT;
-		in_flight_add(loop, 1);
+		loop_in_flight_add(loop, 1);
 	}
 }
 
@@ -175,7 +163,7 @@ static void deliver(struct bp_loop *loop, struct bp_op *op, int res, unsigned in
 /** The operation and its cancel are both over: nothing in the backend knows it any more. */
 static void op_over(struct bp_loop *loop, struct bp_op *op, int res, unsigned int flags)
 {
-	in_flight_add(loop, -1u);
+	loop_in_flight_add(loop, -1u);
 	op->state_ = OP_RUNNABLE;
 	deliver(loop, op, res, flags);
 }

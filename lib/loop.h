@@ -130,8 +130,8 @@ void loop_turn(struct bp_loop *loop, uint64_t until);
 /** Whether nothing that the loop owns can ever make progress by itself. */
 bool loop_idle(const struct bp_loop *loop);
 
-/** Puts an operation on its way: to the backend, or to the backlog when the ring has no place. */
-void loop_submit(struct bp_loop *loop, struct bp_op *op);
+/** Where an operation waits when the ring has no place for it. */
+void loop_backlog(struct bp_loop *loop, struct bp_op *op);
 
 /** Ends what a task or operation item waits for, if it can be ended from here. */
 void loop_cancel(struct bp_loop *loop, struct bp_op *op);
@@ -157,6 +157,24 @@ static inline void loop_freshen(struct bp_loop *loop)
 static inline unsigned int loop_in_flight(const struct bp_loop *loop)
 {
 	return atomic_load_explicit(&loop->in_flight, memory_order_relaxed);
+}
+
+static inline void loop_in_flight_add(struct bp_loop *loop, unsigned int n)
+{
+	atomic_store_explicit(&loop->in_flight, loop_in_flight(loop) + n, memory_order_relaxed);
+}
+
+/** Puts an operation on its way: to the backend, or to the backlog when the ring has no place. */
+static inline void loop_submit(struct bp_loop *loop, struct bp_op *op)
+{
+	op->flags_ &= OPF_NO_CANCEL | OPF_TIMED | OPF_TIMED_OUT;
+	if (likely(loop_in_flight(loop) < loop->depth && list_empty(&loop->backlog)) &&
+	    likely(loop->backend->submit(loop, op) == 0)) {
+		op->state_ = OP_IN_FLIGHT;
+		loop_in_flight_add(loop, 1);
+	} else {
+		loop_backlog(loop, op);
+	}
 }
 
 static inline struct bp_op *op_of_link(struct bp_link_ *link)

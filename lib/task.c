@@ -117,15 +117,6 @@ void task_finish(struct bp_loop *loop, struct bp_task *task)
 	live_tasks_add(loop, -1u);
 }
 
-int task_suspend(struct bp_task *task, enum op_state state)
-{
-	struct bp_loop *loop = task->op.loop_;
-
-	task->op.state_ = state;
-	context_switch(&task->ctx, &loop->self, false);
-	return task->op.res_;
-}
-
 static bool take_back(struct bp_loop *loop, struct pool_job *job)
 {
 	if (loop->backend->take_back)
@@ -163,34 +154,6 @@ void task_stop(struct bp_loop *loop, struct bp_task *task)
 	}
 }
 
-/** The reason, where an operation was ended by it; else the operation's own result. */
-static inline int result_or_reason(const struct bp_task *task, int res)
-{
-	int reason;
-
-	if (unlikely(res == -ECANCELED || res == -EINTR)) {
-		reason = task_reason(task);
-		if (reason)
-			return reason;
-	}
-	return res;
-}
-
-int task_await(struct bp_task *task, bool always)
-{
-	int reason = task_reason(task), res;
-
-	if (unlikely(reason) && !always)
-		return reason;
-	if (unlikely(always || task->shield))
-		task->op.flags_ |= OPF_NO_CANCEL;
-	else
-		task->op.flags_ &= ~OPF_NO_CANCEL;
-	loop_submit(task->op.loop_, &task->op);
-	res = task_suspend(task, (enum op_state)task->op.state_);
-	return always ? res : result_or_reason(task, res);
-}
-
 struct io_uring_sqe *bp_sqe(void)
 {
 	struct bp_task *task = task_need(__func__);
@@ -224,7 +187,7 @@ int bp_sleep(uint64_t ns)
 	task->timer.when = ns < BP_NEVER - now ? now + ns : BP_NEVER - 1;
 	task->timer.fire = sleep_over;
 	timer_add(&loop->timers, &task->timer);
-	return result_or_reason(task, task_suspend(task, OP_SLEEPING));
+	return task_result(task, task_suspend(task, OP_SLEEPING));
 }
 
 int bp_yield(void)
@@ -272,7 +235,7 @@ int task_offload(struct bp_task *task, int (*fn)(void *), void *arg)
 		loop->pooled--;
 		return err;
 	}
-	return result_or_reason(task, task_suspend(task, OP_POOLED));
+	return task_result(task, task_suspend(task, OP_POOLED));
 }
 
 int bp_offload(int (*fn)(void *arg), void *arg)

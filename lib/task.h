@@ -65,7 +65,14 @@ void task_resume(struct bp_loop *loop, struct bp_task *task);
 void task_finish(struct bp_loop *loop, struct bp_task *task);
 
 /** Leaves the running task in @state until somebody resumes it. Return: its op's result. */
-int task_suspend(struct bp_task *task, enum op_state state);
+static inline int task_suspend(struct bp_task *task, enum op_state state)
+{
+	struct bp_loop *loop = task->op.loop_;
+
+	task->op.state_ = state;
+	context_switch(&task->ctx, &loop->self, false);
+	return task->op.res_;
+}
 
 /** Ends what a suspended task waits for, because its group was cancelled or a timeout fired. */
 void task_stop(struct bp_loop *loop, struct bp_task *task);
@@ -84,8 +91,34 @@ static inline int task_reason(const struct bp_task *task)
 									       -ETIMEDOUT;
 }
 
+/** The reason, where an operation was ended by it; else the operation's own result. */
+static inline int task_result(const struct bp_task *task, int res)
+{
+	int reason;
+
+	if (unlikely(res == -ECANCELED || res == -EINTR)) {
+		reason = task_reason(task);
+		if (reason)
+			return reason;
+	}
+	return res;
+}
+
 /** Submits task->sqe and waits for its end; @always: although the task was cancelled. */
-int task_await(struct bp_task *task, bool always);
+static inline int task_await(struct bp_task *task, bool always)
+{
+	int reason = task_reason(task), res;
+
+	if (unlikely(reason) && !always)
+		return reason;
+	if (unlikely(always || task->shield))
+		task->op.flags_ |= OPF_NO_CANCEL;
+	else
+		task->op.flags_ &= ~OPF_NO_CANCEL;
+	loop_submit(task->op.loop_, &task->op);
+	res = task_suspend(task, (enum op_state)task->op.state_);
+	return always ? res : task_result(task, res);
+}
 
 /** Runs @fn on a helper thread and waits for its end. */
 int task_offload(struct bp_task *task, int (*fn)(void *), void *arg);
