@@ -41,7 +41,7 @@ static void set_starved(struct bp_group *group)
 	if (list_linked(&group->starved_link))
 		return;
 	list_add_tail(&group->engine->starved, &group->starved_link);
-	atomic_store_explicit(&group->engine->is_starved, true, memory_order_relaxed);
+	atomic_store(&group->engine->is_starved, true);
 }
 
 void admit_forget(struct bp_group *group)
@@ -212,13 +212,14 @@ static void block_driving(struct group_waiter *waiter, uint64_t until)
 {
 	struct bp_engine *engine = waiter->group->engine;
 
-	while (!waiter->woken && bp_now(engine) < until) {
+	/* One turn at least: with a time that has come already this is how to poll. */
+	do {
 		if (engine_drive(engine, until))
 			continue;
 		/* Nothing runs, and nothing can: only a bp_go() that gives up can change that. */
 		if (!admit_break_idle(engine))
 			bp_fatal("deadlock: everything on this engine waits for something else");
-	}
+	} while (!waiter->woken && bp_now(engine) < until);
 	engine->driver_woken = false;
 }
 
@@ -272,8 +273,16 @@ static int wait_for_place(struct bp_group *group)
 		if (waiter.own && !has_place(group) && group->own_waiters + 1 >= group->running)
 			return -EDEADLK;
 	}
-	if (has_place(group))
+	if (has_place(group)) {
 		set_starved(group);
+		atomic_thread_fence(memory_order_seq_cst);
+		/* A loop may have made room since admit() looked, and seen nobody who wants it. */
+		if (list_empty(&group->go_waiters) && !engine_is_full(group->engine)) {
+			admit_forget(group);
+			take_place(group);
+			return 0;
+		}
+	}
 	waiter_block(&waiter, &group->go_waiters, BP_NEVER, go_interrupted);
 	if (waiter.result)
 		return waiter.result;
@@ -310,6 +319,24 @@ static int admit(struct bp_group *group, bool try)
 	return wait_for_place(group);
 }
 
+/**
+ * Starts an operation item of a caller-driven engine, where there is nobody to share with: it goes
+ * straight to the submission queue. Its prep() is called as from the loop, so that what a callback
+ * must not do is noticed here too.
+ */
+static void start_now(struct bp_group *group, struct bp_loop *loop, struct bp_op *op)
+{
+	struct bp_loop *outer = bp_this_loop;
+	struct bp_op *running = loop->running;
+
+	bp_this_loop = loop;
+	loop->running = NULL;
+	group_enter(group, loop, op);
+	group_start_item(loop, op);
+	loop->running = running;
+	bp_this_loop = outer;
+}
+
 /** Puts an item that has a place where a loop will take it. */
 static void enlist(struct bp_group *group, struct bp_op *op)
 {
@@ -320,10 +347,9 @@ static void enlist(struct bp_group *group, struct bp_op *op)
 	op->group_ = group;
 	op->member_.next = NULL;
 	group->accepted++;
-	if (op->kind_ == OP_KIND_ITEM && engine->driven && group->nready == 0) {
-		/* Nobody to share with: an operation goes straight to the submission queue. */
-		group_enter(group, engine->loops[0], op);
-		group_start_item(engine->loops[0], op);
+	if (op->kind_ == OP_KIND_ITEM && engine->driven && group->nready == 0 &&
+	    group_context(engine) != CONTEXT_CALLBACK) {
+		start_now(group, engine->loops[0], op);
 		return;
 	}
 	group->nready++;

@@ -558,6 +558,8 @@ int bp_wait(struct bp_group *group);
  * @deadline_ns: point on bp_now()'s clock
  *
  * Context: outside, task.
+ * With a time that has passed it is a poll: a caller-driven engine takes one turn without waiting.
+ *
  * Return: as bp_wait(), or -ETIMEDOUT when items still run at that time: nothing is cancelled
  * or closed then. (Where the group's own cause is -ETIMEDOUT, bp_group_stats() tells them apart.)
  */
@@ -690,8 +692,8 @@ int bp_offload(int (*fn)(void *arg), void *arg);
 /**
  * bp_cancelled() - whether the task has been asked to end
  *
- * For code that computes for long without operations; on a caller-driven engine only operations
- * and bp_yield() let the loop notice a deadline.
+ * For code that computes for long without operations. It looks at the clock, so that a deadline, the
+ * item's timeout and timeout scopes are noticed although the task keeps its loop busy.
  *
  * Context: task only. Return: true after a cancel or timeout, also inside a shield.
  */

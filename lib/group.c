@@ -38,6 +38,17 @@ static void stop_items(struct bp_group *group)
 	}
 }
 
+/** The group's deadline does not count any more. */
+static void drop_deadline(struct bp_group *group)
+{
+	struct bp_engine *engine = group->engine;
+
+	if (!timer_armed(&group->deadline))
+		return;
+	timer_del(&engine->deadlines, &group->deadline);
+	atomic_store(&engine->next_deadline, timer_next(&engine->deadlines));
+}
+
 void group_cancel_locked(struct bp_group *group, int cause, enum cancel_by by)
 {
 	bool idle = group->running == 0 && group->accepted > 0;
@@ -56,7 +67,7 @@ void group_cancel_locked(struct bp_group *group, int cause, enum cancel_by by)
 		return;
 	atomic_store_explicit(&group->head.cancelled, true, memory_order_relaxed);
 	group->cancel_start = bp_now(group->engine);
-	timer_del(&group->engine->deadlines, &group->deadline);
+	drop_deadline(group);
 	admit_refuse_all(group, -ECANCELED);
 	stop_items(group);
 	for (link = group->children.next; link != &group->children; link = link->next)
@@ -133,7 +144,7 @@ static void close_group(struct bp_group *group)
 	if (!group->closed)
 		group->result = result_of(group);
 	group->closed = true;
-	timer_del(&group->engine->deadlines, &group->deadline);
+	drop_deadline(group);
 	for (link = group->children.next; link != &group->children; link = link->next)
 		group_cancel_locked(container_of(link, struct bp_group, sibling), -ECANCELED,
 				    CANCEL_BY_PARENT);
@@ -283,8 +294,10 @@ int bp_group_create(struct bp_group **groupp, struct bp_engine *engine,
 		free(group);
 		return err;
 	}
-	if (opts.deadline_ns)
-		loop_wake(engine->loops[0]);
+	/* Whichever loop sleeps may be the only one that will not be busy at that time. */
+	for (i = 0; opts.deadline_ns && i < engine->nloops; i++)
+		if (engine_next_deadline(engine) == opts.deadline_ns)
+			loop_wake(engine->loops[i]);
 	*groupp = group;
 	return 0;
 }

@@ -271,7 +271,7 @@ static void run_timers(struct bp_loop *loop)
 {
 	struct bp_timer_ *timer;
 
-	if (loop->index == 0 && unlikely(engine_next_deadline(loop->engine) <= loop->now))
+	if (unlikely(engine_next_deadline(loop->engine) <= loop->now))
 		loop->hooks->deadlines(loop);
 	while ((timer = timer_pop(&loop->timers, loop->now)))
 		timer->fire(loop, timer);
@@ -289,7 +289,7 @@ static uint64_t wait_bound(struct bp_loop *loop, uint64_t until)
 
 	if (next < until)
 		until = next;
-	if (loop->index == 0 && engine_next_deadline(loop->engine) < until)
+	if (engine_next_deadline(loop->engine) < until)
 		until = engine_next_deadline(loop->engine);
 	return until;
 }
@@ -306,7 +306,10 @@ static unsigned int reap(struct bp_loop *loop, uint64_t until)
 		until = 0;
 	if (until) {
 		atomic_store(&loop->sleeping, true);
-		if (atomic_load(&loop->inbox) || engine_has_ready(loop->engine, loop))
+		if (unlikely(atomic_load(&loop->engine->is_starved)))
+			loop->hooks->room(loop->engine);
+		if (something_to_run(loop) || atomic_load(&loop->inbox) ||
+		    engine_has_ready(loop->engine, loop))
 			until = 0;
 		else
 			until = wait_bound(loop, until);
@@ -331,9 +334,10 @@ void loop_turn(struct bp_loop *loop, uint64_t until)
 	bp_this_loop = loop;
 	loop->inline_calls = 0;
 	loop_freshen(loop);
+	/* First, so that what steps back in its first turn is not resumed in the same one. */
+	run_runnable(loop);
 	if (engine_has_ready(engine, loop))
 		loop->hooks->take(loop, loop->depth - loop_in_flight(loop));
-	run_runnable(loop);
 	flush_cancels(loop);
 	flush_backlog(loop);
 	/* Before the wait: what has ended in this turn may have been all that would end it. */

@@ -70,7 +70,7 @@ struct bp_loop_hooks {
 	void (*resume)(struct bp_loop *loop, struct bp_op *op);
 	/** An operation item has a result; MORE in @flags: not its last. */
 	void (*item_done)(struct bp_loop *loop, struct bp_op *op, int res, unsigned int flags);
-	/** Fires the deadlines of groups that have passed; loop 0 only. */
+	/** Fires the deadlines of groups that have passed. */
 	void (*deadlines)(struct bp_loop *loop);
 	/** Admits what waited for the queues to have room. */
 	void (*room)(struct bp_engine *engine);
@@ -168,13 +168,16 @@ static inline void loop_in_flight_add(struct bp_loop *loop, unsigned int n)
 static inline void loop_submit(struct bp_loop *loop, struct bp_op *op)
 {
 	op->flags_ &= OPF_NO_CANCEL | OPF_TIMED | OPF_TIMED_OUT;
-	if (likely(loop_in_flight(loop) < loop->depth && list_empty(&loop->backlog)) &&
-	    likely(loop->backend->submit(loop, op) == 0)) {
-		op->state_ = OP_IN_FLIGHT;
+	if (likely(loop_in_flight(loop) < loop->depth && list_empty(&loop->backlog))) {
+		/* Counted first: prep() may ask for more, and must see the place taken. */
 		loop_in_flight_add(loop, 1);
-	} else {
-		loop_backlog(loop, op);
+		if (likely(loop->backend->submit(loop, op) == 0)) {
+			op->state_ = OP_IN_FLIGHT;
+			return;
+		}
+		loop_in_flight_add(loop, -1u);
 	}
+	loop_backlog(loop, op);
 }
 
 static inline struct bp_op *op_of_link(struct bp_link_ *link)

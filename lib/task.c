@@ -243,10 +243,40 @@ int bp_offload(int (*fn)(void *arg), void *arg)
 	return task_offload(task_need(__func__), fn, arg);
 }
 
+static void scope_over(struct bp_timeout *scope)
+{
+	struct bp_task *task = scope->task_;
+
+	if (scope->fired_)
+		return;
+	scope->fired_ = true;
+	task->scopes_fired++;
+}
+
+/** A task that computes keeps its loop from looking at the clock: it looks itself. */
+static void look_at_clock(struct bp_task *task)
+{
+	const struct task_group *group = (const struct task_group *)task->op.group_;
+	struct bp_loop *loop = task->op.loop_;
+	struct bp_timeout *scope;
+
+	loop->now = bp_now(loop->engine);
+	if (engine_next_deadline(loop->engine) <= loop->now)
+		loop->hooks->deadlines(loop);
+	if ((task->op.flags_ & OPF_TIMED) && task->op.timer_.when <= loop->now &&
+	    !atomic_load_explicit(&group->cancelled, memory_order_relaxed))
+		task->op.flags_ |= OPF_TIMED_OUT;
+	for (scope = task->scopes; scope; scope = scope->outer_)
+		if (scope->timer_.when <= loop->now)
+			scope_over(scope);
+}
+
 bool bp_cancelled(void)
 {
 	struct bp_task *task = task_need(__func__);
 	const struct task_group *group = (const struct task_group *)task->op.group_;
+
+	look_at_clock(task);
 
 	return atomic_load_explicit(&group->cancelled, memory_order_relaxed) ||
 	       (task->op.flags_ & OPF_TIMED_OUT) || task->scopes_fired;
@@ -271,8 +301,7 @@ static void scope_fired(struct bp_loop *loop, struct bp_timer_ *timer)
 	struct bp_timeout *scope = container_of(timer, struct bp_timeout, timer_);
 	struct bp_task *task = scope->task_;
 
-	scope->fired_ = true;
-	task->scopes_fired++;
+	scope_over(scope);
 	task_stop(loop, task);
 }
 
@@ -299,8 +328,9 @@ int bp_timeout_end(struct bp_timeout *scope)
 		bp_fatal("bp_timeout_end() of a scope that is not the task's innermost");
 	task->scopes = scope->outer_;
 	timer_del(&task->op.loop_->timers, &scope->timer_);
-	if (!scope->fired_)
+	if (scope->fired_)
+		task->scopes_fired--;
+	else if (bp_now(task->op.loop_->engine) < scope->timer_.when)
 		return 0;
-	task->scopes_fired--;
 	return -ETIMEDOUT;
 }
