@@ -72,7 +72,7 @@ static int accept_all(void *arg)
 static int ask(void *arg)
 {
 	struct server *s = arg;
-	char out[200], in[200];
+	char out[200], in[200] = "";
 	size_t got = 0;
 	int fd = bp_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), err;
 

@@ -160,10 +160,11 @@ static int keeps_its_rounding(void *arg)
 /* The floating-point modes belong to the task, as they would to a thread. */
 static void tasks_keep_their_rounding_modes(struct test *t)
 {
-	struct bp_group *g = group_with(t, .limit = BP_LIMIT_NONE);
+	struct bp_group *g;
 
 	if (under_valgrind())
 		skip_because(t, "valgrind knows one rounding mode");
+	g = group_with(t, .limit = BP_LIMIT_NONE);
 	for (int i = 0; i < 40; i++)
 		expect_eq(bp_go(g, keeps_its_rounding, (void *)&rounding[i % 4]), 0);
 	expect_eq(bp_wait(g), 0);
