@@ -62,6 +62,7 @@ endif
 CC ?= $(CROSS_COMPILE)$(if $(CROSS_COMPILE),gcc,cc)
 AR ?= $(CROSS_COMPILE)ar
 NM ?= $(CROSS_COMPILE)nm
+OBJCOPY ?= $(CROSS_COMPILE)objcopy
 PKG_CONFIG ?= $(CROSS_COMPILE)pkg-config
 INSTALL ?= install
 CLANG_FORMAT ?= clang-format
@@ -91,7 +92,7 @@ CFLAGS ?= -O2 -g
 endif
 
 bp-cppflags += -D_GNU_SOURCE=
-bp-cflags := -std=gnu11 -Wall -Wextra -Wno-override-init -pthread
+bp-cflags := -std=gnu11 -Wall -Wextra -pthread
 
 ifneq ($(filter 1,$(W)),)
 bp-cflags += -Wshadow -Wundef -Wvla -Wpointer-arith -Wformat-security
@@ -163,7 +164,7 @@ endif
 check-list = $(foreach t,$(all-tests),'cmocka $(notdir $(t)) $(t)') \
 	$(foreach t,$(wildcard tests/test_*.sh),'script $(basename $(notdir $(t))) $(t)') \
 	$(foreach t,$(all-examples),'program $(t:$(O)/docs/%=%) $(t) $(args-$(t))') \
-	'script symbols scripts/check-abi.sh lib/batchproc.h lib/batchproc.map $(libbatchproc).so' \
+	'script symbols scripts/check-abi.sh lib/batchproc.h lib/batchproc.map $(libbatchproc).so $(libbatchproc).a' \
 	'script install scripts/check-install.sh $(O)'
 
 # With T only what it names is built; scripts may need everything but the other tests.

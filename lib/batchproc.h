@@ -57,6 +57,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -121,6 +122,20 @@ struct bp_engine_opts {
 
 #define BP_ENGINE_OPTS(...)                                                                        \
 	((struct bp_engine_opts){.sz = sizeof(struct bp_engine_opts), ##__VA_ARGS__})
+
+/**
+ * bp_engine_opts_default() - what BP_ENGINE_OPTS() is with nothing in it, as a value, for C++
+ *
+ * Context: any.
+ */
+static inline struct bp_engine_opts bp_engine_opts_default(void)
+{
+	struct bp_engine_opts opts;
+
+	memset(&opts, 0, sizeof(opts));
+	opts.sz = sizeof(opts);
+	return opts;
+}
 
 #define BP_DEPTH_DEFAULT 4096u
 #define BP_DEPTH_MAX 65000u /* the kernel's largest completion queue is 65536 entries */
@@ -278,25 +293,37 @@ struct bp_group_opts {
 };
 
 /*
- * A field given twice, default first and then the caller's, is what is meant here. clang is told
- * so; gcc says "initialized field overwritten" under -Wextra unless -Wno-override-init is given.
+ * A field given twice, default first and then the caller's, is what is meant here, so the compilers' warning
+ * of it is off inside; the array of one makes it an lvalue with the life of a compound literal.
  */
-#if defined(__clang__)
-#define BP_QUIET_BEGIN_                                                                            \
-	_Pragma("clang diagnostic push")                                                           \
-		_Pragma("clang diagnostic ignored \"-Winitializer-overrides\"")
-#define BP_QUIET_END_ _Pragma("clang diagnostic pop")
-#else
-#define BP_QUIET_BEGIN_
-#define BP_QUIET_END_
-#endif
-
 #define BP_GROUP_OPTS(...)                                                                         \
-	BP_QUIET_BEGIN_((struct bp_group_opts){.sz = sizeof(struct bp_group_opts),                 \
-					       .limit = BP_LIMIT_NONE,                             \
-					       .stop_after_failures = 1,                           \
-					       ##__VA_ARGS__})                                     \
-	BP_QUIET_END_
+	((struct bp_group_opts[1]){__extension__({                                                 \
+		_Pragma("GCC diagnostic push")                                                     \
+			_Pragma("GCC diagnostic ignored \"-Woverride-init\"") struct bp_group_opts \
+				bp_opts_ = {.sz = sizeof(struct bp_group_opts),                    \
+					    .limit = BP_LIMIT_NONE,                                \
+					    .stop_after_failures = 1,                              \
+					    ##__VA_ARGS__};                                        \
+		_Pragma("GCC diagnostic pop") bp_opts_;                                            \
+	})}[0])
+
+/**
+ * bp_group_opts_default() - what BP_GROUP_OPTS() is with nothing in it, as a value
+ *
+ * For C++, which has no such macros: change the fields of the copy, and hand over its address.
+ *
+ * Context: any.
+ */
+static inline struct bp_group_opts bp_group_opts_default(void)
+{
+	struct bp_group_opts opts;
+
+	memset(&opts, 0, sizeof(opts));
+	opts.sz = sizeof(opts);
+	opts.limit = BP_LIMIT_NONE;
+	opts.stop_after_failures = 1;
+	return opts;
+}
 
 /**
  * struct bp_group_stats - what a group has done and is doing

@@ -24,7 +24,7 @@ ln -sfn "$include/liburing" "$dir/include/liburing"
 
 cc()
 {
-	"$CROSS_CC" -D_GNU_SOURCE= -std=gnu11 -O2 -g -Wall -Wextra -Wno-override-init -Werror \
+	"$CROSS_CC" -D_GNU_SOURCE= -std=gnu11 -O2 -g -Wall -Wextra -Werror \
 		-Ilib -I"$dir/include" "$@"
 }
 

@@ -70,6 +70,12 @@ cmd-as = $(cmd-cc)
 shown-ar := AR
 cmd-ar = rm -f $@ && $(AR) rcsD $@ $(filter %.o,$^)
 
+# Hidden names are hidden in the archive too: a program may have a timer_add() of its own.
+shown-local := AR
+cmd-local = $(CC) -r -nostdlib -o $@.o $(filter %.o,$^) && \
+	$(OBJCOPY) --localize-hidden $@.o $(@D)/batchproc.o && \
+	rm -f $@.o $@ && $(AR) rcsD $@ $(@D)/batchproc.o
+
 shown-so := LD
 cmd-so = $(CC) -shared -pthread $(CFLAGS) $(san-flags) $(LDFLAGS) $(if $(SAN),,-Wl,-z,defs) \
 	-Wl,-soname,$(dir-soname) -Wl,--version-script=$(filter %.map,$^) -o $@ $(filter %.o,$^) \
@@ -106,6 +112,7 @@ $(public-header): lib/batchproc.h
 	@mkdir -p $(@D)
 	@ln -sf $(abspath $<) $@
 
+# libbatchproc-whole.a keeps the names that the library hides, for the tests.
 libbatchproc := $(O)/lib/libbatchproc
 
 dir-vars := subdir-y lib-y obj-y prog-y test-y example-y common-y need-y ccflags-y ldlibs-y
@@ -139,7 +146,7 @@ $(foreach n,$(example-y),$(eval args-$(O)/$(dir)/$(n) := $($(n)-args)))
 $(if $(objs),$(eval $(objs-rules)))
 $(if $(lib-y),$(eval $(lib-rules)))
 $(foreach p,$(prog-y),$(eval $(call link-rule,$(O)/$(p),$(p),ld,$(libbatchproc).a)))
-$(foreach p,$(test-y),$(eval $(call link-rule,$(O)/$(dir)/$(p),$(p),ld,$(libbatchproc).a)))
+$(foreach p,$(test-y),$(eval $(call link-rule,$(O)/$(dir)/$(p),$(p),ld,$(libbatchproc)-whole.a)))
 $(foreach p,$(example-y),$(eval $(call link-rule,$(O)/$(dir)/$(p),$(p),ldso,$(libbatchproc).so)))
 endef
 
@@ -158,6 +165,8 @@ endef
 define lib-rules
 lib-file := $(O)/$(dir)/lib$(lib-y)
 $$(lib-file).a: $(objs) FORCE
+	$$(call run,local)
+$$(lib-file)-whole.a: $(objs) FORCE
 	$$(call run,ar)
 $$(lib-file).so.$(VERSION): private dir-ldlibs := $(ldlibs-y)
 $$(lib-file).so.$(VERSION): private dir-soname := lib$(lib-y).so.$(VERSION_MAJOR)
