@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "job.h"
 #include "output.h"
@@ -23,6 +24,8 @@
 #define KEEP_BYTES 4096u /* a longer buffer is not kept for the next item */
 #define BACKOFF_MOST_NS 60000000000ull
 #define NAP_NS 50000000ull /* how soon a pause between attempts notices a stop */
+#define BULK_LEAST 32 /* items in flight from which on the feed starts many at once */
+#define BULK_NAP_NS 100000
 #define ROOM_NAP_NS 1000000ull /* how soon a walker notices that output moves again */
 
 struct item_slab {
@@ -300,6 +303,35 @@ static int item_task(void *arg)
 	return err;
 }
 
+/*
+ * Starts an item from the main thread. With fast items a loop would wake this thread for each
+ * place that becomes free, at more cost than the item's own; so once it had to wait it lets some
+ * more become free. Where so few are in flight that they could run out meanwhile it does not.
+ */
+static int start_from_outside(struct item *item)
+{
+	struct job *job = item->job;
+	int err = bp_try_go(job->group, item_task, item);
+
+	if (err != -EAGAIN)
+		return err;
+	err = bp_go(job->group, item_task, item);
+	if (job->limit >= BULK_LEAST)
+		nanosleep(&(struct timespec){.tv_nsec = BULK_NAP_NS}, NULL);
+	return err;
+}
+
+static int start_item(struct item *item)
+{
+	struct job *job = item->job;
+
+	if (job->opt->reject)
+		return bp_try_go(job->group, item_task, item);
+	if (pthread_equal(pthread_self(), job->main_thread))
+		return start_from_outside(item);
+	return bp_go(job->group, item_task, item);
+}
+
 bool job_submit(struct item *item)
 {
 	struct job *job = item->job;
@@ -313,10 +345,7 @@ bool job_submit(struct item *item)
 		job_finish(item, STATUS_SKIPPED, 0);
 		return true;
 	}
-	if (job->opt->reject)
-		err = bp_try_go(job->group, item_task, item);
-	else
-		err = bp_go(job->group, item_task, item);
+	err = start_item(item);
 	if (!err)
 		return true;
 	if (err == -EAGAIN && job->opt->reject) {

@@ -113,14 +113,14 @@ static unsigned int usable_cpus(void)
 	return online > 0 ? (unsigned int)online : 1;
 }
 
-static unsigned int choose_loops(const struct options *opt, bool walks)
+static unsigned int choose_loops(const struct options *opt, bool expands)
 {
 	unsigned int loops = usable_cpus();
 
 	if (opt->loops)
 		return opt->loops;
 	/* A loop that would never get an item need not be started. */
-	if (!walks && !opt->list_count && opt->arg_count < loops)
+	if (!expands && !opt->list_count && opt->arg_count < loops)
 		loops = opt->arg_count ? (unsigned int)opt->arg_count : 1;
 	return loops < BP_LOOPS_MAX ? loops : BP_LOOPS_MAX;
 }
@@ -210,7 +210,7 @@ static int start_engine(struct job *job)
 	long wanted;
 	int err;
 
-	job->loops = choose_loops(opt, job->ops->walks);
+	job->loops = choose_loops(opt, job->ops->walks || job->ops->expands);
 	wanted = opt->jobs ? (long)opt->jobs : (long)(JOBS_PER_LOOP * job->loops);
 	err = bp_engine_create(&job->engine,
 			       &BP_ENGINE_OPTS(.backend = opt->backend, .loops = job->loops));

@@ -71,6 +71,7 @@ struct job_ops {
 	const char *op; /* in records */
 	size_t priv_size;
 	bool walks; /* -r was given */
+	bool expands; /* an argument may be many items without it */
 	bool quiet_is_own; /* -q is not about messages on standard error */
 	const char *directory_hint; /* error text for a directory where it was not */
 

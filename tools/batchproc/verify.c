@@ -324,6 +324,7 @@ static int verify_run(const struct options *options)
 	static const struct job_ops ops = {
 		.op = "verify",
 		.priv_size = sizeof(struct verify_item),
+		.expands = true,
 		.quiet_is_own = true,
 		.work = verify_work,
 		.text = verify_text,
