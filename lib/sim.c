@@ -259,15 +259,23 @@ static void run(struct sim_req *req)
 	}
 }
 
+/** Whether the kernel would do it in a worker thread, not when a file becomes ready. */
+static bool is_file_work(const struct sim_req *req)
+{
+	return req->sqe.opcode != IORING_OP_NOP && (!req->desc || req->desc->file->type == SIM_REG);
+}
+
 static void worker_done(struct bp_loop *loop, struct bp_timer_ *timer)
 {
 	struct sim_req *req = req_of_timer(timer);
 
 	(void)loop;
-	if (req->interrupted && sim_chance(req->loop->sim, 600))
-		post(req, sim_chance(req->loop->sim, 500) ? -EINTR : -ECANCELED);
-	else
+	if (!req->interrupted || !sim_chance(req->loop->sim, 600))
 		run(req);
+	else if (is_file_work(req) && sim_chance(req->loop->sim, 500))
+		post(req, -EINTR); /* the signal has met a system call */
+	else
+		post(req, -ECANCELED);
 }
 
 static void give_to_worker(struct sim_req *req)

@@ -556,6 +556,18 @@ int sim_listen(struct bp_engine *engine, const void *addr, socklen_t len, unsign
 	return sim_fd_open(engine->sim, file, O_RDWR);
 }
 
+ssize_t sim_write(struct bp_engine *engine, int fd, const void *buf, size_t len)
+{
+	struct sim_desc *desc = sim_desc_get(engine->sim, fd);
+	ssize_t n;
+
+	if (!desc)
+		return -EBADF;
+	n = stream_send(engine->sim, desc->file, buf, len);
+	sim_desc_put(engine->sim, desc);
+	return n == SIM_WAIT ? -EAGAIN : n;
+}
+
 int sim_close(struct bp_engine *engine, int fd)
 {
 	return fd_close(engine->sim, fd);

@@ -110,6 +110,8 @@ int sim_mkdir(struct sim *sim, int dirfd, const char *path, mode_t mode);
 int sim_socketpair(struct bp_engine *engine, int fds[2]);
 /** Something that accepts connections to an address. Return: its descriptor or -errno. */
 int sim_listen(struct bp_engine *engine, const void *addr, socklen_t len, unsigned int backlog);
+/** write(2) to a stream, without a loop. */
+ssize_t sim_write(struct bp_engine *engine, int fd, const void *buf, size_t len);
 /** close(2), without a loop. */
 int sim_close(struct bp_engine *engine, int fd);
 /** Descriptors that are open. */

@@ -117,7 +117,9 @@ void sim_thread_wait(struct sim *sim, struct sim_loop *sl, uint64_t until)
 {
 	(void)sl;
 	if (until == 0) {
-		sim_preempt(sim->engine);
+		/* One that never waits must not keep the others from going on for ever. */
+		if (sim_random(sim, 2))
+			give_way(sim, THREAD_RUNNABLE);
 		return;
 	}
 	sim->current->until = until;

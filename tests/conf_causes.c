@@ -467,8 +467,8 @@ static void failures_after_the_first_are_reported_during_the_cancel(struct test 
 
 static const struct test_case cases[] = {
 	EACH_ROW(first_error_is_the_cause_and_not_the_cancel_of_its_siblings),
-	EACH_ROW(first_error_of_an_operation_item_is_the_cause),
-	DRIVEN_ROWS(of_two_failures_in_one_batch_the_first_is_the_cause),
+	EACH_REAL_ROW(first_error_of_an_operation_item_is_the_cause),
+	DRIVEN_REAL_ROWS(of_two_failures_in_one_batch_the_first_is_the_cause),
 	EACH_ROW(item_timeout_is_etimedout_and_not_ecanceled),
 	EACH_ROW(item_timeout_is_the_cause_that_cancels_the_siblings),
 	EACH_ROW(ecanceled_that_nobody_caused_is_a_failure),

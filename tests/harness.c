@@ -10,15 +10,23 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "harness.h"
+#include "sim.h"
 
 static const struct row rows[] = {
-	{"uring", BP_BACKEND_URING, 0},
-	{"uring, 2 loops", BP_BACKEND_URING, 2},
-	{"threads", BP_BACKEND_THREADS, 0},
-	{"threads, 2 loops", BP_BACKEND_THREADS, 2},
+	{"uring", BP_BACKEND_URING, 0},	    {"uring, 2 loops", BP_BACKEND_URING, 2},
+	{"threads", BP_BACKEND_THREADS, 0}, {"threads, 2 loops", BP_BACKEND_THREADS, 2},
+	{"sim", BP_BACKEND_SIM, 0},	    {"sim, 2 loops", BP_BACKEND_SIM, 2},
 };
+
+static struct test *running;
+
+struct test *current_test(void)
+{
+	return running;
+}
 
 struct instance {
 	char name[200];
@@ -198,12 +206,38 @@ static void check_engine_is_idle(struct bp_engine *engine)
 	expect_eq(info->live_tasks, 0);
 	expect_eq(info->waiting, 0);
 	expect_eq(info->in_flight, 0);
+	if (engine->sim)
+		expect_eq(sim_open_fds(engine), 0);
 	if (info->live_groups) {
 		/* Destroying it would abort the whole program. */
 		print_error("the engine is left alone, for a group lives\n");
 		return;
 	}
 	bp_engine_destroy(engine);
+}
+
+/* How many schedules of the simulated backend, unless they take long. */
+#define SCHEDULES 20
+#define SCHEDULES_NS (SECOND / 2)
+
+static void schedules(struct instance *in)
+{
+	struct test *t = &in->test;
+	bool sim = t->row->backend == BP_BACKEND_SIM && !(in->c->flags & CASE_ONCE);
+	struct timespec begin, now;
+
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	for (t->seed = 1; t->seed <= (sim ? SCHEDULES : 1) && !failures.count; t->seed++) {
+		in->c->fn(t);
+		if (t->engine)
+			check_engine_is_idle(t->engine);
+		t->engine = NULL;
+		if (sim && failures.count)
+			record_failure("with seed %llu", (unsigned long long)t->seed);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if ((uint64_t)(now.tv_sec - begin.tv_sec) * SECOND > SCHEDULES_NS)
+			break;
+	}
 }
 
 static void run_instance(void **state)
@@ -217,10 +251,9 @@ static void run_instance(void **state)
 		skip_because(t, reason);
 	watch(in->name);
 	t->fds = open_fds();
-	in->c->fn(t);
-	if (t->engine)
-		check_engine_is_idle(t->engine);
-	t->engine = NULL;
+	running = t;
+	schedules(in);
+	running = NULL;
 	expect_eq(open_fds(), t->fds);
 	alarm(0);
 	if (print_failures())
@@ -247,16 +280,19 @@ static int clean_up(void **state)
 	return 0;
 }
 
-static bool fits(const struct test_case *c, const struct row *row)
+static bool fits(unsigned int flags, const struct row *row)
 {
-	if (c->flags & CASE_ONCE)
+	if (flags & CASE_ONCE)
 		return row == rows;
-	if (c->flags & CASE_DRIVEN)
+	if ((flags & CASE_REAL) && row->backend == BP_BACKEND_SIM)
+		return false;
+	if (flags & CASE_DRIVEN)
 		return !row->loops;
-	return !(c->flags & CASE_THREADED) || row->loops;
+	return !(flags & CASE_THREADED) || row->loops;
 }
 
-int run_cases(int argc, char **argv, const struct test_case *cases, size_t count)
+int run_cases(int argc, char **argv, const struct test_case *cases, size_t count,
+	      unsigned int all_flags)
 {
 	struct CMUnitTest *tests = calloc(count * COUNT_OF(rows), sizeof(*tests));
 	struct instance *all = calloc(count * COUNT_OF(rows), sizeof(*all));
@@ -274,7 +310,7 @@ int run_cases(int argc, char **argv, const struct test_case *cases, size_t count
 		for (size_t i = 0; i < count; i++) {
 			struct instance *in = &all[used];
 
-			if (!fits(&cases[i], &rows[r]))
+			if (!fits(cases[i].flags | all_flags, &rows[r]))
 				continue;
 			snprintf(in->name, sizeof(in->name), "%s%s%s%s", cases[i].name,
 				 cases[i].flags & CASE_ONCE ? "" : "[",
@@ -304,8 +340,16 @@ struct bp_engine *make_engine(struct test *t, const struct bp_engine_opts *opts)
 	row_opts.backend = t->row->backend;
 	if (!row_opts.loops)
 		row_opts.loops = t->row->loops;
+	row_opts.seed = t->seed;
 	err = bp_engine_create(&t->engine, &row_opts);
 	assert_int_equal(err, 0);
+	if (t->engine->sim) {
+		/* Any order and any delay, but no misfortune that a test does not expect. */
+		t->engine->sim->odds.error = 0;
+		t->engine->sim->odds.again = 0;
+		t->engine->sim->odds.shorter = 0;
+		gates_arrive(t->engine);
+	}
 	return t->engine;
 }
 

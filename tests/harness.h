@@ -13,6 +13,9 @@
  * the harness also checks that the engine holds no operation, task, group or waiting item, and that
  * no descriptor was left open. A test that hangs is ended with its name after a generous time.
  *
+ * On the simulated backend a test is run under several schedules; there its gates are streams of the
+ * simulation, and what needs the kernel itself is left out (CASE_REAL).
+ *
  * Nothing here sleeps: tests wait for events, with until_*(), crowds and gates.
  */
 #ifndef BATCHPROC_TESTS_HARNESS_H
@@ -87,6 +90,7 @@ struct row {
 
 struct test {
 	const struct row *row;
+	uint64_t seed; /* of the simulated backend */
 	struct bp_engine *engine;
 	char dir[64];
 	int fds;
@@ -96,6 +100,7 @@ enum case_flags {
 	CASE_DRIVEN = 1 << 0, /* for engines with loops = 0 only */
 	CASE_THREADED = 1 << 1, /* for engines with loops only */
 	CASE_ONCE = 1 << 2, /* needs no engine of a row: runs once */
+	CASE_REAL = 1 << 3, /* needs the kernel's descriptors, real time, or threads of its own */
 };
 
 struct test_case {
@@ -111,11 +116,18 @@ struct test_case {
 #define DRIVEN_ROWS(fn) CASE(fn, CASE_DRIVEN)
 #define THREADED_ROWS(fn) CASE(fn, CASE_THREADED)
 #define ONCE(fn) CASE(fn, CASE_ONCE)
+/* The same, but for rows of the simulated backend. */
+#define EACH_REAL_ROW(fn) CASE(fn, CASE_REAL)
+#define DRIVEN_REAL_ROWS(fn) CASE(fn, CASE_DRIVEN | CASE_REAL)
+#define THREADED_REAL_ROWS(fn) CASE(fn, CASE_THREADED | CASE_REAL)
 
 /** Runs every case on every row that fits; argv[1], if given, is a filter with * and ?. */
-int run_cases(int argc, char **argv, const struct test_case *cases, size_t count);
+int run_cases(int argc, char **argv, const struct test_case *cases, size_t count,
+	      unsigned int all_flags);
 
-#define RUN_CASES(argc, argv, cases) run_cases(argc, argv, cases, COUNT_OF(cases))
+#define RUN_CASES(argc, argv, cases) run_cases(argc, argv, cases, COUNT_OF(cases), 0)
+/** For cases that are about the kernel and the clock: not on the simulated backend. */
+#define RUN_REAL_CASES(argc, argv, cases) run_cases(argc, argv, cases, COUNT_OF(cases), CASE_REAL)
 
 /** Skips the rest of a test and says why; before the test has made a group. */
 void skip_because(struct test *t, const char *reason);
@@ -152,6 +164,8 @@ struct bp_group *make_group(struct test *t, const struct bp_group_opts *opts);
 int run_task(struct test *t, bp_task_fn fn, void *arg);
 
 bool driven(const struct test *t);
+/** The test that runs. */
+struct test *current_test(void);
 struct bp_group_stats stats_of(const struct bp_group *g);
 
 /** The four ends add up to the number accepted, and nothing runs or waits. */
@@ -175,6 +189,8 @@ struct gate {
 };
 
 void gate_init(struct gate *gate);
+/** The simulated backend has its engine: gates that were made before it get their streams. */
+void gates_arrive(struct bp_engine *engine);
 void gate_open(struct gate *gate);
 void gate_free(struct gate *gate);
 /** In a task: waits at the gate; 0, or -ECANCELED, -ETIMEDOUT. */

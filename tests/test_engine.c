@@ -33,7 +33,9 @@ static void options_at_the_ends_of_their_ranges_work(struct test *t)
 
 	expect_eq(create(t, &BP_ENGINE_OPTS(.backend = backend, .depth = 1)), 0);
 	expect_eq(create(t, &BP_ENGINE_OPTS(.backend = backend, .depth = BP_DEPTH_MAX)), 0);
-	expect_eq(create(t, &BP_ENGINE_OPTS(.backend = backend, .loops = 1)), 0);
+	/* valgrind lets no other thread run while a loop stands in io_uring_enter(). */
+	if (!under_valgrind())
+		expect_eq(create(t, &BP_ENGINE_OPTS(.backend = backend, .loops = 1)), 0);
 	expect_eq(create(t, &BP_ENGINE_OPTS(.backend = backend, .stack_size = 1 << 20)), 0);
 }
 
@@ -333,5 +335,5 @@ static const struct test_case cases[] = {
 
 int main(int argc, char **argv)
 {
-	return RUN_CASES(argc, argv, cases);
+	return RUN_REAL_CASES(argc, argv, cases);
 }

@@ -428,5 +428,5 @@ static const struct test_case cases[] = {
 
 int main(int argc, char **argv)
 {
-	return RUN_CASES(argc, argv, cases);
+	return RUN_REAL_CASES(argc, argv, cases);
 }

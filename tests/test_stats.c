@@ -194,7 +194,8 @@ static void computing_items_compute(struct test *t)
 	for (int i = 0; i < ITEMS; i++)
 		expect_eq(bp_go(g, computes, t), 0);
 	expect_eq(bp_wait(g), 0);
-	expect_between(stats_of(g).compute_ns, truth / 2, truth * 10);
+	/* A resume that is measured may be one in which the machine was busy with others. */
+	expect_between(stats_of(g).compute_ns, truth / 2, truth * (under_valgrind() ? 1000 : 20));
 	bp_group_destroy(g);
 }
 
@@ -408,5 +409,5 @@ static const struct test_case cases[] = {
 
 int main(int argc, char **argv)
 {
-	return RUN_CASES(argc, argv, cases);
+	return RUN_REAL_CASES(argc, argv, cases);
 }
