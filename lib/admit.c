@@ -348,7 +348,7 @@ static void enlist(struct bp_group *group, struct bp_op *op)
 	op->member_.next = NULL;
 	group->accepted++;
 	if (op->kind_ == OP_KIND_ITEM && engine->driven && group->nready == 0 &&
-	    group_context(engine) != CONTEXT_CALLBACK) {
+	    !engine->loops[0]->submitting) {
 		start_now(group, engine->loops[0], op);
 		return;
 	}
@@ -425,7 +425,8 @@ static int go_copy(struct bp_group *group, bp_task_fn fn, const void *arg, size_
 
 	if (!copy)
 		return -ENOMEM;
-	memcpy(copy, arg, size);
+	if (size)
+		memcpy(copy, arg, size);
 	return go_task(group, fn, NULL, copy, try, call);
 }
 
@@ -436,6 +437,8 @@ static int go_op(struct bp_group *group, struct bp_op *op, bool try, const char 
 
 	if (!op->prep || !op->done)
 		return -EINVAL;
+	if ((uintptr_t)op % _Alignof(struct bp_op))
+		bp_fatal("%s: this operation is not aligned", call);
 	if (op->state_ != OP_IDLE && op->state_ != OP_ENDED)
 		bp_fatal("%s: this operation is in use, or was not zeroed", call);
 	engine_check_thread(engine, call);

@@ -215,8 +215,7 @@ void bp_engine_destroy(struct bp_engine *engine);
  * bp_engine_info() - which backend runs, and why, and what is alive now
  * @engine:	the engine
  *
- * Return: a struct of the engine, brought up to date by this call and valid as long as the
- * engine; concurrent calls on a threaded engine refresh the same struct.
+ * Return: a struct of the calling thread, valid until that thread's next call.
  *
  * Context: outside, task, callback.
  */
@@ -473,7 +472,7 @@ struct bp_timer_ {
 };
 
 /** What bp_op.done returns to ask for another round of prep. */
-#define BP_OP_AGAIN 0x42500001
+#define BP_OP_AGAIN 0x7fffffff /* no operation moves so many bytes */
 
 /**
  * struct bp_op - an operation item: no stack, no allocation; owned by the caller until its end
@@ -711,7 +710,8 @@ int bp_yield(void);
  * dropped.
  *
  * Context: task only.
- * Return: what @fn returned, or -ECANCELED, -ETIMEDOUT when it did not run; -EAGAIN when no
+ * Return: what @fn returned, or -ECANCELED, -ETIMEDOUT when it did not run (after a cancel also for
+ * a function that returned -ECANCELED or -EINTR itself); -EAGAIN when no
  * helper thread could be made at all.
  */
 int bp_offload(int (*fn)(void *arg), void *arg);
@@ -772,7 +772,8 @@ void bp_timeout_begin(struct bp_timeout *scope, uint64_t ns);
  * @scope:	the scope given to bp_timeout_begin()
  *
  * Context: task only.
- * Return: -ETIMEDOUT if its time had run out, else 0.
+ * Return: -ETIMEDOUT if its time had run out, else 0. The last operation may have succeeded all the
+ * same: what it returned has to be looked at too.
  */
 int bp_timeout_end(struct bp_timeout *scope);
 

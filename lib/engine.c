@@ -383,12 +383,14 @@ const struct bp_engine_info *bp_engine_info(const struct bp_engine *const_engine
 {
 	static const char *const guards[] = {"madvise", "mprotect", "canary"};
 	struct bp_engine *engine = (struct bp_engine *)const_engine;
-	struct bp_engine_info *info = &engine->info;
+	static __thread struct bp_engine_info copy;
+	struct bp_engine_info *info = &copy;
 	enum stack_guard guard = STACK_GUARD_MADVISE;
 	size_t tasks = 0, in_flight = 0, stacks = 0;
 	unsigned int i;
 
 	engine_lock(engine);
+	copy = engine->info;
 	for (i = 0; i < engine->nloops; i++) {
 		struct bp_loop *loop = engine->loops[i];
 

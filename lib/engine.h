@@ -3,7 +3,8 @@
  * The engine: its loops and their threads, its backend, and what all groups share.
  *
  * One lock guards the state that groups share between loops (places, queues, causes). It is held for
- * a few instructions, never across a callback or a system call. A caller-driven engine has one
+ * a few instructions, never across a callback; the only system calls under it are those that wake a
+ * loop or a waiting thread. A caller-driven engine has one
  * thread and takes no lock.
  */
 #ifndef BP_ENGINE_H

@@ -17,26 +17,63 @@
  * exception is statx, which the kernel always gives to a worker: by descriptor it costs less than
  * half as a plain call and never waits. By path it may wait for the disk and would hold up the loop.
  */
+#include "exec.h"
 #include "lane.h"
 
 /* Inline calls in one turn of the loop before the caller steps back. */
 #define INLINE_MAX 64
 
-static const enum lane table[LANE_OPS] = {
-	[LANE_OPEN] = LANE_RING,       [LANE_READ] = LANE_RING,	 [LANE_STATX_PATH] = LANE_RING,
-	[LANE_STATX_FD] = LANE_INLINE, [LANE_CLOSE] = LANE_RING,
+/* clang-format off */
+enum lane lane_table[LANE_OPS] = {
+	[LANE_OPEN] = LANE_RING,
+	[LANE_READ] = LANE_RING,
+	[LANE_STATX_PATH] = LANE_RING,
+	[LANE_STATX_FD] = LANE_INLINE,
+	[LANE_CLOSE] = LANE_RING,
 };
+/* clang-format on */
 
-enum lane lane_of(const struct bp_task *task, enum lane_op op)
-{
-	return task->op.loop_->backend->kernel_files ? table[op] : LANE_RING;
-}
-
-int lane_inline_begin(struct bp_task *task)
+/** On the loop's own thread. Return: whether the operation is over, with its result in x->res. */
+static bool inline_call(struct bp_task *task, struct exec *x, bool always)
 {
 	struct bp_loop *loop = task->op.loop_;
 
+	/* After many calls in one turn the loop's other tasks and completions have theirs. */
 	if (++loop->inline_calls < INLINE_MAX)
-		return task_reason(task);
-	return bp_yield();
+		x->res = task_reason(task);
+	else
+		x->res = bp_yield();
+	return (x->res && !always) || exec_try(x) == EXEC_DONE;
+}
+
+static int block(void *arg)
+{
+	struct exec *x = arg;
+
+	return exec_block(x) != EXEC_DONE;
+}
+
+/** On a helper thread. Return: as inline_call(). */
+static bool pool_call(struct bp_task *task, struct exec *x)
+{
+	int res = task_offload(task, block, x);
+
+	if (res < 0)
+		x->res = res;
+	return res <= 0;
+}
+
+bool lane_call(struct bp_task *task, enum lane_op op, int *res)
+{
+	enum lane lane = lane_table[op];
+	bool always = op == LANE_CLOSE, over;
+	struct exec x;
+
+	if (likely(lane == LANE_RING) || !task->op.loop_->backend->kernel_files)
+		return false;
+	x.sqe = task->sqe;
+	exec_init(&x);
+	over = lane == LANE_INLINE || always ? inline_call(task, &x, always) : pool_call(task, &x);
+	*res = x.res;
+	return over;
 }

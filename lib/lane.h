@@ -29,13 +29,15 @@ enum lane_op {
 	LANE_OPS,
 };
 
-/** The lane for an operation of this task, given its backend. */
-enum lane lane_of(const struct bp_task *task, enum lane_op op);
+/* Not constant, so that a test can send each operation through each lane. */
+extern enum lane lane_table[LANE_OPS];
 
 /**
- * Called before each inline call: after many of them in one turn the task lets the loop's other tasks
- * and completions have theirs. Return: 0, -ECANCELED or -ETIMEDOUT.
+ * Carries the task's SQE out beside the backend, if the table says so and that can be done without
+ * waiting where waiting is not allowed. A close is never given to a helper thread, nor ended by a cancel.
+ *
+ * Return: true with the result in @res; false: the ring shall do it.
  */
-int lane_inline_begin(struct bp_task *task);
+bool lane_call(struct bp_task *task, enum lane_op op, int *res);
 
 #endif /* BP_LANE_H */

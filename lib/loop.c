@@ -92,14 +92,10 @@ static void flush_backlog(struct bp_loop *loop)
 	struct bp_link_ *link;
 
 	while (loop_in_flight(loop) < loop->depth && (link = list_pop(&loop->backlog))) {
-		struct bp_op *op = op_of_link(link);
-
-		if (loop->backend->submit(loop, op)) {
+		if (!loop_try_submit(loop, op_of_link(link))) {
 			list_add_head(&loop->backlog, link);
 			return;
 		}
-		op->state_ = OP_IN_FLIGHT;
-		loop_in_flight_add(loop, 1);
 	}
 }
 

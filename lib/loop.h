@@ -98,6 +98,7 @@ struct bp_loop {
 	unsigned int pooled; /* operations with the helper threads */
 	unsigned int inline_calls; /* calls made beside the backend in this turn */
 	uint64_t woke_other; /* when it last woke another loop for an item */
+	bool submitting; /* an operation's prep() may be running */
 	bool stale; /* the driving thread was elsewhere since now was read */
 
 	struct bp_op *running; /* the task that runs now */
@@ -164,20 +165,31 @@ static inline void loop_in_flight_add(struct bp_loop *loop, unsigned int n)
 	atomic_store_explicit(&loop->in_flight, loop_in_flight(loop) + n, memory_order_relaxed);
 }
 
+/** Gives an operation to the backend. Return: whether it took it. */
+static inline bool loop_try_submit(struct bp_loop *loop, struct bp_op *op)
+{
+	int err;
+
+	/* Counted first: prep() may ask for more, and must see the place taken. */
+	loop_in_flight_add(loop, 1);
+	loop->submitting = true;
+	err = loop->backend->submit(loop, op);
+	loop->submitting = false;
+	if (unlikely(err)) {
+		loop_in_flight_add(loop, -1u);
+		return false;
+	}
+	op->state_ = OP_IN_FLIGHT;
+	return true;
+}
+
 /** Puts an operation on its way: to the backend, or to the backlog when the ring has no place. */
 static inline void loop_submit(struct bp_loop *loop, struct bp_op *op)
 {
 	op->flags_ &= OPF_NO_CANCEL | OPF_TIMED | OPF_TIMED_OUT;
-	if (likely(loop_in_flight(loop) < loop->depth && list_empty(&loop->backlog))) {
-		/* Counted first: prep() may ask for more, and must see the place taken. */
-		loop_in_flight_add(loop, 1);
-		if (likely(loop->backend->submit(loop, op) == 0)) {
-			op->state_ = OP_IN_FLIGHT;
-			return;
-		}
-		loop_in_flight_add(loop, -1u);
-	}
-	loop_backlog(loop, op);
+	if (unlikely(loop_in_flight(loop) >= loop->depth || !list_empty(&loop->backlog)) ||
+	    unlikely(!loop_try_submit(loop, op)))
+		loop_backlog(loop, op);
 }
 
 static inline struct bp_op *op_of_link(struct bp_link_ *link)

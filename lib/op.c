@@ -72,6 +72,14 @@ static int call(struct bp_task *task, unsigned int events)
 	}
 }
 
+/** As call(), for what has a lane to choose. */
+static int lane_or_call(struct bp_task *task, enum lane_op op, unsigned int events)
+{
+	int res;
+
+	return lane_call(task, op, &res) ? res : call(task, events);
+}
+
 /** As call(), for what the caller may have marked as not to wait. */
 static int call_unless(struct bp_task *task, unsigned int events, bool nowait)
 {
@@ -90,7 +98,7 @@ int bp_openat(int dirfd, const char *path, int flags, mode_t mode)
 	struct bp_task *task = task_need(__func__);
 
 	io_uring_prep_openat(&task->sqe, dirfd, path, flags, mode);
-	return call(task, 0);
+	return lane_or_call(task, LANE_OPEN, 0);
 }
 
 int bp_openat2(int dirfd, const char *path, const struct open_how *how)
@@ -108,7 +116,7 @@ ssize_t bp_read(int fd, void *buf, size_t len, off_t offset)
 	if (len > LEN_MAX)
 		len = LEN_MAX;
 	io_uring_prep_read(&task->sqe, fd, buf, (unsigned int)len, (uint64_t)offset);
-	return call(task, POLLIN);
+	return lane_or_call(task, LANE_READ, POLLIN);
 }
 
 ssize_t bp_write(int fd, const void *buf, size_t len, off_t offset)
@@ -140,27 +148,21 @@ ssize_t bp_writev(int fd, const struct iovec *iov, int iovcnt, off_t offset)
 int bp_close(int fd)
 {
 	struct bp_task *task = task_need(__func__);
+	int res;
 
 	io_uring_prep_close(&task->sqe, fd);
 	/* Never twice: after EINTR the descriptor is gone, and may be somebody else's already. */
-	return task_await(task, true);
+	return lane_call(task, LANE_CLOSE, &res) ? res : task_await(task, true);
 }
 
 int bp_statx(int dirfd, const char *path, int flags, unsigned int mask, struct statx *stx)
 {
+	static const int by_fd = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
 	struct bp_task *task = task_need(__func__);
-	int err;
+	bool fd = (flags & by_fd) == by_fd && dirfd >= 0 && path && !*path;
 
-	if ((flags & (AT_EMPTY_PATH | AT_STATX_DONT_SYNC)) ==
-		    (AT_EMPTY_PATH | AT_STATX_DONT_SYNC) &&
-	    !*path && dirfd >= 0 && lane_of(task, LANE_STATX_FD) == LANE_INLINE) {
-		err = lane_inline_begin(task);
-		if (err)
-			return err;
-		return statx(dirfd, path, flags, mask, stx) ? -errno : 0;
-	}
 	io_uring_prep_statx(&task->sqe, dirfd, path, flags, mask, stx);
-	return call(task, 0);
+	return lane_or_call(task, fd ? LANE_STATX_FD : LANE_STATX_PATH, 0);
 }
 
 int bp_fsync(int fd, unsigned int flags)

@@ -56,11 +56,7 @@ struct stack_slab {
 
 static size_t page_size(void)
 {
-	static size_t page;
-
-	if (!page)
-		page = (size_t)sysconf(_SC_PAGESIZE);
-	return page;
+	return (size_t)sysconf(_SC_PAGESIZE);
 }
 
 void stack_pool_init(struct stack_pool *pool, size_t size)

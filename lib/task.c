@@ -225,7 +225,7 @@ int task_offload(struct bp_task *task, int (*fn)(void *), void *arg)
 	task->job.class = POOL_OFFLOAD;
 	task->job.loop = loop;
 	task->job.message.handle = offload_over;
-	/* Counted and marked first: the helper may be done before this thread goes on. */
+	/* Before it is queued; its end comes as a message, when this task is suspended. */
 	loop->pooled++;
 	if (loop->backend->offload)
 		err = loop->backend->offload(loop, &task->job);

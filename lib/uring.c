@@ -4,7 +4,9 @@
  *
  * user_data is the address of the struct bp_op; its low bits say whose CQE it is: the operation's, its
  * cancel's, or the wake-up read's. The ring holds loop->depth operations and a reserve for the answers to
- * cancels and for the wake-up, so the completion queue cannot overflow.
+ * cancels and for the wake-up, so operations with one CQE each cannot overflow the completion queue. Those with
+ * several (multishot, zero-copy sends) can; the kernel keeps what does not fit, and hands it over at the
+ * next entry, which reap() makes with GETEVENTS.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +21,7 @@
 #define TAG_OP 0u
 #define TAG_CANCEL 1u
 #define TAG_WAKE 2u
-#define TAG_MASK 7u
+#define TAG_MASK 3u
 
 /* 64 answers to cancels, the wake-up, and liburing's own timeout on kernels without EXT_ARG. */
 #define CQ_RESERVE 66u
@@ -273,9 +275,8 @@ static void uring_wake(struct bp_loop *loop)
 	struct uring *u = loop->backend_data;
 	uint64_t one = 1;
 
-	/* It can only fail when the counter is full, and then the loop is being woken anyway. */
-	if (write(u->wake_fd, &one, sizeof(one)) < 0)
-		return;
+	if (write(u->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		bp_fatal("eventfd: %s (was the descriptor closed?)", strerror(errno));
 }
 
 const struct bp_backend_ops bp_uring_backend = {
