@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * The simulated backend: the fate of operations and cancels, and the virtual clock. See sim.h.
+ * The simulated backend: its table, its queues and the virtual clock. See sim.h.
  *
- * What it may do is what a kernel has been seen to do (each of these is a choice of the seed): carry an
- * operation out at once or later, in any order; move fewer bytes than asked; fail it; answer a cancel
- * before or after its target, with 0, -ENOENT or -EALREADY, none of which says how the target will end;
- * refuse a submission until completions were reaped; let a wait end for no reason. It checks its
- * side of backend.h: an operation that comes back while the backend still knows it ends the program.
+ * What becomes of an operation is in sim_ops.c. Here a submission may be refused until completions were
+ * reaped, completions may be seen a turn later, and a wait may end for no reason. The contract of
+ * backend.h is checked: an operation that comes back while the backend still knows it ends the program.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -38,8 +36,6 @@ uint64_t sim_random(struct sim *sim, uint64_t n)
 	return mix(sim->random) % n;
 }
 
-#define PICK(sim, table) ((table)[sim_random(sim, sizeof(table) / sizeof((table)[0]))])
-
 static void draw_odds(struct sim *sim)
 {
 	static const unsigned int rare[] = {0, 0, 0, 5, 30, 100};
@@ -49,16 +45,16 @@ static void draw_odds(struct sim *sim)
 	static const uint64_t turn[] = {100, 1000, 20000};
 
 	sim->odds = (struct sim_odds){
-		.error = PICK(sim, rare),
-		.again = PICK(sim, rare),
-		.shorter = PICK(sim, some),
-		.full = PICK(sim, some),
-		.late = PICK(sim, some),
-		.hold = PICK(sim, some),
-		.preempt = PICK(sim, preempt),
-		.wake = PICK(sim, rare),
-		.latency_ns = PICK(sim, latency),
-		.turn_ns = PICK(sim, turn),
+		.error = SIM_PICK(sim, rare),
+		.again = SIM_PICK(sim, rare),
+		.shorter = SIM_PICK(sim, some),
+		.full = SIM_PICK(sim, some),
+		.late = SIM_PICK(sim, some),
+		.hold = SIM_PICK(sim, some),
+		.preempt = SIM_PICK(sim, preempt),
+		.wake = SIM_PICK(sim, rare),
+		.latency_ns = SIM_PICK(sim, latency),
+		.turn_ns = SIM_PICK(sim, turn),
 	};
 }
 
@@ -77,7 +73,7 @@ void sim_note(struct sim *sim, uint64_t a, uint64_t b, const char *fmt, ...)
 	sim->trace(sim->arg, line);
 }
 
-static uint64_t latency(struct sim *sim)
+uint64_t sim_latency(struct sim *sim)
 {
 	uint64_t ns = sim->odds.latency_ns;
 
@@ -117,7 +113,7 @@ bool sim_jump(struct sim *sim, uint64_t until)
 
 /* ---------------------------------------------------------------- requests */
 
-static struct sim_req *req_new(struct sim_loop *sl, struct bp_op *op, enum sim_req_kind kind)
+struct sim_req *sim_req_new(struct sim_loop *sl, struct bp_op *op, enum sim_req_kind kind)
 {
 	struct sim *sim = sl->sim;
 	struct bp_link_ *link = list_pop(&sim->free);
@@ -149,7 +145,7 @@ static struct sim_req **hash_slot(struct sim_loop *sl, const struct bp_op *op)
 	return &sl->by_op[mix((uintptr_t)op) % SIM_HASH];
 }
 
-static struct sim_req *find(struct sim_loop *sl, const struct bp_op *op, enum sim_req_kind kind)
+struct sim_req *sim_req_find(struct sim_loop *sl, const struct bp_op *op, enum sim_req_kind kind)
 {
 	struct sim_req *req = *hash_slot(sl, op);
 
@@ -177,243 +173,17 @@ static void req_free(struct sim_req *req)
 	list_add_head(&req->loop->sim->free, &req->link);
 }
 
-static void at(struct sim_req *req, uint64_t ns,
-	       void (*fire)(struct bp_loop *loop, struct bp_timer_ *timer))
+void sim_at(struct sim_req *req, uint64_t ns,
+	    void (*fire)(struct bp_loop *loop, struct bp_timer_ *timer))
 {
 	req->timer.when = req->loop->sim->clock + ns;
 	req->timer.fire = fire;
 	timer_add(&req->loop->sim->due, &req->timer);
 }
 
-static struct sim_req *req_of_timer(struct bp_timer_ *timer)
+struct sim_req *sim_req_of_timer(struct bp_timer_ *timer)
 {
 	return container_of(timer, struct sim_req, timer);
-}
-
-/* ---------------------------------------------------------------- completions */
-
-static void make_ready(struct sim_req *req)
-{
-	list_add_tail(&req->loop->ready, &req->link);
-}
-
-static void posted_later(struct bp_loop *loop, struct bp_timer_ *timer)
-{
-	(void)loop;
-	make_ready(req_of_timer(timer));
-}
-
-static void post_more(struct sim_req *req, int res)
-{
-	struct sim_req *more = req_new(req->loop, req->op, SIM_MORE);
-
-	more->res = res;
-	more->flags = IORING_CQE_F_MORE;
-	more->state = SIM_POSTED;
-	make_ready(more);
-}
-
-/** The operation is over. */
-static void post(struct sim_req *req, int res)
-{
-	struct sim *sim = req->loop->sim;
-
-	sim_note(sim, req->id, (uint64_t)(int64_t)res, "op %u is over: %d", req->id, res);
-	if (req->desc)
-		sim_desc_put(sim, req->desc);
-	req->desc = NULL;
-	req->state = SIM_POSTED;
-	req->res = res;
-	if (req->sqe.opcode == IORING_OP_SEND_ZC && res >= 0) {
-		/* The buffer is free with the second completion. */
-		post_more(req, res);
-		req->res = 0;
-		req->flags = IORING_CQE_F_NOTIF;
-		at(req, latency(sim), posted_later);
-		return;
-	}
-	make_ready(req);
-}
-
-/* ---------------------------------------------------------------- operations */
-
-static void arm(struct sim_req *req)
-{
-	req->state = SIM_ARMED;
-	list_add_tail(&req->desc->file->armed, &req->link);
-}
-
-static void run(struct sim_req *req)
-{
-	struct sim *sim = req->loop->sim;
-	int res = sim_model_run(sim, req, req->most);
-
-	if (res == SIM_WAIT) {
-		arm(req);
-	} else if (req->sqe.opcode == IORING_OP_POLL_ADD && res >= 0 &&
-		   (req->sqe.len & IORING_POLL_ADD_MULTI)) {
-		post_more(req, res);
-		arm(req);
-	} else {
-		post(req, res);
-	}
-}
-
-/** Whether the kernel would do it in a worker thread, not when a file becomes ready. */
-static bool is_file_work(const struct sim_req *req)
-{
-	return req->sqe.opcode != IORING_OP_NOP && (!req->desc || req->desc->file->type == SIM_REG);
-}
-
-static void worker_done(struct bp_loop *loop, struct bp_timer_ *timer)
-{
-	struct sim_req *req = req_of_timer(timer);
-
-	(void)loop;
-	if (!req->interrupted || !sim_chance(req->loop->sim, 600))
-		run(req);
-	else if (is_file_work(req) && sim_chance(req->loop->sim, 500))
-		post(req, -EINTR); /* the signal has met a system call */
-	else
-		post(req, -ECANCELED);
-}
-
-static void give_to_worker(struct sim_req *req)
-{
-	req->state = SIM_WORKER;
-	at(req, latency(req->loop->sim), worker_done);
-}
-
-void sim_file_changed(struct sim *sim, struct sim_file *file)
-{
-	struct bp_link_ *link;
-
-	(void)sim;
-	while ((link = list_pop(&file->armed)))
-		give_to_worker(container_of(link, struct sim_req, link));
-}
-
-static void timeout_over(struct bp_loop *loop, struct bp_timer_ *timer)
-{
-	(void)loop;
-	post(req_of_timer(timer), -ETIME);
-}
-
-static void issue_timeout(struct sim_req *req)
-{
-	struct sim *sim = req->loop->sim;
-	const struct __kernel_timespec *ts = (void *)(uintptr_t)req->sqe.addr;
-	uint64_t ns = (uint64_t)ts->tv_sec * NSEC_PER_SEC + (uint64_t)ts->tv_nsec;
-
-	if (req->sqe.off) {
-		post(req, -EOPNOTSUPP); /* a count of completions */
-		return;
-	}
-	if (req->sqe.timeout_flags & IORING_TIMEOUT_ABS)
-		ns = ns > sim->clock ? ns - sim->clock : 0;
-	req->state = SIM_ARMED;
-	at(req, ns, timeout_over);
-}
-
-/** An error that the operation might end with, or 0. */
-static int draw_error(struct sim *sim, const struct io_uring_sqe *sqe)
-{
-	static const int file[] = {-EIO, -ENOSPC, -EMFILE, -ENOMEM};
-	static const int stream[] = {-ECONNRESET, -EIO, -ENOBUFS};
-
-	if (sim_chance(sim, sim->odds.again))
-		return sim_chance(sim, 500) ? -EINTR : -EAGAIN;
-	if (!sim_chance(sim, sim->odds.error))
-		return 0;
-	switch (sqe->opcode) {
-	case IORING_OP_SEND:
-	case IORING_OP_SEND_ZC:
-	case IORING_OP_RECV:
-	case IORING_OP_SENDMSG:
-	case IORING_OP_RECVMSG:
-	case IORING_OP_ACCEPT:
-	case IORING_OP_CONNECT:
-		return PICK(sim, stream);
-	default:
-		return PICK(sim, file);
-	}
-}
-
-static void shorten(struct sim *sim, struct sim_req *req)
-{
-	switch (req->sqe.opcode) {
-	case IORING_OP_READ:
-	case IORING_OP_WRITE:
-	case IORING_OP_RECV:
-	case IORING_OP_SEND:
-	case IORING_OP_SEND_ZC:
-		req->most = 1 + sim_random(sim, req->sqe.len ? req->sqe.len : 1);
-		return;
-	default:
-		req->most = 1 + sim_random(sim, 100);
-	}
-}
-
-static void issue_op(struct sim_req *req)
-{
-	struct sim *sim = req->loop->sim;
-	/* A close that fails has closed all the same; its model fails only with EBADF. */
-	bool close = req->sqe.opcode == IORING_OP_CLOSE;
-	int err = sim_model_target(sim, req);
-
-	if (!err && !close)
-		err = draw_error(sim, &req->sqe);
-	if (err) {
-		post(req, err);
-		return;
-	}
-	if (req->sqe.opcode == IORING_OP_TIMEOUT) {
-		issue_timeout(req);
-		return;
-	}
-	if (sim_chance(sim, sim->odds.shorter))
-		shorten(sim, req);
-	if (!sim->odds.latency_ns || sim_chance(sim, 200))
-		run(req);
-	else
-		give_to_worker(req);
-}
-
-/* ---------------------------------------------------------------- cancels */
-
-/** What the cancel does to its target. Return: its answer. */
-static int cancel_target(struct sim *sim, struct sim_req *target)
-{
-	if (!target || target->state == SIM_POSTED)
-		return -ENOENT;
-	if (sim_chance(sim, sim->odds.late)) /* between two states: not found, or not in time */
-		return sim_chance(sim, 500) ? -ENOENT : -EALREADY;
-	if (target->state == SIM_WORKER && sim_chance(sim, 600)) {
-		target->interrupted = sim_chance(sim, 500);
-		return -EALREADY;
-	}
-	if (list_linked(&target->link))
-		list_del(&target->link);
-	timer_del(&sim->due, &target->timer);
-	post(target, -ECANCELED);
-	return 0;
-}
-
-static void issue_cancel(struct sim_req *req)
-{
-	struct sim *sim = req->loop->sim;
-	struct sim_req *target = find(req->loop, req->op, SIM_OP);
-	bool answer_first = sim_chance(sim, 400);
-
-	req->state = SIM_POSTED;
-	req->flags = BP_COMPLETION_CANCEL;
-	if (answer_first)
-		make_ready(req);
-	req->res = cancel_target(sim, target);
-	sim_note(sim, req->id, (uint64_t)(int64_t)req->res, "cancel of op %u: %d",
-		 target ? target->id : 0, req->res);
-	if (!answer_first)
-		at(req, sim_chance(sim, 300) ? latency(sim) : 0, posted_later);
 }
 
 /* ---------------------------------------------------------------- the table */
@@ -430,7 +200,7 @@ static int enqueue(struct sim_loop *sl, struct bp_op *op, enum sim_req_kind kind
 		sim_note(sl->sim, 1, sl->loop->index, "loop %u: queue full", sl->loop->index);
 		return -EAGAIN;
 	}
-	req = req_new(sl, op, kind);
+	req = sim_req_new(sl, op, kind);
 	hash_add(req);
 	list_add_tail(&sl->queue, &req->link);
 	if (kind == SIM_OP)
@@ -446,7 +216,7 @@ static int sim_submit(struct bp_loop *loop, struct bp_op *op)
 {
 	struct sim_loop *sl = loop->backend_data;
 
-	if (find(sl, op, SIM_OP) || find(sl, op, SIM_CANCEL))
+	if (sim_req_find(sl, op, SIM_OP) || sim_req_find(sl, op, SIM_CANCEL))
 		bp_fatal("sim: an operation is used again before it and its cancel are over");
 	return enqueue(sl, op, SIM_OP);
 }
@@ -455,7 +225,7 @@ static int sim_cancel(struct bp_loop *loop, struct bp_op *op)
 {
 	struct sim_loop *sl = loop->backend_data;
 
-	if (find(sl, op, SIM_CANCEL))
+	if (sim_req_find(sl, op, SIM_CANCEL))
 		bp_fatal("sim: an operation is cancelled while its cancel is outstanding");
 	return enqueue(sl, op, SIM_CANCEL);
 }
@@ -469,10 +239,7 @@ static void enter(struct sim_loop *sl)
 	while ((link = list_pop(&sl->queue))) {
 		struct sim_req *req = container_of(link, struct sim_req, link);
 
-		if (req->kind == SIM_OP)
-			issue_op(req);
-		else
-			issue_cancel(req);
+		sim_issue(req);
 	}
 }
 
@@ -562,7 +329,7 @@ static void sim_exit(struct bp_loop *loop)
 
 static void job_over(struct bp_loop *loop, struct bp_timer_ *timer)
 {
-	struct sim_req *req = req_of_timer(timer);
+	struct sim_req *req = sim_req_of_timer(timer);
 	struct pool_job *job = req->job;
 
 	(void)loop;
@@ -573,7 +340,7 @@ static void job_over(struct bp_loop *loop, struct bp_timer_ *timer)
 /** A helper thread takes the job. */
 static void job_begins(struct bp_loop *unused, struct bp_timer_ *timer)
 {
-	struct sim_req *req = req_of_timer(timer);
+	struct sim_req *req = sim_req_of_timer(timer);
 	struct bp_loop *loop = bp_this_loop;
 
 	(void)unused;
@@ -582,17 +349,17 @@ static void job_begins(struct bp_loop *unused, struct bp_timer_ *timer)
 	bp_this_loop = NULL;
 	req->job->result = req->job->fn(req->job->arg);
 	bp_this_loop = loop;
-	at(req, latency(req->loop->sim), job_over);
+	sim_at(req, sim_latency(req->loop->sim), job_over);
 }
 
 static int sim_offload(struct bp_loop *loop, struct pool_job *job)
 {
 	struct sim_loop *sl = loop->backend_data;
-	struct sim_req *req = req_new(sl, NULL, SIM_JOB);
+	struct sim_req *req = sim_req_new(sl, NULL, SIM_JOB);
 
 	req->job = job;
 	list_add_tail(&sl->sim->jobs, &req->link);
-	at(req, latency(sl->sim), job_begins);
+	sim_at(req, sim_latency(sl->sim), job_begins);
 	return 0;
 }
 

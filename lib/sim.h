@@ -2,10 +2,11 @@
 /*
  * The simulated backend: one seed decides everything that a kernel and a scheduler would.
  *
- * Three rooms share this header. sim.c is the backend: the order and the fate of operations and of
- * their cancels, and the virtual clock. sim_threads.c is the scheduler: with loops = N each loop
+ * Several rooms share this header. sim.c is the backend: queues and the virtual clock. sim_ops.c is the
+ * fate of operations and of their cancels. sim_threads.c is the scheduler: with loops = N each loop
  * runs on a stack of its own, as a thread would, and may be interrupted wherever it takes or leaves
- * the engine's lock. sim_model.c and sim_files.c are what the operations act upon: files and sockets.
+ * the engine's lock. sim_model.c, sim_files.c and sim_streams.c are what the operations act upon:
+ * files and sockets.
  *
  * Everything is touched by the thread that made the engine alone. Nothing here sleeps, enters the
  * kernel or reads its clock, and no decision depends on an address, so the same seed gives the same
@@ -136,6 +137,11 @@ static inline bool sim_chance(struct sim *sim, unsigned int of_1000)
 	return of_1000 && sim_random(sim, 1000) < of_1000;
 }
 
+#define SIM_PICK(sim, table) ((table)[sim_random(sim, sizeof(table) / sizeof((table)[0]))])
+
+/** How long an operation takes. */
+uint64_t sim_latency(struct sim *sim);
+
 /** Notes an event in the hash, and in the trace if there is one. */
 __attribute__((format(printf, 4, 5))) void sim_note(struct sim *sim, uint64_t a, uint64_t b,
 						    const char *fmt, ...);
@@ -148,6 +154,19 @@ bool sim_jump(struct sim *sim, uint64_t until);
 
 /** The file has changed: requests that are armed on it may go on. For the model. */
 void sim_file_changed(struct sim *sim, struct sim_file *file);
+
+struct sim_req *sim_req_new(struct sim_loop *sl, struct bp_op *op, enum sim_req_kind kind);
+struct sim_req *sim_req_find(struct sim_loop *sl, const struct bp_op *op, enum sim_req_kind kind);
+struct sim_req *sim_req_of_timer(struct bp_timer_ *timer);
+
+/** Lets @fire happen to the request in @ns. */
+void sim_at(struct sim_req *req, uint64_t ns,
+	    void (*fire)(struct bp_loop *loop, struct bp_timer_ *timer));
+
+/* sim_ops.c */
+
+/** The kernel takes a request from the submission queue. */
+void sim_issue(struct sim_req *req);
 
 /* sim_threads.c */
 int sim_threads_start(struct bp_engine *engine);

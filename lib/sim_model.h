@@ -104,6 +104,17 @@ int sim_link(struct sim *sim, int olddir, const char *old, int newdir, const cha
 int sim_symlink(struct sim *sim, const char *target, int dirfd, const char *path);
 int sim_mkdir(struct sim *sim, int dirfd, const char *path, mode_t mode);
 
+/** close(2). */
+int sim_fd_close(struct sim *sim, int fd);
+
+/* sim_streams.c; what has to wait says SIM_WAIT. */
+ssize_t sim_stream_recv(struct sim *sim, struct sim_file *file, char *to, size_t len, int flags);
+ssize_t sim_stream_send(struct sim *sim, struct sim_file *file, const char *from, size_t len);
+int sim_stream_poll(struct sim *sim, const struct sim_file *file);
+int sim_connect(struct sim *sim, struct sim_desc *desc, const void *addr, size_t len);
+int sim_accept(struct sim *sim, struct sim_file *file, void *addr, socklen_t *len, int flags);
+int sim_shutdown(struct sim *sim, struct sim_file *file, int how);
+
 /* For tests: what no operation of io_uring (6.1) makes. */
 
 /** Connected streams of bytes, in both directions. Return: 0 or -errno. */

@@ -17,6 +17,8 @@
 #define RUN_CANCELS 24
 #define NEVER_SEQ UINT64_MAX
 #define UNTOUCHED 0xee
+/* Where STEP_CONNECT connects to. */
+#define RUN_ADDRESS "the address"
 
 struct run;
 struct ginst;
@@ -113,6 +115,25 @@ __attribute__((noreturn, format(printf, 2, 3))) void broken(const struct run *ru
 		if (!(cond))                                                                       \
 			broken(run, __VA_ARGS__);                                                  \
 	} while (0)
+
+/* When a deadline has passed by so much, its cancel has happened. */
+#define SURE_NS 20000000ull
+
+/* sim_run.c: what the main thread and tasks do alike */
+
+/** Offers one item to a group. Return: what bp_go() or its relative said. */
+int run_go(struct run *run, struct item *caller, struct ginst *g, const struct step *s);
+/** A step that anybody may do. Return: whether it was one. */
+bool run_step(struct run *run, struct item *caller, const struct step *s, int *res);
+struct ginst *run_make_group(struct run *run, unsigned int options, struct ginst *parent,
+			     struct item *owner);
+/** Waits; the group is closed when it has returned something else than its time out. */
+int run_wait(struct run *run, struct ginst *g, uint64_t until);
+void run_wait_for_all(struct run *run, struct item *caller, struct ginst *g);
+void run_destroy(struct run *run, struct ginst *g);
+
+/* sim_task.c */
+int run_task_main(void *arg);
 
 /* sim_check.c */
 

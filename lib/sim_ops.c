@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The simulated backend: what becomes of an operation, and of its cancel. See sim.h.
+ *
+ * What it may do is what a kernel has been seen to do (each of these is a choice of the seed): carry an
+ * operation out at once or later, in any order; move fewer bytes than asked; fail it; answer a cancel
+ * before or after its target, with 0, -ENOENT or -EALREADY, none of which says how the target will end.
+ */
+#include "sim.h"
+
+/* ---------------------------------------------------------------- completions */
+
+static void make_ready(struct sim_req *req)
+{
+	list_add_tail(&req->loop->ready, &req->link);
+}
+
+static void posted_later(struct bp_loop *loop, struct bp_timer_ *timer)
+{
+	(void)loop;
+	make_ready(sim_req_of_timer(timer));
+}
+
+static void post_more(struct sim_req *req, int res)
+{
+	struct sim_req *more = sim_req_new(req->loop, req->op, SIM_MORE);
+
+	more->res = res;
+	more->flags = IORING_CQE_F_MORE;
+	more->state = SIM_POSTED;
+	make_ready(more);
+}
+
+/** The operation is over. */
+static void post(struct sim_req *req, int res)
+{
+	struct sim *sim = req->loop->sim;
+
+	sim_note(sim, req->id, (uint64_t)(int64_t)res, "op %u is over: %d", req->id, res);
+	if (req->desc)
+		sim_desc_put(sim, req->desc);
+	req->desc = NULL;
+	req->state = SIM_POSTED;
+	req->res = res;
+	if (req->sqe.opcode == IORING_OP_SEND_ZC && res >= 0) {
+		/* The buffer is free with the second completion. */
+		post_more(req, res);
+		req->res = 0;
+		req->flags = IORING_CQE_F_NOTIF;
+		sim_at(req, sim_latency(sim), posted_later);
+		return;
+	}
+	make_ready(req);
+}
+
+/* ---------------------------------------------------------------- operations */
+
+static void arm(struct sim_req *req)
+{
+	req->state = SIM_ARMED;
+	list_add_tail(&req->desc->file->armed, &req->link);
+}
+
+static void run(struct sim_req *req)
+{
+	struct sim *sim = req->loop->sim;
+	int res = sim_model_run(sim, req, req->most);
+
+	if (res == SIM_WAIT) {
+		arm(req);
+	} else if (req->sqe.opcode == IORING_OP_POLL_ADD && res >= 0 &&
+		   (req->sqe.len & IORING_POLL_ADD_MULTI)) {
+		post_more(req, res);
+		arm(req);
+	} else {
+		post(req, res);
+	}
+}
+
+/** Whether the kernel would do it in a worker thread, not when a file becomes ready. */
+static bool is_file_work(const struct sim_req *req)
+{
+	return req->sqe.opcode != IORING_OP_NOP && (!req->desc || req->desc->file->type == SIM_REG);
+}
+
+static void worker_done(struct bp_loop *loop, struct bp_timer_ *timer)
+{
+	struct sim_req *req = sim_req_of_timer(timer);
+
+	(void)loop;
+	if (!req->interrupted || !sim_chance(req->loop->sim, 600))
+		run(req);
+	else if (is_file_work(req) && sim_chance(req->loop->sim, 500))
+		post(req, -EINTR); /* the signal has met a system call */
+	else
+		post(req, -ECANCELED);
+}
+
+static void give_to_worker(struct sim_req *req)
+{
+	req->state = SIM_WORKER;
+	sim_at(req, sim_latency(req->loop->sim), worker_done);
+}
+
+void sim_file_changed(struct sim *sim, struct sim_file *file)
+{
+	struct bp_link_ *link;
+
+	(void)sim;
+	while ((link = list_pop(&file->armed)))
+		give_to_worker(container_of(link, struct sim_req, link));
+}
+
+static void timeout_over(struct bp_loop *loop, struct bp_timer_ *timer)
+{
+	(void)loop;
+	post(sim_req_of_timer(timer), -ETIME);
+}
+
+static void issue_timeout(struct sim_req *req)
+{
+	struct sim *sim = req->loop->sim;
+	const struct __kernel_timespec *ts = (void *)(uintptr_t)req->sqe.addr;
+	uint64_t ns = (uint64_t)ts->tv_sec * NSEC_PER_SEC + (uint64_t)ts->tv_nsec;
+
+	if (req->sqe.off) {
+		post(req, -EOPNOTSUPP); /* a count of completions */
+		return;
+	}
+	if (req->sqe.timeout_flags & IORING_TIMEOUT_ABS)
+		ns = ns > sim->clock ? ns - sim->clock : 0;
+	req->state = SIM_ARMED;
+	sim_at(req, ns, timeout_over);
+}
+
+/** An error that the operation might end with, or 0. */
+static int draw_error(struct sim *sim, const struct io_uring_sqe *sqe)
+{
+	static const int file[] = {-EIO, -ENOSPC, -EMFILE, -ENOMEM};
+	static const int stream[] = {-ECONNRESET, -EIO, -ENOBUFS};
+
+	if (sim_chance(sim, sim->odds.again))
+		return sim_chance(sim, 500) ? -EINTR : -EAGAIN;
+	if (!sim_chance(sim, sim->odds.error))
+		return 0;
+	switch (sqe->opcode) {
+	case IORING_OP_SEND:
+	case IORING_OP_SEND_ZC:
+	case IORING_OP_RECV:
+	case IORING_OP_SENDMSG:
+	case IORING_OP_RECVMSG:
+	case IORING_OP_ACCEPT:
+	case IORING_OP_CONNECT:
+		return SIM_PICK(sim, stream);
+	default:
+		return SIM_PICK(sim, file);
+	}
+}
+
+static void shorten(struct sim *sim, struct sim_req *req)
+{
+	switch (req->sqe.opcode) {
+	case IORING_OP_READ:
+	case IORING_OP_WRITE:
+	case IORING_OP_RECV:
+	case IORING_OP_SEND:
+	case IORING_OP_SEND_ZC:
+		req->most = 1 + sim_random(sim, req->sqe.len ? req->sqe.len : 1);
+		return;
+	default:
+		req->most = 1 + sim_random(sim, 100);
+	}
+}
+
+static void issue_op(struct sim_req *req)
+{
+	struct sim *sim = req->loop->sim;
+	/* A close that fails has closed all the same; its model fails only with EBADF. */
+	bool close = req->sqe.opcode == IORING_OP_CLOSE;
+	int err = sim_model_target(sim, req);
+
+	if (!err && !close)
+		err = draw_error(sim, &req->sqe);
+	if (err) {
+		post(req, err);
+		return;
+	}
+	if (req->sqe.opcode == IORING_OP_TIMEOUT) {
+		issue_timeout(req);
+		return;
+	}
+	if (sim_chance(sim, sim->odds.shorter))
+		shorten(sim, req);
+	if (!sim->odds.latency_ns || sim_chance(sim, 200))
+		run(req);
+	else
+		give_to_worker(req);
+}
+
+/* ---------------------------------------------------------------- cancels */
+
+/** What the cancel does to its target. Return: its answer. */
+static int cancel_target(struct sim *sim, struct sim_req *target)
+{
+	if (!target || target->state == SIM_POSTED)
+		return -ENOENT;
+	if (sim_chance(sim, sim->odds.late)) /* between two states: not found, or not in time */
+		return sim_chance(sim, 500) ? -ENOENT : -EALREADY;
+	if (target->state == SIM_WORKER && sim_chance(sim, 600)) {
+		target->interrupted = sim_chance(sim, 500);
+		return -EALREADY;
+	}
+	if (list_linked(&target->link))
+		list_del(&target->link);
+	timer_del(&sim->due, &target->timer);
+	post(target, -ECANCELED);
+	return 0;
+}
+
+static void issue_cancel(struct sim_req *req)
+{
+	struct sim *sim = req->loop->sim;
+	struct sim_req *target = sim_req_find(req->loop, req->op, SIM_OP);
+	bool answer_first = sim_chance(sim, 400);
+
+	req->state = SIM_POSTED;
+	req->flags = BP_COMPLETION_CANCEL;
+	if (answer_first)
+		make_ready(req);
+	req->res = cancel_target(sim, target);
+	sim_note(sim, req->id, (uint64_t)(int64_t)req->res, "cancel of op %u: %d",
+		 target ? target->id : 0, req->res);
+	if (!answer_first)
+		sim_at(req, sim_chance(sim, 300) ? sim_latency(sim) : 0, posted_later);
+}
+
+void sim_issue(struct sim_req *req)
+{
+	if (req->kind == SIM_OP)
+		issue_op(req);
+	else
+		issue_cancel(req);
+}
