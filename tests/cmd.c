@@ -5,9 +5,12 @@
  * Output goes through pipes that are emptied whenever the test waits for something. A run that
  * never ends is ended by the harness's watchdog; the children die with the test program.
  */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -77,6 +80,18 @@ size_t text_count(const struct text *text, const char *word)
 
 /* ---------------------------------------------------------------- starting */
 
+void runs_forget(void)
+{
+	struct run *run;
+
+	while ((run = all_runs)) {
+		all_runs = run->next;
+		text_free(&run->out);
+		text_free(&run->err);
+		free(run);
+	}
+}
+
 static void set_environment(const char *const *env)
 {
 	for (; env && *env; env++) {
@@ -85,6 +100,21 @@ static void set_environment(const char *const *env)
 		else
 			unsetenv(*env);
 	}
+}
+
+static void refuse_uring(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = {COUNT_OF(filter), filter};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		_exit(126);
 }
 
 static void set_limits(const struct how *how)
@@ -121,6 +151,8 @@ static void become(const struct how *how, const char *const *args, const int fd[
 	if (how->ignored)
 		signal(how->ignored, SIG_IGN);
 	set_environment(how->env);
+	if (how->no_uring)
+		refuse_uring();
 	set_limits(how);
 	if (how->program)
 		execvp(how->program, (char *const *)argv);
@@ -280,13 +312,18 @@ static bool is_pending(const struct run *run, int sig)
 	return set >> (sig - 1) & 1;
 }
 
+void run_kill(struct run *run, int sig)
+{
+	kill(run->pid, sig);
+	while (is_pending(run, sig) && !is_over(run))
+		look_again();
+}
+
 void run_signal(struct run *run, int sig)
 {
 	size_t lines = text_count(&run->err, " in flight, ");
 
-	kill(run->pid, sig);
-	while (is_pending(run, sig) && !is_over(run))
-		look_again();
+	run_kill(run, sig);
 	if (sig == SIGUSR1) {
 		until_printed(run, 2, " in flight, ", lines + 1);
 	} else if (!is_over(run)) {
@@ -323,13 +360,15 @@ bool expect_exit_(const struct run *run, int code, const char *file, int line)
 	return false;
 }
 
-bool expect_text_(const struct text *text, const char *expected, const char *what, const char *file,
-		  int line)
+bool expect_printed_(const struct run *run, int fd, const char *expected, const char *file,
+		     int line)
 {
+	const struct text *text = fd == 1 ? &run->out : &run->err;
+
 	if (text_is(text, expected))
 		return true;
-	record_failure("%s:%d: %s: printed '%.150s', not '%.100s'", file, line, what, text->data,
-		       expected);
+	record_failure("%s:%d: %s: printed '%.150s' on %d, not '%.100s'", file, line, run->line,
+		       text->data, fd, expected);
 	return false;
 }
 
@@ -377,11 +416,12 @@ static struct line *sorted_lines(const struct text *text, char separator, size_t
 	return lines;
 }
 
-bool expect_same_(const struct text *a, const struct text *b, char separator, const char *file,
+bool expect_same_(const struct run *a, const struct run *b, char separator, const char *file,
 		  int line)
 {
 	size_t na, nb, i = 0;
-	struct line *la = sorted_lines(a, separator, &na), *lb = sorted_lines(b, separator, &nb);
+	struct line *la = sorted_lines(&a->out, separator, &na);
+	struct line *lb = sorted_lines(&b->out, separator, &nb);
 
 	while (i < na && i < nb && !compare_lines(&la[i], &lb[i]))
 		i++;

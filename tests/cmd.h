@@ -3,8 +3,8 @@
  * cmd - runs the command as a user does, and looks at what came of it
  *
  * The command is the program that BATCHPROC names. Each test begins with fresh_dir(): a directory of
- * its own, which is the working directory too, so that names in tests are short. All runs are kept
- * until the program ends. Everything here belongs to the test's main thread, but for the files.
+ * its own, which is the working directory too, so that names in tests are short. Runs and what was read
+ * from them are kept until the next test begins. Everything here belongs to the main thread.
  *
  * What must not end yet reads standard input from a pipe that the test holds: an item named - runs
  * exactly as long as the test wants.
@@ -42,6 +42,7 @@ struct how {
 	rlim_t nofile;
 	uid_t uid; /* and group: who runs it */
 	int ignored; /* a signal that is ignored from the start */
+	bool no_uring; /* the kernel refuses io_uring, as Docker's default profile has it */
 	const char *const *env; /* NAME=VALUE sets, NAME takes away */
 };
 
@@ -54,7 +55,7 @@ struct run {
 	struct text out, err;
 	bool ended;
 	int status; /* as a shell says it: 128 + N for signal N */
-	struct rusage usage;
+	struct rusage usage; /* the largest size is at least the test program's own */
 	double seconds;
 	uint64_t start_ns;
 };
@@ -63,6 +64,7 @@ struct run {
 struct run *run_start(const struct how *how, const char *const *args);
 /** Waits for its end and takes all output. */
 struct run *run_end(struct run *run);
+void runs_forget(void);
 
 #define HOW(...) (&(struct how){__VA_ARGS__})
 #define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -81,31 +83,31 @@ void run_feed_end(struct run *run);
 void until_drained(struct run *run);
 /** Waits until standard output (1) or error (2) has @word at least @times. */
 bool until_printed(struct run *run, int fd, const char *word, size_t times);
-/** Sends a signal, and waits until it has been acted upon; 1 and 2 are followed by USR1. */
+/** Sends a signal, and waits until the run has taken it. */
+void run_kill(struct run *run, int sig);
+/** Sends a signal, and waits until the run has acted upon it: another than USR1 is followed by it. */
 void run_signal(struct run *run, int sig);
 
 /** The exit status is this; otherwise it is a failure that shows the output. */
 #define expect_exit(run, code) expect_exit_(run, code, __FILE__, __LINE__)
 bool expect_exit_(const struct run *run, int code, const char *file, int line);
-/** Standard output is exactly this. */
-#define expect_out(run, expected)                                                                  \
-	expect_text_(&(run)->out, expected, (run)->line, __FILE__, __LINE__)
-#define expect_err(run, expected)                                                                  \
-	expect_text_(&(run)->err, expected, (run)->line, __FILE__, __LINE__)
-bool expect_text_(const struct text *text, const char *expected, const char *what, const char *file,
-		  int line);
+/** Standard output, standard error is exactly this. */
+#define expect_out(run, expected) expect_printed_(run, 1, expected, __FILE__, __LINE__)
+#define expect_err(run, expected) expect_printed_(run, 2, expected, __FILE__, __LINE__)
+bool expect_printed_(const struct run *run, int fd, const char *expected, const char *file,
+		     int line);
 /** Standard error has @word in it. */
 #define expect_says(run, word) expect_says_(run, word, __FILE__, __LINE__)
 bool expect_says_(const struct run *run, const char *word, const char *file, int line);
-/** The same lines in any order; @separator ends one. */
-#define expect_same(a, b) expect_same_(&(a)->out, &(b)->out, '\n', __FILE__, __LINE__)
-#define expect_same_z(a, b) expect_same_(&(a)->out, &(b)->out, '\0', __FILE__, __LINE__)
-bool expect_same_(const struct text *a, const struct text *b, char separator, const char *file,
+/** Both print the same lines, in any order. */
+#define expect_same(a, b) expect_same_(a, b, '\n', __FILE__, __LINE__)
+#define expect_same_z(a, b) expect_same_(a, b, '\0', __FILE__, __LINE__)
+bool expect_same_(const struct run *a, const struct run *b, char separator, const char *file,
 		  int line);
 
 /* ---------------------------------------------------------------- files */
 
-/** Makes the test's directory the working directory; others may enter it. */
+/** Makes the test's directory the working directory; others may enter it. Begins a test anew. */
 void fresh_dir(struct test *t);
 void make_file(const char *name, const char *content);
 void make_bytes(const char *name, const void *data, size_t len);

@@ -388,10 +388,23 @@ static bool consistent(const struct record *r)
 	return !failed || (*r->error_name && *r->error);
 }
 
-struct keeper {
+static struct keeper {
 	struct keeper *next;
 	struct records records;
-};
+} * kept;
+
+void records_forget(void)
+{
+	struct keeper *keeper;
+
+	while ((keeper = kept)) {
+		kept = keeper->next;
+		for (size_t i = 0; i < keeper->records.room; i++)
+			text_free(&keeper->records.all[i].src);
+		free(keeper->records.all);
+		free(keeper);
+	}
+}
 
 static void check_sums(const struct records *s, const struct run *run, const char *file, int line)
 {
@@ -429,16 +442,15 @@ static void check_sums(const struct records *s, const struct run *run, const cha
 
 struct records *expect_records_(const struct run *run, size_t inputs, const char *file, int line)
 {
-	static struct keeper *kept;
 	struct keeper *keeper = calloc(1, sizeof(*keeper));
 	struct records *s = &keeper->records;
 	const char *at = run->out.data, *end = at + run->out.len, *stop;
-	size_t room = text_count(&run->out, "\n");
 	bool summary = false;
 
 	keeper->next = kept;
 	kept = keeper;
-	s->all = calloc(room + 1, sizeof(*s->all));
+	s->room = text_count(&run->out, "\n") + 1;
+	s->all = calloc(s->room, sizeof(*s->all));
 	assert_non_null(s->all);
 	for (; at < end && (stop = memchr(at, '\n', (size_t)(end - at))); at = stop + 1) {
 		struct parser p = {.at = (const unsigned char *)at,

@@ -20,7 +20,7 @@ struct record {
 
 struct records {
 	struct record *all;
-	size_t count;
+	size_t count, room;
 
 	/* The summary, which is the last line. */
 	uint64_t items, ok, failed, timeout, cancelled, rejected, not_started, skipped;
@@ -31,10 +31,12 @@ struct records {
 /**
  * Reads the records of a run and checks that each line is JSON, that numbers 1 to N stand on one
  * record each, that a status goes with the fields that it must have, and that the summary says what
- * the records add up to. @inputs of them are expected. Kept until the program ends.
+ * the records add up to. @inputs of them are expected. Kept until the next test begins.
  */
 #define expect_records(run, inputs) expect_records_(run, inputs, __FILE__, __LINE__)
 struct records *expect_records_(const struct run *run, size_t inputs, const char *file, int line);
+
+void records_forget(void);
 
 /** The one record of a name; NULL, and a failure, when there is not exactly one. */
 const struct record *record_of(const struct records *records, const char *src);

@@ -5,14 +5,19 @@
  * Names are relative to the working directory, which is the test's own.
  */
 #include <dirent.h>
+#include <malloc.h>
 #include <sys/stat.h>
 
 #include "cmd.h"
+#include "records.h"
 
 void fresh_dir(struct test *t)
 {
 	const char *dir = temp_dir(t);
 
+	runs_forget();
+	records_forget();
+	malloc_trim(0);
 	assert_int_equal(chdir(dir), 0);
 	assert_int_equal(chmod(dir, 0755), 0);
 }
