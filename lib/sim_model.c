@@ -4,6 +4,7 @@
  * goes by a path is in sim_files.c, connections and pipes are in sim_streams.c.
  */
 #include <linux/openat2.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
