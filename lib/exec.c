@@ -347,6 +347,11 @@ static int refused(const struct io_uring_sqe *sqe)
 	return 0;
 }
 
+bool exec_closes(const struct exec *x)
+{
+	return x->sqe.opcode == IORING_OP_CLOSE && !refused(&x->sqe);
+}
+
 bool exec_can_block(const struct exec *x)
 {
 	return table[x->sqe.opcode].block;

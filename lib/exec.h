@@ -61,6 +61,9 @@ static inline void exec_init(struct exec *x)
 enum exec_verdict exec_try(struct exec *x);
 enum exec_verdict exec_block(struct exec *x);
 
+/** Whether it is a close() of sqe.fd, and nothing that is refused. */
+bool exec_closes(const struct exec *x);
+
 /** Whether a helper thread can carry the operation out where readiness cannot be waited for. */
 bool exec_can_block(const struct exec *x);
 

@@ -210,7 +210,7 @@ static void run_queued(struct bp_loop *loop)
 		struct request *r = container_of(link, struct request, link);
 		const struct watched *w;
 
-		if (r->x.sqe.opcode == IORING_OP_CLOSE) {
+		if (exec_closes(&r->x)) {
 			threads_before_close(t, r->x.sqe.fd);
 			r->asked = 0;
 			close_next(loop, r);

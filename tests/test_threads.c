@@ -954,6 +954,7 @@ static void what_is_not_carried_out_says_so(struct test *t)
 		{"a drain", IORING_OP_NOP, IOSQE_IO_DRAIN, .want = -EOPNOTSUPP},
 		{"a provided buffer", IORING_OP_RECV, IOSQE_BUFFER_SELECT, .want = -EOPNOTSUPP},
 		{"a direct descriptor", IORING_OP_OPENAT, .file_index = 1, .want = -EOPNOTSUPP},
+		{"a direct close", IORING_OP_CLOSE, .file_index = 1, .want = -EOPNOTSUPP},
 		{"a direct socket", IORING_OP_SOCKET, .file_index = 1, .want = -EOPNOTSUPP},
 		{"multishot recv", IORING_OP_RECV, .ioprio = IORING_RECV_MULTISHOT,
 		 .want = -EOPNOTSUPP},
