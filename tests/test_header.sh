@@ -1,0 +1,84 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# The public header in the languages and compilers that a user may bring: strict C11 and newer C,
+# C++ from 11 on, with the options used as the header shows them. Any warning is a failure. Skipped, exit status 77, where there is no C++ compiler.
+set -eu
+
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+header=$(CDPATH='' cd -- "$(dirname -- "$0")/../lib" && pwd)
+flags="-fsyntax-only -Wall -Wextra -Werror -D_GNU_SOURCE -I$header"
+tried=0
+failed=0
+
+cat >"$dir/use.c" <<'END'
+#include <batchproc.h>
+#include <batchproc.h>
+
+static int task(void *arg)
+{
+	return *(int *)arg;
+}
+
+int use(struct bp_engine **engine, struct bp_group **group, int *number)
+{
+	struct bp_engine_opts opts = BP_ENGINE_OPTS(.depth = 64, .loops = 2);
+
+	if (bp_engine_create(engine, &opts) ||
+	    bp_group_create(group, *engine, &BP_GROUP_OPTS(.limit = 64, .stop_after_failures = 3)))
+		return -1;
+	return bp_go(*group, task, number);
+}
+END
+
+cat >"$dir/use.cc" <<'END'
+#include <batchproc.h>
+#include <batchproc.h>
+
+static int task(void *arg)
+{
+	return *static_cast<int *>(arg);
+}
+
+int use(struct bp_engine **engine, struct bp_group **group, int *number);
+int use(struct bp_engine **engine, struct bp_group **group, int *number)
+{
+	struct bp_engine_opts engine_opts = bp_engine_opts_default();
+	struct bp_group_opts opts = bp_group_opts_default();
+
+	engine_opts.loops = 2;
+	opts.limit = 64;
+	if (bp_engine_create(engine, &engine_opts) || bp_group_create(group, *engine, &opts))
+		return -1;
+	return bp_go(*group, task, number);
+}
+END
+
+# try COMPILER FLAG... FILE
+try()
+{
+	command -v "$1" >/dev/null || return 0
+	tried=$((tried + 1))
+	# The flags are words.
+	# shellcheck disable=SC2086
+	if ! "$@" $flags 2>"$dir/err"; then
+		failed=$((failed + 1))
+		echo "$*:"
+		cat "$dir/err"
+	fi
+}
+
+for cc in gcc clang; do
+	for std in c11 gnu11 gnu17 gnu2x; do
+		try "$cc" -std=$std "$dir/use.c"
+	done
+done
+for cxx in g++ clang++; do
+	for std in c++11 c++17 c++20; do
+		try "$cxx" -std=$std "$dir/use.cc"
+	done
+done
+command -v g++ >/dev/null || command -v clang++ >/dev/null || exit 77
+echo "$tried combinations of compiler and standard, $failed failed"
+[ "$failed" -eq 0 ]
