@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # The public header in the languages and compilers that a user may bring: strict C11 and newer C,
-# C++ from 11 on, with the options used as the header shows them. Any warning is a failure. Skipped, exit status 77, where there is no C++ compiler.
+# C++ from 11 on, with the options used as the header shows them. Any warning is a failure. Skipped,
+# exit status 77, where there is no C++ compiler.
 set -eu
 
 dir=$(mktemp -d)
