@@ -251,11 +251,12 @@ static void nothing_that_stays_is_lost_while_others_come_and_go(struct test *t)
 
 static void swap_for_a_link(unsigned long round)
 {
-	(void)round;
-	renameat2(AT_FDCWD, "d/inside", AT_FDCWD, "link", RENAME_EXCHANGE);
+	if (round % 50 == 0)
+		renameat2(AT_FDCWD, "d/inside", AT_FDCWD, "link", RENAME_EXCHANGE);
+	renameat2(AT_FDCWD, "d/file", AT_FDCWD, "filelink", RENAME_EXCHANGE);
 }
 
-/* A directory that becomes a link to somewhere else leads nowhere. */
+/* A file or directory that becomes a link to somewhere else leads nowhere. */
 static void a_walk_never_leaves_its_tree(struct test *t)
 {
 	struct unrest unrest;
@@ -265,15 +266,21 @@ static void a_walk_never_leaves_its_tree(struct test *t)
 	make_dir("d");
 	make_dir("d/inside");
 	make_dir("outside");
-	for (int i = 0; i < 50; i++) {
+	/* Directories below it are opened by paths that lead through it. */
+	for (int i = 0; i < 60; i++) {
 		snprintf(path, sizeof(path), "d/inside/%d", i);
+		make_dir(path);
+		snprintf(path, sizeof(path), "d/inside/%d/f", i);
 		make_file(path, "in");
 		snprintf(path, sizeof(path), "outside/%d", i);
+		make_dir(path);
+		snprintf(path, sizeof(path), "outside/%d/f", i);
 		make_file(path, "hello");
 	}
-	assert_int_equal(symlink("../outside", "link"), 0);
+	make_file("d/file", "in");
+	assert_int_equal(symlink("../outside", "link") | symlink("../outside/0/f", "filelink"), 0);
 	unrest_begin(&unrest, swap_for_a_link);
-	for (int i = 0; i < (UNDER_TSAN ? 10 : 60); i++) {
+	for (int i = 0; i < (UNDER_TSAN ? 10 : 30); i++) {
 		struct run *run = BP("hash", "-r", "d");
 
 		expect_(run->status == 0 || run->status == 1, "exit status 0 or 1", __FILE__,
