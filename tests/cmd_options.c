@@ -23,7 +23,6 @@ static void usage_errors_start_nothing(struct test *t)
 		"nosuch",
 		"--nosuch",
 		"hash",
-		"verify",
 		"hash -x a",
 		"hash --nosuch a",
 		"hash --re a",

@@ -319,8 +319,9 @@ static bool verify_option(int id, const char *arg)
 	}
 }
 
-static int verify_run(const struct options *options)
+static int verify_run(const struct options *given)
 {
+	static char *standard_input[] = {"-"};
 	static const struct job_ops ops = {
 		.op = "verify",
 		.priv_size = sizeof(struct verify_item),
@@ -334,10 +335,17 @@ static int verify_run(const struct options *options)
 		.feed = verify_feed,
 		.finish = verify_finish,
 	};
-	int status = inputs_open(&verify.inputs, options);
+	struct options options = *given;
+	int status;
 
+	/* As sha256sum -c has it: no list is the one on standard input. */
+	if (!options.arg_count && !options.list_count) {
+		options.args = standard_input;
+		options.arg_count = 1;
+	}
+	status = inputs_open(&verify.inputs, &options);
 	if (status < 0)
-		status = job_run(options, &ops);
+		status = job_run(&options, &ops);
 	inputs_close(&verify.inputs);
 	hash_file_cleanup();
 	return status;
@@ -357,10 +365,11 @@ static const struct opt verify_options[] = {
 
 const struct verb verify_verb = {
 	.name = "verify",
-	.synopsis = "[options] LIST...",
+	.synopsis = "[options] [LIST...]",
 	.summary = "Checks lists of digests, as sha256sum -c does",
 	.details =
-		"LIST - is standard input. --quiet prints no line for a file that is as it should be.\n"
+		"LIST - is standard input, and so is no LIST at all. --quiet prints no line\n"
+		"for a file that is as it should be.\n"
 		"--failed-to gets the lines of the files that are not.\n",
 	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON,
 	.options = verify_options,
