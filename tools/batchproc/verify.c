@@ -367,10 +367,9 @@ const struct verb verify_verb = {
 	.name = "verify",
 	.synopsis = "[options] [LIST...]",
 	.summary = "Checks lists of digests, as sha256sum -c does",
-	.details =
-		"LIST - is standard input, and so is no LIST at all. --quiet prints no line\n"
-		"for a file that is as it should be.\n"
-		"--failed-to gets the lines of the files that are not.\n",
+	.details = "LIST - is standard input, and so is no LIST at all. --quiet prints no line\n"
+		   "for a file that is as it should be.\n"
+		   "--failed-to gets the lines of the files that are not.\n",
 	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON,
 	.options = verify_options,
 	.option = verify_option,
