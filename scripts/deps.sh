@@ -37,6 +37,7 @@ clang|program clang|clang|clang|clang|clang|clang
 clang's sanitizers|clang_compiles -fsanitize=address|libclang-rt-dev|compiler-rt|compiler-rt|compiler-rt|clang
 clang-format|program clang-format|clang-format|clang-tools-extra|clang|clang-extra-tools|clang-tools
 cppcheck|program cppcheck|cppcheck|cppcheck|cppcheck|cppcheck|cppcheck
+patch|program patch|patch|patch|patch|patch|patch
 shellcheck|program shellcheck|shellcheck|ShellCheck|shellcheck|shellcheck|ShellCheck
 valgrind|program valgrind|valgrind|valgrind|valgrind|valgrind|valgrind
 valgrind.h|compiles valgrind|valgrind|valgrind-devel|valgrind|valgrind-dev|valgrind-devel
