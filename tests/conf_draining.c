@@ -272,6 +272,39 @@ static void rest_of_a_short_write_is_not_submitted_and_its_memory_is_free(struct
 	close(answer[1]);
 }
 
+static int sleep_then_stand(void *arg)
+{
+	/* While all sleep the ring is empty, so that all are started. */
+	int err = bp_sleep(5 * MS);
+
+	return err ? err : crowd_task(arg);
+}
+
+/* More tasks stand in an operation than the ring has places: those not submitted end as well. */
+static void operations_that_wait_for_the_ring_are_cancelled_too(struct test *t)
+{
+	enum {
+		TASKS = 40
+	};
+	struct tally tally = {0};
+	struct bp_group *g;
+	struct crowd crowd;
+
+	crowd_init(&crowd);
+	engine_with(t, .depth = 4);
+	g = group_with(t, .limit = TASKS, REPORT_TO(&tally));
+	for (int i = 0; i < TASKS; i++)
+		expect_eq(bp_go(g, sleep_then_stand, &crowd), 0);
+	until_count(t, &crowd.started, TASKS);
+	bp_cancel(g, -EINTR);
+	expect_eq(bp_wait(g), -EINTR);
+	expect_eq(crowd.cancelled, TASKS);
+	expect_eq(stats_of(g).stopped, TASKS);
+	expect_tally(&tally, g);
+	bp_group_destroy(g);
+	crowd_free(&crowd);
+}
+
 struct written_task {
 	struct bp_group *group;
 	int fd;
@@ -453,6 +486,7 @@ static const struct test_case cases[] = {
 	EACH_REAL_ROW(no_cancel_of_3000_silent_receives_is_lost),
 	EACH_ROW(a_hundred_thousand_timers_in_flight_are_cancelled),
 	EACH_ROW(thousands_of_sleeping_tasks_are_cancelled),
+	EACH_ROW(operations_that_wait_for_the_ring_are_cancelled_too),
 	EACH_REAL_ROW(rest_of_a_short_write_is_not_submitted_and_its_memory_is_free),
 	EACH_REAL_ROW(a_task_does_not_write_the_rest_after_the_cancel),
 	EACH_REAL_ROW(refusal_at_submit_ends_the_whole_batch),
