@@ -188,9 +188,11 @@ static uint64_t play_many(uint64_t first, uint64_t count)
 		for (unsigned int k = 0; status && k < WORKERS; k++) {
 			if (shared->worker[k].pid != pid)
 				continue;
-			if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-				fprintf(stderr, "seed %llu does not end\n",
-					(unsigned long long)shared->worker[k].seed);
+			if (WIFSIGNALED(status))
+				fprintf(stderr, "seed %llu: ended by signal %d%s\n",
+					(unsigned long long)shared->worker[k].seed,
+					WTERMSIG(status),
+					WTERMSIG(status) == SIGALRM ? ", for it had no end" : "");
 			if (shared->worker[k].seed < failed)
 				failed = shared->worker[k].seed;
 			/* The other one need not go on. */
