@@ -94,7 +94,8 @@ static inline bool engine_is_full(const struct bp_engine *engine)
 	unsigned int i;
 
 	for (i = 0; i < engine->nloops; i++)
-		busy += loop_in_flight(engine->loops[i]);
+		busy += atomic_load_explicit(&engine->loops[i]->starting, memory_order_acquire) +
+			loop_in_flight(engine->loops[i]);
 	return busy >= (size_t)engine->depth * engine->nloops;
 }
 

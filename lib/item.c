@@ -212,12 +212,16 @@ static void take(struct bp_loop *loop, unsigned int room)
 		room = (unsigned int)share;
 	while (n < room && (batch[n] = next_ready(engine, loop)))
 		n++;
+	/* Not ready any more and not yet in flight: they need room all the same. */
+	atomic_store_explicit(&loop->starting, n, memory_order_release);
 	atomic_store(&engine->ready, ready - n);
 	engine_unlock(engine);
 	if (!engine->driven && ready > n)
 		engine_wake_one(engine);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		group_start_item(loop, batch[i]);
+		atomic_store_explicit(&loop->starting, n - i - 1, memory_order_release);
+	}
 }
 
 /** bp_loop_hooks.item_done */

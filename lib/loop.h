@@ -107,6 +107,7 @@ struct bp_loop {
 
 	/* read by other threads */
 	_Atomic unsigned int in_flight; /* operations submitted and not completed */
+	_Atomic unsigned int starting; /* items taken whose first operation may be to come */
 	_Atomic unsigned int live_tasks; /* tasks that have a stack */
 	_Atomic size_t stacks_mapped;
 	_Atomic unsigned int stack_guard; /* enum stack_guard, the weakest in use */
