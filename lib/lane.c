@@ -6,11 +6,11 @@
  * of 8 KiB, ns per operation (cached; "cold" after dropping the caches):
  *
  *			inline	ring	io-wq	2 threads	cold inline	cold ring
- *	openat		 2,837	 2,221	 3,340	 4,179		13,280		10,650
- *	read 8 KiB	 5,772	 6,183	 6,290	 6,667	       139,100		21,820
- *	statx, path	 1,745	 2,749	 1,849	 3,072		12,370		 9,655
- *	statx, fd	   754	 1,820	 1,535	 1,812		 1,038		 1,711
- *	close		 1,076	   845	 1,721	 2,237		 1,559		 1,161
+ *	openat		 2,953	 2,130	 3,370	 4,074		13,280		10,650
+ *	read 8 KiB	 2,354	 2,113	 3,646	 3,562	       139,100		21,820
+ *	statx, path	 1,918	 2,349	 2,091	 2,995		12,370		 9,655
+ *	statx, fd	   871	 1,749	 1,546	 2,035		 1,038		 1,711
+ *	close		 1,089	   666	 1,761	 2,155		 1,559		 1,161
  *
  * The ring shares one system call among many operations, so it is ahead of the plain call wherever
  * the kernel carries the operation out at once, and far ahead where it has to wait for the disk. The
