@@ -154,7 +154,8 @@ static int receive_one(void *arg)
 	struct share *s = arg;
 	char byte;
 
-	return (int)bp_recv(s->fd, &byte, 1, 0);
+	/* The byte stays: a poll on another loop that looks a moment later shall find it too. */
+	return (int)bp_recv(s->fd, &byte, 1, MSG_PEEK);
 }
 
 static int drain_and_answer(void *arg)
