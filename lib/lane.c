@@ -3,7 +3,8 @@
  * Which lane serves which operation; see lane.h.
  *
  * Measured with `bench lanes` (tools/bench) on Linux 6.18, ext4, 2 cores, 64 in flight, 8,000 files
- * of 8 KiB, ns per operation (cached; "cold" after dropping the caches):
+ * of 8 KiB, ns per operation (cached; "cold" after dropping the caches, in an earlier run on a busy
+ * machine, with read buffers 16 bytes behind a page boundary):
  *
  *			inline	ring	io-wq	2 threads	cold inline	cold ring
  *	openat		 2,953	 2,130	 3,370	 4,074		13,280		10,650
