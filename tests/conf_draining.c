@@ -272,12 +272,37 @@ static void rest_of_a_short_write_is_not_submitted_and_its_memory_is_free(struct
 	close(answer[1]);
 }
 
-static int sleep_then_stand(void *arg)
-{
-	/* While all sleep the ring is empty, so that all are started. */
-	int err = bp_sleep(5 * MS);
+struct assembly {
+	struct crowd crowd;
+	struct bp_group *group;
+	atomic_ulong here;
+	unsigned long expected;
+};
 
-	return err ? err : crowd_task(arg);
+static int yield_until_at_least(atomic_ulong *counter, unsigned long number)
+{
+	int err = 0;
+
+	while (!err && atomic_load(counter) < number)
+		err = bp_yield();
+	return err;
+}
+
+/*
+ * Nobody enters the ring before all are here, for a full ring would start no more of them. The last to
+ * come lets the others stand in it, then cancels them and itself.
+ */
+static int stand_when_all_are_here(void *arg)
+{
+	struct assembly *assembly = arg;
+	bool last = atomic_fetch_add(&assembly->here, 1) + 1 == assembly->expected;
+	int err = yield_until_at_least(&assembly->here, assembly->expected);
+
+	if (!err && last) {
+		err = yield_until_at_least(&assembly->crowd.started, assembly->expected - 1);
+		bp_cancel(assembly->group, -EINTR);
+	}
+	return err ? err : crowd_task(&assembly->crowd);
 }
 
 /* More tasks stand in an operation than the ring has places: those not submitted end as well. */
@@ -286,23 +311,20 @@ static void operations_that_wait_for_the_ring_are_cancelled_too(struct test *t)
 	enum {
 		TASKS = 40
 	};
+	struct assembly assembly = {.expected = TASKS};
 	struct tally tally = {0};
-	struct bp_group *g;
-	struct crowd crowd;
 
-	crowd_init(&crowd);
+	crowd_init(&assembly.crowd);
 	engine_with(t, .depth = 4);
-	g = group_with(t, .limit = TASKS, REPORT_TO(&tally));
+	assembly.group = group_with(t, .limit = TASKS, REPORT_TO(&tally));
 	for (int i = 0; i < TASKS; i++)
-		expect_eq(bp_go(g, sleep_then_stand, &crowd), 0);
-	until_count(t, &crowd.started, TASKS);
-	bp_cancel(g, -EINTR);
-	expect_eq(bp_wait(g), -EINTR);
-	expect_eq(crowd.cancelled, TASKS);
-	expect_eq(stats_of(g).stopped, TASKS);
-	expect_tally(&tally, g);
-	bp_group_destroy(g);
-	crowd_free(&crowd);
+		expect_eq(bp_go(assembly.group, stand_when_all_are_here, &assembly), 0);
+	expect_eq(bp_wait(assembly.group), -EINTR);
+	expect_eq(assembly.crowd.cancelled, TASKS);
+	expect_eq(stats_of(assembly.group).stopped, TASKS);
+	expect_tally(&tally, assembly.group);
+	bp_group_destroy(assembly.group);
+	crowd_free(&assembly.crowd);
 }
 
 struct written_task {
