@@ -65,7 +65,7 @@ const struct digest_alg *digest_by_length(size_t digits)
 
 const char *digest_names(void)
 {
-	return "sha256, sha1, md5, sha512, blake2b, xxh3, xxh128";
+	return "one of sha256, sha1, md5, sha512, blake2b, xxh3, xxh128";
 }
 
 int digest_setup(const struct digest_alg *alg)

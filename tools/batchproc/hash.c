@@ -2,6 +2,8 @@
 /*
  * hash: digests of files, in sha256sum's format.
  */
+#include <dirent.h>
+#include <errno.h>
 #include <sys/stat.h>
 
 #include "buf.h"
@@ -13,20 +15,19 @@
 #include "sumline.h"
 #include "util.h"
 #include "verb.h"
+#include "tree.h"
 #include "walk.h"
 
 enum {
 	OPT_TAG = OPT_VERB
 };
 
-/* Set while options are parsed, read-only afterwards. */
-static struct {
+struct settings {
 	const struct digest_alg *alg;
 	bool recursive;
 	bool tag;
 	bool zero;
-	struct inputs inputs;
-} hash;
+};
 
 struct hash_item {
 	unsigned char digest[DIGEST_SIZE_MAX];
@@ -34,107 +35,121 @@ struct hash_item {
 
 static int hash_work(struct item *item)
 {
+	const struct settings *set = item->settings;
 	struct hash_item *own = item_priv(item);
+	int err = hash_file(item, set->alg, true, own->digest);
 
-	return hash_file(item, hash.alg, true, own->digest);
+	if (err == -EISDIR && !set->recursive)
+		item->why = "is a directory (-r hashes what is in it)";
+	return err;
 }
 
 static void hash_text(const struct item *item, struct buf *buf)
 {
 	const struct hash_item *own = item_priv_const(item);
+	const struct settings *set = item->settings;
 	struct buf path = {0};
 
 	if (item->status != STATUS_OK)
 		return;
 	item_path(item, &path);
-	sumline_add(buf, hash.alg, own->digest, path.data, path.len, hash.tag, hash.zero);
+	sumline_add(buf, set->alg, own->digest, path.data, path.len, set->tag, set->zero);
 	buf_free(&path);
 }
 
 static void hash_json(const struct item *item, struct buf *buf)
 {
 	const struct hash_item *own = item_priv_const(item);
+	const struct settings *set = item->settings;
 
 	buf_str(buf, ",\"alg\":\"");
-	buf_str(buf, hash.alg->name);
+	buf_str(buf, set->alg->name);
 	buf_char(buf, '"');
 	if (item->status == STATUS_OK) {
 		buf_str(buf, ",\"digest\":\"");
-		buf_hex(buf, own->digest, hash.alg->size);
+		buf_hex(buf, own->digest, set->alg->size);
 		buf_char(buf, '"');
 	}
 }
 
-/* One argument or line of a list: a tree to walk, or an item. */
-static void feed_one(struct job *job, const char *name, size_t len)
+static const struct item_ops hash_items = {
+	.op = "hash",
+	.priv_size = sizeof(struct hash_item),
+	.descriptors = 1,
+	.work = hash_work,
+	.text = hash_text,
+	.json = hash_json,
+};
+
+/* One operand: a tree to walk, or an item. */
+static void add_one(struct job *job, const struct use *use, const char *name)
 {
+	static const struct tree_ops files = {.follows = true};
+	const struct settings *set = use->settings;
 	struct item *item;
 	struct stat st;
-	bool known = hash.recursive && !job_stopping(job) && strcmp(name, "-") && !stat(name, &st);
+	bool known = set->recursive && !job_stopping(job) && strcmp(name, "-") && !stat(name, &st);
 
 	if (known && S_ISDIR(st.st_mode)) {
 		job->empty_is_fine = true;
-		walk_add(job->walk, name, len);
+		walk_add(job->walk, &(struct walk_root){.use = use, .ops = &files}, name,
+			 strlen(name));
 		return;
 	}
-	item = job_item(job, NULL, name, len);
-	item->checked = known && S_ISREG(st.st_mode);
+	item = job_item(job, use, NULL, name, strlen(name));
+	item->type = known ? IFTODT(st.st_mode) : DT_UNKNOWN;
 	job_submit(item);
 }
 
-static void hash_feed(struct job *job)
+static const char *hash_check(const struct jobspec *spec)
 {
-	const char *name;
-	size_t len;
-
-	while (inputs_next(&hash.inputs, job, &name, &len))
-		feed_one(job, name, len);
+	return spec->count ? NULL : "names no file";
 }
 
-static bool hash_option(int id, const char *arg)
+static void hash_add(struct job *job, const struct jobspec *spec)
 {
+	for (size_t i = 0; i < spec->count; i++)
+		add_one(job, spec->use, spec->args[i]);
+}
+
+static const char *hash_option(void *settings, int id, const char *arg)
+{
+	struct settings *set = settings;
+
 	switch (id) {
 	case 'a':
-		hash.alg = digest_by_name(arg);
-		if (!hash.alg)
-			usage_error(&hash_verb, "-a: '%s' is not one of %s", arg, digest_names());
-		return hash.alg;
+		set->alg = digest_by_name(arg);
+		return set->alg ? NULL : digest_names();
 	case 'r':
-		hash.recursive = true;
-		return true;
+		set->recursive = true;
+		return NULL;
 	case 'z':
-		hash.zero = true;
-		return true;
+		set->zero = true;
+		return NULL;
 	default: /* OPT_TAG */
-		hash.tag = true;
-		return true;
+		set->tag = true;
+		return NULL;
 	}
+}
+
+static const char *hash_settle(void *settings)
+{
+	struct settings *set = settings;
+
+	if (!set->alg)
+		set->alg = digest_by_name("sha256");
+	return digest_setup(set->alg) ? "this OpenSSL does not offer the algorithm" : NULL;
 }
 
 static int hash_run(const struct options *options)
 {
-	struct job_ops ops = {
-		.op = "hash",
-		.priv_size = sizeof(struct hash_item),
-		.walks = hash.recursive,
-		.directory_hint = "is a directory (-r hashes what is in it)",
-		.work = hash_work,
-		.text = hash_text,
-		.json = hash_json,
-		.feed = hash_feed,
+	const struct settings *set = options->settings;
+	const struct job_ops ops = {
+		.walks = set->recursive,
+		.feed = inputs_feed,
 	};
-	int status;
+	int status = inputs_run(options, &ops);
 
-	if (!hash.alg)
-		hash.alg = digest_by_name("sha256");
-	if (digest_setup(hash.alg)) {
-		say("this OpenSSL does not offer %s", hash.alg->name);
-		return EXIT_TROUBLE;
-	}
-	status = inputs_open(&hash.inputs, options);
-	if (status < 0)
-		status = job_run(options, &ops);
-	inputs_close(&hash.inputs);
 	hash_file_cleanup();
 	return status;
 }
@@ -160,6 +175,11 @@ const struct verb hash_verb = {
 		"them, or use -k. With --tag, xxhsum -c takes the lines of xxh3.\n",
 	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON,
 	.options = hash_options,
+	.items = &hash_items,
+	.settings_size = sizeof(struct settings),
 	.option = hash_option,
+	.settle = hash_settle,
+	.check = hash_check,
+	.add = hash_add,
 	.run = hash_run,
 };

@@ -12,6 +12,7 @@
  * Tools (a buffer and a digest state) are kept in one list for each thread: a task stays on its
  * loop, so that no lock is needed, and the one used last is used first.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -24,8 +25,8 @@
 #include "inputs.h"
 #include "job.h"
 #include "paths.h"
+#include "tree.h"
 #include "util.h"
-#include "walk.h"
 
 #define BUFFER_BYTES 131072u
 
@@ -108,10 +109,8 @@ static int judge_mode(struct item *item, unsigned int mode)
 {
 	if (S_ISREG(mode))
 		return 0;
-	if (S_ISDIR(mode)) {
-		item->why = item->job->ops->walks ? NULL : item->job->ops->directory_hint;
+	if (S_ISDIR(mode))
 		return -EISDIR;
-	}
 	item->status = STATUS_SKIPPED;
 	item->missed = !item->dir;
 	item->why = odd_mode(mode);
@@ -181,7 +180,7 @@ static int open_named(struct item *item, int flags)
 	int dirfd = AT_FDCWD, opened, err;
 
 	err = path_shorten(&dirfd, &path, 0, &opened);
-	if (!err && !item->checked)
+	if (!err && item->type != DT_REG)
 		err = check_name(item, dirfd, path);
 	if (!err)
 		err = open_waiting(item, dirfd, path, flags);

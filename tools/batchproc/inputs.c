@@ -17,6 +17,7 @@
 #include "inputs.h"
 #include "job.h"
 #include "util.h"
+#include "verb.h"
 
 #define READ_BYTES 65536u
 #define IDLE_MS 250 /* after a stop: a writer that says nothing for so long, ... */
@@ -183,9 +184,8 @@ void inputs_close(struct inputs *inputs)
 /* For the kernel a name ends at a NUL: what is before it could be another file. */
 static void refuse_nul(struct job *job, const char *line, size_t len)
 {
-	struct item *item = job_item(job, NULL, line, len);
+	struct item *item = job_item(job, &job->use, NULL, line, len);
 
-	memset(item_priv(item), 0, job->ops->priv_size);
 	item->why = "has a NUL in its name (-0 reads lists that are NUL-separated)";
 	job_finish(item, STATUS_FAILED, -EINVAL);
 }
@@ -210,4 +210,24 @@ bool inputs_next(struct inputs *inputs, struct job *job, const char **name, size
 		}
 	}
 	return false;
+}
+
+void inputs_feed(struct job *job)
+{
+	const char *name;
+	size_t len;
+
+	while (inputs_next(job->inputs, job, &name, &len))
+		job->opt->verb->add(job, &(struct jobspec){&job->use, &name, 1});
+}
+
+int inputs_run(const struct options *options, const struct job_ops *ops)
+{
+	struct inputs inputs;
+	int status = inputs_open(&inputs, options);
+
+	if (status < 0)
+		status = job_run(options, ops, &inputs);
+	inputs_close(&inputs);
+	return status;
 }

@@ -16,6 +16,7 @@
 #include "buf.h"
 
 struct job;
+struct job_ops;
 struct options;
 
 /* Text that ends with a separator, from a descriptor that may be slow. */
@@ -54,5 +55,9 @@ struct inputs {
 int inputs_open(struct inputs *inputs, const struct options *options);
 void inputs_close(struct inputs *inputs);
 bool inputs_next(struct inputs *inputs, struct job *job, const char **name, size_t *len);
+
+/* A run over the inputs of the options; and its feed where each input is a job for the verb. */
+int inputs_run(const struct options *options, const struct job_ops *ops);
+void inputs_feed(struct job *job);
 
 #endif

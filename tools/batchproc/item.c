@@ -10,14 +10,17 @@
  * allocated for one. The list and the counts stand under the job's lock, which is taken twice in
  * an item's life and never held over a call that may wait.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "job.h"
 #include "output.h"
 #include "record.h"
 #include "util.h"
+#include "tree.h"
 #include "walk.h"
 
 #define SLAB_ITEMS 64u
@@ -37,7 +40,7 @@ static size_t item_size(const struct job *job)
 {
 	size_t align = _Alignof(max_align_t);
 
-	return (sizeof(struct item) + job->ops->priv_size + align - 1) / align * align;
+	return (sizeof(struct item) + job->priv_size + align - 1) / align * align;
 }
 
 void items_init(struct job *job)
@@ -93,7 +96,8 @@ static void await_room(struct job *job)
 		;
 }
 
-struct item *job_item(struct job *job, struct dirnode *dir, const char *name, size_t len)
+struct item *job_item(struct job *job, const struct use *use, struct dirnode *dir, const char *name,
+		      size_t len)
 {
 	struct item *item;
 
@@ -106,12 +110,15 @@ struct item *job_item(struct job *job, struct dirnode *dir, const char *name, si
 	item->seq = job->next_seq++;
 	pthread_mutex_unlock(&job->lock);
 
+	item->ops = use->ops;
+	item->settings = use->settings;
 	item->dir = dir;
+	item->self = NULL;
+	item->type = DT_UNKNOWN;
 	item->name.len = 0;
 	buf_add(&item->name, name, len);
 	buf_char(&item->name, '\0');
 	item->name.len = len;
-	item->checked = false;
 	item->status = STATUS_OK;
 	item->err = 0;
 	item->why = NULL;
@@ -121,6 +128,7 @@ struct item *job_item(struct job *job, struct dirnode *dir, const char *name, si
 	item->attempts = 0;
 	item->start_ns = 0;
 	item->end_ns = 0;
+	memset(item->priv, 0, job->priv_size);
 	return item;
 }
 
@@ -143,6 +151,13 @@ void item_path(const struct item *item, struct buf *buf)
 	if (item->dir)
 		dirnode_path(item->dir, buf);
 	buf_add(buf, item->name.data, item->name.len);
+}
+
+struct tree *item_tree(const struct item *item)
+{
+	const struct dirnode *dir = item->dir ? item->dir : item->self;
+
+	return dir ? dir->tree : NULL;
 }
 
 void item_emit(const struct item *item)
@@ -172,6 +187,7 @@ static enum verdict count(struct job *job, const struct item *item)
 void job_finish(struct item *item, enum status status, int err)
 {
 	struct job *job = item->job;
+	struct dirnode *dir = item->dir, *self = item->self;
 	enum verdict verdict;
 
 	item->status = status;
@@ -180,11 +196,11 @@ void job_finish(struct item *item, enum status status, int err)
 		item->end_ns = bp_now(job->engine);
 	record_item(item);
 
-	/* From here on an item is its lines and its counts. */
-	if (job->ops->release)
-		job->ops->release(item);
-	dirnode_put(item->dir);
-	item->dir = NULL;
+	/* From here on an item is its lines and its counts; a directory is left after its last. */
+	if (item->ops->release)
+		item->ops->release(item);
+	if (item->dir && item_unsuccessful(item))
+		atomic_store(&item->dir->failed, true);
 	if (!job->opt->keep_order)
 		item_emit(item);
 
@@ -195,6 +211,7 @@ void job_finish(struct item *item, enum status status, int err)
 	else
 		item_put(item);
 	pthread_mutex_unlock(&job->lock);
+	walk_item_ended(dir, self);
 
 	if (verdict != VERDICT_GO)
 		job_verdict(job, verdict);
@@ -251,7 +268,7 @@ static int attempts(struct item *item)
 		item->attempts++;
 		item->bytes = 0;
 		item->why = NULL;
-		err = job->ops->work(item);
+		err = item->ops->work(item);
 		if (err >= 0 || item->attempts > job->opt->retries || permanent(err) ||
 		    bp_cancelled() || job_stopping(item->job))
 			return err;

@@ -27,6 +27,7 @@
 #include "walk.h"
 
 #define JOBS_PER_LOOP 64u
+#define IDLE_DIRS_MOST 256u
 #define NAP_NS 2000000u /* between two looks for a free descriptor ... */
 #define NAPS 250u /* ... and how many while nobody could free one */
 
@@ -137,17 +138,18 @@ static void raise_descriptor_limit(void)
 }
 
 /*
- * Items whose descriptors fit: each has one for its file, and in a walk may be the last to hold
+ * Items whose descriptors fit: each has those of its files, and in a walk may be the last to hold
  * its directory. A walker has the directory that it reads and the next, and a tree has its root.
  * 0: there is no room at all.
  */
-static long jobs_for_descriptors(long wanted, bool walks, unsigned int *walkers)
+static long jobs_for_descriptors(struct job *job, long wanted)
 {
 	struct rlimit limit;
-	long room;
+	long room, each = job->descriptors;
 	int lowest = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
 
-	*walkers = WALKERS_MOST;
+	job->walkers = WALKERS_MOST;
+	job->idle_dirs = IDLE_DIRS_MOST;
 	if (lowest >= 0)
 		close(lowest);
 	if (lowest < 0)
@@ -156,13 +158,15 @@ static long jobs_for_descriptors(long wanted, bool walks, unsigned int *walkers)
 		return wanted;
 	/* The lowest free one: about as many are in use. */
 	room = (long)limit.rlim_cur - lowest;
-	if (walks) {
+	if (job->ops->walks) {
 		if (room < 8 * WALKERS_MOST)
-			*walkers = room < 16 ? 1 : 2;
-		room = (room - 1 - 2 * (long)*walkers) / 2;
+			job->walkers = room < 16 ? 1 : 2;
+		if (room < 8 * IDLE_DIRS_MOST)
+			job->idle_dirs = (unsigned int)room / 16;
+		room -= 1 + 2 * (long)job->walkers + (long)job->idle_dirs;
+		each++;
 	}
-	if (room < 0)
-		room = 0;
+	room = room < 0 ? 0 : room / each;
 	return wanted < room ? wanted : room;
 }
 
@@ -218,7 +222,7 @@ static int start_engine(struct job *job)
 		say("cannot start: %s", error_text(err));
 		return err;
 	}
-	job->limit = jobs_for_descriptors(wanted, job->ops->walks, &job->walkers);
+	job->limit = jobs_for_descriptors(job, wanted);
 	if (!job->limit) {
 		say("the limit of open files (ulimit -n) leaves no room to work");
 		return -EMFILE;
@@ -251,9 +255,32 @@ static int start_group(struct job *job)
 	return err;
 }
 
-static void job_init(struct job *job, const struct options *opt, const struct job_ops *ops)
+/* What the items of any verb that can be among them need. */
+static void size_items(struct job *job)
 {
-	*job = (struct job){.opt = opt, .ops = ops, .main_thread = pthread_self()};
+	for (size_t i = 0; i < verb_count; i++) {
+		const struct item_ops *items = verbs[i]->items;
+
+		if (!items || (items != job->use.ops && !job->ops->mixes))
+			continue;
+		if (items->priv_size > job->priv_size)
+			job->priv_size = items->priv_size;
+		if (items->descriptors > job->descriptors)
+			job->descriptors = items->descriptors;
+	}
+}
+
+static void job_init(struct job *job, const struct options *opt, const struct job_ops *ops,
+		     struct inputs *inputs)
+{
+	*job = (struct job){
+		.opt = opt,
+		.ops = ops,
+		.use = {opt->verb->items, opt->settings},
+		.inputs = inputs,
+		.main_thread = pthread_self(),
+	};
+	size_items(job);
 	pthread_mutex_init(&job->lock, NULL);
 	job->wants_messages = (!opt->quiet || ops->quiet_is_own) && (!opt->json || opt->verbose);
 	job->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -319,7 +346,7 @@ static int run_items(struct job *job)
 	return status;
 }
 
-int job_run(const struct options *opt, const struct job_ops *ops)
+int job_run(const struct options *opt, const struct job_ops *ops, struct inputs *inputs)
 {
 	struct job job;
 	struct output_hooks hooks = {output_failed, progress_tick, &job};
@@ -330,7 +357,7 @@ int job_run(const struct options *opt, const struct job_ops *ops)
 		return status;
 	raise_descriptor_limit();
 	signals_block();
-	job_init(&job, opt, ops);
+	job_init(&job, opt, ops, inputs);
 	status = EXIT_TROUBLE;
 	if (job.stop_fd < 0 || start_engine(&job) || start_group(&job))
 		goto out;

@@ -24,8 +24,11 @@
 #include "buf.h"
 #include "options.h"
 
-struct job;
 struct dirnode;
+struct inputs;
+struct item_ops;
+struct job;
+struct tree;
 struct walk;
 
 /* How an item ended, as its record says it. */
@@ -43,12 +46,15 @@ enum status {
 struct item {
 	struct item *next; /* in the free list */
 	struct job *job;
+	const struct item_ops *ops; /* of its verb */
+	const void *settings; /* of its verb */
 	uint64_t seq;
 
 	/* Its name: relative to a directory of a walk, or as the user gave it. */
 	struct dirnode *dir;
 	struct buf name; /* ends with a NUL that is not counted */
-	bool checked; /* known to be a regular file when it was found */
+	unsigned char type; /* DT_x as it was when it was found, DT_UNKNOWN when nobody looked */
+	struct dirnode *self; /* of a directory: itself, when all below it has ended */
 
 	enum status status;
 	int err; /* -errno; 0 without one */
@@ -66,14 +72,14 @@ struct item {
 	_Alignas(max_align_t) unsigned char priv[]; /* the verb's own, job_ops.priv_size bytes */
 };
 
-/* What a verb tells about its items. Each is called without locks held; any but work may be NULL. */
-struct job_ops {
+/*
+ * What a verb tells about its items. Each is called without locks held; any but work may be NULL.
+ * One run may have items of several verbs.
+ */
+struct item_ops {
 	const char *op; /* in records */
 	size_t priv_size;
-	bool walks; /* -r was given */
-	bool expands; /* an argument may be many items without it */
-	bool quiet_is_own; /* -q is not about messages on standard error */
-	const char *directory_hint; /* error text for a directory where it was not */
+	unsigned int descriptors; /* that an item has open at once */
 
 	/* One attempt, in a task: 0, or -errno. May set bytes, why and STATUS_SKIPPED. */
 	int (*work)(struct item *item);
@@ -87,6 +93,20 @@ struct job_ops {
 	void (*plan)(const struct item *item, struct buf *buf);
 	/* Last word on an item before its memory is used again. */
 	void (*release)(struct item *item);
+};
+
+/* A verb's items with the settings that they are made with; lives as long as the run. */
+struct use {
+	const struct item_ops *ops;
+	const void *settings;
+};
+
+/* What a run is as a whole. */
+struct job_ops {
+	bool walks; /* there may be trees */
+	bool mixes; /* there may be items of every verb */
+	bool expands; /* an argument may be many items without it */
+	bool quiet_is_own; /* -q is not about messages on standard error */
 
 	/* Gives the items, in the main thread. */
 	void (*feed)(struct job *job);
@@ -124,11 +144,16 @@ struct order {
 struct job {
 	const struct options *opt;
 	const struct job_ops *ops;
+	struct use use; /* of the verb that was called */
+	struct inputs *inputs;
+	size_t priv_size; /* the most that any of its items needs */
+	unsigned int descriptors; /* likewise */
 	struct bp_engine *engine;
 	struct bp_group *group; /* of the items */
 	struct walk *walk; /* NULL for a verb that does not walk */
 	unsigned int loops;
 	unsigned int walkers; /* at most */
+	unsigned int idle_dirs; /* directories that may stay open without need */
 	long limit; /* items in flight; -j after what descriptors allow */
 	uint64_t start_ns;
 	uint64_t deadline_ns; /* 0: none */
@@ -169,17 +194,24 @@ static inline const void *item_priv_const(const struct item *item)
 /* The feed has given everything: from here on the number of items is known. Main thread. */
 void job_fed(struct job *job);
 
+/* It has not done what it was there for; a skipped one was not to be done. */
+static inline bool item_unsuccessful(const struct item *item)
+{
+	return item->status != STATUS_OK && item->status != STATUS_SKIPPED;
+}
+
 /* Runs a verb; returns the exit status, or ends by the signal that ended the run. */
-int job_run(const struct options *options, const struct job_ops *ops);
+int job_run(const struct options *options, const struct job_ops *ops, struct inputs *inputs);
 
 /* ---- items (item.c) */
 
 /*
- * A fresh item with the next number. Each one must be given to job_submit() or job_finish(). Waits
- * where output is slow, so that no more stands in memory than what is in flight. Main thread or a
- * walker's task.
+ * A fresh item with the next number, of type DT_UNKNOWN and with its private part zeroed; takes over
+ * that @dir is held open. Each one must be given to job_submit() or job_finish(). Waits where output
+ * is slow, so that no more stands in memory than what is in flight. Main thread or a walker's task.
  */
-struct item *job_item(struct job *job, struct dirnode *dir, const char *name, size_t len);
+struct item *job_item(struct job *job, const struct use *use, struct dirnode *dir, const char *name,
+		      size_t len);
 
 /*
  * Starts an item, waiting for a place; ends it at once when the policy, --dry-run or a stop says
@@ -199,6 +231,9 @@ void items_never_started(void *ctx, void *arg, enum bp_end end, int result);
 
 /* The name as the user knows it, with the directory of the walk in front. */
 void item_path(const struct item *item, struct buf *buf);
+
+/* The tree that it was found in, or whose root it is; NULL: none. */
+struct tree *item_tree(const struct item *item);
 
 /* Hands an item's lines to the output. */
 void item_emit(const struct item *item);

@@ -12,7 +12,16 @@
 #include "util.h"
 #include "verb.h"
 
-static const struct verb *const verbs[] = {&hash_verb, &verify_verb, &info_verb};
+const struct verb *const verbs[] = {&hash_verb, &verify_verb, &info_verb};
+const size_t verb_count = ARRAY_SIZE(verbs);
+
+const struct verb *verb_by_name(const char *name)
+{
+	for (size_t i = 0; i < verb_count; i++)
+		if (!strcmp(name, verbs[i]->name))
+			return verbs[i];
+	return NULL;
+}
 
 /*
  * A closed standard descriptor would be given to the next file that is opened, and output would
@@ -62,6 +71,8 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	const struct verb *verb;
+
 	fill_standard_descriptors();
 	if (argc < 2)
 		return usage_error(NULL, "no command given");
@@ -69,9 +80,9 @@ int main(int argc, char **argv)
 		return print_usage();
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
 		return print_version();
-	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
-		if (!strcmp(argv[1], verbs[i]->name))
-			return run_verb(verbs[i], argc - 1, argv + 1);
+	verb = verb_by_name(argv[1]);
+	if (verb)
+		return run_verb(verb, argc - 1, argv + 1);
 	return usage_error(NULL, argv[1][0] == '-' ? "unknown option '%s'" : "unknown command '%s'",
 			   argv[1]);
 }

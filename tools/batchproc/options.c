@@ -398,10 +398,24 @@ static bool is_shared(const struct opt *opt)
 	return false;
 }
 
+static int own_option(struct options *o, const struct opt *opt, const char *arg)
+{
+	const char *wanted = o->verb->option(o->settings, opt->id, arg);
+	char name[64];
+
+	if (!wanted)
+		return -1;
+	if (opt->id < 256)
+		snprintf(name, sizeof(name), "-%c", opt->id);
+	else
+		snprintf(name, sizeof(name), "--%s", opt->name);
+	return bad(o, name, arg, wanted);
+}
+
 static int take_option(struct options *o, const struct opt *opt, const char *arg)
 {
 	if (!is_shared(opt))
-		return o->verb->option(opt->id, arg) ? -1 : EXIT_USAGE;
+		return own_option(o, opt, arg);
 	return opt->arg ? shared_with_argument(o, opt->id, arg) : shared_flag(o, opt->id);
 }
 
@@ -413,6 +427,8 @@ int options_parse(struct options *options, const struct verb *verb, int argc, ch
 	int id, status = -1;
 
 	*options = (struct options){.verb = verb, .retry_delay_ns = 200000000};
+	if (verb->settings_size)
+		options->settings = xcalloc(1, verb->settings_size);
 	collect(&table, verb);
 	make_getopt(&table, letters, longs);
 	opterr = 0;
@@ -428,11 +444,19 @@ int options_parse(struct options *options, const struct verb *verb, int argc, ch
 	}
 	options->args = argv + optind;
 	options->arg_count = (size_t)(argc - optind);
+	if (status < 0 && verb->settle) {
+		const char *wrong = verb->settle(options->settings);
+
+		if (wrong)
+			status = usage_error(verb, "%s", wrong);
+	}
 	return status;
 }
 
 void options_free(struct options *options)
 {
+	free(options->settings);
+	options->settings = NULL;
 	free(options->lists);
 	options->lists = NULL;
 }

@@ -25,6 +25,7 @@ enum progress_mode {
 
 struct options {
 	const struct verb *verb;
+	void *settings; /* the verb's own options */
 	char **args;
 	size_t arg_count;
 

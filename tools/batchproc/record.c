@@ -11,6 +11,7 @@
 #include "output.h"
 #include "record.h"
 #include "util.h"
+#include "verb.h"
 
 static const char *const status_names[STATUS_COUNT] = {
 	[STATUS_OK] = "ok",
@@ -55,7 +56,7 @@ static void add_json(struct buf *buf, const struct item *item)
 	buf_str(buf, "{\"v\":1,\"seq\":");
 	buf_u64(buf, item->seq);
 	buf_str(buf, ",\"op\":\"");
-	buf_str(buf, job->ops->op);
+	buf_str(buf, item->ops->op);
 	buf_str(buf, "\",\"src\":");
 	add_path_json(buf, item);
 	buf_str(buf, ",\"status\":\"");
@@ -70,8 +71,8 @@ static void add_json(struct buf *buf, const struct item *item)
 		buf_str(buf, ",\"error\":");
 		buf_json(buf, error, strlen(error));
 	}
-	if (job->ops->json)
-		job->ops->json(item, buf);
+	if (item->ops->json)
+		item->ops->json(item, buf);
 	add_field(buf, "bytes", item->bytes);
 	add_field(buf, "attempts", item->attempts);
 	if (item->start_ns) {
@@ -81,11 +82,6 @@ static void add_json(struct buf *buf, const struct item *item)
 		add_field(buf, "dur_us", (item->end_ns - item->start_ns) / 1000);
 	}
 	buf_str(buf, "}\n");
-}
-
-static bool unsuccessful(const struct item *item)
-{
-	return item->status != STATUS_OK && item->status != STATUS_SKIPPED;
 }
 
 /* Whether an item's end is worth a line on standard error. */
@@ -130,12 +126,12 @@ static void add_plan(struct buf *buf, const struct item *item)
 {
 	struct buf path = {0};
 
-	if (item->job->ops->plan) {
-		item->job->ops->plan(item, buf);
+	if (item->ops->plan) {
+		item->ops->plan(item, buf);
 		return;
 	}
 	item_path(item, &path);
-	buf_str(buf, item->job->ops->op);
+	buf_str(buf, item->ops->op);
 	buf_char(buf, ' ');
 	buf_visible(buf, path.data, path.len);
 	buf_char(buf, '\n');
@@ -151,8 +147,8 @@ static void add_again(struct buf *failed, struct buf *message, const struct item
 	const struct job *job = item->job;
 	size_t from = failed->len;
 
-	if (job->ops->again) {
-		job->ops->again(item, failed);
+	if (item->ops->again) {
+		item->ops->again(item, failed);
 		return;
 	}
 	item_path(item, failed);
@@ -177,13 +173,13 @@ void record_item(struct item *item)
 		add_json(lines, item);
 	else if (job->opt->dry_run && item->status == STATUS_SKIPPED && !item->why)
 		add_plan(lines, item);
-	else if (job->ops->text)
-		job->ops->text(item, lines);
+	else if (item->ops->text)
+		item->ops->text(item, lines);
 	item->ends[SINK_OUT] = lines->len;
 
 	if (wants_message(item))
 		add_message(lines, item);
-	if (job->opt->failed_to && unsuccessful(item))
+	if (job->opt->failed_to && item_unsuccessful(item))
 		add_again(&again, lines, item);
 	item->ends[SINK_ERR] = lines->len;
 
@@ -210,7 +206,7 @@ static void summary_json(const struct job *job, struct buf *buf, uint64_t wall_n
 
 	bp_group_stats(job->group, &stats);
 	buf_str(buf, "{\"v\":1,\"summary\":true,\"op\":\"");
-	buf_str(buf, job->ops->op);
+	buf_str(buf, job->opt->verb->name);
 	buf_char(buf, '"');
 	add_field(buf, "items", job->counts.ended);
 	for (int i = 0; i < STATUS_COUNT; i++)

@@ -7,8 +7,12 @@
 #define BATCHPROC_VERB_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
+struct item_ops;
+struct job;
 struct options;
+struct use;
 
 /* An option: @id is its letter, or a number above 255 where it has only a long name. */
 struct opt {
@@ -33,6 +37,17 @@ enum {
 	TAKES_JSON = 1 << 2,
 };
 
+/* One job for a verb: what its items are, and its operands. */
+struct jobspec {
+	const struct use *use;
+	const char *const *args;
+	size_t count;
+};
+
+/*
+ * A verb's own options are kept in a struct of its settings, so that the jobs of one run may have
+ * different ones. Settings live as long as the run; argument strings too.
+ */
 struct verb {
 	const char *name;
 	const char *synopsis; /* what follows the name in "Usage:" */
@@ -40,14 +55,30 @@ struct verb {
 	const char *details; /* paragraphs behind the options in --help, or NULL */
 	unsigned int takes;
 	const struct opt *options;
+	const struct item_ops *items; /* NULL: it has none */
 
-	/* One of its own options; false: the argument @arg is not valid, and a message was given. */
-	bool (*option)(int id, const char *arg);
+	size_t settings_size; /* all zero before the first option */
+	/* One of its own options. NULL, or what @arg should have been: "one of a, b". */
+	const char *(*option)(void *settings, int id, const char *arg);
+	/* After the last option: fills in what was not given. NULL, or what is wrong. May be NULL. */
+	const char *(*settle)(void *settings);
 
-	/* Does the work; returns the exit status. */
+	/*
+	 * As part of a manifest, both NULL where it cannot be one: whether the operands make sense
+	 * (NULL, or what is wrong), and the job itself, in the main thread.
+	 */
+	const char *(*check)(const struct jobspec *spec);
+	void (*add)(struct job *job, const struct jobspec *spec);
+
+	/* As a command: does the work; returns the exit status. */
 	int (*run)(const struct options *options);
 };
 
 extern const struct verb hash_verb, verify_verb, info_verb;
+
+/* All verbs, and one by its name, or NULL. */
+extern const struct verb *const verbs[];
+extern const size_t verb_count;
+const struct verb *verb_by_name(const char *name);
 
 #endif

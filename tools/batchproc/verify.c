@@ -40,16 +40,18 @@ struct verify_item {
 	bool compared;
 };
 
-/* The first part is set while options are parsed, the counts while the run lasts. */
-static struct {
+struct settings {
 	const struct digest_alg *alg;
 	bool status;
 	bool ignore_missing;
 	bool strict;
 	bool warn;
 	bool zero;
-	struct inputs inputs;
+};
 
+/* Of the one run of a process. */
+static struct {
+	const struct settings *set;
 	_Atomic uint64_t malformed;
 	_Atomic uint64_t unreadable;
 	_Atomic uint64_t mismatched;
@@ -62,9 +64,9 @@ static void list_put(struct list *list)
 {
 	if (!list || atomic_fetch_sub(&list->refs, 1) != 1)
 		return;
-	if (verify.ignore_missing && !atomic_load(&list->verified)) {
+	if (verify.set->ignore_missing && !atomic_load(&list->verified)) {
 		atomic_store(&verify.wrong, true);
-		if (!verify.status)
+		if (!verify.set->status)
 			say("%s: no file was verified", list->name);
 	}
 	free(list);
@@ -87,7 +89,7 @@ static struct list *list_new(const char *name)
 
 static void feed_line(struct job *job, struct list *list, const struct sumline *line)
 {
-	struct item *item = job_item(job, NULL, line->name, line->len);
+	struct item *item = job_item(job, &job->use, NULL, line->name, line->len);
 	struct verify_item *own = item_priv(item);
 
 	own->alg = line->alg;
@@ -106,10 +108,10 @@ static void feed_line(struct job *job, struct list *list, const struct sumline *
 static void malformed(const struct list *list, uint64_t number)
 {
 	atomic_fetch_add(&verify.malformed, 1);
-	if (verify.warn)
+	if (verify.set->warn)
 		say("%s: %llu: improperly formatted %s%schecksum line", list->name,
-		    (unsigned long long)number, verify.alg ? verify.alg->tag : "",
-		    verify.alg ? " " : "");
+		    (unsigned long long)number, verify.set->alg ? verify.set->alg->tag : "",
+		    verify.set->alg ? " " : "");
 }
 
 static void feed_list(struct job *job, const char *name, size_t len)
@@ -122,11 +124,10 @@ static void feed_list(struct job *job, const char *name, size_t len)
 	int err;
 
 	job->empty_is_fine = true;
-	err = lines_open(&lines, name, verify.zero ? '\0' : '\n');
+	err = lines_open(&lines, name, verify.set->zero ? '\0' : '\n');
 	if (err) {
-		struct item *item = job_item(job, NULL, name, len);
+		struct item *item = job_item(job, &job->use, NULL, name, len);
 
-		*(struct verify_item *)item_priv(item) = (struct verify_item){0};
 		lines_close(&lines);
 		job_finish(item, STATUS_FAILED, err);
 		return;
@@ -135,11 +136,11 @@ static void feed_list(struct job *job, const char *name, size_t len)
 	while (lines_next(&lines, job, &text, &len)) {
 		number++;
 		/* A list from a DOS machine; names have their carriage returns escaped. */
-		if (len && text[len - 1] == '\r' && !verify.zero)
+		if (len && text[len - 1] == '\r' && !verify.set->zero)
 			text[--len] = '\0';
 		if (!len || *text == '#')
 			continue;
-		if (!sumline_parse(&line, verify.alg, text, len, verify.zero)) {
+		if (!sumline_parse(&line, verify.set->alg, text, len, verify.set->zero)) {
 			malformed(list, number);
 			continue;
 		}
@@ -161,7 +162,7 @@ static void verify_feed(struct job *job)
 	const char *text;
 	size_t len;
 
-	while (inputs_next(&verify.inputs, job, &text, &len)) {
+	while (inputs_next(job->inputs, job, &text, &len)) {
 		/* The list has lines of its own, for which the buffer of this name is not. */
 		name.len = 0;
 		buf_add(&name, text, len);
@@ -178,7 +179,7 @@ static int verify_work(struct item *item)
 	struct verify_item *own = item_priv(item);
 	int err = hash_file(item, own->alg, true, own->digest);
 
-	if (err == -ENOENT && verify.ignore_missing) {
+	if (err == -ENOENT && verify.set->ignore_missing) {
 		item->status = STATUS_SKIPPED;
 		item->why = "is missing";
 		return 0;
@@ -208,7 +209,7 @@ static void verify_text(const struct item *item, struct buf *buf)
 							  "FAILED open or read";
 	bool escape;
 
-	if (verify.status || !own->alg)
+	if (verify.set->status || !own->alg)
 		return;
 	if (item->status == STATUS_OK ?
 		    item->job->opt->quiet :
@@ -256,7 +257,7 @@ static void verify_again(const struct item *item, struct buf *buf)
 
 	if (own->alg)
 		sumline_add(buf, own->alg, own->expected, item->name.data, item->name.len, true,
-			    verify.zero);
+			    verify.set->zero);
 }
 
 static void verify_release(struct item *item)
@@ -280,7 +281,7 @@ static bool verify_finish(struct job *job)
 	uint64_t bad_lines = atomic_load(&verify.malformed);
 
 	(void)job;
-	if (!verify.status) {
+	if (!verify.set->status) {
 		warn_count(bad_lines, "line is improperly formatted",
 			   "lines are improperly formatted");
 		warn_count(atomic_load(&verify.unreadable), "listed file could not be read",
@@ -288,65 +289,67 @@ static bool verify_finish(struct job *job)
 		warn_count(atomic_load(&verify.mismatched), "computed checksum did NOT match",
 			   "computed checksums did NOT match");
 	}
-	return atomic_load(&verify.wrong) || (verify.strict && bad_lines);
+	return atomic_load(&verify.wrong) || (verify.set->strict && bad_lines);
 }
 
 /* ---- the verb */
 
-static bool verify_option(int id, const char *arg)
+static const char *verify_option(void *settings, int id, const char *arg)
 {
+	struct settings *set = settings;
+
 	switch (id) {
 	case 'a':
-		verify.alg = digest_by_name(arg);
-		if (!verify.alg)
-			usage_error(&verify_verb, "-a: '%s' is not one of %s", arg, digest_names());
-		return verify.alg;
+		set->alg = digest_by_name(arg);
+		return set->alg ? NULL : digest_names();
 	case 'w':
-		verify.warn = true;
-		return true;
+		set->warn = true;
+		return NULL;
 	case 'z':
-		verify.zero = true;
-		return true;
+		set->zero = true;
+		return NULL;
 	case OPT_STATUS:
-		verify.status = true;
-		return true;
+		set->status = true;
+		return NULL;
 	case OPT_IGNORE_MISSING:
-		verify.ignore_missing = true;
-		return true;
+		set->ignore_missing = true;
+		return NULL;
 	default: /* OPT_STRICT */
-		verify.strict = true;
-		return true;
+		set->strict = true;
+		return NULL;
 	}
 }
+
+static const struct item_ops verify_items = {
+	.op = "verify",
+	.priv_size = sizeof(struct verify_item),
+	.descriptors = 1,
+	.work = verify_work,
+	.text = verify_text,
+	.json = verify_json,
+	.again = verify_again,
+	.release = verify_release,
+};
 
 static int verify_run(const struct options *given)
 {
 	static char *standard_input[] = {"-"};
 	static const struct job_ops ops = {
-		.op = "verify",
-		.priv_size = sizeof(struct verify_item),
 		.expands = true,
 		.quiet_is_own = true,
-		.work = verify_work,
-		.text = verify_text,
-		.json = verify_json,
-		.again = verify_again,
-		.release = verify_release,
 		.feed = verify_feed,
 		.finish = verify_finish,
 	};
 	struct options options = *given;
 	int status;
 
+	verify.set = options.settings;
 	/* As sha256sum -c has it: no list is the one on standard input. */
 	if (!options.arg_count && !options.list_count) {
 		options.args = standard_input;
 		options.arg_count = 1;
 	}
-	status = inputs_open(&verify.inputs, &options);
-	if (status < 0)
-		status = job_run(&options, &ops);
-	inputs_close(&verify.inputs);
+	status = inputs_run(&options, &ops);
 	hash_file_cleanup();
 	return status;
 }
@@ -372,6 +375,8 @@ const struct verb verify_verb = {
 		   "--failed-to gets the lines of the files that are not.\n",
 	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON,
 	.options = verify_options,
+	.items = &verify_items,
+	.settings_size = sizeof(struct settings),
 	.option = verify_option,
 	.run = verify_run,
 };

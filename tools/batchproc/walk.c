@@ -3,23 +3,24 @@
  * walk: turns directory trees into items, concurrently and in flat memory.
  *
  *	walk_add() --> stack of pending directories --pop--> walker tasks --> job_submit()
- *	                        ^------ subdirectories ---------'
+ *	                        ^------ subdirectories ---------'   ^
+ *	               directories to be left -------pop------------'
+ *	                        ^------ nothing is left below them (tree.h)
  *
  * Walkers are tasks in a group of their own, so that one that waits for a place among the items
- * never takes the place that it waits for. They start when there is work and end when the stack
- * is empty. The stack is last in, first out: depth first, which keeps it short.
+ * never takes the place that it waits for. They start when there is work and end when there is
+ * none. The stack is last in, first out: depth first, which keeps it short.
  *
- * Memory. A pending directory is its path; no descriptor is held for it. When the stack is long, a
- * walker leaves the rest of the directory that it reads below the subdirectories found so far, as
- * a pending one that goes on at a position, so that a million subdirectories never stand in
- * memory at once.
+ * Memory. A pending directory is its name and its parent. When the stack is long, a walker leaves
+ * the rest of the directory that it reads below the subdirectories found so far, as a pending one
+ * that goes on at a position, so that a million subdirectories never stand in memory at once.
  *
  * Descriptors. A directory stays open while items found in it are in flight: they open their
- * files relative to it. The directory of a whole tree stays open until the tree is done, and
- * everything below is opened relative to it with RESOLVE_NO_SYMLINKS, so that a directory that is
- * swapped for a link meanwhile leads nowhere.
+ * files relative to it. Everything below a root is opened relative to an open directory of the
+ * tree, without following links, so that a directory that is swapped for a link meanwhile leads
+ * nowhere.
  *
- * The stack and the number of walkers stand under walk->lock.
+ * The stack, what is to be left and the number of walkers stand under walk->lock.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -32,122 +33,74 @@
 
 #include "job.h"
 #include "paths.h"
+#include "tree.h"
 #include "util.h"
 #include "walk.h"
 
 #define STACK_LONG 65536u /* pending directories from which on reading is put off */
 #define BLOCK_BYTES 65536u /* of directory entries, in one call */
 
-struct dirnode {
-	atomic_uint refs;
-	int fd;
-	size_t len;
-	char path[]; /* ends with a slash */
-};
-
 struct pending {
 	struct pending *next;
-	struct dirnode *root; /* of its tree; NULL: it is the root itself */
-	off_t position; /* where reading goes on; 0: from the start */
+	struct tree *tree;
+	struct dirnode *parent; /* NULL: it is the root */
+	struct dirnode *rest; /* it was opened before, and the rest of it is to be read */
+	off_t position; /* from where on */
 	size_t len;
-	char path[];
+	char name[];
 };
 
 struct walk {
 	struct job *job;
 	struct bp_group *group;
 	unsigned int most; /* walkers */
+	struct dirs dirs;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct pending *stack;
 	size_t depth;
+	struct dirnode *leaving; /* nothing is left below these */
+	size_t live; /* directories that will be left or have not ended being so */
 	unsigned int active;
 };
 
-/* ---- open directories */
-
-int dirnode_fd(const struct dirnode *dir)
-{
-	return dir->fd;
-}
-
-void dirnode_path(const struct dirnode *dir, struct buf *buf)
-{
-	buf_add(buf, dir->path, dir->len);
-}
-
-static struct dirnode *dirnode_get(struct dirnode *dir)
-{
-	atomic_fetch_add_explicit(&dir->refs, 1, memory_order_relaxed);
-	return dir;
-}
-
-void dirnode_put(struct dirnode *dir)
-{
-	if (dir && atomic_fetch_sub_explicit(&dir->refs, 1, memory_order_acq_rel) == 1) {
-		close(dir->fd);
-		free(dir);
-	}
-}
-
-static struct dirnode *dirnode_new(int fd, const char *path, size_t len)
-{
-	struct dirnode *dir = xcalloc(1, sizeof(*dir) + len + 2);
-
-	atomic_init(&dir->refs, 1);
-	dir->fd = fd;
-	memcpy(dir->path, path, len);
-	if (!len || path[len - 1] != '/')
-		dir->path[len++] = '/';
-	dir->len = len;
-	return dir;
-}
-
 /* ---- the stack */
 
-static struct pending *pending_new(struct dirnode *root, const char *dir, size_t dir_len,
-				   const char *name, size_t len)
+static struct pending *pending_new(struct tree *tree, struct dirnode *parent, const char *name,
+				   size_t len)
 {
-	struct pending *p = xcalloc(1, sizeof(*p) + dir_len + len + 1);
+	struct pending *p = xcalloc(1, sizeof(*p) + len + 1);
 
-	p->root = root ? dirnode_get(root) : NULL;
-	p->len = dir_len + len;
-	if (dir_len)
-		memcpy(p->path, dir, dir_len);
-	memcpy(p->path + dir_len, name, len);
+	p->tree = tree_get(tree);
+	p->parent = parent ? dirnode_get(parent) : NULL;
+	p->len = len;
+	memcpy(p->name, name, len);
 	return p;
 }
 
 static void pending_free(struct pending *p)
 {
-	dirnode_put(p->root);
+	dirnode_put(p->rest);
+	dirnode_put(p->parent);
+	tree_put(p->tree);
 	free(p);
 }
 
 static int walker(void *arg);
 
-/* Puts a chain of directories on the stack, and starts a walker if there should be one more. */
-static void push(struct walk *walk, struct pending *chain)
+/* Under the lock: whether there should be one more walker, which then counts already. */
+static bool wants_walker(struct walk *walk)
 {
-	bool start;
-	int err;
+	bool wants = walk->active < walk->most && !job_stopped(walk->job);
 
-	pthread_mutex_lock(&walk->lock);
-	while (chain) {
-		struct pending *p = chain;
+	walk->active += wants;
+	return wants;
+}
 
-		chain = p->next;
-		p->next = walk->stack;
-		walk->stack = p;
-		walk->depth++;
-	}
-	start = walk->active < walk->most && !job_stopped(walk->job);
-	walk->active += start;
-	pthread_mutex_unlock(&walk->lock);
-	if (!start)
-		return;
+static void start_walker(struct walk *walk)
+{
+	int err = bp_go(walk->group, walker, walk);
 
-	err = bp_go(walk->group, walker, walk);
 	if (!err)
 		return;
 	pthread_mutex_lock(&walk->lock);
@@ -158,24 +111,110 @@ static void push(struct walk *walk, struct pending *chain)
 		job_trouble(walk->job, "cannot walk a directory", err);
 }
 
-/* The next directory; NULL ends the walker that asks. */
-static struct pending *pop(struct walk *walk)
+/* Puts a chain of directories on the stack, and starts a walker if there should be one more. */
+static void push(struct walk *walk, struct pending *chain)
 {
-	struct pending *p = NULL;
+	bool start;
 
 	pthread_mutex_lock(&walk->lock);
-	if (walk->stack && !job_stopped(walk->job)) {
-		p = walk->stack;
-		walk->stack = p->next;
-		p->next = NULL;
-		if (--walk->depth == STACK_LONG - 1)
+	while (chain) {
+		struct pending *p = chain;
+
+		chain = p->next;
+		p->next = walk->stack;
+		walk->stack = p;
+		walk->depth++;
+	}
+	start = wants_walker(walk);
+	pthread_mutex_unlock(&walk->lock);
+	if (start)
+		start_walker(walk);
+}
+
+/* dirs->ended: nothing is left below @dir. */
+static bool nothing_below(struct dirnode *dir)
+{
+	struct walk *walk = dir->tree->walk;
+	bool start;
+
+	if (!dir->tree->ops->leaves)
+		return true;
+	pthread_mutex_lock(&walk->lock);
+	if (dir->recorded) {
+		if (--walk->live == 0)
 			pthread_cond_broadcast(&walk->changed);
-	} else {
+		pthread_mutex_unlock(&walk->lock);
+		return true;
+	}
+	dir->next = walk->leaving;
+	walk->leaving = dir;
+	start = wants_walker(walk);
+	if (!start)
+		pthread_cond_broadcast(&walk->changed);
+	pthread_mutex_unlock(&walk->lock);
+	if (start)
+		start_walker(walk);
+	return false;
+}
+
+/* A directory that was left lets go of its parent, which may be the next to be left. */
+static void left(struct walk *walk, struct dirnode *dir)
+{
+	dirnode_free(dir);
+	pthread_mutex_lock(&walk->lock);
+	if (--walk->live == 0)
+		pthread_cond_broadcast(&walk->changed);
+	pthread_mutex_unlock(&walk->lock);
+}
+
+void walk_item_ended(struct dirnode *dir, struct dirnode *self)
+{
+	dirnode_put_open(dir);
+	if (self)
+		left(self->tree->walk, self);
+}
+
+/* Under the lock. */
+static struct pending *pop_pending(struct walk *walk)
+{
+	struct pending *p = walk->stack;
+
+	if (!p)
+		return NULL;
+	walk->stack = p->next;
+	p->next = NULL;
+	if (--walk->depth == STACK_LONG - 1)
+		pthread_cond_broadcast(&walk->changed);
+	return p;
+}
+
+/* Under the lock. */
+static struct dirnode *pop_leaving(struct walk *walk)
+{
+	struct dirnode *dir = walk->leaving;
+
+	if (dir)
+		walk->leaving = dir->next;
+	return dir;
+}
+
+/* What is to be done next: one of the two. False: nothing, and the walker that asks has ended. */
+static bool pop(struct walk *walk, struct pending **p, struct dirnode **dir)
+{
+	*p = NULL;
+	*dir = NULL;
+	pthread_mutex_lock(&walk->lock);
+	if (!job_stopped(walk->job)) {
+		*dir = pop_leaving(walk);
+		if (!*dir)
+			*p = pop_pending(walk);
+	}
+	if (!*dir && !*p) {
 		walk->active--;
 		pthread_cond_broadcast(&walk->changed);
 	}
 	pthread_mutex_unlock(&walk->lock);
-	return p;
+	return *dir || *p;
 }
 
 static bool stack_is_long(struct walk *walk)
@@ -188,30 +227,35 @@ static bool stack_is_long(struct walk *walk)
 	return is_long;
 }
 
-/* ---- reading */
+/* ---- opening and leaving */
 
 /* A directory that could not be read, or will not be any more, has a record too. */
 static void finish_directory(struct walk *walk, const struct pending *p, enum status status,
 			     int err)
 {
-	job_finish(job_item(walk->job, NULL, p->path, p->len), status, err);
+	struct buf path = {0};
+	struct item *item;
+
+	if (p->parent)
+		dirnode_path(p->parent, &path);
+	buf_add(&path, p->name, p->len);
+	item = job_item(walk->job, p->tree->use, NULL, path.data, path.len);
+	item->type = DT_DIR;
+	buf_free(&path);
+	if (p->parent && status == STATUS_FAILED)
+		atomic_store(&p->parent->failed, true);
+	job_finish(item, status, err);
 }
 
-static int open_once(const struct pending *p, const struct dirnode *parent)
+static int open_root(const struct pending *p)
 {
 	struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC};
-	const char *path = p->path;
+	const char *path = p->name;
 	int dirfd = AT_FDCWD, opened, fd;
 
-	if (p->root) {
-		const struct dirnode *from = parent ? parent : p->root;
-
-		dirfd = from->fd;
-		path += from->len;
+	if (!p->tree->ops->follows)
 		how.flags |= O_NOFOLLOW;
-		how.resolve = RESOLVE_NO_SYMLINKS;
-	}
-	fd = path_shorten(&dirfd, &path, how.resolve, &opened);
+	fd = path_shorten(&dirfd, &path, 0, &opened);
 	if (!fd)
 		fd = bp_openat2(dirfd, path, &how);
 	if (opened >= 0)
@@ -219,31 +263,116 @@ static int open_once(const struct pending *p, const struct dirnode *parent)
 	return fd;
 }
 
-static struct dirnode *open_directory(struct walk *walk, struct pending *p,
-				      const struct dirnode *parent)
+static int open_below(const struct pending *p)
 {
+	const struct open_how how = {
+		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW,
+		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH,
+	};
+	int fd = dirnode_open(p->parent);
+
+	if (fd < 0)
+		return fd;
+	fd = bp_openat2(dirnode_fd(p->parent), p->name, &how);
+	dirnode_put_open(p->parent);
+	return fd;
+}
+
+static int open_rest(const struct pending *p)
+{
+	int err = dirnode_open(p->rest);
+
+	if (!err && lseek(dirnode_fd(p->rest), p->position, SEEK_SET) < 0) {
+		err = -errno;
+		dirnode_put_open(p->rest);
+	}
+	return err;
+}
+
+static struct dirnode *enter(struct walk *walk, struct pending *p, int fd, int *err)
+{
+	struct dirnode *dir = dirnode_new(&walk->dirs, tree_get(p->tree),
+					  p->parent ? dirnode_get(p->parent) : NULL, fd, p->name,
+					  p->len);
+
+	if (p->tree->ops->leaves) {
+		pthread_mutex_lock(&walk->lock);
+		walk->live++;
+		pthread_mutex_unlock(&walk->lock);
+	}
+	*err = p->tree->ops->enter ? p->tree->ops->enter(dir) : 0;
+	if (!*err)
+		return dir;
+	dir->recorded = *err < 0;
+	dirnode_put_open(dir);
+	return NULL;
+}
+
+/* The directory, held open, to be read; NULL: it is not to be read, and has its record if need be. */
+static struct dirnode *open_directory(struct walk *walk, struct pending *p)
+{
+	struct dirnode *dir = NULL;
 	unsigned int tries = 0;
-	int fd;
+	int err;
 
 	do {
-		fd = open_once(p, parent);
-	} while ((fd == -EMFILE || fd == -ENFILE) && job_await_descriptor(walk->job, &tries));
+		if (p->rest)
+			err = open_rest(p);
+		else
+			err = p->parent ? open_below(p) : open_root(p);
+	} while ((err == -EMFILE || err == -ENFILE) && job_await_descriptor(walk->job, &tries));
 
-	if (fd >= 0 && p->position && lseek(fd, p->position, SEEK_SET) < 0) {
-		int err = -errno;
+	if (err >= 0)
+		dir = p->rest ? p->rest : enter(walk, p, err, &err);
+	if (err < 0) {
+		bool stopped = err == -ECANCELED && job_stopping(walk->job);
 
-		close(fd);
-		fd = err;
-	}
-	if (fd < 0) {
-		bool stopped = fd == -ECANCELED && job_stopping(walk->job);
-
+		if (p->rest)
+			p->rest->recorded = true;
 		finish_directory(walk, p, stopped ? STATUS_NOT_STARTED : STATUS_FAILED,
-				 stopped ? 0 : fd);
-		return NULL;
+				 stopped ? 0 : err);
 	}
-	return dirnode_new(fd, p->path, p->len);
+	return dir;
 }
+
+static struct item *leaving_item(struct walk *walk, struct dirnode *dir, bool open)
+{
+	struct dirnode *in = open ? dir->parent : NULL;
+	struct buf path = {0};
+	struct item *item;
+
+	if (!in && dir->parent)
+		dirnode_path(dir->parent, &path);
+	buf_add(&path, dir->name, dir->len);
+	item = job_item(walk->job, dir->tree->use, in, path.data, path.len);
+	item->type = DT_DIR;
+	item->self = dir;
+	buf_free(&path);
+	return item;
+}
+
+/* All below @dir has ended: its own item. */
+static void leave(struct walk *walk, struct dirnode *dir)
+{
+	unsigned int tries = 0;
+	struct item *item;
+	int err = 0;
+
+	while (dir->parent) {
+		err = dirnode_open(dir->parent);
+		if ((err != -EMFILE && err != -ENFILE) || !job_await_descriptor(walk->job, &tries))
+			break;
+	}
+	item = leaving_item(walk, dir, !err);
+	if (!err)
+		job_submit(item);
+	else if (err == -ECANCELED && job_stopping(walk->job))
+		job_finish(item, STATUS_NOT_STARTED, 0);
+	else
+		job_finish(item, STATUS_FAILED, err);
+}
+
+/* ---- reading */
 
 static unsigned char type_of(const struct dirnode *dir, const struct dirent64 *entry, int *err)
 {
@@ -252,7 +381,7 @@ static unsigned char type_of(const struct dirnode *dir, const struct dirent64 *e
 	*err = 0;
 	if (entry->d_type != DT_UNKNOWN)
 		return entry->d_type;
-	*err = bp_statx(dir->fd, entry->d_name, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC,
+	*err = bp_statx(dirnode_fd(dir), entry->d_name, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC,
 			STATX_TYPE, &stx);
 	return *err ? DT_UNKNOWN : IFTODT(stx.stx_mode);
 }
@@ -272,30 +401,38 @@ static const char *odd_type(unsigned char type)
 	}
 }
 
+static bool takes(const struct tree *tree, unsigned char type)
+{
+	return type == DT_REG || (tree->ops->takes >> type & 1);
+}
+
 /* One entry: an item, a subdirectory for the chain, or nothing. */
-static void take_entry(struct walk *walk, struct dirnode *dir, struct dirnode *root,
-		       const struct dirent64 *entry, struct pending **chain)
+static void take_entry(struct walk *walk, struct dirnode *dir, const struct dirent64 *entry,
+		       struct pending **chain)
 {
 	const char *name = entry->d_name;
 	size_t len = strlen(name);
 	struct pending *p;
 	struct item *item;
+	unsigned char type;
 	int err;
-	unsigned char type = type_of(dir, entry, &err);
 
-	if (type == DT_LNK || !strcmp(name, ".") || !strcmp(name, ".."))
+	if (!strcmp(name, ".") || !strcmp(name, ".."))
+		return;
+	type = type_of(dir, entry, &err);
+	if (type == DT_LNK && !takes(dir->tree, DT_LNK))
 		return;
 	if (type == DT_DIR) {
-		p = pending_new(root, dir->path, dir->len, name, len);
+		p = pending_new(dir->tree, dir, name, len);
 		p->next = *chain;
 		*chain = p;
 		return;
 	}
-	item = job_item(walk->job, dirnode_get(dir), name, len);
-	item->checked = true;
+	item = job_item(walk->job, dir->tree->use, dirnode_get_open(dir), name, len);
+	item->type = type;
 	if (err) {
 		job_finish(item, STATUS_FAILED, err);
-	} else if (type == DT_REG) {
+	} else if (takes(dir->tree, type)) {
 		job_submit(item);
 	} else {
 		item->why = odd_type(type);
@@ -303,12 +440,13 @@ static void take_entry(struct walk *walk, struct dirnode *dir, struct dirnode *r
 	}
 }
 
-/* Where reading of @p stopped for now: it goes back on the stack, under what it led to. */
-static struct pending *rest_of(const struct pending *p)
+/* Where reading stopped for now: it goes back on the stack, under what it led to. */
+static struct pending *rest_of(struct dirnode *dir, off_t position)
 {
-	struct pending *rest = pending_new(p->root, NULL, 0, p->path, p->len);
+	struct pending *rest = pending_new(dir->tree, dir->parent, dir->name, dir->len);
 
-	rest->position = p->position;
+	rest->rest = dirnode_get(dir);
+	rest->position = position;
 	return rest;
 }
 
@@ -316,24 +454,23 @@ static struct pending *rest_of(const struct pending *p)
  * One block of entries, and its subdirectories to the stack; the first one found is kept in
  * *@first instead, as the next for this walker. False: the rest is somebody's later.
  */
-static bool take_block(struct walk *walk, struct dirnode *dir, struct pending *p, const char *block,
+static bool take_block(struct walk *walk, struct dirnode *dir, off_t *position, const char *block,
 		       size_t len, struct pending **first)
 {
-	struct dirnode *root = p->root ? p->root : dir;
 	struct pending *chain = NULL, *rest = NULL;
 	const struct dirent64 *entry;
 
 	for (size_t at = 0; at < len && !rest; at += entry->d_reclen) {
 		entry = (const struct dirent64 *)(block + at);
 		if (job_stopping(walk->job)) {
-			rest = rest_of(p);
+			rest = rest_of(dir, *position);
 			break;
 		}
-		take_entry(walk, dir, root, entry, &chain);
-		p->position = entry->d_off;
+		take_entry(walk, dir, entry, &chain);
+		*position = entry->d_off;
 	}
 	if (!rest && chain && stack_is_long(walk))
-		rest = rest_of(p);
+		rest = rest_of(dir, *position);
 	if (chain && !*first) {
 		*first = chain;
 		chain = chain->next;
@@ -362,39 +499,53 @@ static struct pending *read_directory(struct walk *walk, struct dirnode *dir, st
 	struct pending *first = NULL;
 	long n;
 
-	while ((n = read_block(dir->fd, block)) > 0) {
-		if (!take_block(walk, dir, p, block, (size_t)n, &first))
+	while ((n = read_block(dirnode_fd(dir), block)) > 0) {
+		if (!take_block(walk, dir, &p->position, block, (size_t)n, &first))
 			return first;
 		/* A block of nothing but links and directories has not let anybody else run. */
 		bp_yield();
 	}
-	if (n < 0)
+	if (n < 0) {
+		dir->recorded = true;
 		finish_directory(walk, p, STATUS_FAILED, (int)n);
+	}
 	return first;
+}
+
+/* From a directory into its first subdirectory, then into that one's ... */
+static void descend(struct walk *walk, struct pending *p, char *block)
+{
+	struct pending *next;
+
+	for (; p; p = next) {
+		struct dirnode *dir;
+
+		if (job_stopping(walk->job)) {
+			push(walk, p);
+			return;
+		}
+		dir = open_directory(walk, p);
+		next = NULL;
+		if (dir) {
+			next = read_directory(walk, dir, p, block);
+			dirnode_put_open(dir);
+		}
+		pending_free(p);
+	}
 }
 
 static int walker(void *arg)
 {
 	struct walk *walk = arg;
 	char *block = xrealloc(NULL, BLOCK_BYTES);
-	struct pending *p, *next;
+	struct dirnode *dir;
+	struct pending *p;
 
-	while ((p = pop(walk))) {
-		struct dirnode *parent = NULL, *dir;
-
-		/* From a directory into its first subdirectory, then into that one's ... */
-		for (; p; p = next) {
-			if (job_stopping(walk->job)) {
-				push(walk, p);
-				break;
-			}
-			dir = open_directory(walk, p, parent);
-			dirnode_put(parent);
-			parent = dir;
-			next = dir ? read_directory(walk, dir, p, block) : NULL;
-			pending_free(p);
-		}
-		dirnode_put(parent);
+	while (pop(walk, &p, &dir)) {
+		if (dir)
+			leave(walk, dir);
+		else
+			descend(walk, p, block);
 	}
 	free(block);
 	return 0;
@@ -424,6 +575,9 @@ int walk_create(struct job *job)
 	walk->job = job;
 	/* One walker alone reads in an order that does not depend on time. */
 	walk->most = job->opt->keep_order ? 1 : job->walkers;
+	walk->dirs.idle_most = job->idle_dirs;
+	walk->dirs.ended = nothing_below;
+	pthread_mutex_init(&walk->dirs.lock, NULL);
 	pthread_mutex_init(&walk->lock, NULL);
 	pthread_cond_init(&walk->changed, NULL);
 	err = bp_group_create(&walk->group, job->engine,
@@ -441,38 +595,80 @@ void walk_destroy(struct walk *walk)
 	bp_group_destroy(walk->group);
 	pthread_cond_destroy(&walk->changed);
 	pthread_mutex_destroy(&walk->lock);
+	pthread_mutex_destroy(&walk->dirs.lock);
 	free(walk);
 }
 
-void walk_add(struct walk *walk, const char *path, size_t len)
+/* Under the lock: whether a further tree may be added. */
+static bool may_add(const struct walk *walk)
 {
-	push(walk, pending_new(NULL, NULL, 0, path, len));
+	if (walk->job->opt->keep_order)
+		return !walk->active && !walk->live && !walk->stack;
+	return walk->depth < STACK_LONG;
+}
+
+void walk_add(struct walk *walk, const struct walk_root *root, const char *path, size_t len)
+{
+	struct tree *tree = xcalloc(1, sizeof(*tree));
+
+	atomic_init(&tree->refs, 1);
+	tree->walk = walk;
+	tree->use = root->use;
+	tree->ops = root->ops;
+	tree->data = root->data;
+	tree->release = root->release;
+	push(walk, pending_new(tree, NULL, path, len));
+	tree_put(tree);
 
 	pthread_mutex_lock(&walk->lock);
-	while (!job_stopped(walk->job) &&
-	       (walk->job->opt->keep_order ? walk->active > 0 : walk->depth >= STACK_LONG))
+	while (!job_stopped(walk->job) && !may_add(walk))
 		pthread_cond_wait(&walk->changed, &walk->lock);
 	pthread_mutex_unlock(&walk->lock);
+}
+
+/* After a stop: what was not reached has its record all the same, as input for another run. */
+static bool give_up_one(struct walk *walk)
+{
+	struct pending *p;
+	struct dirnode *dir;
+
+	pthread_mutex_lock(&walk->lock);
+	p = pop_pending(walk);
+	dir = p ? NULL : pop_leaving(walk);
+	pthread_mutex_unlock(&walk->lock);
+	if (dir)
+		job_finish(leaving_item(walk, dir, false), STATUS_NOT_STARTED, 0);
+	if (p) {
+		/* A directory has one record, and one that was begun gets its own when it is left. */
+		if (!p->rest || !p->tree->ops->leaves)
+			finish_directory(walk, p, STATUS_NOT_STARTED, 0);
+		pending_free(p);
+	}
+	return dir || p;
 }
 
 void walk_wait(struct walk *walk)
 {
-	struct pending *p;
-
 	if (!walk)
 		return;
-	pthread_mutex_lock(&walk->lock);
-	while (walk->active)
-		pthread_cond_wait(&walk->changed, &walk->lock);
-	pthread_mutex_unlock(&walk->lock);
-	bp_wait(walk->group);
+	for (;;) {
+		bool active, over;
 
-	/* After a stop: the directories that were not reached, as input for another run. */
-	while ((p = walk->stack)) {
-		walk->stack = p->next;
-		finish_directory(walk, p, STATUS_NOT_STARTED, 0);
-		pending_free(p);
+		/* The deadline may have ended all that would go on; then the walk has stopped. */
+		job_stopping(walk->job);
+		pthread_mutex_lock(&walk->lock);
+		over = !walk->live && !walk->stack && !walk->leaving;
+		active = walk->active || (!over && !job_stopped(walk->job));
+		if (active || (!over && !walk->stack && !walk->leaving))
+			pthread_cond_wait(&walk->changed, &walk->lock);
+		pthread_mutex_unlock(&walk->lock);
+		if (active)
+			continue;
+		if (over)
+			break;
+		give_up_one(walk);
 	}
+	bp_wait(walk->group);
 }
 
 void walk_cancel(struct walk *walk)

@@ -2,19 +2,21 @@
 /*
  * walk: turns directory trees into items, concurrently and in flat memory.
  *
- * Physical: symbolic links inside a tree are never followed and, like find -type f, passed over;
- * one that the user named is followed. Regular files become items; FIFOs, sockets and devices
- * get a "skipped" record and are never opened; a directory that cannot be read gets a "failed"
- * one, and the walk goes on.
+ * Physical: symbolic links inside a tree are never followed. What becomes an item is the verb's
+ * choice (tree.h): regular files always; symbolic links are passed over unless it takes them; what
+ * it does not take of FIFOs, sockets and devices gets a "skipped" record and is never opened. A
+ * directory that cannot be read gets a "failed" one, and the walk goes on. A verb that has something
+ * to do when it leaves a directory gets an item for each, after all below it has ended.
  */
 #ifndef BATCHPROC_WALK_H
 #define BATCHPROC_WALK_H
 
 #include <stddef.h>
 
-struct buf;
 struct dirnode;
 struct job;
+struct tree_ops;
+struct use;
 struct walk;
 
 /* Walkers of a walk where descriptors are plenty. */
@@ -23,8 +25,16 @@ struct walk;
 int walk_create(struct job *job);
 void walk_destroy(struct walk *walk);
 
+/* A tree to be walked: what its items are, what is done about directories, the verb's own data. */
+struct walk_root {
+	const struct use *use;
+	const struct tree_ops *ops;
+	void *data;
+	void (*release)(void *data); /* when the tree has ended, or NULL */
+};
+
 /* Adds a tree. With --keep-order it returns when all its items were given. Main thread. */
-void walk_add(struct walk *walk, const char *path, size_t len);
+void walk_add(struct walk *walk, const struct walk_root *root, const char *path, size_t len);
 
 /* Waits for the end of all trees. Main thread. */
 void walk_wait(struct walk *walk);
@@ -33,9 +43,10 @@ void walk_wait(struct walk *walk);
 void walk_cancel(struct walk *walk);
 void walk_wake(struct walk *walk);
 
-/* An open directory that items were found in. */
-int dirnode_fd(const struct dirnode *dir);
-void dirnode_path(const struct dirnode *dir, struct buf *buf);
-void dirnode_put(struct dirnode *dir);
+/*
+ * An item that was found in @dir, or whose directory itself is @self, has ended. Any thread, and
+ * after the last look at the item.
+ */
+void walk_item_ended(struct dirnode *dir, struct dirnode *self);
 
 #endif
