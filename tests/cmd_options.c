@@ -56,6 +56,18 @@ static void usage_errors_start_nothing(struct test *t)
 		"hash --deadline 100000d a",
 		"hash --retries -1 a",
 		"hash --retries many a",
+		"hash --rate 0 a",
+		"hash --rate -1 a",
+		"hash --rate 5/ a",
+		"hash --rate 5/x a",
+		"hash --rate /s a",
+		"hash --rate 1e10 a",
+		"hash --rate nan a",
+		"hash --bwlimit 0 a",
+		"hash --bwlimit -1 a",
+		"hash --bwlimit 1Q a",
+		"hash --bwlimit M a",
+		"hash --bwlimit 10Mx a",
 		"hash --halt now a",
 		"hash --halt now,fail a",
 		"hash --halt now,fail=0 a",
@@ -106,6 +118,12 @@ static void values_at_the_edge_are_taken(struct test *t)
 		"hash --timeout 1h --deadline 36500d a",
 		"hash --retries 0 a",
 		"hash --retries 1000000 --retry-delay 1ns a",
+		"hash --rate 1000000000 a",
+		"hash --rate .5/s a",
+		"hash --rate 1/d a",
+		"hash --bwlimit 1T a",
+		"hash --bwlimit 1.5GiB a",
+		"hash --bwlimit 64kB a",
 		"hash --halt never a",
 		"hash --halt soon,fail=1% a",
 		"hash --halt now,fail=18446744073709551615 a",
@@ -326,25 +344,6 @@ static void verbose_says_what_quiet_does_not(struct test *t)
 	expect_says(BP("hash", "--json", "-v", "nosuch"), "nosuch: No such file");
 }
 
-static void retries_are_counted_and_permanent_errors_not_tried_again(struct test *t)
-{
-	const struct records *records;
-
-	fresh_dir(t);
-	/* Its first byte belongs to no mapping: reading gives EIO, again and again. */
-	records = expect_records(BP("hash", "--json", "--retries", "3", "--retry-delay", "1ms",
-				    "/proc/self/mem", "nosuch", "."),
-				 3);
-	if (record_of(records, "/proc/self/mem")) {
-		expect_eq(record_of(records, "/proc/self/mem")->attempts, 4);
-		expect_eq(strcmp(record_of(records, "/proc/self/mem")->error_name, "EIO"), 0);
-	}
-	if (record_of(records, "nosuch") && record_of(records, ".")) {
-		expect_eq(record_of(records, "nosuch")->attempts, 1);
-		expect_eq(record_of(records, ".")->attempts, 1);
-	}
-}
-
 static void info_tells_what_runs(struct test *t)
 {
 	struct run *run;
@@ -380,7 +379,6 @@ int main(int argc, char **argv)
 		ONCE(failed_items_fed_back_fail_again),
 		ONCE(dry_run_lists_and_reads_nothing),
 		ONCE(verbose_says_what_quiet_does_not),
-		ONCE(retries_are_counted_and_permanent_errors_not_tried_again),
 		ONCE(info_tells_what_runs),
 	};
 

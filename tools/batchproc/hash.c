@@ -77,6 +77,7 @@ static const struct item_ops hash_items = {
 	.priv_size = sizeof(struct hash_item),
 	.descriptors = 1,
 	.work = hash_work,
+	.permanent = hash_file_permanent,
 	.text = hash_text,
 	.json = hash_json,
 };

@@ -238,6 +238,38 @@ static int digest_rest(struct item *item, int fd, off_t offset, struct tool *too
 	}
 }
 
+/*
+ * Under --bwlimit: each block is paid for before it is read, as far as the size tells how long it
+ * will be. At most as much as is paid at once, without reading ahead.
+ */
+static int digest_paced(struct item *item, int fd, uint64_t size, struct tool *tool)
+{
+	const size_t block = job_pace_block(item->job, BUFFER_BYTES);
+	const bool seekable = fd != STDIN_FILENO;
+	uint64_t done = 0;
+
+	for (;;) {
+		uint64_t paid = size <= done ? 0 : size - done < block ? size - done : block;
+		int err = job_pace(item->job, paid);
+		ssize_t n;
+
+		if (err)
+			return err;
+		n = bp_read(fd, tool->buffer, block, seekable ? (off_t)done : -1);
+		if (n < 0 || (uint64_t)n < paid)
+			job_unpace(item->job, n < 0 ? paid : paid - (uint64_t)n);
+		if (n <= 0)
+			return (int)n;
+		if ((uint64_t)n > paid)
+			err = job_pace(item->job, (uint64_t)n - paid);
+		if (err)
+			return err;
+		digest_update(tool->digest, tool->buffer, (size_t)n);
+		moved(item, (size_t)n);
+		done += (uint64_t)n;
+	}
+}
+
 static int digest_large(struct item *item, int fd, uint64_t size, struct tool *tool)
 {
 	struct ahead *ahead = ahead_open(item->job, fd, size);
@@ -267,9 +299,10 @@ static int digest_regular(struct item *item, int fd, uint64_t size, const struct
 	ssize_t n;
 	int err;
 
-	if (size > AHEAD_LEAST) {
+	if (size > AHEAD_LEAST || pace_bytes_limited(item->job)) {
 		digest_begin(tool->digest, alg);
-		err = digest_large(item, fd, size, tool);
+		err = pace_bytes_limited(item->job) ? digest_paced(item, fd, size, tool) :
+						      digest_large(item, fd, size, tool);
 		if (!err)
 			digest_finish(tool->digest, result);
 		return err;
@@ -300,10 +333,22 @@ static int digest_stdin(struct item *item, const struct digest_alg *alg, struct 
 	int err;
 
 	digest_begin(tool->digest, alg);
-	err = digest_rest(item, STDIN_FILENO, -1, tool);
+	err = pace_bytes_limited(item->job) ? digest_paced(item, STDIN_FILENO, 0, tool) :
+					      digest_rest(item, STDIN_FILENO, -1, tool);
 	if (!err)
 		digest_finish(tool->digest, result);
 	return err;
+}
+
+static bool is_stdin(const struct item *item)
+{
+	return !item->dir && !strcmp(item->name.data, "-");
+}
+
+bool hash_file_permanent(const struct item *item, int err)
+{
+	(void)err;
+	return is_stdin(item);
 }
 
 int hash_file(struct item *item, const struct digest_alg *alg, bool stdin_name,
@@ -313,7 +358,7 @@ int hash_file(struct item *item, const struct digest_alg *alg, bool stdin_name,
 	struct tool *tool;
 	int fd, err;
 
-	if (stdin_name && !item->dir && !strcmp(item->name.data, "-")) {
+	if (stdin_name && is_stdin(item)) {
 		if (!stdin_claim()) {
 			item->why = "standard input can be read only once";
 			return -EBUSY;

@@ -26,7 +26,6 @@
 #define SLAB_ITEMS 64u
 #define KEEP_BYTES 4096u /* a longer buffer is not kept for the next item */
 #define BACKOFF_MOST_NS 60000000000ull
-#define NAP_NS 50000000ull /* how soon a pause between attempts notices a stop */
 #define BULK_LEAST 32 /* items in flight from which on the feed starts many at once */
 #define BULK_NAP_NS 100000
 #define ROOM_NAP_NS 1000000ull /* how soon a walker notices that output moves again */
@@ -217,17 +216,28 @@ void job_finish(struct item *item, enum status status, int err)
 		job_verdict(job, verdict);
 }
 
-/* Errors that a second attempt would meet again. */
-static bool permanent(int err)
+/*
+ * Errors that a second attempt would meet again: they are about what was asked for. Not those about
+ * what others do meanwhile: ENOSPC and EDQUOT (they may free space), ENOTEMPTY, EBUSY, EMFILE, EIO,
+ * ESTALE, and all that a network may say.
+ */
+static bool permanent(const struct item *item, int err)
 {
-	static const int errors[] = {ENOENT, EACCES,  EPERM,	    EISDIR,   ENOTDIR, ELOOP,
-				     EINVAL, EBADMSG, ENAMETOOLONG, EROFS,    EBADF,   EEXIST,
-				     EXDEV,  ENOSYS,  EOPNOTSUPP,   EOVERFLOW};
+	static const int errors[] = {/* the name, and what it stands for */
+				     ENOENT, ENOTDIR, EISDIR, ELOOP, ENAMETOOLONG, EILSEQ, EEXIST,
+				     EXDEV, EMLINK, ENXIO, ENODEV,
+				     /* permission */
+				     EACCES, EPERM, EROFS, ENOKEY,
+				     /* what cannot be done to it */
+				     EINVAL, EBADF, ENOSYS, EOPNOTSUPP, EOVERFLOW, EFBIG, ESPIPE,
+				     ENOTTY, EAFNOSUPPORT, EPROTONOSUPPORT,
+				     /* it is damaged */
+				     EBADMSG, EUCLEAN};
 
 	for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
 		if (-err == errors[i])
 			return true;
-	return false;
+	return item->ops->permanent && item->ops->permanent(item, err);
 }
 
 /* Exponential, with jitter: between a half and the whole of what the attempt's number gives. */
@@ -245,20 +255,6 @@ static uint64_t backoff(const struct item *item)
 	return delay / 2 + (mix >> 11) % (delay / 2 + 1);
 }
 
-static int pause_between(struct item *item)
-{
-	uint64_t left = backoff(item);
-	int err = 0;
-
-	while (left && !err && !job_stopping(item->job)) {
-		uint64_t nap = left < NAP_NS ? left : NAP_NS;
-
-		err = bp_sleep(nap);
-		left -= nap;
-	}
-	return err;
-}
-
 static int attempts(struct item *item)
 {
 	const struct job *job = item->job;
@@ -269,10 +265,12 @@ static int attempts(struct item *item)
 		item->bytes = 0;
 		item->why = NULL;
 		err = item->ops->work(item);
-		if (err >= 0 || item->attempts > job->opt->retries || permanent(err) ||
+		if (err >= 0 || item->attempts > job->opt->retries || permanent(item, err) ||
 		    bp_cancelled() || job_stopping(item->job))
 			return err;
-		pause = pause_between(item);
+		pause = pace_nap(item->job, backoff(item));
+		if (!pause)
+			pause = pace_start(item->job);
 		if (pause)
 			return pause;
 		if (job_stopping(item->job))
@@ -342,6 +340,8 @@ static int start_item(struct item *item)
 {
 	struct job *job = item->job;
 
+	if (job->opt->rate && (pace_start(job) || job_stopping(job)))
+		return -ECANCELED;
 	if (job->opt->reject)
 		return bp_try_go(job->group, item_task, item);
 	if (pthread_equal(pthread_self(), job->main_thread))

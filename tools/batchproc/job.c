@@ -292,6 +292,7 @@ static void job_exit(struct job *job)
 	bp_group_destroy(job->group);
 	bp_engine_destroy(job->engine);
 	items_exit(job);
+	pace_exit(job);
 	if (job->stop_fd >= 0)
 		close(job->stop_fd);
 	pthread_mutex_destroy(&job->lock);
@@ -361,6 +362,7 @@ int job_run(const struct options *opt, const struct job_ops *ops, struct inputs 
 	status = EXIT_TROUBLE;
 	if (job.stop_fd < 0 || start_engine(&job) || start_group(&job))
 		goto out;
+	pace_init(&job);
 	items_init(&job);
 	err = ops->walks ? walk_create(&job) : 0;
 	if (!err)

@@ -23,6 +23,7 @@
 #include "batchproc.h"
 #include "buf.h"
 #include "options.h"
+#include "pace.h"
 
 struct dirnode;
 struct inputs;
@@ -83,6 +84,8 @@ struct item_ops {
 
 	/* One attempt, in a task: 0, or -errno. May set bytes, why and STATUS_SKIPPED. */
 	int (*work)(struct item *item);
+	/* Whether a second attempt would meet this error again, where errno alone does not say so. */
+	bool (*permanent)(const struct item *item, int err);
 	/* What an ended item prints on standard output without --json. */
 	void (*text)(const struct item *item, struct buf *buf);
 	/* Further fields of its JSON record, each with a comma in front. */
@@ -160,6 +163,8 @@ struct job {
 	uint64_t real_offset_ns; /* from the engine's clock to the time of day */
 	bool wants_messages; /* failures as lines on standard error */
 	pthread_t main_thread;
+	struct bucket item_bucket; /* --rate */
+	struct bucket byte_bucket; /* --bwlimit */
 
 	atomic_int stop; /* enum stop */
 	atomic_int signal; /* the first one that came, 0 for none */

@@ -13,6 +13,7 @@
 
 #include "buf.h"
 #include "options.h"
+#include "parse.h"
 #include "util.h"
 #include "verb.h"
 
@@ -27,6 +28,8 @@ enum {
 	OPT_DEADLINE,
 	OPT_RETRIES,
 	OPT_RETRY_DELAY,
+	OPT_RATE,
+	OPT_BWLIMIT,
 	OPT_ALLOW_EMPTY,
 	OPT_JSON,
 	OPT_FAILED_TO,
@@ -67,6 +70,14 @@ static const struct {
 	 {OPT_RETRY_DELAY, "retry-delay", "T",
 	  "pause before the second attempt, doubled each time, with jitter\n"
 	  "(default 200ms)"}},
+	{TAKES_RUN,
+	 {OPT_RATE, "rate", "N/s",
+	  "items started in a second (N/m, N/h: a minute, an hour), evenly,\n"
+	  "each attempt counted; fractions are fine"}},
+	{TAKES_RUN,
+	 {OPT_BWLIMIT, "bwlimit", "BYTES",
+	  "bytes moved in a second, by all items together (500K, 10M, 1.5G;\n"
+	  "K is 1024, KB is 1000)"}},
 	{TAKES_RUN,
 	 {'T', "files-from", "FILE",
 	  "more items, one a line, from a file or - for standard input;\n"
@@ -120,53 +131,6 @@ int usage_error(const struct verb *verb, const char *format, ...)
 	say("%s", text);
 	fprintf(stderr, "Try 'batchproc %s%s--help'.\n", verb ? verb->name : "", verb ? " " : "");
 	return EXIT_USAGE;
-}
-
-bool parse_count(const char *text, uint64_t least, uint64_t most, uint64_t *value)
-{
-	uint64_t sum = 0;
-
-	if (!*text)
-		return false;
-	for (; *text; text++) {
-		if (*text < '0' || *text > '9' || __builtin_mul_overflow(sum, 10u, &sum) ||
-		    __builtin_add_overflow(sum, (uint64_t)(*text - '0'), &sum))
-			return false;
-	}
-	if (sum < least || sum > most)
-		return false;
-	*value = sum;
-	return true;
-}
-
-bool parse_time(const char *text, uint64_t *ns)
-{
-	static const struct {
-		const char *name;
-		double ns;
-	} units[] = {{"", 1e9}, {"s", 1e9},  {"ms", 1e6},   {"us", 1e3},
-		     {"ns", 1}, {"m", 60e9}, {"h", 3600e9}, {"d", 86400e9}};
-	char *end;
-	double number;
-
-	/* strtod() takes more than we mean: signs, hexadecimal, "inf", leading blanks. */
-	if (!strchr("0123456789.", *text) || !*text || text[strspn(text, "0")] == 'x' ||
-	    text[strspn(text, "0")] == 'X')
-		return false;
-	number = strtod(text, &end);
-	if (end == text)
-		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-		if (strcmp(end, units[i].name))
-			continue;
-		number *= units[i].ns;
-		/* A century is no deadline; what would not fit must not wrap. */
-		if (!(number >= 1 && number <= 3.2e18))
-			return false;
-		*ns = (uint64_t)number;
-		return true;
-	}
-	return false;
 }
 
 static int bad(const struct options *o, const char *option, const char *arg, const char *wanted)
@@ -256,6 +220,14 @@ static int shared_with_argument(struct options *o, int id, const char *arg)
 	case OPT_RETRIES:
 		if (!parse_count(arg, 0, 1000000, &o->retries))
 			return bad(o, "--retries", arg, "a number from 0 to 1000000");
+		return -1;
+	case OPT_RATE:
+		if (!parse_rate(arg, &o->rate))
+			return bad(o, "--rate", arg, "a rate such as 100/s, 0.5/s or 30/m");
+		return -1;
+	case OPT_BWLIMIT:
+		if (!parse_bytes(arg, &o->bwlimit))
+			return bad(o, "--bwlimit", arg, "a number of bytes such as 500K or 10M");
 		return -1;
 	case 'T':
 		o->lists = xrealloc(o->lists, (o->list_count + 1) * sizeof(*o->lists));

@@ -36,6 +36,8 @@ struct options {
 	uint64_t deadline_ns;
 	uint64_t retries;
 	uint64_t retry_delay_ns;
+	double rate; /* attempts started in a second; 0: no limit; the same for the next */
+	double bwlimit; /* bytes moved in a second */
 	const char **lists; /* -T */
 	size_t list_count;
 	bool null;
@@ -61,9 +63,5 @@ void options_free(struct options *options);
 /* A usage error: one line, and where to read on. Returns EXIT_USAGE. */
 int usage_error(const struct verb *verb, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-
-/* Whole numbers within bounds, and times such as 1.5s, 200ms, 2m, 1h; nothing else may follow. */
-bool parse_count(const char *text, uint64_t least, uint64_t most, uint64_t *value);
-bool parse_time(const char *text, uint64_t *ns);
 
 #endif

@@ -325,6 +325,7 @@ static const struct item_ops verify_items = {
 	.priv_size = sizeof(struct verify_item),
 	.descriptors = 1,
 	.work = verify_work,
+	.permanent = hash_file_permanent,
 	.text = verify_text,
 	.json = verify_json,
 	.again = verify_again,
