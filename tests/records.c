@@ -366,6 +366,7 @@ static bool summary_member(void *ctx, const char *key, const struct text *text, 
 	TEXT_FIELD("op", op);
 	TEXT_FIELD("backend", s->backend);
 	TEXT_FIELD("stopped", s->stopped);
+	TEXT_FIELD("shard", s->shard);
 	return (!strcmp(key, "summary") || !strcmp(key, "inputs_cut")) && type == 't';
 }
 

@@ -95,8 +95,8 @@ static void await_room(struct job *job)
 		;
 }
 
-struct item *job_item(struct job *job, const struct use *use, struct dirnode *dir, const char *name,
-		      size_t len)
+static struct item *new_item(struct job *job, const struct use *use, struct dirnode *dir,
+			     const char *name, size_t len, bool foreign)
 {
 	struct item *item;
 
@@ -106,7 +106,8 @@ struct item *job_item(struct job *job, const struct use *use, struct dirnode *di
 		add_slab(job);
 	item = job->free;
 	job->free = item->next;
-	item->seq = job->next_seq++;
+	item->seq = foreign ? 0 : job->next_seq++;
+	job->foreign += foreign;
 	pthread_mutex_unlock(&job->lock);
 
 	item->ops = use->ops;
@@ -121,6 +122,7 @@ struct item *job_item(struct job *job, const struct use *use, struct dirnode *di
 	item->status = STATUS_OK;
 	item->err = 0;
 	item->why = NULL;
+	item->foreign = foreign;
 	item->silent = false;
 	item->missed = false;
 	item->bytes = 0;
@@ -129,6 +131,34 @@ struct item *job_item(struct job *job, const struct use *use, struct dirnode *di
 	item->end_ns = 0;
 	memset(item->priv, 0, job->priv_size);
 	return item;
+}
+
+static bool is_foreign(const struct job *job, const struct dirnode *dir, const char *name,
+		       size_t len)
+{
+	struct buf path = {0};
+	bool owned;
+
+	if (!job->opt->shard.parts)
+		return false;
+	if (dir)
+		dirnode_path(dir, &path);
+	buf_add(&path, name, len);
+	owned = shard_owns(&job->opt->shard, path.data, path.len);
+	buf_free(&path);
+	return !owned;
+}
+
+struct item *job_item(struct job *job, const struct use *use, struct dirnode *dir, const char *name,
+		      size_t len)
+{
+	return new_item(job, use, dir, name, len, is_foreign(job, dir, name, len));
+}
+
+struct item *job_item_undivided(struct job *job, const struct use *use, struct dirnode *dir,
+				const char *name, size_t len)
+{
+	return new_item(job, use, dir, name, len, false);
 }
 
 static void trim(struct buf *buf)
@@ -183,12 +213,30 @@ static enum verdict count(struct job *job, const struct item *item)
 	return policy_judge(&job->opt->policy, &job->view);
 }
 
+/* Another process does it, and has its record. */
+static void forget(struct item *item)
+{
+	struct job *job = item->job;
+	struct dirnode *dir = item->dir, *self = item->self;
+
+	if (item->ops->release)
+		item->ops->release(item);
+	pthread_mutex_lock(&job->lock);
+	item_put(item);
+	pthread_mutex_unlock(&job->lock);
+	walk_item_ended(dir, self);
+}
+
 void job_finish(struct item *item, enum status status, int err)
 {
 	struct job *job = item->job;
 	struct dirnode *dir = item->dir, *self = item->self;
 	enum verdict verdict;
 
+	if (item->foreign) {
+		forget(item);
+		return;
+	}
 	item->status = status;
 	item->err = err;
 	if (item->start_ns)
@@ -302,6 +350,10 @@ static int item_task(void *arg)
 	struct job *job = item->job;
 	int err;
 
+	if (item->foreign) {
+		forget(item);
+		return !job_stopping(job);
+	}
 	if (job_stopping(job)) {
 		job_finish(item, STATUS_NOT_STARTED, 0);
 		return -ECANCELED;
@@ -354,6 +406,10 @@ bool job_submit(struct item *item)
 	struct job *job = item->job;
 	int err;
 
+	if (item->foreign) {
+		forget(item);
+		return !job_stopping(job);
+	}
 	if (job_stopping(job)) {
 		job_finish(item, STATUS_NOT_STARTED, 0);
 		return false;

@@ -319,6 +319,9 @@ static int exit_status(const struct job *job)
 	default:
 		break;
 	}
+	/* A race or a quorum of nothing is not lost where all is with the other parts. */
+	if (!counts->ended && job->foreign)
+		return EXIT_OK;
 	if (policy_wants_success(&job->opt->policy) && !job->opt->dry_run)
 		return EXIT_SOME_FAILED;
 	return all_good ? EXIT_OK : EXIT_SOME_FAILED;
@@ -334,7 +337,7 @@ static int run_items(struct job *job)
 	job_fed(job);
 	bp_wait(job->group);
 
-	if (!job->counts.ended && !job->opt->allow_empty && !job->empty_is_fine &&
+	if (!job->counts.ended && !job->foreign && !job->opt->allow_empty && !job->empty_is_fine &&
 	    !atomic_load(&job->stop)) {
 		say("nothing to do: the list of items is empty (--allow-empty lets that pass)");
 		return EXIT_USAGE;

@@ -60,6 +60,7 @@ struct item {
 	enum status status;
 	int err; /* -errno; 0 without one */
 	const char *why; /* text of the error where it is not errno's */
+	bool foreign; /* of another part of --shard: it ends without a trace */
 	bool silent; /* its failure is no line on standard error */
 	bool missed; /* skipped, although the user asked for it by name */
 	uint64_t bytes;
@@ -181,6 +182,7 @@ struct job {
 	struct counts counts;
 	struct policy_view view;
 	uint64_t next_seq;
+	uint64_t foreign; /* items of other parts of --shard */
 	struct item *free;
 	struct item_slab *slabs;
 	struct order order;
@@ -213,10 +215,18 @@ int job_run(const struct options *options, const struct job_ops *ops, struct inp
 /*
  * A fresh item with the next number, of type DT_UNKNOWN and with its private part zeroed; takes over
  * that @dir is held open. Each one must be given to job_submit() or job_finish(). Waits where output
- * is slow, so that no more stands in memory than what is in flight. Main thread or a walker's task.
+ * is slow, so that no more stands in memory than what is in flight. One of another part of --shard has
+ * no number, and what is done with it does nothing. Main thread or a walker's task.
  */
 struct item *job_item(struct job *job, const struct use *use, struct dirnode *dir, const char *name,
 		      size_t len);
+
+/*
+ * The same for what no part of --shard may leave to the others: a directory that has to be walked, a
+ * list that has to be read.
+ */
+struct item *job_item_undivided(struct job *job, const struct use *use, struct dirnode *dir,
+				const char *name, size_t len);
 
 /*
  * Starts an item, waiting for a place; ends it at once when the policy, --dry-run or a stop says

@@ -30,6 +30,7 @@ enum {
 	OPT_RETRY_DELAY,
 	OPT_RATE,
 	OPT_BWLIMIT,
+	OPT_SHARD,
 	OPT_ALLOW_EMPTY,
 	OPT_JSON,
 	OPT_FAILED_TO,
@@ -78,6 +79,10 @@ static const struct {
 	 {OPT_BWLIMIT, "bwlimit", "BYTES",
 	  "bytes moved in a second, by all items together (500K, 10M, 1.5G;\n"
 	  "K is 1024, KB is 1000)"}},
+	{TAKES_RUN,
+	 {OPT_SHARD, "shard", "I/N|auto",
+	  "do the I-th of N parts of the items, divided by name; auto: as\n"
+	  "the array job says (Slurm, Kubernetes, Grid Engine and others)"}},
 	{TAKES_RUN,
 	 {'T', "files-from", "FILE",
 	  "more items, one a line, from a file or - for standard input;\n"
@@ -180,6 +185,21 @@ static int choose(struct options *o, const char *option, const char *arg, const 
 	return status;
 }
 
+static int set_shard(struct options *o, const char *arg)
+{
+	struct buf why = {0};
+	int status = -1;
+
+	if (strcmp(arg, "auto"))
+		return shard_parse(&o->shard, arg) ?
+			       -1 :
+			       bad(o, "--shard", arg, "I/N with I from 1 to N, or auto");
+	if (!shard_from_environment(&o->shard, &why))
+		status = usage_error(o->verb, "--shard auto: %s", why.data);
+	buf_free(&why);
+	return status;
+}
+
 static int shared_with_argument(struct options *o, int id, const char *arg)
 {
 	static const char *const on_full[] = {"wait", "reject", NULL};
@@ -229,6 +249,8 @@ static int shared_with_argument(struct options *o, int id, const char *arg)
 		if (!parse_bytes(arg, &o->bwlimit))
 			return bad(o, "--bwlimit", arg, "a number of bytes such as 500K or 10M");
 		return -1;
+	case OPT_SHARD:
+		return set_shard(o, arg);
 	case 'T':
 		o->lists = xrealloc(o->lists, (o->list_count + 1) * sizeof(*o->lists));
 		o->lists[o->list_count++] = arg;

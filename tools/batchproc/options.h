@@ -12,6 +12,7 @@
 
 #include "batchproc.h"
 #include "policy.h"
+#include "shard.h"
 
 struct verb;
 
@@ -38,6 +39,7 @@ struct options {
 	uint64_t retry_delay_ns;
 	double rate; /* attempts started in a second; 0: no limit; the same for the next */
 	double bwlimit; /* bytes moved in a second */
+	struct shard shard;
 	const char **lists; /* -T */
 	size_t list_count;
 	bool null;

@@ -216,6 +216,10 @@ static void summary_json(const struct job *job, struct buf *buf, uint64_t wall_n
 	buf_printf(buf, ",\"backend\":\"%s\",\"loops\":%u", info->backend_name, info->loops);
 	add_field(buf, "limit", (uint64_t)job->limit);
 	add_field(buf, "peak", stats.peak);
+	if (job->opt->shard.parts)
+		buf_printf(buf, ",\"shard\":\"%llu/%llu\"",
+			   (unsigned long long)job->opt->shard.part,
+			   (unsigned long long)job->opt->shard.parts);
 	if (stop_name(job))
 		buf_printf(buf, ",\"stopped\":\"%s\"", stop_name(job));
 	if (job->inputs_cut)
@@ -250,6 +254,9 @@ void record_summary(struct job *job, int exit_status)
 		line.len = 0;
 		add_message_prefix(&line);
 		add_counts(job, &line);
+		if (job->opt->shard.parts)
+			buf_printf(&line, ", %llu of other parts",
+				   (unsigned long long)job->foreign);
 		buf_str(&line, "; ");
 		buf_bytes(&line, (double)job->counts.bytes);
 		buf_printf(&line, "%s in %.3f s (%s, %ld in flight)\n",

@@ -126,7 +126,7 @@ static void feed_list(struct job *job, const char *name, size_t len)
 	job->empty_is_fine = true;
 	err = lines_open(&lines, name, verify.set->zero ? '\0' : '\n');
 	if (err) {
-		struct item *item = job_item(job, &job->use, NULL, name, len);
+		struct item *item = job_item_undivided(job, &job->use, NULL, name, len);
 
 		lines_close(&lines);
 		job_finish(item, STATUS_FAILED, err);

@@ -239,7 +239,7 @@ static void finish_directory(struct walk *walk, const struct pending *p, enum st
 	if (p->parent)
 		dirnode_path(p->parent, &path);
 	buf_add(&path, p->name, p->len);
-	item = job_item(walk->job, p->tree->use, NULL, path.data, path.len);
+	item = job_item_undivided(walk->job, p->tree->use, NULL, path.data, path.len);
 	item->type = DT_DIR;
 	buf_free(&path);
 	if (p->parent && status == STATUS_FAILED)
@@ -344,7 +344,7 @@ static struct item *leaving_item(struct walk *walk, struct dirnode *dir, bool op
 	if (!in && dir->parent)
 		dirnode_path(dir->parent, &path);
 	buf_add(&path, dir->name, dir->len);
-	item = job_item(walk->job, dir->tree->use, in, path.data, path.len);
+	item = job_item_undivided(walk->job, dir->tree->use, in, path.data, path.len);
 	item->type = DT_DIR;
 	item->self = dir;
 	buf_free(&path);
