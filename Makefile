@@ -117,7 +117,7 @@ endif
 
 # ---------------------------------------------------------------- targets
 
-.PHONY: all lib demo check sim breakages bench install uninstall
+.PHONY: all lib demo check sim breakages fuzz bench install uninstall
 all: ## build the library, the command, the benchmark and the examples (the default)
 lib: ## build the library alone
 demo: ## hash a real tree through the library, and show it; DEMO=DIR chooses the tree
@@ -125,6 +125,7 @@ tests: ## build the test programs without running them
 check: ## run the tests; T='NAME...' CASE=PATTERN choose, VALGRIND=1 runs them in valgrind
 sim: ## play SEEDS=N random programs on the simulated backend (10,000,000 by default)
 breakages: ## break the library on purpose, and see that the simulation finds each breakage
+fuzz: ## look for input that breaks a parser; T='NAME...' choose, SECONDS=N for each (60)
 bench: ## run the benchmark; ARGS= are its arguments
 install: ## install the library, its header and manual pages, and the command
 uninstall: ## remove what install put there
@@ -187,6 +188,11 @@ sim: $(O)/tests/test_sim
 
 breakages:
 	@TEST_MAKE='$(MAKE) $(MAKEOVERRIDES)' MAKEFLAGS= scripts/breakages.sh $(O)/breakages $(SEEDS)
+
+fuzz: $(O)/config.h $(public-header)
+	@T='$(T)' SOURCES='$(parsers:%.o=%.c)' LIBS='$(parsers-libs)' \
+		CPPFLAGS='$(bp-cppflags) -std=gnu11 -Itools/batchproc -I$(O)/include -include $(O)/config.h $(LIBURING_CFLAGS) $(JANSSON_CFLAGS) $(OPENSSL_CFLAGS) $(XXHASH_CFLAGS)' \
+		scripts/fuzz.sh $(O)/fuzz $(or $(SECONDS),60)
 
 # ---------------------------------------------------------------- install
 

@@ -85,6 +85,7 @@ fi
 library liburing liburing -luring liburing-dev 'liburing 2.3 or newer'
 library openssl libcrypto -lcrypto libssl-dev 'OpenSSL (libcrypto)'
 library xxhash libxxhash -lxxhash libxxhash-dev 'xxHash 0.8 or newer'
+library jansson jansson -ljansson libjansson-dev 'jansson 2.12 or newer'
 library cmocka cmocka -lcmocka libcmocka-dev 'cmocka 1.1 or newer'
 feature valgrind 'valgrind/valgrind.h'
 

@@ -28,6 +28,7 @@ pkg-config|program pkg-config|pkg-config|pkgconf-pkg-config|pkgconf|pkgconf|pkg-
 liburing|compiles liburing -luring|liburing-dev|liburing-devel|liburing|liburing-dev|liburing-devel
 OpenSSL|compiles openssl -lcrypto|libssl-dev|openssl-devel|openssl|openssl-dev|libopenssl-devel
 xxHash|compiles xxhash -lxxhash|libxxhash-dev|xxhash-devel|xxhash|xxhash-dev|xxhash-devel
+jansson|compiles jansson -ljansson|libjansson-dev|jansson-devel|jansson|jansson-dev|libjansson-devel
 cmocka|compiles cmocka -lcmocka|libcmocka-dev|libcmocka-devel|cmocka|cmocka-dev|libcmocka-devel
 END
 		;;
@@ -35,6 +36,7 @@ END
 		cat <<'END'
 clang|program clang|clang|clang|clang|clang|clang
 clang's sanitizers|clang_compiles -fsanitize=address|libclang-rt-dev|compiler-rt|compiler-rt|compiler-rt|clang
+clang's libFuzzer|clang_fuzzes|libclang-rt-dev|compiler-rt|compiler-rt|compiler-rt|clang
 clang-format|program clang-format|clang-format|clang-tools-extra|clang|clang-extra-tools|clang-tools
 cppcheck|program cppcheck|cppcheck|cppcheck|cppcheck|cppcheck|cppcheck
 patch|program patch|patch|patch|patch|patch|patch
@@ -65,7 +67,7 @@ compiles()
 	libs=${2:-}
 	flags=
 	case $what in
-	liburing | cmocka) package=$what ;;
+	liburing | jansson | cmocka) package=$what ;;
 	openssl) package=libcrypto ;;
 	xxhash) package=libxxhash ;;
 	*) package= ;;
@@ -81,6 +83,12 @@ compiles()
 clang_compiles()
 {
 	clang "$1" -o "$tmp/a.out" "$here/has/compiler.c" >/dev/null 2>&1
+}
+
+clang_fuzzes()
+{
+	printf 'int LLVMFuzzerTestOneInput(void) { return 0; }\n' >"$tmp/fuzz.c"
+	clang -fsanitize=fuzzer -o "$tmp/a.out" "$tmp/fuzz.c" >/dev/null 2>&1
 }
 
 aarch64_compiles()

@@ -6,11 +6,12 @@
 #	lib-y		a library's name, made of obj-y: libNAME.a and libNAME.so
 #	obj-y		objects of that library
 #	prog-y		programs; NAME-objs are the objects of one, NAME.o by default
-#	test-y		test programs, run by check; likewise
+#	test-y		test programs, run by check; likewise. NAME-also are objects of other
+#			directories, as DIR/NAME.o, NAME-libs the libraries that these need
 #	example-y	example programs: against the installed interface alone, run by check with
 #			the arguments NAME-args
 #	common-y	objects that every program of this directory gets
-#	need-y		what scripts/configure.sh must have found: liburing openssl xxhash cmocka
+#	need-y		what scripts/configure.sh must have found: liburing openssl xxhash jansson cmocka
 #	ccflags-y	compiler flags for this directory
 #	ldlibs-y	libraries to link its programs with
 #
@@ -157,8 +158,8 @@ missing/$(dir): ; $$(error $(call missing-text,$(need-y)))
 endef
 
 define link-rule
-$(1): private dir-ldlibs := $(ldlibs-y)
-$(1): $(call objs-of,$(2)) $(4) FORCE
+$(1): private dir-ldlibs := $(ldlibs-y) $($(2)-libs)
+$(1): $(call objs-of,$(2)) $(addprefix $(O)/,$($(2)-also)) $(4) FORCE
 	$$(call run,$(3))
 endef
 

@@ -125,6 +125,48 @@ static void collect(struct table *table, const struct verb *verb)
 			table->opts[table->count++] = &shared[i].opt;
 }
 
+bool option_is_shared(const struct opt *opt)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(shared); i++)
+		if (opt == &shared[i].opt)
+			return true;
+	return false;
+}
+
+const struct opt *option_by_letter(const struct verb *verb, char letter)
+{
+	struct table table;
+
+	collect(&table, verb);
+	for (size_t i = 0; i < table.count; i++)
+		if (table.opts[i]->id == (unsigned char)letter)
+			return table.opts[i];
+	return NULL;
+}
+
+const struct opt *option_by_name(const struct verb *verb, const char *name, size_t len,
+				 bool *ambiguous)
+{
+	const struct opt *found = NULL;
+	struct table table;
+
+	*ambiguous = false;
+	collect(&table, verb);
+	for (size_t i = 0; i < table.count; i++) {
+		const struct opt *opt = table.opts[i];
+
+		if (strncmp(opt->name, name, len))
+			continue;
+		if (!opt->name[len]) {
+			*ambiguous = false;
+			return opt;
+		}
+		*ambiguous = found;
+		found = opt;
+	}
+	return *ambiguous ? NULL : found;
+}
+
 int usage_error(const struct verb *verb, const char *format, ...)
 {
 	char text[512];
@@ -384,14 +426,6 @@ static int getopt_complaint(const struct verb *verb, char **argv, int id)
 	return status;
 }
 
-static bool is_shared(const struct opt *opt)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(shared); i++)
-		if (opt == &shared[i].opt)
-			return true;
-	return false;
-}
-
 static int own_option(struct options *o, const struct opt *opt, const char *arg)
 {
 	const char *wanted = o->verb->option(o->settings, opt->id, arg);
@@ -408,7 +442,7 @@ static int own_option(struct options *o, const struct opt *opt, const char *arg)
 
 static int take_option(struct options *o, const struct opt *opt, const char *arg)
 {
-	if (!is_shared(opt))
+	if (!option_is_shared(opt))
 		return own_option(o, opt, arg);
 	return opt->arg ? shared_with_argument(o, opt->id, arg) : shared_flag(o, opt->id);
 }

@@ -14,6 +14,7 @@
 #include "policy.h"
 #include "shard.h"
 
+struct opt;
 struct verb;
 
 enum progress_mode {
@@ -61,6 +62,15 @@ struct options {
  */
 int options_parse(struct options *options, const struct verb *verb, int argc, char **argv);
 void options_free(struct options *options);
+
+/*
+ * An option that a verb takes, its own or one that verbs share, or NULL. As getopt_long() has it, a
+ * name may be shortened as long as it can only be one option's.
+ */
+const struct opt *option_by_letter(const struct verb *verb, char letter);
+const struct opt *option_by_name(const struct verb *verb, const char *name, size_t len,
+				 bool *ambiguous);
+bool option_is_shared(const struct opt *opt);
 
 /* A usage error: one line, and where to read on. Returns EXIT_USAGE. */
 int usage_error(const struct verb *verb, const char *format, ...)

@@ -7,6 +7,7 @@
 
 #include "buf.h"
 #include "sumline.h"
+#include "util.h"
 
 static void add_escaped(struct buf *buf, const char *name, size_t len)
 {
@@ -53,22 +54,6 @@ void sumline_add(struct buf *buf, const struct digest_alg *alg, const unsigned c
 }
 
 /* ---- reading */
-
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
 
 static size_t hex_length(const char *text, const char *end)
 {

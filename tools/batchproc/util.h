@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * util: what every room of the command needs: memory that is there or ends the program, exit
- * status, and messages on standard error.
+ * status, messages on standard error, and kinds of characters whatever the locale.
  */
 #ifndef BATCHPROC_UTIL_H
 #define BATCHPROC_UTIL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Exit status; 128 + N stands for signal N. */
@@ -22,6 +23,23 @@ enum {
 
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *old, size_t size);
+
+static inline bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* -1 where it is no digit. */
+static inline int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
 
 /* The verb whose name stands in messages: "batchproc: hash: ..."; NULL before it is known. */
 void set_message_verb(const char *verb);

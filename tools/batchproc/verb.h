@@ -56,6 +56,7 @@ struct verb {
 	unsigned int takes;
 	const struct opt *options;
 	const struct item_ops *items; /* NULL: it has none */
+	bool has_dst; /* the last operand is a destination, as which it stands in JSON */
 
 	size_t settings_size; /* all zero before the first option */
 	/* One of its own options. NULL, or what @arg should have been: "one of a, b". */

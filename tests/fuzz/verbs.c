@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * verbs: some that do nothing, for tests of what reads jobs for them. They have options of all kinds:
+ * with and without a letter, with and without an argument, names that begin alike.
+ */
+#include <string.h>
+
+#include "util.h"
+#include "verb.h"
+
+static const struct opt hash_options[] = {
+	{'a', "algorithm", "NAME", ""},
+	{'r', "recursive", NULL, ""},
+	{OPT_VERB, "tag", NULL, ""},
+	{OPT_VERB + 1, "header", "TEXT", ""},
+	OPT_END,
+};
+
+static const struct opt copy_options[] = {
+	{'a', "archive", NULL, ""},
+	{'r', "recursive", NULL, ""},
+	{'u', "update", NULL, ""},
+	{OPT_VERB, "hash", "NAME", ""},
+	{OPT_VERB + 1, "reflink", "WHEN", ""},
+	OPT_END,
+};
+
+static void add_nothing(struct job *job, const struct jobspec *spec)
+{
+	(void)job;
+	(void)spec;
+}
+
+static const struct verb hash = {
+	.name = "hash",
+	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON,
+	.options = hash_options,
+	.add = add_nothing,
+};
+
+static const struct verb copy = {
+	.name = "copy",
+	.has_dst = true,
+	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON,
+	.options = copy_options,
+	.add = add_nothing,
+};
+
+/* One that is no operation of a manifest. */
+static const struct verb info = {.name = "info"};
+
+const struct verb *const verbs[] = {&hash, &copy, &info};
+const size_t verb_count = ARRAY_SIZE(verbs);
+
+const struct verb *verb_by_name(const char *name)
+{
+	for (size_t i = 0; i < verb_count; i++)
+		if (!strcmp(name, verbs[i]->name))
+			return verbs[i];
+	return NULL;
+}

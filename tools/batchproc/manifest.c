@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * manifest: one line of a manifest, taken apart into a job for a verb. Pure functions on the
+ * caller's memory; JSON is read by jansson.
+ */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "manifest.h"
+#include "options.h"
+#include "util.h"
+#include "verb.h"
+
+#define SHOWN_MOST 60u /* bytes of the line in a message about it */
+
+/* ---- what is wrong */
+
+static bool wrong(struct manifest_job *job, const char *text)
+{
+	buf_str(&job->error, text);
+	return false;
+}
+
+/* A part of the line, and what is wrong with it. */
+static bool wrong_part(struct manifest_job *job, const char *part, size_t len, const char *text)
+{
+	buf_char(&job->error, '\'');
+	buf_visible(&job->error, part, len < SHOWN_MOST ? len : SHOWN_MOST);
+	if (len > SHOWN_MOST)
+		buf_str(&job->error, "...");
+	buf_str(&job->error, "' ");
+	return wrong(job, text);
+}
+
+static bool wrong_key(struct manifest_job *job, const char *key, const char *text)
+{
+	return wrong_part(job, key, strlen(key), text);
+}
+
+/* ---- the parts of a job */
+
+static bool set_verb(struct manifest_job *job, const char *name)
+{
+	const char *comma = "is not an operation; there are ";
+
+	job->verb = verb_by_name(name);
+	if (job->verb && job->verb->add)
+		return true;
+	wrong_part(job, name, strlen(name), "");
+	for (size_t i = 0; i < verb_count; i++) {
+		if (!verbs[i]->add)
+			continue;
+		buf_str(&job->error, comma);
+		buf_str(&job->error, verbs[i]->name);
+		comma = ", ";
+	}
+	return false;
+}
+
+static bool add_operand(struct manifest_job *job, const char *arg)
+{
+	if (!*arg)
+		return wrong(job, "an empty name");
+	if (job->count == job->arg_room) {
+		job->arg_room = job->arg_room ? 2 * job->arg_room : 16;
+		job->args = xrealloc(job->args, job->arg_room * sizeof(*job->args));
+	}
+	job->args[job->count++] = arg;
+	return true;
+}
+
+static void add_option(struct manifest_job *job, const struct opt *opt, const char *arg)
+{
+	if (job->option_count == job->option_room) {
+		job->option_room = job->option_room ? 2 * job->option_room : 8;
+		job->options = xrealloc(job->options, job->option_room * sizeof(*job->options));
+	}
+	job->options[job->option_count++] = (struct manifest_option){opt, arg};
+}
+
+static const struct opt *own_letter(struct manifest_job *job, const char *letter)
+{
+	const struct opt *opt = option_by_letter(job->verb, *letter);
+	char shown[2] = {'-', *letter};
+
+	if (opt && !option_is_shared(opt))
+		return opt;
+	wrong_part(job, shown, 2, opt ? "is an option for the whole run" : "is not an option of ");
+	if (!opt)
+		wrong(job, job->verb->name);
+	return NULL;
+}
+
+/* By its long name; @dashes stand in front of it in the line, and @exact ones are not shortened. */
+static const struct opt *own_name(struct manifest_job *job, const char *name, size_t len,
+				  size_t dashes, bool exact)
+{
+	bool ambiguous;
+	const struct opt *opt = option_by_name(job->verb, name, len, &ambiguous);
+
+	if (opt && exact && opt->name[len])
+		opt = NULL;
+	if (opt && !option_is_shared(opt))
+		return opt;
+	wrong_part(job, name - dashes, dashes + len,
+		   opt		       ? "is an option for the whole run" :
+		   ambiguous && !exact ? "is short for more than one option of " :
+					 "is not an option of ");
+	if (!opt)
+		wrong(job, job->verb->name);
+	return NULL;
+}
+
+/* ---- words */
+
+/* --name, --name=argument, --name argument. */
+static bool take_long(struct manifest_job *job, size_t *at)
+{
+	const char *word = words_at(&job->words, *at);
+	const char *name = word + 2, *arg = NULL;
+	size_t len = strcspn(name, "=");
+	const struct opt *opt = own_name(job, name, len, 2, false);
+
+	if (!opt)
+		return false;
+	if (name[len])
+		arg = name + len + 1;
+	else if (opt->arg && *at + 1 < job->words.count)
+		arg = words_at(&job->words, ++*at);
+	if (opt->arg && !arg)
+		return wrong_key(job, word, "needs an argument");
+	if (!opt->arg && arg)
+		return wrong_part(job, word, 2 + len, "takes no argument");
+	add_option(job, opt, arg);
+	return true;
+}
+
+/* -a, -ab, -aargument, -a argument. */
+static bool take_letters(struct manifest_job *job, size_t *at)
+{
+	const char *word = words_at(&job->words, *at);
+
+	for (const char *letter = word + 1; *letter; letter++) {
+		const struct opt *opt = own_letter(job, letter);
+		const char *arg = NULL;
+
+		if (!opt)
+			return false;
+		if (opt->arg && letter[1])
+			arg = letter + 1;
+		else if (opt->arg && *at + 1 < job->words.count)
+			arg = words_at(&job->words, ++*at);
+		if (opt->arg && !arg)
+			return wrong_key(job, word, "needs an argument");
+		add_option(job, opt, arg);
+		if (arg)
+			break;
+	}
+	return true;
+}
+
+static bool take_words(struct manifest_job *job)
+{
+	bool options_end = false, good = true;
+
+	if (!set_verb(job, words_at(&job->words, 0)))
+		return false;
+	for (size_t i = 1; i < job->words.count && good; i++) {
+		const char *word = words_at(&job->words, i);
+
+		if (options_end || word[0] != '-' || !word[1])
+			good = add_operand(job, word);
+		else if (!strcmp(word, "--"))
+			options_end = true;
+		else if (word[1] == '-')
+			good = take_long(job, &i);
+		else
+			good = take_letters(job, &i);
+	}
+	return good;
+}
+
+/* ---- JSON */
+
+static int base64_value(char c)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const char *digit = c ? strchr(digits, c) : NULL;
+
+	return digit ? (int)(digit - digits) : -1;
+}
+
+/* RFC 4648, with padding. */
+static bool add_base64(struct buf *buf, const char *text, size_t len)
+{
+	size_t padding = len >= 2 ? (text[len - 1] == '=') + (text[len - 2] == '=') : 0;
+	unsigned int bits = 0;
+
+	if (len % 4)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		int value = i < len - padding ? base64_value(text[i]) : 0;
+
+		if (value < 0)
+			return false;
+		bits = bits << 6 | (unsigned int)value;
+		if (i % 4 != 3)
+			continue;
+		buf_char(buf, (char)(bits >> 16));
+		buf_char(buf, (char)(bits >> 8));
+		buf_char(buf, (char)bits);
+	}
+	buf->len -= padding;
+	return true;
+}
+
+static const char *take_base64(struct manifest_job *job, const char *key, const json_t *value)
+{
+	const json_t *text = json_object_get(value, "base64");
+	size_t from = job->text.len;
+
+	if (json_object_size(value) != 1 || !json_is_string(text)) {
+		wrong_key(job, key, "is neither text nor {\"base64\":\"...\"}");
+		return NULL;
+	}
+	if (!add_base64(&job->text, json_string_value(text), json_string_length(text))) {
+		wrong_key(job, key, "is not in base64");
+		return NULL;
+	}
+	if (job->text.len > from && memchr(job->text.data + from, '\0', job->text.len - from)) {
+		wrong_key(job, key, "has a NUL");
+		return NULL;
+	}
+	buf_char(&job->text, '\0');
+	return job->text.data + from;
+}
+
+static const char *take_text(struct manifest_job *job, const char *key, const json_t *value)
+{
+	if (json_is_string(value))
+		return json_string_value(value);
+	if (json_is_object(value))
+		return take_base64(job, key, value);
+	wrong_key(job, key, "is neither text nor {\"base64\":\"...\"}");
+	return NULL;
+}
+
+/* The argument of an option may be a number too. */
+static const char *take_argument(struct manifest_job *job, const char *key, const json_t *value)
+{
+	size_t from = job->text.len;
+
+	if (!json_is_integer(value))
+		return take_text(job, key, value);
+	buf_printf(&job->text, "%" JSON_INTEGER_FORMAT "%c", json_integer_value(value), '\0');
+	return job->text.data + from;
+}
+
+/* An option that takes no argument is true or false; one that may be given again, an array. */
+static bool take_option(struct manifest_job *job, const char *key, const json_t *value, bool exact)
+{
+	const struct opt *opt = own_name(job, key, strlen(key), 0, exact);
+	const bool many = json_is_array(value);
+
+	if (!opt)
+		return false;
+	if (!opt->arg) {
+		if (!json_is_boolean(value))
+			return wrong_key(job, key, "is neither true nor false");
+		if (json_is_true(value))
+			add_option(job, opt, NULL);
+		return true;
+	}
+	for (size_t i = 0; i < (many ? json_array_size(value) : 1); i++) {
+		const char *arg = take_argument(job, key, many ? json_array_get(value, i) : value);
+
+		if (!arg)
+			return false;
+		add_option(job, opt, arg);
+	}
+	return true;
+}
+
+/*
+ * Whether a member is no part of the job. A record has fields about how it went, and the verb's own
+ * ones; those that are named as an option is (or as it may be shortened) say how it was done.
+ */
+static bool is_result(const struct manifest_job *job, const char *key)
+{
+	static const char *const keys[] = {"v",	    "seq",	"status", "errno", "error",
+					   "bytes", "attempts", "start",  "dur_us"};
+	const struct opt *opt;
+	bool ambiguous;
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (!strcmp(key, keys[i]))
+			return true;
+	opt = option_by_name(job->verb, key, strlen(key), &ambiguous);
+	return !opt || option_is_shared(opt);
+}
+
+static bool take_name(struct manifest_job *job, const char *key)
+{
+	const json_t *value = json_object_get(job->json, key);
+	const char *name;
+
+	if (!value)
+		return wrong_key(job, key, "is missing");
+	name = take_text(job, key, value);
+	return name && add_operand(job, name);
+}
+
+static bool take_members(struct manifest_job *job)
+{
+	const json_t *op = json_object_get(job->json, "op");
+	const bool record = json_object_get(job->json, "status");
+	const char *key;
+	json_t *value;
+
+	if (!json_is_string(op))
+		return wrong(job, "no \"op\": what is to be done?");
+	if (!set_verb(job, json_string_value(op)) || !take_name(job, "src"))
+		return false;
+	if (job->verb->has_dst && !take_name(job, "dst"))
+		return false;
+	json_object_foreach(job->json, key, value)
+	{
+		if (!strcmp(key, "op") || !strcmp(key, "src") ||
+		    (job->verb->has_dst && !strcmp(key, "dst")) || (record && is_result(job, key)))
+			continue;
+		if (!take_option(job, key, value, !record))
+			return false;
+	}
+	return true;
+}
+
+static enum manifest_line take_json(struct manifest_job *job, const char *line, size_t len)
+{
+	json_error_t error;
+
+	job->json = json_loadb(line, len, JSON_REJECT_DUPLICATES, &error);
+	if (!job->json) {
+		buf_str(&job->error, "not JSON: ");
+		buf_visible(&job->error, error.text, strlen(error.text));
+		buf_printf(&job->error, " (column %d)", error.column);
+		return MANIFEST_BAD;
+	}
+	if (json_is_true(json_object_get(job->json, "summary")))
+		return MANIFEST_NOTHING;
+	/* No string is longer here than it was in the line, so that none moves the others. */
+	buf_room(&job->text, len + 1);
+	return take_members(job) ? MANIFEST_JOB : MANIFEST_BAD;
+}
+
+/* ---- lines */
+
+static enum manifest_line parse(struct manifest_job *job, const char *line, size_t len)
+{
+	size_t blanks = 0;
+
+	if (memchr(line, '\0', len)) {
+		wrong(job, "has a NUL (-0 reads manifests whose jobs are separated by them)");
+		return MANIFEST_BAD;
+	}
+	while (blanks < len && is_blank(line[blanks]))
+		blanks++;
+	if (blanks < len && line[blanks] == '{')
+		return take_json(job, line, len);
+	if (!words_split(&job->words, line, len, &job->error))
+		return MANIFEST_BAD;
+	if (!job->words.count)
+		return MANIFEST_NOTHING;
+	return take_words(job) ? MANIFEST_JOB : MANIFEST_BAD;
+}
+
+enum manifest_line manifest_parse(struct manifest_job *job, const char *line, size_t len)
+{
+	enum manifest_line kind;
+
+	json_decref(job->json);
+	job->json = NULL;
+	job->verb = NULL;
+	job->count = 0;
+	job->option_count = 0;
+	job->text.len = 0;
+	job->error.len = 0;
+	kind = parse(job, line, len);
+	buf_char(&job->error, '\0');
+	job->error.len--;
+	return kind;
+}
+
+void manifest_free(struct manifest_job *job)
+{
+	json_decref(job->json);
+	words_free(&job->words);
+	buf_free(&job->text);
+	buf_free(&job->error);
+	free(job->args);
+	free(job->options);
+	*job = (struct manifest_job){0};
+}
+
+/* Whether an option stood in the line before. */
+static bool is_repeated(const struct manifest_job *job, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (job->options[i].opt == job->options[index].opt)
+			return true;
+	return false;
+}
+
+static void add_arguments(const struct manifest_job *job, const struct opt *opt, struct buf *buf)
+{
+	size_t from = buf->len, count = 0;
+
+	for (size_t i = 0; i < job->option_count; i++) {
+		const char *arg = job->options[i].arg;
+
+		if (job->options[i].opt != opt)
+			continue;
+		buf_char(buf, count++ ? ',' : '[');
+		buf_json(buf, arg, strlen(arg));
+	}
+	if (count > 1)
+		buf_char(buf, ']');
+	else
+		memmove(buf->data + from, buf->data + from + 1, --buf->len - from);
+}
+
+void manifest_add_options(const struct manifest_job *job, struct buf *buf)
+{
+	for (size_t i = 0; i < job->option_count; i++) {
+		const struct opt *opt = job->options[i].opt;
+
+		if (is_repeated(job, i))
+			continue;
+		buf_printf(buf, ",\"%s\":", opt->name);
+		if (opt->arg)
+			add_arguments(job, opt, buf);
+		else
+			buf_str(buf, "true");
+	}
+}
