@@ -125,6 +125,7 @@ static struct item *new_item(struct job *job, const struct use *use, struct dirn
 	item->foreign = foreign;
 	item->silent = false;
 	item->missed = false;
+	item->below = dir != NULL;
 	item->bytes = 0;
 	item->attempts = 0;
 	item->start_ns = 0;
@@ -152,7 +153,20 @@ static bool is_foreign(const struct job *job, const struct dirnode *dir, const c
 struct item *job_item(struct job *job, const struct use *use, struct dirnode *dir, const char *name,
 		      size_t len)
 {
-	return new_item(job, use, dir, name, len, is_foreign(job, dir, name, len));
+	/* What its root covers is where the root is. */
+	bool foreign = !(dir && use->ops->roots_cover) && is_foreign(job, dir, name, len);
+
+	return new_item(job, use, dir, name, len, foreign);
+}
+
+bool job_passes_over(struct job *job, const char *name, size_t len)
+{
+	if (!is_foreign(job, NULL, name, len))
+		return false;
+	pthread_mutex_lock(&job->lock);
+	job->foreign++;
+	pthread_mutex_unlock(&job->lock);
+	return true;
 }
 
 struct item *job_item_undivided(struct job *job, const struct use *use, struct dirnode *dir,

@@ -63,6 +63,7 @@ struct item {
 	bool foreign; /* of another part of --shard: it ends without a trace */
 	bool silent; /* its failure is no line on standard error */
 	bool missed; /* skipped, although the user asked for it by name */
+	bool below; /* found in a tree, whose root has an item too */
 	uint64_t bytes;
 	unsigned int attempts;
 	uint64_t start_ns; /* 0: it never started */
@@ -82,6 +83,11 @@ struct item_ops {
 	const char *op; /* in records */
 	size_t priv_size;
 	unsigned int descriptors; /* that an item has open at once */
+	/*
+	 * A root stands for all below it: --failed-to names it alone, and --shard does not divide
+	 * a tree.
+	 */
+	bool roots_cover;
 
 	/* One attempt, in a task: 0, or -errno. May set bytes, why and STATUS_SKIPPED. */
 	int (*work)(struct item *item);
@@ -227,6 +233,9 @@ struct item *job_item(struct job *job, const struct use *use, struct dirnode *di
  */
 struct item *job_item_undivided(struct job *job, const struct use *use, struct dirnode *dir,
 				const char *name, size_t len);
+
+/* Whether a whole tree is for another part of --shard; then it counts as passed over. Main thread. */
+bool job_passes_over(struct job *job, const char *name, size_t len);
 
 /*
  * Starts an item, waiting for a place; ends it at once when the policy, --dry-run or a stop says

@@ -179,7 +179,8 @@ void record_item(struct item *item)
 
 	if (wants_message(item))
 		add_message(lines, item);
-	if (job->opt->failed_to && item_unsuccessful(item))
+	if (job->opt->failed_to && item_unsuccessful(item) &&
+	    !(item->below && item->ops->roots_cover))
 		add_again(&again, lines, item);
 	item->ends[SINK_ERR] = lines->len;
 

@@ -26,6 +26,8 @@ void tree_put(struct tree *tree)
 {
 	if (atomic_fetch_sub_explicit(&tree->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	if (tree->above >= 0)
+		close(tree->above);
 	if (tree->release)
 		tree->release(tree->data);
 	free(tree);
@@ -162,7 +164,6 @@ int dirnode_open(struct dirnode *dir)
 		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW,
 		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH,
 	};
-	struct dirnode *root = dirnode_root(dir);
 	struct buf path = {0};
 	const char *name;
 	int fd, dirfd, opened;
@@ -172,7 +173,7 @@ int dirnode_open(struct dirnode *dir)
 	dirnode_path_below(dir, &path);
 	buf_char(&path, '\0');
 	name = path.data;
-	dirfd = root->fd;
+	dirfd = dirnode_root(dir)->fd;
 	fd = path_shorten(&dirfd, &name, how.resolve, &opened);
 	if (!fd)
 		fd = bp_openat2(dirfd, name, &how);

@@ -42,8 +42,15 @@ struct tree_ops {
 	 */
 	bool leaves;
 	/*
-	 * A directory was opened, nothing of it has been read. Negative: its record says so, and
-	 * it is not read; WALK_PASS: it is not read.
+	 * A directory that must not be read becomes an item as well, with its error in item->err
+	 * and without item->self: it may be empty.
+	 */
+	bool unread;
+	/* The directory that a root is in is open as tree->above, and the root was opened in it. */
+	bool above;
+	/*
+	 * A directory was opened, nothing of it has been read. Negative: its record says so (as
+	 * dir->why, if that is set), and it is not read; WALK_PASS: it is not read.
 	 */
 	int (*enter)(struct dirnode *dir);
 	/* Frees what enter() left in dir->data. Any thread. */
@@ -58,6 +65,7 @@ struct tree {
 	struct walk *walk;
 	const struct use *use;
 	const struct tree_ops *ops;
+	int above; /* -1: not opened */
 	void *data; /* the verb's own */
 	void (*release)(void *data); /* at the end of the tree */
 };
@@ -80,6 +88,7 @@ struct dirnode {
 	int fd; /* or -1; under the lock while opens is 0 */
 	bool recorded; /* it has a record already, because it could not be read */
 	atomic_bool failed; /* something in it did not succeed */
+	const char *why; /* of enter() */
 	void *data; /* the verb's own */
 	struct dirnode *next; /* among those that wait to be left */
 	size_t len;

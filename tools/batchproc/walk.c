@@ -139,6 +139,8 @@ static bool nothing_below(struct dirnode *dir)
 
 	if (!dir->tree->ops->leaves)
 		return true;
+	/* A group whose deadline passed ends its items before anybody else may have noticed. */
+	job_stopping(walk->job);
 	pthread_mutex_lock(&walk->lock);
 	if (dir->recorded) {
 		if (--walk->live == 0)
@@ -229,22 +231,68 @@ static bool stack_is_long(struct walk *walk)
 
 /* ---- opening and leaving */
 
-/* A directory that could not be read, or will not be any more, has a record too. */
-static void finish_directory(struct walk *walk, const struct pending *p, enum status status,
-			     int err)
+/* With @open, the parent is held open for the item; else the name is the path. */
+static struct item *directory_item(struct walk *walk, struct tree *tree, struct dirnode *parent,
+				   bool open, const char *name, size_t len)
 {
 	struct buf path = {0};
 	struct item *item;
 
-	if (p->parent)
-		dirnode_path(p->parent, &path);
-	buf_add(&path, p->name, p->len);
-	item = job_item_undivided(walk->job, p->tree->use, NULL, path.data, path.len);
+	if (parent && !open)
+		dirnode_path(parent, &path);
+	buf_add(&path, name, len);
+	item = job_item_undivided(walk->job, tree->use, open ? parent : NULL, path.data, path.len);
 	item->type = DT_DIR;
+	item->below = parent != NULL;
 	buf_free(&path);
+	return item;
+}
+
+/* A directory that could not be read, or will not be any more, has a record too. */
+static void finish_directory(struct walk *walk, const struct pending *p, enum status status,
+			     int err, const char *why)
+{
+	struct item *item = directory_item(walk, p->tree, p->parent, false, p->name, p->len);
+
+	item->why = why;
 	if (p->parent && status == STATUS_FAILED)
 		atomic_store(&p->parent->failed, true);
 	job_finish(item, status, err);
+}
+
+/* How much of a root's path, which ends with no slash, is the path of the directory that it is in. */
+static size_t parent_len(const struct pending *p)
+{
+	const char *slash = memrchr(p->name, '/', p->len);
+
+	return slash ? (size_t)(slash - p->name) + 1 : 0;
+}
+
+/* It is there already where the root itself found no descriptor before. */
+static int open_above(const struct pending *p)
+{
+	const struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC};
+	struct buf parent = {0};
+	const char *path;
+	int dirfd = AT_FDCWD, opened, fd;
+
+	if (p->tree->above >= 0)
+		return 0;
+	buf_add(&parent, p->name, parent_len(p));
+	if (!parent.len)
+		buf_char(&parent, '.');
+	buf_char(&parent, '\0');
+	path = parent.data;
+	fd = path_shorten(&dirfd, &path, 0, &opened);
+	if (!fd)
+		fd = bp_openat2(dirfd, path, &how);
+	if (opened >= 0)
+		close(opened);
+	buf_free(&parent);
+	if (fd < 0)
+		return fd;
+	p->tree->above = fd;
+	return 0;
 }
 
 static int open_root(const struct pending *p)
@@ -253,6 +301,13 @@ static int open_root(const struct pending *p)
 	const char *path = p->name;
 	int dirfd = AT_FDCWD, opened, fd;
 
+	if (p->tree->ops->above) {
+		fd = open_above(p);
+		if (fd < 0)
+			return fd;
+		dirfd = p->tree->above;
+		path = p->name + parent_len(p);
+	}
 	if (!p->tree->ops->follows)
 		how.flags |= O_NOFOLLOW;
 	fd = path_shorten(&dirfd, &path, 0, &opened);
@@ -289,7 +344,8 @@ static int open_rest(const struct pending *p)
 	return err;
 }
 
-static struct dirnode *enter(struct walk *walk, struct pending *p, int fd, int *err)
+static struct dirnode *enter(struct walk *walk, struct pending *p, int fd, int *err,
+			     const char **why)
 {
 	struct dirnode *dir = dirnode_new(&walk->dirs, tree_get(p->tree),
 					  p->parent ? dirnode_get(p->parent) : NULL, fd, p->name,
@@ -304,14 +360,29 @@ static struct dirnode *enter(struct walk *walk, struct pending *p, int fd, int *
 	if (!*err)
 		return dir;
 	dir->recorded = *err < 0;
+	*why = dir->why;
 	dirnode_put_open(dir);
 	return NULL;
+}
+
+/* What may not be read may be empty all the same. False: its parent is gone too. */
+static bool submit_unread(struct walk *walk, const struct pending *p, int err)
+{
+	struct item *item;
+
+	if (p->parent && dirnode_open(p->parent) < 0)
+		return false;
+	item = directory_item(walk, p->tree, p->parent, true, p->name, p->len);
+	item->err = err;
+	job_submit(item);
+	return true;
 }
 
 /* The directory, held open, to be read; NULL: it is not to be read, and has its record if need be. */
 static struct dirnode *open_directory(struct walk *walk, struct pending *p)
 {
 	struct dirnode *dir = NULL;
+	const char *why = NULL;
 	unsigned int tries = 0;
 	int err;
 
@@ -323,31 +394,25 @@ static struct dirnode *open_directory(struct walk *walk, struct pending *p)
 	} while ((err == -EMFILE || err == -ENFILE) && job_await_descriptor(walk->job, &tries));
 
 	if (err >= 0)
-		dir = p->rest ? p->rest : enter(walk, p, err, &err);
+		dir = p->rest ? p->rest : enter(walk, p, err, &err, &why);
+	if (err == -EACCES && p->tree->ops->unread && !p->rest && submit_unread(walk, p, err))
+		return NULL;
 	if (err < 0) {
 		bool stopped = err == -ECANCELED && job_stopping(walk->job);
 
 		if (p->rest)
 			p->rest->recorded = true;
 		finish_directory(walk, p, stopped ? STATUS_NOT_STARTED : STATUS_FAILED,
-				 stopped ? 0 : err);
+				 stopped ? 0 : err, why);
 	}
 	return dir;
 }
 
 static struct item *leaving_item(struct walk *walk, struct dirnode *dir, bool open)
 {
-	struct dirnode *in = open ? dir->parent : NULL;
-	struct buf path = {0};
-	struct item *item;
+	struct item *item = directory_item(walk, dir->tree, dir->parent, open, dir->name, dir->len);
 
-	if (!in && dir->parent)
-		dirnode_path(dir->parent, &path);
-	buf_add(&path, dir->name, dir->len);
-	item = job_item_undivided(walk->job, dir->tree->use, in, path.data, path.len);
-	item->type = DT_DIR;
 	item->self = dir;
-	buf_free(&path);
 	return item;
 }
 
@@ -368,8 +433,10 @@ static void leave(struct walk *walk, struct dirnode *dir)
 		job_submit(item);
 	else if (err == -ECANCELED && job_stopping(walk->job))
 		job_finish(item, STATUS_NOT_STARTED, 0);
-	else
+	else {
+		atomic_store(&dir->parent->failed, true);
 		job_finish(item, STATUS_FAILED, err);
+	}
 }
 
 /* ---- reading */
@@ -507,7 +574,7 @@ static struct pending *read_directory(struct walk *walk, struct dirnode *dir, st
 	}
 	if (n < 0) {
 		dir->recorded = true;
-		finish_directory(walk, p, STATUS_FAILED, (int)n);
+		finish_directory(walk, p, STATUS_FAILED, (int)n, NULL);
 	}
 	return first;
 }
@@ -615,6 +682,7 @@ void walk_add(struct walk *walk, const struct walk_root *root, const char *path,
 	tree->walk = walk;
 	tree->use = root->use;
 	tree->ops = root->ops;
+	tree->above = -1;
 	tree->data = root->data;
 	tree->release = root->release;
 	push(walk, pending_new(tree, NULL, path, len));
@@ -641,7 +709,7 @@ static bool give_up_one(struct walk *walk)
 	if (p) {
 		/* A directory has one record, and one that was begun gets its own when it is left. */
 		if (!p->rest || !p->tree->ops->leaves)
-			finish_directory(walk, p, STATUS_NOT_STARTED, 0);
+			finish_directory(walk, p, STATUS_NOT_STARTED, 0, NULL);
 		pending_free(p);
 	}
 	return dir || p;

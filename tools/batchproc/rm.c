@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rm: removes files and trees.
+ *
+ * A walk finds what is in a tree, and each file and each directory is an item: a file at once, a
+ * directory when everything below it has ended. Within a tree every name is taken relative to an open
+ * directory, the root's own relative to the directory that it stands in, and no link is followed: who
+ * swaps a directory for a link meanwhile gains nothing. A name that the user gave is one call by its
+ * path, as with rm(1).
+ *
+ * There is no question before a file that is read-only: whether one may be removed is up to its
+ * directory, and among thousands of files in flight nobody can answer.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "inputs.h"
+#include "job.h"
+#include "options.h"
+#include "paths.h"
+#include "tree.h"
+#include "util.h"
+#include "verb.h"
+#include "walk.h"
+
+enum {
+	OPT_ONE_FILE_SYSTEM = OPT_VERB
+};
+
+/* As GNU rm: so many files may be named before -I asks. */
+#define ASK_ABOVE 3
+
+struct settings {
+	bool recursive;
+	bool dirs;
+	bool force;
+	bool ask;
+	bool one_file_system;
+	dev_t slash_dev; /* the root directory */
+	ino_t slash_ino;
+};
+
+/* ---- one item */
+
+static const char *last_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static int remove_operand(struct item *item, bool directory)
+{
+	const struct settings *set = item->settings;
+	const char *path = item->name.data;
+	int dirfd = AT_FDCWD, opened, err;
+
+	err = path_shorten(&dirfd, &path, 0, &opened);
+	if (!err)
+		err = bp_unlinkat(dirfd, path, directory ? AT_REMOVEDIR : 0);
+	if (err == -EISDIR && set->dirs)
+		err = bp_unlinkat(dirfd, path, AT_REMOVEDIR);
+	else if (err == -EISDIR)
+		item->why = "is a directory (-r removes it with what is in it, -d an empty one)";
+	if (opened >= 0)
+		close(opened);
+	return err;
+}
+
+static int remove_name(struct item *item)
+{
+	const int flags = item->type == DT_DIR ? AT_REMOVEDIR : 0;
+
+	if (item->dir)
+		return bp_unlinkat(dirnode_fd(item->dir), item->name.data, flags);
+	if (item->self)
+		return bp_unlinkat(item->self->tree->above, last_name(item->name.data), flags);
+	return remove_operand(item, flags);
+}
+
+static int rm_work(struct item *item)
+{
+	const struct settings *set = item->settings;
+	int unread = item->err, err;
+
+	if (item->self && atomic_load(&item->self->failed)) {
+		item->why = "not removed: something in it could not be";
+		item->silent = true;
+		return -ENOTEMPTY;
+	}
+	err = remove_name(item);
+	/* Only an empty one can be removed without a look into it; why it had none says more. */
+	if (unread && (err == -ENOTEMPTY || err == -EEXIST))
+		return unread;
+	item->err = 0;
+	if (set->force && (err == -ENOENT || (err == -ENOTDIR && !item->dir && !item->self))) {
+		item->status = STATUS_SKIPPED;
+		item->why = "does not exist";
+		return 0;
+	}
+	return err;
+}
+
+/* What failed below has had its own attempts. */
+static bool rm_permanent(const struct item *item, int err)
+{
+	(void)err;
+	return item->silent;
+}
+
+static void rm_text(const struct item *item, struct buf *buf)
+{
+	struct buf path = {0};
+
+	if (item->status != STATUS_OK || !item->job->opt->verbose)
+		return;
+	item_path(item, &path);
+	buf_str(buf, item->type == DT_DIR ? "removed directory '" : "removed '");
+	buf_visible(buf, path.data, path.len);
+	buf_str(buf, "'\n");
+	buf_free(&path);
+}
+
+static const struct item_ops rm_items = {
+	.op = "rm",
+	.descriptors = 2, /* a tree has its root and the directory above it open */
+	.roots_cover = true,
+	.work = rm_work,
+	.permanent = rm_permanent,
+	.text = rm_text,
+};
+
+/* ---- operands and trees */
+
+static bool is_slash(const struct settings *set, const struct stat *st)
+{
+	return st->st_dev == set->slash_dev && st->st_ino == set->slash_ino;
+}
+
+static const char slash_refused[] = "is the root directory, which is never removed";
+
+static int rm_enter(struct dirnode *dir)
+{
+	const struct settings *set = dir->tree->use->settings;
+	dev_t *device = dir->tree->data;
+	struct stat st;
+
+	if (fstat(dirnode_fd(dir), &st))
+		return -errno;
+	/* Also where it is mounted once more within the tree. */
+	if (is_slash(set, &st)) {
+		dir->why = slash_refused;
+		return -EPERM;
+	}
+	if (!dir->parent)
+		*device = st.st_dev;
+	if (set->one_file_system && st.st_dev != *device) {
+		dir->why = "is on another file system";
+		return -EXDEV;
+	}
+	return 0;
+}
+
+static const struct tree_ops trees = {
+	.takes = ~0u,
+	.leaves = true,
+	.unread = true,
+	.above = true,
+	.enter = rm_enter,
+};
+
+/* What is wrong with an operand whatever there is; @len: without the slashes at its end. */
+static const char *refused(const char *name, size_t len)
+{
+	const char *last;
+
+	if (!len)
+		return *name ? slash_refused : NULL;
+	last = memrchr(name, '/', len);
+	last = last ? last + 1 : name;
+	len -= (size_t)(last - name);
+	if ((len == 1 && last[0] == '.') || (len == 2 && last[0] == '.' && last[1] == '.'))
+		return "'.' and '..' are never removed";
+	return NULL;
+}
+
+static void refuse(struct job *job, const struct use *use, const char *name, const char *why,
+		   int err)
+{
+	struct item *item = job_item(job, use, NULL, name, strlen(name));
+
+	item->why = why;
+	job_finish(item, STATUS_FAILED, err);
+}
+
+static void add_tree(struct job *job, const struct use *use, const char *name, size_t len)
+{
+	struct walk_root root = {.use = use, .ops = &trees, .release = free};
+
+	if (job_passes_over(job, name, len))
+		return;
+	root.data = xcalloc(1, sizeof(dev_t));
+	walk_add(job->walk, &root, name, len);
+}
+
+static void add_one(struct job *job, const struct use *use, const char *name)
+{
+	const struct settings *set = use->settings;
+	size_t whole = strlen(name), len = whole;
+	const char *why;
+	struct stat st;
+	char *plain;
+	bool known;
+
+	while (len && name[len - 1] == '/')
+		len--;
+	why = refused(name, len);
+	if (why) {
+		refuse(job, use, name, why, -EINVAL);
+		return;
+	}
+	/* Without the slashes: with them a link would be followed. */
+	plain = strndup(name, len);
+	known = plain && (set->recursive || len < whole) && !job_stopping(job) &&
+		!lstat(plain, &st);
+	free(plain);
+	if (known && S_ISLNK(st.st_mode) && len < whole)
+		refuse(job, use, name, "is a symbolic link, to be named without the slash",
+		       -ENOTDIR);
+	else if (known && S_ISDIR(st.st_mode) && is_slash(set, &st))
+		refuse(job, use, name, slash_refused, -EPERM);
+	else if (known && S_ISDIR(st.st_mode) && set->recursive)
+		add_tree(job, use, name, len);
+	else
+		job_submit(job_item(job, use, NULL, name, whole));
+}
+
+static const char *rm_check(const struct jobspec *spec)
+{
+	const struct settings *set = spec->use->settings;
+
+	if (set->ask)
+		return "-I asks, and a manifest cannot answer";
+	return spec->count || set->force ? NULL : "names no file";
+}
+
+static void rm_add(struct job *job, const struct jobspec *spec)
+{
+	for (size_t i = 0; i < spec->count; i++)
+		add_one(job, spec->use, spec->args[i]);
+}
+
+/* ---- the command */
+
+static const char *rm_option(void *settings, int id, const char *arg)
+{
+	struct settings *set = settings;
+
+	(void)arg;
+	switch (id) {
+	case 'r':
+	case 'R':
+		set->recursive = true;
+		break;
+	case 'd':
+		set->dirs = true;
+		break;
+	case 'f':
+		set->force = true;
+		set->ask = false;
+		break;
+	case 'I':
+		set->ask = true;
+		set->force = false;
+		break;
+	default: /* OPT_ONE_FILE_SYSTEM */
+		set->one_file_system = true;
+		break;
+	}
+	return NULL;
+}
+
+static const char *rm_settle(void *settings)
+{
+	struct settings *set = settings;
+	struct stat st;
+
+	if (stat("/", &st))
+		return "the root directory cannot be looked at, and so not be told from others";
+	set->slash_dev = st.st_dev;
+	set->slash_ino = st.st_ino;
+	return NULL;
+}
+
+static bool said_yes(void)
+{
+	char *line = NULL;
+	size_t size = 0;
+	bool yes = getline(&line, &size, stdin) > 0 && (*line == 'y' || *line == 'Y');
+
+	free(line);
+	return yes;
+}
+
+/* -I: one question before anything starts. Returns -1 to go on, or the exit status. */
+static int ask(const struct options *options)
+{
+	const struct settings *set = options->settings;
+	const size_t count = options->arg_count, lists = options->list_count;
+
+	if (!set->ask || options->dry_run || (!count && !lists) ||
+	    (!set->recursive && !lists && count <= ASK_ABOVE))
+		return -1;
+	for (size_t i = 0; i < lists; i++)
+		if (!strcmp(options->lists[i], "-"))
+			return usage_error(options->verb, "-I reads the answer from standard "
+							  "input, which is a list here");
+	fprintf(stderr, "batchproc: rm: remove %zu argument%s%s%s? ", count, count == 1 ? "" : "s",
+		lists ? " and all that the lists name" : "", set->recursive ? " recursively" : "");
+	fflush(stderr);
+	return said_yes() ? -1 : EXIT_OK;
+}
+
+static int rm_run(const struct options *options)
+{
+	const struct settings *set = options->settings;
+	const struct job_ops ops = {
+		.walks = set->recursive,
+		.feed = inputs_feed,
+	};
+	struct options own = *options;
+	int status = ask(options);
+
+	if (status >= 0)
+		return status;
+	own.allow_empty |= set->force;
+	return inputs_run(&own, &ops);
+}
+
+static const struct opt rm_options[] = {
+	{'r', "recursive", NULL, "remove directories with all that is in them"},
+	{'R', "recursive", NULL, "the same"},
+	{'d', "dir", NULL, "remove empty directories"},
+	{'f', "force", NULL, "what does not exist is no error, nor is no PATH at all"},
+	{'I', "ask-once", NULL,
+	 "ask once, before more than three files are removed or a directory\n"
+	 "with what is in it"},
+	{OPT_ONE_FILE_SYSTEM, "one-file-system", NULL,
+	 "leave what is on another file system than the PATH it is below"},
+	OPT_END,
+};
+
+const struct verb rm_verb = {
+	.name = "rm",
+	.synopsis = "[options] PATH...",
+	.summary = "Removes files and trees",
+	.details =
+		"Symbolic links are removed and never followed; the root directory, . and .. are\n"
+		"refused. Nobody is asked about files that are read-only. Each file and each\n"
+		"directory is an item; a directory is left when all that is in it has ended. With\n"
+		"-v a line for each is printed on standard output, as rm(1) has it.\n",
+	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON,
+	.options = rm_options,
+	.items = &rm_items,
+	.settings_size = sizeof(struct settings),
+	.option = rm_option,
+	.settle = rm_settle,
+	.check = rm_check,
+	.add = rm_add,
+	.run = rm_run,
+};
