@@ -675,6 +675,7 @@ struct io_uring_sqe *bp_sqe(void);
 /**
  * bp_await() - submit what bp_sqe() gave and suspend until it is over
  *
+ * Each takes a bp_sqe() of its own, with no other operation of the task between the two.
  * An operation with several CQEs is over at its last one (zero-copy send: when the buffer is
  * free again); the result is that of the first. Multishot operations belong in operation items.
  * Not retried on -EINTR or -EAGAIN.
@@ -730,7 +731,8 @@ bool bp_cancelled(void);
  * bp_shield_begin() - operations from here on run although the task was cancelled
  *
  * For what must be completed or undone: a last write, an unlink of a partial file. An operation
- * inside a shield is not cancelled either. Shields nest.
+ * inside a shield is not cancelled either. Shields nest. A timeout scope that is begun inside a shield
+ * counts there, so that what is undone takes no longer than it may.
  *
  * Context: task only.
  */
@@ -753,6 +755,7 @@ struct bp_timeout {
 	struct bp_timeout *outer_;
 	void *task_;
 	bool fired_;
+	unsigned int shield_;
 };
 
 /**

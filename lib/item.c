@@ -159,7 +159,7 @@ void group_start_item(struct bp_loop *loop, struct bp_op *op)
 	op->start_ns_ = loop->now;
 	if (group->item_timeout_ns) {
 		/* Not loop->now: the turn may have begun a while ago. */
-		op->timer_.when = bp_now(group->engine) + group->item_timeout_ns;
+		op->timer_.when = time_after(bp_now(group->engine), group->item_timeout_ns);
 		op->timer_.fire = item_timed_out;
 		op->timer_.prev = NULL;
 		op->flags_ |= OPF_TIMED;

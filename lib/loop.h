@@ -51,7 +51,7 @@ enum {
 	OPF_COMPLETED = 1 << 1, /* its last CQE came before the answer to its cancel */
 	OPF_CANCELLING = 1 << 2, /* a cancel is wanted until it has completed */
 	OPF_FIRST_RES = 1 << 3, /* end_ holds the result that counts, of several */
-	OPF_NO_CANCEL = 1 << 4, /* bp_close(), or inside a shield */
+	OPF_NO_CANCEL = 1 << 4, /* bp_close() */
 	OPF_TIMED_OUT = 1 << 5, /* the item's timeout has fired */
 	OPF_TIMED = 1 << 6, /* the item has a timeout */
 };

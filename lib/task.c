@@ -96,6 +96,7 @@ int task_start(struct bp_loop *loop, struct bp_task *task)
 	task->shield = 0;
 	task->scopes_fired = 0;
 	task->scopes = NULL;
+	task->prepared = false;
 	live_tasks_add(loop, 1);
 	return 0;
 }
@@ -124,9 +125,22 @@ static bool take_back(struct bp_loop *loop, struct pool_job *job)
 	return pool_take_back(&loop->engine->pool, job);
 }
 
+bool task_shielded(const struct bp_task *task)
+{
+	const struct bp_timeout *scope;
+
+	if (!task->shield)
+		return false;
+	/* A scope that was begun inside the shield is no stranger to it. */
+	for (scope = task->scopes; scope; scope = scope->outer_)
+		if (scope->fired_ && scope->shield_ >= task->shield)
+			return false;
+	return true;
+}
+
 void task_stop(struct bp_loop *loop, struct bp_task *task)
 {
-	if (task->shield)
+	if (task_shielded(task))
 		return;
 	switch ((enum op_state)task->op.state_) {
 	case OP_BACKLOG:
@@ -159,12 +173,19 @@ struct io_uring_sqe *bp_sqe(void)
 	struct bp_task *task = task_need(__func__);
 
 	memset(&task->sqe, 0, sizeof(task->sqe));
+	task->prepared = true;
 	return &task->sqe;
 }
 
 int bp_await(void)
 {
-	return task_await(task_need(__func__), false);
+	struct bp_task *task = task_need(__func__);
+
+	/* What the SQE holds otherwise is an earlier operation, and its buffer may be gone. */
+	if (unlikely(!task->prepared))
+		bp_fatal("%s: called without bp_sqe() before", __func__);
+	task->prepared = false;
+	return task_await(task, false);
 }
 
 static void sleep_over(struct bp_loop *loop, struct bp_timer_ *timer)
@@ -179,12 +200,11 @@ int bp_sleep(uint64_t ns)
 {
 	struct bp_task *task = task_need(__func__);
 	struct bp_loop *loop = task->op.loop_;
-	uint64_t now = bp_now(loop->engine);
 	int reason = task_reason(task);
 
 	if (reason)
 		return reason;
-	task->timer.when = ns < BP_NEVER - now ? now + ns : BP_NEVER - 1;
+	task->timer.when = time_after(bp_now(loop->engine), ns);
 	task->timer.fire = sleep_over;
 	timer_add(&loop->timers, &task->timer);
 	return task_result(task, task_suspend(task, OP_SLEEPING));
@@ -309,13 +329,13 @@ void bp_timeout_begin(struct bp_timeout *scope, uint64_t ns)
 {
 	struct bp_task *task = task_need(__func__);
 	struct bp_loop *loop = task->op.loop_;
-	uint64_t now = bp_now(loop->engine);
 
 	memset(scope, 0, sizeof(*scope));
 	scope->task_ = task;
 	scope->outer_ = task->scopes;
+	scope->shield_ = task->shield;
 	task->scopes = scope;
-	scope->timer_.when = ns < BP_NEVER - now ? now + ns : BP_NEVER - 1;
+	scope->timer_.when = time_after(bp_now(loop->engine), ns);
 	scope->timer_.fire = scope_fired;
 	timer_add(&loop->timers, &scope->timer_);
 }

@@ -23,6 +23,7 @@ struct bp_task {
 	void *copy; /* what bp_go_copy() allocated, or NULL */
 	unsigned int shield;
 	unsigned int scopes_fired;
+	bool prepared; /* bp_sqe() was called, and bp_await() was not since */
 	struct bp_timeout *scopes;
 	/* While it waits in bp_go() or bp_wait(): told that the task shall end. */
 	void (*interrupt)(struct bp_task *task);
@@ -77,6 +78,9 @@ static inline int task_suspend(struct bp_task *task, enum op_state state)
 /** Ends what a suspended task waits for, because its group was cancelled or a timeout fired. */
 void task_stop(struct bp_loop *loop, struct bp_task *task);
 
+/** Whether what would end the task stays outside of a shield that it is in. */
+bool task_shielded(const struct bp_task *task);
+
 /** Why the task's operations shall not go on: 0, -ECANCELED or -ETIMEDOUT. Shields count. */
 static inline int task_reason(const struct bp_task *task)
 {
@@ -85,8 +89,10 @@ static inline int task_reason(const struct bp_task *task)
 	if (likely(!atomic_load_explicit(&group->cancelled, memory_order_relaxed) &&
 		   !(task->op.flags_ & OPF_TIMED_OUT) && !task->scopes_fired))
 		return 0;
-	if (task->shield)
+	if (task_shielded(task))
 		return 0;
+	if (task->shield)
+		return -ETIMEDOUT;
 	return atomic_load_explicit(&group->cancelled, memory_order_relaxed) ? -ECANCELED :
 									       -ETIMEDOUT;
 }
@@ -111,7 +117,7 @@ static inline int task_await(struct bp_task *task, bool always)
 
 	if (unlikely(reason) && !always)
 		return reason;
-	if (unlikely(always || task->shield))
+	if (always)
 		task->op.flags_ |= OPF_NO_CANCEL;
 	else
 		task->op.flags_ &= ~OPF_NO_CANCEL;

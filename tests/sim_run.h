@@ -40,6 +40,7 @@ struct item {
 	unsigned int shield, scopes;
 	struct bp_timeout scope[4];
 	uint64_t scope_end[4];
+	unsigned int scope_shield[4]; /* shields around its begin */
 	/* an operation item */
 	struct bp_op op;
 	unsigned int rounds;

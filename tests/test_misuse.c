@@ -75,6 +75,20 @@ static int returns_inside_a_scope(void *unused)
 	return 0;
 }
 
+static int awaits_nothing(void *unused)
+{
+	(void)unused;
+	return bp_await();
+}
+
+/* The SQE of the first must not be carried out again. */
+static int awaits_twice(void *unused)
+{
+	(void)unused;
+	io_uring_prep_nop(bp_sqe());
+	return bp_await() ? -EPROTO : bp_await();
+}
+
 static int destroys_its_engine(void *arg)
 {
 	bp_engine_destroy(((struct test *)arg)->engine);
@@ -96,6 +110,16 @@ static int open_scope(void *t)
 	return misuse_in_task(t, returns_inside_a_scope);
 }
 
+static int await_of_nothing(void *t)
+{
+	return misuse_in_task(t, awaits_nothing);
+}
+
+static int second_await(void *t)
+{
+	return misuse_in_task(t, awaits_twice);
+}
+
 static int engine_destroyed_by_its_task(void *t)
 {
 	return misuse_in_task(t, destroys_its_engine);
@@ -106,6 +130,8 @@ static void misuse_inside_a_task_aborts(struct test *t)
 	expect_abort(unbalanced_shield, t, "bp_shield_end");
 	expect_abort(crossed_scopes, t, "bp_timeout_end");
 	expect_abort(open_scope, t, "bp_timeout_begin");
+	expect_abort(await_of_nothing, t, "bp_await");
+	expect_abort(second_await, t, "bp_await");
 	expect_abort(engine_destroyed_by_its_task, t, "bp_engine_destroy");
 }
 

@@ -184,6 +184,39 @@ static void timeout_scopes_nest(struct test *t)
 	crowd_free(&s.crowd);
 }
 
+static int undoes_in_time(void *arg)
+{
+	struct scoped *s = arg;
+	struct bp_timeout outer, scope;
+
+	/* It runs out before the shield begins, so it has no say inside. */
+	bp_timeout_begin(&outer, 1);
+	expect_eq(bp_sleep(FAR_AWAY), -ETIMEDOUT);
+	bp_shield_begin();
+	bp_timeout_begin(&scope, 2 * MS);
+	expect_eq(bp_sleep(1), 0);
+	expect_eq(gate_wait(&s->crowd.gate), -ETIMEDOUT);
+	/* A shield inside the scope keeps that one out too. */
+	bp_shield_begin();
+	expect_eq(bp_sleep(1), 0);
+	bp_shield_end();
+	expect_eq(bp_sleep(1), -ETIMEDOUT);
+	expect_eq(bp_timeout_end(&scope), -ETIMEDOUT);
+	expect_eq(bp_sleep(1), 0);
+	bp_shield_end();
+	expect_eq(bp_sleep(1), -ETIMEDOUT);
+	return bp_timeout_end(&outer) == -ETIMEDOUT ? 0 : -EPROTO;
+}
+
+static void a_scope_that_begins_in_a_shield_counts_there(struct test *t)
+{
+	struct scoped s = {.t = t};
+
+	crowd_init(&s.crowd);
+	expect_eq(run_task(t, undoes_in_time, &s), 0);
+	crowd_free(&s.crowd);
+}
+
 static int close_after_timeout(void *arg)
 {
 	struct bp_timeout scope;
@@ -279,6 +312,15 @@ static int turns_for_a_while(void *arg)
 			return err;
 	}
 	return 0;
+}
+
+static void an_item_timeout_past_the_end_of_the_clock_is_none(struct test *t)
+{
+	struct bp_group *g = group_with(t, .item_timeout_ns = UINT64_MAX);
+
+	expect_eq(bp_go(g, turns_for_a_while, t), 0);
+	expect_eq(bp_wait(g), 0);
+	bp_group_destroy(g);
 }
 
 /* An item's time begins with its start, not with its acceptance. */
@@ -435,9 +477,11 @@ static const struct test_case cases[] = {
 	EACH_ROW(a_timeout_scope_ends_what_stands_in_it),
 	EACH_ROW(a_timeout_scope_that_ends_in_time_does_nothing),
 	EACH_ROW(timeout_scopes_nest),
+	EACH_ROW(a_scope_that_begins_in_a_shield_counts_there),
 	EACH_ROW(a_scope_that_ran_out_lets_close_and_shields_through),
 	EACH_ROW(a_cancel_inside_a_scope_is_ecanceled),
 	EACH_ROW(after_its_timeout_a_task_is_told_etimedout),
+	EACH_ROW(an_item_timeout_past_the_end_of_the_clock_is_none),
 	EACH_ROW(an_items_timeout_begins_with_its_start),
 	EACH_ROW(items_that_end_in_time_leave_no_timer),
 	EACH_ROW(a_deadline_cancels_what_runs),
