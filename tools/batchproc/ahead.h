@@ -15,8 +15,8 @@ struct job;
 /* Files of up to this size are not worth it. */
 #define AHEAD_LEAST 1048576u
 
-/* NULL when enough files are read ahead already; then plain reads do as well. */
-struct ahead *ahead_open(struct job *job, int fd, uint64_t size);
+/* From @offset to @size. NULL when enough files are read ahead already: plain reads do as well. */
+struct ahead *ahead_open(struct job *job, int fd, uint64_t offset, uint64_t size);
 
 /*
  * The next block: its length, 0 at the end of what could be read ahead (the file may have more

@@ -68,6 +68,11 @@ const char *digest_names(void)
 	return "one of sha256, sha1, md5, sha512, blake2b, xxh3, xxh128";
 }
 
+bool digest_is_quick(const struct digest_alg *alg)
+{
+	return !alg->evp;
+}
+
 int digest_setup(const struct digest_alg *alg)
 {
 	EVP_MD **md = &fetched[alg - algs];

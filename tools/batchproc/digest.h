@@ -32,6 +32,9 @@ const struct digest_alg *digest_by_length(size_t digits);
 /* The names, separated by commas. */
 const char *digest_names(void);
 
+/* Whether its computing takes no longer than copying the data once does. */
+bool digest_is_quick(const struct digest_alg *alg);
+
 /* Readies an algorithm; 0, or -ENOTSUP where this OpenSSL does not offer it. */
 int digest_setup(const struct digest_alg *alg);
 void digest_cleanup(void);

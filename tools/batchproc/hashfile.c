@@ -2,12 +2,16 @@
 /*
  * hashfile: the digest of one item's file.
  *
- * A small file is one open, one read and one digest call in a buffer that stays warm. A large one
- * is read ahead (see ahead.c) while this task digests what has come.
+ * A small file that is cached is one open through the ring, two plain calls that do not wait, and
+ * one digest call while the bytes are warm. Where that does not do, what was opened is looked at
+ * and read through the ring; a large file is read ahead (see ahead.c) while this task digests what
+ * has come.
  *
  * The name that the user gave is looked at before it is opened, since opening a FIFO or a device
- * does something to it. A file that a walk found was looked at when it was found. Either way what
- * was opened is looked at once more, in case the name means something else by now.
+ * does something to it. A file that a walk found was looked at when it was found. The name may
+ * mean something else by the time it is opened: O_NONBLOCK keeps the open from waiting for the
+ * other end of a FIFO, and nothing is read before it is known what was opened. For most files
+ * that is told by their length, see read_whole().
  *
  * Tools (a buffer and a digest state) are kept in one list for each thread: a task stays on its
  * loop, so that no lock is needed, and the one used last is used first.
@@ -18,6 +22,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "ahead.h"
@@ -31,13 +36,14 @@
 #define BUFFER_BYTES 131072u
 
 /*
- * Buffers of this size from malloc() all begin at the same place within a page and a cache way, so
- * that small files read side by side would push one another out of the cache. Each buffer begins a
- * page and a line further on than the one before (measured: the copy of 8 KiB files out of the page
- * cache costs a third).
+ * Buffers that all begin at the same place within a page and a cache way would push one another
+ * out of the cache where small files are read side by side. Each begins a page and a line further
+ * on than the one before (measured: the copy of 8 KiB files out of the page cache costs a third).
+ * None begins 16 bytes behind a page or a line, as malloc() has it: that makes the copy slower yet.
  */
+#define PAGE_BYTES 4096u
 #define COLOURS 16u
-#define COLOUR_BYTES (4096u + 64u)
+#define COLOUR_BYTES (PAGE_BYTES + 64u)
 
 struct tool {
 	struct tool *next;
@@ -63,7 +69,7 @@ static struct tool *tool_get(void)
 	}
 	tool = xcalloc(1, sizeof(*tool));
 	tool->digest = digest_new();
-	tool->memory = xrealloc(NULL, BUFFER_BYTES + COLOURS * COLOUR_BYTES);
+	tool->memory = xaligned(PAGE_BYTES, BUFFER_BYTES + COLOURS * COLOUR_BYTES);
 	pthread_mutex_lock(&all_lock);
 	tool->buffer = tool->memory + tool_count++ % COLOURS * COLOUR_BYTES;
 	tool->all = all_tools;
@@ -156,7 +162,7 @@ static int check_name(struct item *item, int dirfd, const char *path)
 	return verdict > 0 ? -ENXIO : verdict;
 }
 
-/* Looks at what was opened; a descriptor of anything but a regular file is closed again. */
+/* Looks at what was opened. Returns 0, 1 where the item is skipped, or -errno. */
 static int check_open(struct item *item, int fd, uint64_t *size)
 {
 	int verdict = judge_fd(item, fd, size);
@@ -167,11 +173,7 @@ static int check_open(struct item *item, int fd, uint64_t *size)
 	 */
 	if (!verdict && fcntl(fd, F_SETFL, 0))
 		verdict = -errno;
-	if (verdict) {
-		bp_close(fd);
-		return verdict;
-	}
-	return 0;
+	return verdict;
 }
 
 static int open_named(struct item *item, int flags)
@@ -189,24 +191,20 @@ static int open_named(struct item *item, int flags)
 	return err;
 }
 
-/* A descriptor of a regular file, or -errno. A skipped item gives -ENXIO and its status. */
-static int open_item(struct item *item, uint64_t *size)
+/*
+ * A descriptor of what is most likely a regular file, in the mode that does not wait; or -errno. A
+ * skipped item gives -ENXIO and its status.
+ */
+static int open_item(struct item *item)
 {
 	const int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-	int fd, verdict;
+	int fd;
 
-	if (item->dir) {
-		fd = open_waiting(item, dirnode_fd(item->dir), item->name.data, flags | O_NOFOLLOW);
-		if (fd == -ELOOP)
-			item->why = "has become a symbolic link";
-	} else {
-		fd = open_named(item, flags);
-	}
-	if (fd < 0)
-		return fd;
-	verdict = check_open(item, fd, size);
-	if (verdict)
-		return verdict > 0 ? -ENXIO : verdict;
+	if (!item->dir)
+		return open_named(item, flags);
+	fd = open_waiting(item, dirnode_fd(item->dir), item->name.data, flags | O_NOFOLLOW);
+	if (fd == -ELOOP)
+		item->why = "has become a symbolic link";
 	return fd;
 }
 
@@ -218,8 +216,68 @@ static void moved(struct item *item, size_t bytes)
 	atomic_fetch_add_explicit(&item->job->moved, bytes, memory_order_relaxed);
 }
 
-/* From @offset (-1: where the descriptor stands) to the end. */
-static int digest_rest(struct item *item, int fd, off_t offset, struct tool *tool)
+/* Injected faults meet the engine's operations alone: under them all reads are such. */
+static bool all_through_engine(void)
+{
+#ifdef BP_DEBUG
+	return getenv("BATCHPROC_FAULTS");
+#else
+	return false;
+#endif
+}
+
+/* What the page cache has, without waiting for more; or -errno. */
+static ssize_t read_cached(int fd, void *buffer, size_t len, off_t offset)
+{
+	ssize_t n = preadv2(fd, &(struct iovec){buffer, len}, 1, offset, RWF_NOWAIT);
+
+	return n < 0 ? -errno : n;
+}
+
+/*
+ * Reads a small file whose bytes are all cached; returns its length, or 0 where it is anything
+ * else, and nothing is lost.
+ *
+ * The look at the length is also what keeps others from being read: FIFOs, sockets and terminals
+ * have no end to seek to, other character devices say 0, and for disks it is large. (A device of
+ * less than a buffer's length is read when root puts it in the place of a file that was listed.)
+ */
+static size_t read_whole(int fd, struct tool *tool)
+{
+	off_t size;
+
+	if (all_through_engine())
+		return 0;
+	size = lseek(fd, 0, SEEK_END);
+	if (size <= 0 || size >= (off_t)BUFFER_BYTES)
+		return 0;
+	return read_cached(fd, tool->buffer, BUFFER_BYTES, 0) == size ? (size_t)size : 0;
+}
+
+/* What is cached from @*done on, up to the first gap, which may be the end. */
+static int digest_cached(struct item *item, int fd, uint64_t *done, struct tool *tool)
+{
+	int err = 0;
+
+	while (!err && !all_through_engine()) {
+		ssize_t n = read_cached(fd, tool->buffer, BUFFER_BYTES, (off_t)*done);
+
+		if (n <= 0)
+			break;
+		digest_update(tool->digest, tool->buffer, (size_t)n);
+		moved(item, (size_t)n);
+		*done += (uint64_t)n;
+		err = bp_yield();
+	}
+	return err;
+}
+
+/*
+ * From @offset (-1: where the descriptor stands) to the end: where a read gives nothing, or where
+ * one that is short of the buffer ends at @size. The latter spares the small file a second read;
+ * but files of /proc have size 0, and FUSE may give less than there is.
+ */
+static int digest_rest(struct item *item, int fd, off_t offset, uint64_t size, struct tool *tool)
 {
 	for (;;) {
 		ssize_t n = bp_read(fd, tool->buffer, BUFFER_BYTES, offset);
@@ -231,6 +289,8 @@ static int digest_rest(struct item *item, int fd, off_t offset, struct tool *too
 		moved(item, (size_t)n);
 		if (offset >= 0)
 			offset += n;
+		if ((uint64_t)offset == size && n < (ssize_t)BUFFER_BYTES)
+			return 0;
 		/* A cached file may never make this task wait; cancels and others need a turn. */
 		err = bp_yield();
 		if (err)
@@ -270,10 +330,10 @@ static int digest_paced(struct item *item, int fd, uint64_t size, struct tool *t
 	}
 }
 
-static int digest_large(struct item *item, int fd, uint64_t size, struct tool *tool)
+/* Reads ahead from @*done on. */
+static int digest_ahead(struct item *item, int fd, uint64_t size, uint64_t *done, struct tool *tool)
 {
-	struct ahead *ahead = ahead_open(item->job, fd, size);
-	uint64_t done = 0;
+	struct ahead *ahead = ahead_open(item->job, fd, *done, size);
 	int err = 0;
 
 	while (ahead) {
@@ -286,45 +346,56 @@ static int digest_large(struct item *item, int fd, uint64_t size, struct tool *t
 		}
 		digest_update(tool->digest, data, (size_t)n);
 		moved(item, (size_t)n);
-		done += (uint64_t)n;
+		*done += (uint64_t)n;
 	}
 	ahead_close(ahead);
-	/* What a file that grows has behind its first size, and all where nothing is read ahead. */
-	return err ? err : digest_rest(item, fd, (off_t)done, tool);
+	return err;
 }
 
-static int digest_regular(struct item *item, int fd, uint64_t size, const struct digest_alg *alg,
+/*
+ * To read ahead lets a worker of the kernel copy a large file while this loop digests. It gains
+ * where the digest takes longer than the copy, or where there is a disk to wait for.
+ */
+static int digest_fast(struct item *item, int fd, uint64_t size, const struct digest_alg *alg,
+		       struct tool *tool)
+{
+	uint64_t done = 0;
+	int err = 0;
+
+	if (size >= BUFFER_BYTES && (size <= AHEAD_LEAST || digest_is_quick(alg)))
+		err = digest_cached(item, fd, &done, tool);
+	if (!err && size > done + AHEAD_LEAST)
+		err = digest_ahead(item, fd, size, &done, tool);
+	/* The end, what a file that grows has behind its first size, or the whole. */
+	return err ? err : digest_rest(item, fd, (off_t)done, size, tool);
+}
+
+static int digest_regular(struct item *item, int fd, const struct digest_alg *alg,
 			  struct tool *tool, unsigned char *result)
 {
-	ssize_t n;
-	int err;
+	uint64_t size;
+	int err = check_open(item, fd, &size);
 
-	if (size > AHEAD_LEAST || pace_bytes_limited(item->job)) {
-		digest_begin(tool->digest, alg);
-		err = pace_bytes_limited(item->job) ? digest_paced(item, fd, size, tool) :
-						      digest_large(item, fd, size, tool);
-		if (!err)
-			digest_finish(tool->digest, result);
+	if (err)
 		return err;
-	}
-	n = bp_read(fd, tool->buffer, BUFFER_BYTES, 0);
-	if (n < 0)
-		return (int)n;
-	moved(item, (size_t)n);
-	/*
-	 * A read that gives exactly what the file has is the whole of it. Any other may be the
-	 * end too, but files of /proc have size 0 and FUSE may give less than there is.
-	 */
-	if (n == 0 || ((uint64_t)n == size && n < (ssize_t)BUFFER_BYTES)) {
-		digest_once(tool->digest, alg, tool->buffer, (size_t)n, result);
-		return 0;
-	}
 	digest_begin(tool->digest, alg);
-	digest_update(tool->digest, tool->buffer, (size_t)n);
-	err = digest_rest(item, fd, n, tool);
+	err = pace_bytes_limited(item->job) ? digest_paced(item, fd, size, tool) :
+					      digest_fast(item, fd, size, alg, tool);
 	if (!err)
 		digest_finish(tool->digest, result);
 	return err;
+}
+
+static int digest_opened(struct item *item, int fd, const struct digest_alg *alg, struct tool *tool,
+			 unsigned char *result)
+{
+	size_t len = pace_bytes_limited(item->job) ? 0 : read_whole(fd, tool);
+
+	if (!len)
+		return digest_regular(item, fd, alg, tool, result);
+	moved(item, len);
+	digest_once(tool->digest, alg, tool->buffer, len, result);
+	return 0;
 }
 
 static int digest_stdin(struct item *item, const struct digest_alg *alg, struct tool *tool,
@@ -334,7 +405,7 @@ static int digest_stdin(struct item *item, const struct digest_alg *alg, struct 
 
 	digest_begin(tool->digest, alg);
 	err = pace_bytes_limited(item->job) ? digest_paced(item, STDIN_FILENO, 0, tool) :
-					      digest_rest(item, STDIN_FILENO, -1, tool);
+					      digest_rest(item, STDIN_FILENO, -1, 0, tool);
 	if (!err)
 		digest_finish(tool->digest, result);
 	return err;
@@ -354,7 +425,6 @@ bool hash_file_permanent(const struct item *item, int err)
 int hash_file(struct item *item, const struct digest_alg *alg, bool stdin_name,
 	      unsigned char *result)
 {
-	uint64_t size;
 	struct tool *tool;
 	int fd, err;
 
@@ -368,12 +438,13 @@ int hash_file(struct item *item, const struct digest_alg *alg, bool stdin_name,
 		tool_put(tool);
 		return err;
 	}
-	fd = open_item(item, &size);
+	fd = open_item(item);
 	if (fd < 0)
 		return item->status == STATUS_SKIPPED ? 0 : fd;
 	tool = tool_get();
-	err = digest_regular(item, fd, size, alg, tool, result);
+	err = digest_opened(item, fd, alg, tool, result);
 	tool_put(tool);
 	bp_close(fd);
-	return err;
+	/* Positive: it is skipped. */
+	return err < 0 ? err : 0;
 }

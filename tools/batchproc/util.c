@@ -39,6 +39,11 @@ void *xrealloc(void *old, size_t size)
 	return need(realloc(old, size));
 }
 
+void *xaligned(size_t align, size_t size)
+{
+	return need(aligned_alloc(align, (size + align - 1) / align * align));
+}
+
 void set_message_verb(const char *verb)
 {
 	message_verb = verb;

@@ -23,6 +23,7 @@ enum {
 
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *old, size_t size);
+void *xaligned(size_t align, size_t size);
 
 static inline bool is_blank(char c)
 {
