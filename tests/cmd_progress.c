@@ -2,96 +2,198 @@
 /*
  * cmd_progress - the bar on a terminal of any width, its other forms, and where there is none
  *
- * Nothing is shown before half a second, so each test holds its run open until something is.
+ * What arrives at the terminal is played on a small one (screen.h), and looked at whenever a bar was
+ * drawn or erased: above it are whole lines, it is one row, below it is nothing. Nothing is shown before
+ * half a second, so each test holds its run open until something is.
  */
 #include <pty.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 
 #include "cmd.h"
 #include "records.h"
+#include "screen.h"
 
 #define HELD HOW(.feed = true)
-
-/* A run whose standard error is a terminal of so many columns. */
-static struct run *on_terminal(unsigned short columns, const char *const *env,
-			       const char *const *args)
-{
-	struct winsize size = {.ws_row = 24, .ws_col = columns};
-	struct run *run;
-	int master, slave;
-
-	assert_int_equal(openpty(&master, &slave, NULL, NULL, &size), 0);
-	fcntl(master, F_SETFD, FD_CLOEXEC);
-	fcntl(slave, F_SETFD, FD_CLOEXEC);
-	run = run_start(HOW(.feed = true, .err = slave, .env = env), args);
-	close(slave);
-	run->fd[1] = master;
-	return run;
-}
-
-#define ON_TERMINAL(columns, env, ...) on_terminal(columns, env, ARGS(__VA_ARGS__))
 
 static const char *const xterm[] = {"TERM=xterm", "NO_COLOR", NULL};
 static const char *const no_color[] = {"TERM=xterm", "NO_COLOR=1", NULL};
 static const char *const dumb[] = {"TERM=dumb", NULL};
 static const char *const no_term[] = {"TERM", NULL};
 
-/* Columns that the terminal's cursor is moved by, at most, from one line's begin to its end. */
-static size_t widest_line(const struct text *text)
+/* ---------------------------------------------------------------- terminals */
+
+static int open_terminal(unsigned int columns, int *slave)
 {
-	size_t at = 0, widest = 0;
+	struct winsize size = {.ws_row = 24, .ws_col = (unsigned short)columns};
+	int master;
 
-	for (size_t i = 0; i < text->len; i++) {
-		char c = text->data[i];
-
-		if (c == '\033') {
-			/* ESC [ parameters letter */
-			for (i += 2; i < text->len && strchr("0123456789;", text->data[i]); i++)
-				;
-		} else if (c == '\r' || c == '\n') {
-			at = 0;
-		} else if (++at > widest) {
-			widest = at;
-		}
-	}
-	return widest;
+	assert_int_equal(openpty(&master, slave, NULL, NULL, &size), 0);
+	fcntl(master, F_SETFD, FD_CLOEXEC);
+	fcntl(*slave, F_SETFD, FD_CLOEXEC);
+	return master;
 }
 
-/* Feeds and shows until the bar was drawn a few times, then ends. */
-static void play(struct run *run)
+/* A run whose standard error is a terminal of so many columns; its output too, if @both. */
+static struct run *on_terminal(unsigned int columns, bool both, const char *const *env,
+			       const char *const *args)
 {
-	static char block[60000];
+	struct run *run;
+	int slave, master = open_terminal(columns, &slave);
 
-	for (size_t i = 1; i <= 6; i++) {
-		until_printed(run, 2, "\r", 2 * i);
-		run_feed(run, block, sizeof(block));
+	run = run_start(HOW(.feed = true, .out = both ? slave : 0, .err = slave, .env = env), args);
+	close(slave);
+	run->fd[1] = master;
+	return run;
+}
+
+#define ON_TERMINAL(columns, env, ...) on_terminal(columns, false, env, ARGS(__VA_ARGS__))
+#define BOTH_ON_TERMINAL(columns, env, ...) on_terminal(columns, true, env, ARGS(__VA_ARGS__))
+
+/* Looks at a run's terminal, as far as it has been played. */
+struct viewer {
+	struct run *run;
+	struct screen screen;
+	size_t played;
+	unsigned int bars; /* that were seen */
+	char widest[SCREEN_COLUMNS + 1];
+};
+
+static void viewer_init(struct viewer *viewer, struct run *run, unsigned int columns)
+{
+	*viewer = (struct viewer){.run = run};
+	screen_init(&viewer->screen, columns);
+}
+
+/* What stands above a bar: a digest, a message, and nothing of a bar. */
+static bool is_whole_line(const char *row)
+{
+	size_t digits = strspn(row, "0123456789abcdef");
+
+	return (digits == 16 && !strncmp(row + 16, "  ", 2)) ||
+	       !strncmp(row, "batchproc: hash: ", 17);
+}
+
+static void look(struct viewer *viewer)
+{
+	const struct screen *screen = &viewer->screen;
+	const char *bar = screen_row(screen, screen->y);
+
+	for (unsigned int y = 0; y < screen->y; y++)
+		if (!is_whole_line(screen_row(screen, y)))
+			record_failure("%s: row %u is '%s'", viewer->run->line, y,
+				       screen_row(screen, y));
+	if (*bar && !strchr("0123456789", *bar))
+		record_failure("%s: the bar is '%s'", viewer->run->line, bar);
+	expect_between(screen_height(screen), 0, screen->y + 1);
+	expect_eq(screen->x, 0);
+	expect_between(strlen(bar), 0, screen->columns - 1);
+	viewer->bars += *bar != '\0';
+	if (strlen(bar) >= strlen(viewer->widest))
+		strcpy(viewer->widest, bar);
+}
+
+/* Plays what has arrived, and looks after each bar. */
+static void play(struct viewer *viewer)
+{
+	const struct text *text = &viewer->run->err;
+
+	for (; viewer->played < text->len; viewer->played++) {
+		size_t end = viewer->played + 1;
+
+		screen_feed(&viewer->screen, text->data + viewer->played, 1);
+		if (end >= 4 && !memcmp(text->data + end - 4, "\033[J\r", 4))
+			look(viewer);
 	}
+}
+
+static void until_bars(struct viewer *viewer, size_t times)
+{
+	until_printed(viewer->run, 2, "\033[J\r", times);
+	play(viewer);
+}
+
+/* The end of a run: the screen has these rows and no trace of a bar. */
+static void expect_left(struct viewer *viewer, unsigned int rows)
+{
+	const struct screen *screen = &viewer->screen;
+
+	if (!viewer->run->ended)
+		run_end(viewer->run);
+	play(viewer);
+	expect_eq(screen_height(screen), rows);
+	for (unsigned int y = 0; y < rows; y++)
+		if (!is_whole_line(screen_row(screen, y)))
+			record_failure("%s: in the end row %u is '%s'", viewer->run->line, y,
+				       screen_row(screen, y));
+	expect_eq(screen->x, 0);
+	expect_eq(screen->y, rows);
+	screen_free(&viewer->screen);
+}
+
+static void expect_row(const struct viewer *viewer, const char *word)
+{
+	if (!strstr(viewer->widest, word))
+		record_failure("%s: '%s' is not in '%s'", viewer->run->line, word, viewer->widest);
+}
+
+/* Holds the test until a run could have shown something: the JSON form does so after a second. */
+static void until_something_would_be_shown(void)
+{
+	struct run *run = START(HELD, "hash", "--progress", "json", "-");
+
+	until_printed(run, 2, "\n", 1);
 	run_feed_end(run);
 	run_end(run);
 }
 
-static void the_bar_never_wraps(struct test *t)
+/* ---------------------------------------------------------------- the bar */
+
+static void the_bar_is_one_row_of_any_width(struct test *t)
 {
-	static const unsigned short widths[] = {2, 5, 10, 20, 40, 80};
-	struct run *runs[COUNT_OF(widths)];
+	static const unsigned int widths[] = {5, 10, 20, 40, 80, 132};
+	static char block[60000];
+	struct viewer viewers[COUNT_OF(widths)];
 
 	fresh_dir(t);
 	make_file("a", "hello");
 	/* All at once, since each waits for its half second. */
 	for (size_t i = 0; i < COUNT_OF(widths); i++)
-		runs[i] = ON_TERMINAL(widths[i], xterm, "hash", "-q", "--progress", "bar", "a", "-",
-				      "nosuch", "nosuch", "a");
+		viewer_init(&viewers[i],
+			    ON_TERMINAL(widths[i], xterm, "hash", "-q", "--progress", "bar", "a",
+					"-", "nosuch", "nosuch", "a"),
+			    widths[i]);
 	for (size_t i = 0; i < COUNT_OF(widths); i++) {
-		play(runs[i]);
-		expect_exit(runs[i], 1);
-		expect_between(widest_line(&runs[i]->err), 0, widths[i] - 1u);
-		/* It is one line, which is gone in the end. */
-		expect_eq(text_count(&runs[i]->err, "\n"), 0);
-		expect_eq(strcmp(runs[i]->err.data + runs[i]->err.len - 4, "\r\033[K"), 0);
+		for (size_t k = 1; k <= 4; k++) {
+			until_bars(&viewers[i], k);
+			run_feed(viewers[i].run, block, sizeof(block));
+		}
+		run_feed_end(viewers[i].run);
+		expect_left(&viewers[i], 0);
+		expect_exit(viewers[i].run, 1);
 	}
 	/* What fits is shown. */
-	expect_eq(text_count(&runs[5]->err, " 2 failed") > 0, true);
-	expect_eq(text_count(&runs[5]->err, "80% 4/5") > 0, true);
-	expect_eq(text_count(&runs[5]->err, "\033[31m") > 0, true);
+	expect_eq(strcmp(viewers[0].widest, "80%"), 0);
+	expect_eq(strcmp(viewers[1].widest, "80% 4/5"), 0);
+	expect_row(&viewers[2], "80% 4/5 2 failed");
+	expect_row(&viewers[4], "80% 4/5 2 failed");
+	expect_row(&viewers[4], " left ");
+	expect_row(&viewers[4], "/s ");
+	expect_row(&viewers[5], "B/s ");
+	expect_row(&viewers[5], " 1 in flight [================>   ]");
+	expect_eq(text_count(&viewers[5].run->err, "\033[31m 2 failed\033[0m") > 0, true);
+}
+
+static void a_terminal_too_narrow_shows_nothing(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	run = ON_TERMINAL(2, xterm, "hash", "--progress", "bar", "nosuch", "-");
+	until_something_would_be_shown();
+	run_feed_end(run);
+	run_end(run);
+	expect_err(run, "batchproc: hash: nosuch: No such file or directory\r\n");
 }
 
 static void no_color_is_honoured(struct test *t)
@@ -107,47 +209,176 @@ static void no_color_is_honoured(struct test *t)
 	expect_exit(run, 1);
 }
 
-/* Messages stand on lines of their own, above the bar. */
-static void messages_and_the_bar_share_a_terminal(struct test *t)
+/* Data and messages stand on lines of their own above the bar, which comes back below them. */
+static void data_messages_and_the_bar_share_a_terminal(struct test *t)
 {
+	static const unsigned int widths[] = {20, 120};
+	static const char *const last[] = {"a", "nosuch"};
+	struct text list = {0};
+
+	fresh_dir(t);
+	make_file("a", "hello");
+	make_file("b", "hello");
+	for (int i = 0; i < 60; i++)
+		text_printf(&list, "%s\n", i % 3 ? "a" : "b");
+	for (size_t i = 0; i < COUNT_OF(widths); i++) {
+		struct viewer viewer;
+		struct run *run = BOTH_ON_TERMINAL(widths[i], xterm, "hash", "-a", "xxh3", "--rate",
+						   "60/s", "-T", "-");
+
+		viewer_init(&viewer, run, widths[i]);
+		run_feed(run, list.data, list.len);
+		run_feed(run, last[i], strlen(last[i]));
+		run_feed(run, "\n", 1);
+		until_bars(&viewer, 3);
+		/* The line of status is longer than 20 columns, and so is the message. */
+		if (i)
+			run_signal(run, SIGUSR1);
+		until_bars(&viewer, 6);
+		run_feed_end(run);
+		expect_left(&viewer, i ? 62 : 61);
+		expect_exit(run, i ? 1 : 0);
+	}
+	text_free(&list);
+}
+
+/* Where a line is not ended by a newline the bar would stand in it, and take it away. */
+static void half_a_line_is_left_alone(struct test *t)
+{
+	struct screen screen;
 	struct run *run;
 
 	fresh_dir(t);
-	make_sparse("huge", (off_t)1 << 40);
-	run = ON_TERMINAL(80, xterm, "hash", "--timeout", "900ms", "-", "huge");
+	make_file("a", "hello");
+	run = BOTH_ON_TERMINAL(80, xterm, "hash", "-z", "-a", "xxh3", "a", "-");
+	until_something_would_be_shown();
+	run_feed_end(run);
 	run_end(run);
-	expect_exit(run, 1);
-	expect_eq(text_count(&run->err, " took longer than --timeout allows"), 2);
-	expect_between(text_count(&run->err, "\r\033[Kbatchproc: hash: "), 1, 2);
+	screen_init(&screen, 80);
+	screen_feed(&screen, run->err.data, run->err.len);
+	expect_eq(strcmp(screen_row(&screen, 0), "9555e8555c62dcfd  a2d06800538d394c2  -"), 0);
+	screen_free(&screen);
 }
 
-/* Held longer than a bar would wait: the JSON form's first line comes after a second. */
+/* The bar that stands there was drawn for another width. No other line is too long for any. */
+static void a_terminal_may_change_its_width(struct test *t)
+{
+	static const unsigned int widths[] = {30, 100, 20, 80};
+
+	fresh_dir(t);
+	make_file("a", "hello");
+	for (int reflow = 0; reflow < 2; reflow++) {
+		struct run *run = BOTH_ON_TERMINAL(80, xterm, "hash", "-a", "xxh3", "-q",
+						   "--progress", "bar", "a", "a", "nosuch", "-");
+		struct viewer viewer;
+
+		viewer_init(&viewer, run, 80);
+		for (size_t i = 0; i < COUNT_OF(widths); i++) {
+			struct winsize size = {.ws_row = 24, .ws_col = (unsigned short)widths[i]};
+
+			/* Just after a bar: the next one is a while away. */
+			until_bars(&viewer, text_count(&run->err, "\033[J\r") + 1);
+			assert_int_equal(ioctl(run->fd[1], TIOCSWINSZ, &size), 0);
+			screen_resize(&viewer.screen, widths[i], reflow);
+		}
+		until_bars(&viewer, text_count(&run->err, "\033[J\r") + 1);
+		run_feed_end(run);
+		expect_left(&viewer, 3);
+		expect_exit(run, 1);
+	}
+}
+
+/* ---------------------------------------------------------------- a clean end */
+
+static void the_bar_goes_when_a_signal_ends_the_run(struct test *t)
+{
+	static const int signals[] = {SIGINT, SIGINT, SIGINT};
+
+	fresh_dir(t);
+	for (size_t last = 1; last <= COUNT_OF(signals); last++) {
+		struct run *run = ON_TERMINAL(80, xterm, "hash", "-q", "--progress", "bar", "-");
+		struct viewer viewer;
+
+		viewer_init(&viewer, run, 80);
+		until_bars(&viewer, 1);
+		for (size_t i = 0; i < last; i++)
+			run_kill(run, signals[i]);
+		run_feed_end(run);
+		expect_left(&viewer, 0);
+		expect_exit(run, 128 + SIGINT);
+	}
+}
+
+static void the_bar_goes_when_the_reader_does(struct test *t)
+{
+	struct viewer viewer;
+	struct run *run;
+	int slave, master, out[2];
+
+	fresh_dir(t);
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	master = open_terminal(80, &slave);
+	run = START(HOW(.feed = true, .out = out[1], .err = slave, .env = xterm), "hash", "-");
+	close(slave);
+	close(out[0]);
+	close(out[1]);
+	run->fd[1] = master;
+	viewer_init(&viewer, run, 80);
+	until_bars(&viewer, 1);
+	run_feed_end(run);
+	expect_left(&viewer, 0);
+	expect_exit(run, 128 + SIGPIPE);
+}
+
+/* ---------------------------------------------------------------- where there is none */
+
 static void only_a_terminal_gets_a_bar(struct test *t)
 {
-	struct run *json, *piped, *quiet, *plain, *none;
+	struct run *asked, *piped, *quiet, *plain, *dumb_bar, *none;
 
 	fresh_dir(t);
 	piped = START(HELD, "hash", "-");
+	asked = START(HELD, "hash", "--progress", "bar", "-");
 	none = ON_TERMINAL(80, xterm, "hash", "--progress", "none", "-");
 	quiet = ON_TERMINAL(80, xterm, "hash", "-q", "-");
 	plain = ON_TERMINAL(80, dumb, "hash", "-");
-	json = START(HELD, "hash", "--progress", "json", "-");
-	until_printed(json, 2, "\n", 1);
+	dumb_bar = ON_TERMINAL(80, no_term, "hash", "--progress", "bar", "-");
+	until_something_would_be_shown();
 
-	run_feed_end(piped);
-	expect_err(run_end(piped), "");
-	run_feed_end(none);
-	expect_err(run_end(none), "");
-	run_feed_end(quiet);
-	expect_err(run_end(quiet), "");
-	run_feed_end(plain);
-	expect_err(run_end(plain), "");
-	run_feed_end(json);
-	run_end(json);
-	expect_exit(json, 0);
-	expect_(is_json(json->err.data, strcspn(json->err.data, "\n")), "progress is JSON",
-		__FILE__, __LINE__);
-	expect_eq(text_count(&json->err, "\"progress\":true,\"ended\":0,\"total\":1,"), 1);
+	for (size_t i = 0; i < 6; i++) {
+		struct run *run = (struct run *[]){piped, asked, none, quiet, plain, dumb_bar}[i];
+
+		run_feed_end(run);
+		expect_err(run_end(run), "");
+		expect_exit(run, 0);
+	}
+}
+
+/* The line there is the shell's, where somebody may be typing. */
+static void a_process_in_the_background_shows_no_bar(struct test *t)
+{
+	struct run *run;
+	int slave, master;
+
+	fresh_dir(t);
+	if (!have_program("setsid"))
+		skip_because(t, "there is no setsid to give a process a terminal of its own");
+	assert_int_equal(mkfifo("fifo", 0600), 0);
+	master = open_terminal(80, &slave);
+	run = START(HOW(.program = "setsid", .in = slave, .out = slave, .err = slave, .env = xterm),
+		    "--ctty", "--wait", "sh", "-c",
+		    "set -m; \"$BATCHPROC\" hash --progress bar - <fifo >out & exec 3>fifo; "
+		    "echo started; read line; exec 3>&-; wait");
+	close(slave);
+	run->fd[1] = master;
+	until_printed(run, 2, "started\r\n", 1);
+	until_something_would_be_shown();
+	expect_eq(text_count(&run->err, "\033["), 0);
+	/* Somebody types a line. */
+	assert_int_equal(write(master, "\n", 1), 1);
+	run_end(run);
+	expect_exit(run, 0);
+	expect_eq(text_count(&run->err, "\033["), 0);
 }
 
 static void a_short_run_shows_nothing(struct test *t)
@@ -163,14 +394,47 @@ static void a_short_run_shows_nothing(struct test *t)
 	expect_err(run, "");
 }
 
+/* ---------------------------------------------------------------- for programs */
+
+static void progress_as_json_ends_with_the_last_state(struct test *t)
+{
+	struct run *run;
+	const char *line;
+
+	fresh_dir(t);
+	make_file("a", "hello");
+	run = START(HELD, "hash", "--progress", "json", "a", "-", "nosuch", "-q");
+	until_printed(run, 2, "\n", 1);
+	run_feed_end(run);
+	run_end(run);
+	expect_exit(run, 1);
+	for (line = run->err.data; *line; line += strcspn(line, "\n") + 1)
+		expect_(is_json(line, strcspn(line, "\n")), "progress is JSON", __FILE__, __LINE__);
+	expect_says(run, "\"progress\":true,\"ended\":2,\"total\":3,\"bytes\":5,\"in_flight\":1,"
+			 "\"failed\":1,");
+	expect_says(run, "\"progress\":true,\"ended\":3,\"total\":3,\"bytes\":5,\"in_flight\":0,"
+			 "\"failed\":1,");
+	expect_says(run, ",\"left_us\":0}\n");
+	/* However short it was. */
+	run = BP("hash", "--progress", "json", "a");
+	expect_eq(text_count(&run->err, "\"progress\":true,\"ended\":1,\"total\":1,"), 1);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
-		ONCE(the_bar_never_wraps),
+		ONCE(the_bar_is_one_row_of_any_width),
+		ONCE(a_terminal_too_narrow_shows_nothing),
 		ONCE(no_color_is_honoured),
-		ONCE(messages_and_the_bar_share_a_terminal),
+		ONCE(data_messages_and_the_bar_share_a_terminal),
+		ONCE(half_a_line_is_left_alone),
+		ONCE(a_terminal_may_change_its_width),
+		ONCE(the_bar_goes_when_a_signal_ends_the_run),
+		ONCE(the_bar_goes_when_the_reader_does),
 		ONCE(only_a_terminal_gets_a_bar),
+		ONCE(a_process_in_the_background_shows_no_bar),
 		ONCE(a_short_run_shows_nothing),
+		ONCE(progress_as_json_ends_with_the_last_state),
 	};
 
 	return RUN_CASES(argc, argv, cases);

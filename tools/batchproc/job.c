@@ -345,6 +345,7 @@ static int run_items(struct job *job)
 	status = exit_status(job);
 	if (job->ops->finish && job->ops->finish(job) && status == EXIT_OK)
 		status = EXIT_SOME_FAILED;
+	progress_end(job);
 	record_stop(job);
 	record_summary(job, status);
 	return status;

@@ -99,7 +99,7 @@ static const struct {
 	{TAKES_RUN,
 	 {OPT_PROGRESS, "progress", "HOW",
 	  "auto, bar, plain, json or none, on standard error; auto is a bar\n"
-	  "on a terminal and a line every ten seconds elsewhere"}},
+	  "on a terminal and plain, a line every ten seconds, elsewhere"}},
 	{TAKES_ENGINE, {OPT_BACKEND, "backend", "NAME", "auto, uring or threads"}},
 	{TAKES_ENGINE,
 	 {OPT_LOOPS, "loops", "N", "loop threads; one for each usable CPU by default"}},

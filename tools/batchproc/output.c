@@ -5,7 +5,7 @@
  *	output_add() --> sink.fill --swap, under the lock--> sink.busy --> write(2)
  *
  * The lock covers the fill buffers and the flags; the busy buffers, the descriptors and the bar
- * on the terminal are the writer's own. The writer waits a few milliseconds for more before it
+ * on the terminal (bar.c) are the writer's own. The writer waits a few milliseconds for more before it
  * writes, so that many short lines become one write, but a terminal is served at once.
  *
  * A closed pipe is SIGPIPE, as for every filter; where that is ignored it is an error like a full
@@ -14,10 +14,12 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "bar.h"
 #include "buf.h"
 #include "output.h"
 #include "util.h"
@@ -47,7 +49,7 @@ static struct {
 	bool asleep; /* the writer waits without a reason to wake by itself */
 	bool gathering; /* the writer waits for more to write */
 	bool quit;
-	bool bar_shown; /* a progress bar stands on the terminal's last line */
+	bool bar_erased; /* to make room for other text; the writer's own */
 } out = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.room = PTHREAD_COND_INITIALIZER,
@@ -85,11 +87,16 @@ static int write_all(int fd, const char *data, size_t len)
 	return 0;
 }
 
-static void erase_bar(void)
+/* Who wrote into the pipe is ended by the signal, but not before the bar is gone. */
+static void broken_pipe(void)
 {
-	if (out.bar_shown)
-		write_all(STDERR_FILENO, "\r\033[K", 4);
-	out.bar_shown = false;
+	sigset_t set;
+
+	bar_erase();
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	/* It is pending, unless it is ignored. */
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 static void write_sink(struct sink *sink)
@@ -98,12 +105,16 @@ static void write_sink(struct sink *sink)
 
 	if (!sink->busy.len)
 		return;
-	if (sink->tty)
-		erase_bar();
+	if (sink->tty) {
+		out.bar_erased |= bar_erase();
+		bar_passed(sink->busy.data, sink->busy.len);
+	}
 	err = sink->err ? 0 : write_all(sink->fd, sink->busy.data, sink->busy.len);
 	sink->busy.len = 0;
 	if (!err)
 		return;
+	if (err == -EPIPE)
+		broken_pipe();
 
 	pthread_mutex_lock(&out.lock);
 	sink->err = err;
@@ -163,11 +174,10 @@ static uint64_t show_progress(void)
 	bool bar = false;
 	uint64_t next = out.hooks.tick(out.hooks.ctx, &line, &bar);
 
-	if (line.len) {
-		erase_bar();
+	if (line.len && bar)
+		bar_draw(line.data, line.len);
+	else if (line.len)
 		write_all(STDERR_FILENO, line.data, line.len);
-		out.bar_shown = bar;
-	}
 	buf_free(&line);
 	return next ? now_ns() + next : 0;
 }
@@ -175,9 +185,13 @@ static uint64_t show_progress(void)
 static void *writer(void *arg)
 {
 	uint64_t tick_at = show_progress();
+	sigset_t set;
 	bool quit;
 
 	(void)arg;
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	do {
 		pthread_mutex_lock(&out.lock);
 		wait_for_work(tick_at);
@@ -186,12 +200,13 @@ static void *writer(void *arg)
 		swap_buffers();
 		pthread_mutex_unlock(&out.lock);
 
+		out.bar_erased = false;
 		for (int i = 0; i < SINK_COUNT; i++)
 			write_sink(&out.sinks[i]);
-		if (tick_at && now_ns() >= tick_at)
+		if (tick_at && (out.bar_erased || now_ns() >= tick_at))
 			tick_at = show_progress();
 	} while (!quit);
-	erase_bar();
+	bar_erase();
 	return NULL;
 }
 

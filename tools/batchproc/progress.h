@@ -18,4 +18,7 @@ uint64_t progress_tick(void *job, struct buf *line, bool *bar);
 /* One whole line of status, whatever --progress says. */
 void progress_status(struct job *job, struct buf *line);
 
+/* After the last item: with --progress json one more line, since who reads it waits for that. */
+void progress_end(struct job *job);
+
 #endif

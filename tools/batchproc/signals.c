@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "bar.h"
 #include "job.h"
 #include "output.h"
 #include "progress.h"
@@ -85,6 +86,7 @@ void signals_die(int signal)
 	struct sigaction action = {.sa_handler = SIG_DFL};
 	sigset_t set;
 
+	bar_abandon();
 	sigemptyset(&action.sa_mask);
 	sigaction(signal, &action, NULL);
 	sigemptyset(&set);
