@@ -123,11 +123,16 @@ static void without_io_uring_it_works_on_threads(struct test *t)
 	expect_same(run, SH("find d -type f -print0 | xargs -0 sha256sum"));
 	records = expect_records(RUN(&refused, "hash", "--json", "-r", "d", "nosuch"), 202);
 	expect_eq(strcmp(records->backend, "threads"), 0);
+	/* Both possible causes are named. */
+	expect(strstr(records->reason, "kernel.io_uring_disabled") &&
+	       strstr(records->reason, "seccomp"));
 	expect_eq(records->failed, 1);
 
 	run = RUN(&refused, "hash", "--backend", "uring", "d/big");
 	expect_exit(run, 125);
-	expect_says(run, "cannot start: Operation not permitted");
+	expect_says(run,
+		    "cannot start: Operation not permitted: kernel.io_uring_disabled is set, or a "
+		    "seccomp filter, such as a container's default profile, denies io_uring");
 	expect_exit(RUN(&refused, "info", "--backend", "uring"), 1);
 
 	/* The deadline and the cancel work there too. */

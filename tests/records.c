@@ -365,6 +365,7 @@ static bool summary_member(void *ctx, const char *key, const struct text *text, 
 	NUMBER_FIELD("wall_us", number_seen);
 	TEXT_FIELD("op", op);
 	TEXT_FIELD("backend", s->backend);
+	TEXT_FIELD("reason", s->reason);
 	TEXT_FIELD("stopped", s->stopped);
 	TEXT_FIELD("shard", s->shard);
 	return (!strcmp(key, "summary") || !strcmp(key, "inputs_cut")) && type == 't';

@@ -219,7 +219,7 @@ static int start_engine(struct job *job)
 	err = bp_engine_create(&job->engine,
 			       &BP_ENGINE_OPTS(.backend = opt->backend, .loops = job->loops));
 	if (err) {
-		say("cannot start: %s", error_text(err));
+		say("cannot start: %s", engine_error_text(err));
 		return err;
 	}
 	job->limit = jobs_for_descriptors(job, wanted);

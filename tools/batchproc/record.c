@@ -214,7 +214,9 @@ static void summary_json(const struct job *job, struct buf *buf, uint64_t wall_n
 		add_field(buf, status_names[i], job->counts.of[i]);
 	add_field(buf, "bytes", job->counts.bytes);
 	add_field(buf, "wall_us", wall_ns / 1000);
-	buf_printf(buf, ",\"backend\":\"%s\",\"loops\":%u", info->backend_name, info->loops);
+	buf_printf(buf, ",\"backend\":\"%s\",\"reason\":", info->backend_name);
+	buf_json(buf, info->reason, strlen(info->reason));
+	add_field(buf, "loops", info->loops);
 	add_field(buf, "limit", (uint64_t)job->limit);
 	add_field(buf, "peak", stats.peak);
 	if (job->opt->shard.parts)

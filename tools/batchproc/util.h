@@ -55,6 +55,9 @@ void add_message_prefix(struct buf *buf);
 /* The text of an errno, without the thread-unsafety of strerror(). */
 const char *error_text(int err);
 
+/** The same for what bp_engine_create() returned: with the causes that there may be. */
+const char *engine_error_text(int err);
+
 /* Ends what was printed with stdio; returns EXIT_OK, or EXIT_TROUBLE after a message. */
 int flush_stdout(void);
 
