@@ -107,7 +107,6 @@ static void feed_line(struct job *job, struct list *list, const struct sumline *
 
 static void malformed(const struct list *list, uint64_t number)
 {
-	atomic_fetch_add(&verify.malformed, 1);
 	if (verify.set->warn)
 		say("%s: %llu: improperly formatted %s%schecksum line", list->name,
 		    (unsigned long long)number, verify.set->alg ? verify.set->alg->tag : "",
@@ -119,7 +118,7 @@ static void feed_list(struct job *job, const char *name, size_t len)
 	struct list *list;
 	struct sumline line;
 	struct lines lines;
-	uint64_t number = 0, good = 0;
+	uint64_t number = 0, good = 0, bad = 0;
 	char *text;
 	int err;
 
@@ -142,13 +141,16 @@ static void feed_list(struct job *job, const char *name, size_t len)
 			continue;
 		if (!sumline_parse(&line, verify.set->alg, text, len, verify.set->zero)) {
 			malformed(list, number);
+			bad++;
 			continue;
 		}
 		good++;
 		feed_line(job, list, &line);
 	}
 	lines_close(&lines);
-	if (!good) {
+	if (good) {
+		atomic_fetch_add(&verify.malformed, bad);
+	} else {
 		say("%s: no properly formatted checksum lines found", list->name);
 		atomic_store(&verify.wrong, true);
 		atomic_store(&list->verified, true);
