@@ -153,6 +153,7 @@ static int stat_things(void *arg)
 	memset(&stx, 0xff, sizeof(stx));
 	expect_eq(bp_statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_SIZE, &stx), 0);
 	expect_eq(stx.stx_size, 5);
+	expect_eq(bp_statx(at->dir, NULL, 0, STATX_SIZE, &stx), -EFAULT);
 	expect_eq(bp_statx(at->dir, "nosuch", 0, STATX_SIZE, &stx), -ENOENT);
 	expect_eq(symlinkat("stat", at->dir, "link"), 0);
 	expect_eq(bp_statx(at->dir, "link", AT_SYMLINK_NOFOLLOW, STATX_TYPE, &stx), 0);
