@@ -49,6 +49,8 @@
  *	callback	inside prep, done or report; these must not block
  *
  * A call from a context that the function forbids ends the program with one line on stderr.
+ *
+ * In the strict modes of a C compiler (-std=c11) liburing.h wants _GNU_SOURCE to be defined.
  */
 #ifndef BATCHPROC_H
 #define BATCHPROC_H
@@ -106,9 +108,11 @@ enum bp_backend {
  * struct bp_engine_opts - how to make an engine; use BP_ENGINE_OPTS()
  * @sz:		size of this struct as the caller knows it
  * @backend:	which backend; BP_BACKEND_AUTO by default
- * @loops:	loop threads; 0 (the default): the calling thread drives the one loop itself
+ * @loops:	loop threads, up to BP_LOOPS_MAX; 0 (the default): the calling thread drives the one loop
+ *		itself
  * @depth:	operations in flight per loop, 1 to BP_DEPTH_MAX; 0 means BP_DEPTH_DEFAULT
- * @stack_size:	bytes of stack for a task, rounded up to pages; 0 means BP_STACK_DEFAULT
+ * @stack_size:	bytes of stack for a task, 16 KiB to 1 GiB, rounded up to pages; 0 means
+ *		BP_STACK_DEFAULT
  * @seed:	what decides the schedule of BP_BACKEND_SIM
  */
 struct bp_engine_opts {

@@ -13,7 +13,8 @@ wrong()
 	status=1
 }
 
-functions=$(sed -n 's/^[[:space:]]*\(bp_[a-z0-9_]*\);$/\1/p' lib/batchproc.map)
+functions=$(sed -n 's/^[[:space:]]*\(bp_[a-z0-9_]*\);$/\1/p' lib/batchproc.map
+	sed -n 's/^static inline .*[ *]\(bp_[a-z0-9_]*\)(.*/\1/p' lib/batchproc.h)
 [ -n "$functions" ] || wrong "no functions in lib/batchproc.map"
 for function in $functions; do
 	grep -qE "^\.Nm $function( ,)?\$" docs/man/*.3 || wrong "$function has no manual page"
