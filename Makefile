@@ -38,6 +38,9 @@ else
 
 # Where the output goes.
 O := build
+ifneq ($(words $(O)),1)
+$(error O=$(O): make cannot work with a space in a name, or with none)
+endif
 override O := $(patsubst $(CURDIR)/%,%,$(abspath $(O)))
 ifeq ($(O),$(CURDIR))
 $(error O= must not be the source directory)
@@ -174,12 +177,15 @@ check-tests := $(filter $(addprefix $(O)/tests/,$(check-patterns)),$(all-tests))
 check-examples := $(filter $(addprefix $(O)/docs/,$(check-patterns)),$(all-examples))
 check-scripts := $(filter $(check-patterns),symbols install $(basename $(notdir $(wildcard tests/test_*.sh))))
 
+# Under another name, or `make -n check` would run the tests: make runs what it sees to call make.
+test-make = $(MAKE) $(MAKEOVERRIDES)
+
 check: $(check-tests) $(check-examples) $(if $(check-scripts),$(lib-files) $(all-progs))
 	@printf '%s\n' $(check-list) | \
 		BATCHPROC='$(abspath $(O)/batchproc)' \
 		TEST_CC='$(strip $(CC) $(LIBURING_CFLAGS) $(CPPFLAGS) $(bp-cflags) $(CFLAGS) $(san-flags))' \
 		TEST_LDFLAGS='$(LDFLAGS)' TEST_NM='$(NM)' TEST_PKG_CONFIG='$(PKG_CONFIG)' \
-		TEST_MAKE='$(MAKE) $(MAKEOVERRIDES)' MAKEFLAGS= \
+		TEST_MAKE='$(test-make)' MAKEFLAGS= \
 		T='$(T)' CASE='$(CASE)' V='$(V)' TEST_TIMEOUT='$(TEST_TIMEOUT)' \
 		RUNNER='$(CONFIG_RUNNER)' MEMCHECK='$(memcheck)' scripts/check.sh $(O)/check
 
@@ -187,7 +193,7 @@ sim: $(O)/tests/test_sim
 	$(O)/tests/test_sim play $(or $(FIRST),0) $(or $(SEEDS),10000000)
 
 breakages:
-	@TEST_MAKE='$(MAKE) $(MAKEOVERRIDES)' MAKEFLAGS= scripts/breakages.sh $(O)/breakages $(SEEDS)
+	@TEST_MAKE='$(test-make)' MAKEFLAGS= scripts/breakages.sh $(O)/breakages $(SEEDS)
 
 fuzz: $(O)/config.h $(public-header)
 	@T='$(T)' SOURCES='$(parsers:%.o=%.c)' LIBS='$(parsers-libs)' \
