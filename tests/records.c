@@ -303,15 +303,14 @@ static bool natural(uint64_t *to, const struct text *from, char type)
 	if (!strcmp(key, name))                                                                    \
 	return natural(&(field), text, type)
 
-static bool source(struct record *r, const struct text *text, char type)
+static bool file_name(struct text *to, const struct text *text, char type)
 {
 	static const char begin[] = "\"base64\":\"";
 
-	r->base64 = type == '{';
 	if (type == '"')
-		text_add(&r->src, text->data, text->len);
-	else if (r->base64 && !strncmp(text->data, begin, sizeof(begin) - 1))
-		return decode_base64(&r->src, text->data + sizeof(begin) - 1);
+		text_add(to, text->data, text->len);
+	else if (type == '{' && !strncmp(text->data, begin, sizeof(begin) - 1))
+		return decode_base64(to, text->data + sizeof(begin) - 1);
 	return type == '"';
 }
 
@@ -323,8 +322,12 @@ static bool record_member(void *ctx, const char *key, const struct text *text, c
 
 	if (!strcmp(key, "v"))
 		return natural(&one, text, type) && one == 1;
-	if (!strcmp(key, "src"))
-		return source(r, text, type);
+	if (!strcmp(key, "src")) {
+		r->base64 = type == '{';
+		return file_name(&r->src, text, type);
+	}
+	if (!strcmp(key, "dst"))
+		return file_name(&r->dst, text, type);
 	if (!strcmp(key, "start"))
 		r->has_start = true;
 	NUMBER_FIELD("seq", r->seq);
@@ -380,13 +383,14 @@ static bool started(const struct record *r)
 static bool consistent(const struct record *r)
 {
 	bool ok = !strcmp(r->status, "ok"), failed = !strcmp(r->status, "failed");
+	bool reads = !strcmp(r->op, "hash") || !strcmp(r->op, "verify");
 
 	if (r->has_start && (r->attempts < 1 || strlen(r->start) != 24))
 		return false;
 	if (!started(r) && (r->has_start || r->attempts || r->bytes))
 		return false;
 	/* Of what reads a file its digest is the result. */
-	if (ok && (!r->has_start || *r->error || (strcmp(r->op, "rm") && !*r->digest)))
+	if (ok && (!r->has_start || *r->error || (reads && !*r->digest)))
 		return false;
 	return !failed || (*r->error_name && *r->error);
 }
@@ -402,8 +406,10 @@ void records_forget(void)
 
 	while ((keeper = kept)) {
 		kept = keeper->next;
-		for (size_t i = 0; i < keeper->records.room; i++)
+		for (size_t i = 0; i < keeper->records.room; i++) {
 			text_free(&keeper->records.all[i].src);
+			text_free(&keeper->records.all[i].dst);
+		}
 		free(keeper->records.all);
 		free(keeper);
 	}

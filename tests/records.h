@@ -14,6 +14,7 @@ struct record {
 	bool has_start;
 	bool base64; /* src is not UTF-8 */
 	struct text src;
+	struct text dst; /* of copy */
 	char op[16], status[16], error_name[24], digest[132], start[32];
 	char error[200];
 };

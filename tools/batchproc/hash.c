@@ -13,6 +13,7 @@
 #include "job.h"
 #include "options.h"
 #include "sumline.h"
+#include "tool.h"
 #include "util.h"
 #include "verb.h"
 #include "tree.h"
@@ -151,7 +152,7 @@ static int hash_run(const struct options *options)
 	};
 	int status = inputs_run(options, &ops);
 
-	hash_file_cleanup();
+	tools_free();
 	return status;
 }
 

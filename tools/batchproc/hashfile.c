@@ -12,15 +12,10 @@
  * mean something else by the time it is opened: O_NONBLOCK keeps the open from waiting for the
  * other end of a FIFO, and nothing is read before it is known what was opened. For most files
  * that is told by their length, see read_whole().
- *
- * Tools (a buffer and a digest state) are kept in one list for each thread: a task stays on its
- * loop, so that no lock is needed, and the one used last is used first.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -30,72 +25,9 @@
 #include "inputs.h"
 #include "job.h"
 #include "paths.h"
+#include "tool.h"
 #include "tree.h"
 #include "util.h"
-
-#define BUFFER_BYTES 131072u
-
-/*
- * Buffers that all begin at the same place within a page and a cache way would push one another
- * out of the cache where small files are read side by side. Each begins a page and a line further
- * on than the one before (measured: the copy of 8 KiB files out of the page cache costs a third).
- * None begins 16 bytes behind a page or a line, as malloc() has it: that makes the copy slower yet.
- */
-#define PAGE_BYTES 4096u
-#define COLOURS 16u
-#define COLOUR_BYTES (PAGE_BYTES + 64u)
-
-struct tool {
-	struct tool *next;
-	struct tool *all; /* in the list of all tools */
-	struct digest *digest;
-	unsigned char *memory;
-	unsigned char *buffer; /* within memory */
-};
-
-static _Thread_local struct tool *idle;
-
-static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct tool *all_tools; /* these two under all_lock */
-static unsigned int tool_count;
-
-static struct tool *tool_get(void)
-{
-	struct tool *tool = idle;
-
-	if (tool) {
-		idle = tool->next;
-		return tool;
-	}
-	tool = xcalloc(1, sizeof(*tool));
-	tool->digest = digest_new();
-	tool->memory = xaligned(PAGE_BYTES, BUFFER_BYTES + COLOURS * COLOUR_BYTES);
-	pthread_mutex_lock(&all_lock);
-	tool->buffer = tool->memory + tool_count++ % COLOURS * COLOUR_BYTES;
-	tool->all = all_tools;
-	all_tools = tool;
-	pthread_mutex_unlock(&all_lock);
-	return tool;
-}
-
-static void tool_put(struct tool *tool)
-{
-	tool->next = idle;
-	idle = tool;
-}
-
-void hash_file_cleanup(void)
-{
-	struct tool *tool;
-
-	while ((tool = all_tools)) {
-		all_tools = tool->all;
-		digest_free(tool->digest);
-		free(tool->memory);
-		free(tool);
-	}
-	digest_cleanup();
-}
 
 /* ---- opening */
 
@@ -249,9 +181,9 @@ static size_t read_whole(int fd, struct tool *tool)
 	if (all_through_engine())
 		return 0;
 	size = lseek(fd, 0, SEEK_END);
-	if (size <= 0 || size >= (off_t)BUFFER_BYTES)
+	if (size <= 0 || size >= (off_t)TOOL_BYTES)
 		return 0;
-	return read_cached(fd, tool->buffer, BUFFER_BYTES, 0) == size ? (size_t)size : 0;
+	return read_cached(fd, tool->buffer, TOOL_BYTES, 0) == size ? (size_t)size : 0;
 }
 
 /* What is cached from @*done on, up to the first gap, which may be the end. */
@@ -260,7 +192,7 @@ static int digest_cached(struct item *item, int fd, uint64_t *done, struct tool 
 	int err = 0;
 
 	while (!err && !all_through_engine()) {
-		ssize_t n = read_cached(fd, tool->buffer, BUFFER_BYTES, (off_t)*done);
+		ssize_t n = read_cached(fd, tool->buffer, TOOL_BYTES, (off_t)*done);
 
 		if (n <= 0)
 			break;
@@ -280,7 +212,7 @@ static int digest_cached(struct item *item, int fd, uint64_t *done, struct tool 
 static int digest_rest(struct item *item, int fd, off_t offset, uint64_t size, struct tool *tool)
 {
 	for (;;) {
-		ssize_t n = bp_read(fd, tool->buffer, BUFFER_BYTES, offset);
+		ssize_t n = bp_read(fd, tool->buffer, TOOL_BYTES, offset);
 		int err;
 
 		if (n <= 0)
@@ -289,7 +221,7 @@ static int digest_rest(struct item *item, int fd, off_t offset, uint64_t size, s
 		moved(item, (size_t)n);
 		if (offset >= 0)
 			offset += n;
-		if ((uint64_t)offset == size && n < (ssize_t)BUFFER_BYTES)
+		if ((uint64_t)offset == size && n < (ssize_t)TOOL_BYTES)
 			return 0;
 		/* A cached file may never make this task wait; cancels and others need a turn. */
 		err = bp_yield();
@@ -304,7 +236,7 @@ static int digest_rest(struct item *item, int fd, off_t offset, uint64_t size, s
  */
 static int digest_paced(struct item *item, int fd, uint64_t size, struct tool *tool)
 {
-	const size_t block = job_pace_block(item->job, BUFFER_BYTES);
+	const size_t block = job_pace_block(item->job, TOOL_BYTES);
 	const bool seekable = fd != STDIN_FILENO;
 	uint64_t done = 0;
 
@@ -362,7 +294,7 @@ static int digest_fast(struct item *item, int fd, uint64_t size, const struct di
 	uint64_t done = 0;
 	int err = 0;
 
-	if (size >= BUFFER_BYTES && (size <= AHEAD_LEAST || digest_is_quick(alg)))
+	if (size >= TOOL_BYTES && (size <= AHEAD_LEAST || digest_is_quick(alg)))
 		err = digest_cached(item, fd, &done, tool);
 	if (!err && size > done + AHEAD_LEAST)
 		err = digest_ahead(item, fd, size, &done, tool);

@@ -20,7 +20,4 @@ int hash_file(struct item *item, const struct digest_alg *alg, bool stdin_name,
 /* item_ops.permanent: what was read of standard input is gone, and it can be claimed only once. */
 bool hash_file_permanent(const struct item *item, int err);
 
-/* Frees what hash_file() keeps for the next file; once all tasks have ended. Main thread. */
-void hash_file_cleanup(void);
-
 #endif

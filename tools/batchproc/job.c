@@ -163,7 +163,8 @@ static long jobs_for_descriptors(struct job *job, long wanted)
 			job->walkers = room < 16 ? 1 : 2;
 		if (room < 8 * IDLE_DIRS_MOST)
 			job->idle_dirs = (unsigned int)room / 16;
-		room -= 1 + 2 * (long)job->walkers + (long)job->idle_dirs;
+		/* Those of a tree, and of its copy. */
+		room -= 1 + 2 * (long)job->walkers + 2 * (long)job->idle_dirs;
 		each++;
 	}
 	room = room < 0 ? 0 : room / each;

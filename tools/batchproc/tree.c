@@ -203,10 +203,10 @@ struct dirnode *dirnode_root(struct dirnode *dir)
 	return dir;
 }
 
-/* The root's path may have a slash already. */
+/* The root's path may have a slash already, or be empty: the working directory. */
 static bool needs_slash(const struct dirnode *dir)
 {
-	return dir->parent || !dir->len || dir->name[dir->len - 1] != '/';
+	return dir->parent || (dir->len && dir->name[dir->len - 1] != '/');
 }
 
 /* Adds the names from below @top (NULL: with the root's) down to @dir, a slash behind each. */

@@ -44,6 +44,11 @@ void *xaligned(size_t align, size_t size)
 	return need(aligned_alloc(align, (size + align - 1) / align * align));
 }
 
+char *xstrdup(const char *text)
+{
+	return need(strdup(text));
+}
+
 void set_message_verb(const char *verb)
 {
 	message_verb = verb;

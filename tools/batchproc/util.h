@@ -24,6 +24,7 @@ enum {
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *old, size_t size);
 void *xaligned(size_t align, size_t size);
+char *xstrdup(const char *text);
 
 static inline bool is_blank(char c)
 {

@@ -16,6 +16,7 @@
 #include "job.h"
 #include "options.h"
 #include "sumline.h"
+#include "tool.h"
 #include "util.h"
 #include "verb.h"
 
@@ -353,7 +354,7 @@ static int verify_run(const struct options *given)
 		options.arg_count = 1;
 	}
 	status = inputs_run(&options, &ops);
-	hash_file_cleanup();
+	tools_free();
 	return status;
 }
 

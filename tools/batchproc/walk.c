@@ -428,6 +428,8 @@ static void leave(struct walk *walk, struct dirnode *dir)
 		if ((err != -EMFILE && err != -ENFILE) || !job_await_descriptor(walk->job, &tries))
 			break;
 	}
+	/* The item may hold it open for a while, which must not end it once more; left() frees it. */
+	dirnode_get(dir);
 	item = leaving_item(walk, dir, !err);
 	if (!err)
 		job_submit(item);

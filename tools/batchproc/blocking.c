@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * blocking: short functions of plain system calls, made from a task. See blocking.h.
+ */
+#include <errno.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "batchproc.h"
+#include "blocking.h"
+
+#define SLOW_NS 250000 /* on the average: it waits */
+#define SHARE 16 /* of a new measurement in the average */
+#define TRY_AGAIN 64 /* while it is slow, each of so many is measured */
+
+/* How long such functions took on this loop's thread, lately. */
+static _Thread_local struct {
+	int64_t average_ns;
+	unsigned int offloaded;
+} own;
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ll + now.tv_nsec;
+}
+
+static int here(int (*fn)(void *arg), void *arg)
+{
+	int64_t start = now_ns(), took;
+	int res = fn(arg);
+
+	took = now_ns() - start;
+	/* One that was held up by the scheduler must not count for many. */
+	if (took > 4 * SLOW_NS)
+		took = 4 * SLOW_NS;
+	own.average_ns += (took - own.average_ns) / SHARE;
+	return res;
+}
+
+int blocking_long(int (*fn)(void *arg), void *arg)
+{
+	int res = bp_offload(fn, arg);
+
+	/* Without any helper thread the loop does it; slow is better than not at all. */
+	return res == -EAGAIN ? fn(arg) : res;
+}
+
+int blocking(int (*fn)(void *arg), void *arg)
+{
+	if (own.average_ns < SLOW_NS || ++own.offloaded % TRY_AGAIN == 0)
+		return here(fn, arg);
+	return blocking_long(fn, arg);
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * calls: plain system calls, for work that is not handed to the ring. See calls.h.
+ *
+ * In a debug build the environment variable BATCHPROC_FAULTS, which the library takes for its
+ * operations, is looked at for names that are ours:
+ *
+ *	call_short	a read, a write or copy_file_range() moves fewer bytes
+ *	call_eio	a call fails so, and nothing was done; a close is done, and says so
+ *	call_enospc	likewise: what needs space
+ *	call_range	copy_file_range() is not to be had: one of its errors, or 0 before the end
+ *
+ * The numbers are percentages; seed=N is shared with the library.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/openat2.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "calls.h"
+#include "util.h"
+
+enum fault {
+	FAULT_SHORT,
+	FAULT_EIO,
+	FAULT_ENOSPC,
+	FAULT_RANGE,
+	FAULT_COUNT,
+};
+
+#ifdef BP_DEBUG
+#include <pthread.h>
+
+static unsigned int percent[FAULT_COUNT];
+static _Atomic uint64_t random_state;
+
+static void read_spec(void)
+{
+	static const char *const names[] = {
+		"call_short=", "call_eio=", "call_enospc=", "call_range="};
+	const char *spec = getenv("BATCHPROC_FAULTS"), *at;
+
+	for (size_t i = 0; spec && i < ARRAY_SIZE(names); i++) {
+		at = strstr(spec, names[i]);
+		percent[i] = at ? (unsigned int)strtoul(at + strlen(names[i]), NULL, 10) : 0;
+	}
+	at = spec ? strstr(spec, "seed=") : NULL;
+	atomic_store(&random_state, at ? strtoull(at + 5, NULL, 10) : 1);
+}
+
+static uint64_t roll(uint64_t n)
+{
+	uint64_t x = atomic_fetch_add(&random_state, 0x9e3779b97f4a7c15ull);
+
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebull;
+	return (x ^ x >> 31) % n;
+}
+
+static bool happens(enum fault fault)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, read_spec);
+	return percent[fault] && roll(100) < percent[fault];
+}
+#else
+static inline uint64_t roll(uint64_t n)
+{
+	(void)n;
+	return 0;
+}
+
+static inline bool happens(enum fault fault)
+{
+	(void)fault;
+	return false;
+}
+#endif
+
+static inline size_t shortened(size_t len)
+{
+	return len > 1 && happens(FAULT_SHORT) ? 1 + (size_t)roll(len - 1) : len;
+}
+
+/* What a call gives: itself, or -errno; again where a signal interrupted it. */
+#define CALL(expression)                                                                           \
+	({                                                                                         \
+		ssize_t res_;                                                                      \
+		do {                                                                               \
+			res_ = (expression);                                                       \
+		} while (res_ < 0 && errno == EINTR);                                              \
+		res_ < 0 ? -errno : res_;                                                          \
+	})
+
+int call_openat(int dirfd, const char *path, int flags, mode_t mode)
+{
+	if (happens(FAULT_EIO))
+		return -EIO;
+	if (flags & O_CREAT && happens(FAULT_ENOSPC))
+		return -ENOSPC;
+	return (int)CALL(openat(dirfd, path, flags | O_CLOEXEC, mode));
+}
+
+int call_open_beneath(int dirfd, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(unsigned int)flags | O_CLOEXEC,
+		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH,
+	};
+
+	if (happens(FAULT_EIO))
+		return -EIO;
+	return (int)CALL(syscall(SYS_openat2, dirfd, path, &how, sizeof(how)));
+}
+
+ssize_t call_pread(int fd, void *buf, size_t len, off_t offset)
+{
+	if (happens(FAULT_EIO))
+		return -EIO;
+	return CALL(pread(fd, buf, shortened(len), offset));
+}
+
+ssize_t call_pwrite(int fd, const void *buf, size_t len, off_t offset)
+{
+	if (happens(FAULT_EIO))
+		return -EIO;
+	if (happens(FAULT_ENOSPC))
+		return -ENOSPC;
+	return CALL(pwrite(fd, buf, shortened(len), offset));
+}
+
+ssize_t call_copy_range(int from, int to, off_t offset, size_t len)
+{
+	static const int answers[] = {0, -EXDEV, -EINVAL, -EPERM, -EOPNOTSUPP, -ENOSYS};
+	off_t in = offset, out = offset;
+
+	if (happens(FAULT_RANGE))
+		return answers[roll(ARRAY_SIZE(answers))];
+	if (happens(FAULT_EIO))
+		return -EIO;
+	if (happens(FAULT_ENOSPC))
+		return -ENOSPC;
+	return CALL(copy_file_range(from, &in, to, &out, shortened(len), 0));
+}
+
+int call_clone(int to, int from)
+{
+	if (happens(FAULT_ENOSPC))
+		return -ENOSPC;
+	return (int)CALL(ioctl(to, FICLONE, from));
+}
+
+int call_ftruncate(int fd, off_t size)
+{
+	return happens(FAULT_EIO) ? -EIO : (int)CALL(ftruncate(fd, size));
+}
+
+int call_fsync(int fd)
+{
+	return happens(FAULT_EIO) ? -EIO : (int)CALL(fsync(fd));
+}
+
+int call_renameat(int dirfd, const char *from, const char *to)
+{
+	return happens(FAULT_EIO) ? -EIO : (int)CALL(renameat(dirfd, from, dirfd, to));
+}
+
+int call_mkdirat(int dirfd, const char *path, mode_t mode)
+{
+	return happens(FAULT_ENOSPC) ? -ENOSPC : (int)CALL(mkdirat(dirfd, path, mode));
+}
+
+int call_close(int fd)
+{
+	/* Whatever it says, it is closed, and must not be closed again. */
+	int err = close(fd) && errno != EINTR ? -errno : 0;
+
+	return happens(FAULT_EIO) ? -EIO : err;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * calls: plain system calls, for work that is not handed to the ring. Each returns what the call
+ * does, or -errno; a call that a signal interrupted is made again. Any thread.
+ *
+ * In a debug build BATCHPROC_FAULTS makes some of them go wrong, as lib/fault.c does with
+ * operations; see calls.c.
+ */
+#ifndef BATCHPROC_CALLS_H
+#define BATCHPROC_CALLS_H
+
+#include <stddef.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+int call_openat(int dirfd, const char *path, int flags, mode_t mode);
+/* Below @dirfd, through no symbolic link. */
+int call_open_beneath(int dirfd, const char *path, int flags);
+ssize_t call_pread(int fd, void *buf, size_t len, off_t offset);
+ssize_t call_pwrite(int fd, const void *buf, size_t len, off_t offset);
+ssize_t call_copy_range(int from, int to, off_t offset, size_t len);
+int call_clone(int to, int from);
+int call_ftruncate(int fd, off_t size);
+int call_fsync(int fd);
+int call_renameat(int dirfd, const char *from, const char *to);
+int call_mkdirat(int dirfd, const char *path, mode_t mode);
+int call_close(int fd);
+
+#endif

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * copy: copies files and trees, and loses nothing. The verb: its items and its options; see copy.h
+ * for the other rooms.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "batchproc.h"
+#include "buf.h"
+#include "copy.h"
+#include "digest.h"
+#include "inputs.h"
+#include "job.h"
+#include "options.h"
+#include "paths.h"
+#include "sumline.h"
+#include "tool.h"
+#include "tree.h"
+#include "util.h"
+#include "verb.h"
+
+enum {
+	OPT_REFLINK = OPT_VERB,
+	OPT_ATOMIC,
+	OPT_SYNC,
+	OPT_HASH,
+	OPT_IGNORE_EXISTING,
+	OPT_VERIFY,
+	OPT_EXACT,
+};
+
+/* The path of the copy, as the user knows it; false where it is not known. */
+static bool add_place(const struct item *item, struct buf *buf)
+{
+	const char *name;
+	struct dirnode *dir = copy_place(item, &name);
+
+	if (!dir)
+		return false;
+	dirnode_path(dir, buf);
+	if (name)
+		buf_str(buf, name);
+	else if (buf->len > 1)
+		buf->len--; /* the slash behind a directory */
+	return true;
+}
+
+/* ---- items */
+
+static int skip(struct item *item, const char *why)
+{
+	item->status = STATUS_SKIPPED;
+	item->missed = !item->dir;
+	item->why = why;
+	return 0;
+}
+
+/* The type of what was named itself; one found in a walk is known. */
+static int look_at(struct item *item, const struct spot *from)
+{
+	const struct copy_settings *set = item->settings;
+	struct stat st;
+
+	if (item->type != DT_UNKNOWN)
+		return 0;
+	if (fstatat(from->dirfd, from->name, &st, set->recursive ? AT_SYMLINK_NOFOLLOW : 0))
+		return -errno;
+	item->type = IFTODT(st.st_mode);
+	return 0;
+}
+
+static int copy_by_type(struct item *item, const struct spot *from, const struct spot *to,
+			const struct dest *dest)
+{
+	const struct copy_settings *set = item->settings;
+	int err = look_at(item, from);
+
+	if (err)
+		return err;
+	switch (item->type) {
+	case DT_REG:
+		return copy_file(item, from, to, dest);
+	case DT_LNK:
+		return copy_odd(item, from, to);
+	case DT_DIR:
+		if (!set->recursive)
+			item->why = "is a directory (-r copies it)";
+		return -EISDIR;
+	case DT_FIFO:
+		return set->archive ? copy_odd(item, from, to) :
+				      skip(item, "is a FIFO (-a makes one like it)");
+	case DT_SOCK:
+		return set->archive ? copy_odd(item, from, to) :
+				      skip(item, "is a socket (-a makes one like it)");
+	default:
+		return set->archive ? copy_odd(item, from, to) :
+				      skip(item, "is a device (-a makes one like it)");
+	}
+}
+
+static int copy_work(struct item *item)
+{
+	struct spot from = {AT_FDCWD, item->name.data}, to;
+	struct dirnode *dir;
+	unsigned int tries = 0;
+	int opened = -1, err;
+
+	if (item->self)
+		return copy_leave(item);
+	dir = copy_place(item, &to.name);
+	if (item->dir && !copy_claims(item, dir)) {
+		item->why = copy_claimed;
+		return -EEXIST;
+	}
+	do {
+		err = dirnode_open(dir);
+	} while ((err == -EMFILE || err == -ENFILE) && job_await_descriptor(item->job, &tries));
+	if (err)
+		return err;
+	to.dirfd = dirnode_fd(dir);
+	if (item->dir)
+		from.dirfd = dirnode_fd(item->dir);
+	else
+		err = path_shorten(&from.dirfd, &from.name, 0, &opened);
+	if (!err)
+		err = copy_by_type(item, &from, &to, dir->data);
+	if (opened >= 0)
+		close(opened);
+	dirnode_put_open(dir);
+	return err;
+}
+
+static void copy_text(const struct item *item, struct buf *buf)
+{
+	const struct copy_item *own = item_priv_const(item);
+	const struct copy_settings *set = item->settings;
+	struct buf path = {0};
+
+	if (item->status != STATUS_OK || !own->has_digest)
+		return;
+	add_place(item, &path);
+	sumline_add(buf, set->alg, own->digest, path.data, path.len, false, item->job->opt->null);
+	buf_free(&path);
+}
+
+static void copy_json(const struct item *item, struct buf *buf)
+{
+	const struct copy_item *own = item_priv_const(item);
+	const struct copy_settings *set = item->settings;
+	struct buf path = {0};
+
+	if (add_place(item, &path)) {
+		buf_str(buf, ",\"dst\":");
+		buf_json(buf, path.data, path.len);
+	}
+	buf_free(&path);
+	if (own->has_digest && item->status == STATUS_OK) {
+		buf_printf(buf, ",\"alg\":\"%s\",\"digest\":\"", set->alg->name);
+		buf_hex(buf, own->digest, set->alg->size);
+		buf_char(buf, '"');
+	}
+}
+
+static void copy_plan(const struct item *item, struct buf *buf)
+{
+	struct buf path = {0};
+
+	item_path(item, &path);
+	buf_str(buf, "copy ");
+	buf_visible(buf, path.data, path.len);
+	path.len = 0;
+	if (add_place(item, &path)) {
+		buf_str(buf, " -> ");
+		buf_visible(buf, path.data, path.len);
+	}
+	buf_char(buf, '\n');
+	buf_free(&path);
+}
+
+static void copy_release(struct item *item)
+{
+	struct copy_item *own = item_priv(item);
+
+	if (own->dir)
+		dirnode_put(own->dir);
+	free(own->name);
+	own->dir = NULL;
+	own->name = NULL;
+}
+
+static const struct item_ops copy_items = {
+	.op = "copy",
+	.priv_size = sizeof(struct copy_item),
+	.descriptors = 5, /* source, copy, what it replaces, a duplicate, its directory */
+	.work = copy_work,
+	.text = copy_text,
+	.json = copy_json,
+	.plan = copy_plan,
+	.release = copy_release,
+};
+
+static const char *copy_check(const struct jobspec *spec)
+{
+	const struct copy_settings *set = spec->use->settings;
+
+	if (set->target)
+		return "names its destination last, not with -t";
+	return spec->count == 2 ? NULL : "takes a source and a destination";
+}
+
+/* ---- options */
+
+static const char *copy_option(void *settings, int id, const char *arg)
+{
+	struct copy_settings *set = settings;
+
+	switch (id) {
+	case 'a':
+		set->recursive = set->archive = set->keep_xattrs = set->keep_links = true;
+		set->keep_mode = set->keep_owner = set->keep_times = true;
+		return NULL;
+	case 'p':
+		set->keep_mode = set->keep_owner = set->keep_times = true;
+		return NULL;
+	case 'r':
+		set->recursive = true;
+		return NULL;
+	case 't':
+		set->target = arg;
+		return NULL;
+	case 'u':
+		set->update = true;
+		return NULL;
+	case OPT_REFLINK:
+		set->reflink = !strcmp(arg, "always") ? REFLINK_ALWAYS :
+			       !strcmp(arg, "never")  ? REFLINK_NEVER :
+							REFLINK_AUTO;
+		return set->reflink || !strcmp(arg, "auto") ? NULL : "auto, always or never";
+	case OPT_ATOMIC:
+		set->atomic = true;
+		return NULL;
+	case OPT_SYNC:
+		set->sync = true;
+		return NULL;
+	case OPT_HASH:
+		set->alg = digest_by_name(arg);
+		return set->alg ? NULL : digest_names();
+	case OPT_IGNORE_EXISTING:
+		set->ignore_existing = true;
+		return NULL;
+	case OPT_VERIFY:
+		set->verify = true;
+		return NULL;
+	default: /* OPT_EXACT */
+		set->exact = true;
+		return NULL;
+	}
+}
+
+static const char *copy_settle(void *settings)
+{
+	struct copy_settings *set = settings;
+
+	set->umask = current_umask();
+	if (set->target && set->exact)
+		return "-t and --no-target-directory exclude each other";
+	if (set->alg && digest_setup(set->alg))
+		return "this OpenSSL does not offer the algorithm";
+	return NULL;
+}
+
+static int copy_run(const struct options *options)
+{
+	struct copy_settings *set = options->settings;
+	struct options own = *options;
+	const struct job_ops ops = {
+		.walks = set->recursive,
+		.feed = copy_feed,
+	};
+	struct stat st;
+	int status;
+
+	set->dst = set->target;
+	if (!set->dst) {
+		if (!own.arg_count)
+			return usage_error(options->verb, "no destination was given");
+		set->dst = own.args[--own.arg_count];
+	}
+	if ((set->target || own.arg_count > 1 || own.list_count) &&
+	    (stat(set->dst, &st) || !S_ISDIR(st.st_mode)))
+		return usage_error(options->verb, "%s is not a directory to copy into", set->dst);
+	if (set->exact && (own.arg_count > 1 || own.list_count))
+		return usage_error(options->verb, "--no-target-directory takes one source");
+	status = inputs_run(&own, &ops);
+	links_cleanup();
+	dest_cleanup();
+	tools_free();
+	return status;
+}
+
+static const struct opt copy_options[] = {
+	{'r', "recursive", NULL,
+	 "copy directories; symbolic links are copied as links, FIFOs, sockets\n"
+	 "and devices are skipped with a record"},
+	{'a', "archive", NULL,
+	 "-r, and keep everything: -p, extended attributes, ACLs, hard links\n"
+	 "between what is copied; FIFOs, sockets and devices are made anew"},
+	{'p', "preserve", NULL, "keep mode, owner and times"},
+	{'t', "target-directory", "DIR", "copy all sources into this directory"},
+	{OPT_EXACT, "no-target-directory", NULL,
+	 "DST is what the copy is called, also where it is a directory"},
+	{'u', "update", NULL, "skip a file whose copy is there and not older"},
+	{OPT_IGNORE_EXISTING, "ignore-existing", NULL, "skip a file whose copy is there"},
+	{OPT_REFLINK, "reflink", "WHEN",
+	 "auto, always, never: share blocks where the file system can"},
+	{OPT_ATOMIC, "atomic", NULL,
+	 "give every file its name only when it is whole, new ones too"},
+	{OPT_SYNC, "sync", NULL, "wait until files and directories are on the device"},
+	{OPT_HASH, "hash", "NAME",
+	 "print digests of what was copied, with the names of the copies, as\n"
+	 "batchproc hash does"},
+	{OPT_VERIFY, "verify", NULL, "read each copy back from the device and compare"},
+	OPT_END,
+};
+
+const struct verb copy_verb = {
+	.name = "copy",
+	.synopsis = "[options] SOURCE... DESTINATION",
+	.summary = "Copies files and trees",
+	.details =
+		"DESTINATION is a directory to copy into, or for one source a new name, as with cp.\n"
+		"With -T the sources come from a list, and DESTINATION is a directory. A file that\n"
+		"is there is replaced when its new content is complete; it keeps its mode and owner\n"
+		"unless -p or -a is given.\n",
+	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON,
+	.options = copy_options,
+	.items = &copy_items,
+	.settings_size = sizeof(struct copy_settings),
+	.option = copy_option,
+	.settle = copy_settle,
+	.check = copy_check,
+	.add = copy_add,
+	.run = copy_run,
+};

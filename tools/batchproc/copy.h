@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * copy: what the rooms of the verb share.
+ *
+ *	copy.c		the verb: its items and its options
+ *	copyplace.c	what the names mean that the user gave
+ *	copytree.c	directories of a tree: entered and left
+ *	copydest.c	directories of the destination, temporary names, what was claimed
+ *	copyfile.c	one regular file: its begin, its blocks, its end
+ *	copyodd.c	symbolic links, FIFOs and devices; hard links within a run
+ *	copymeta.c	mode, owner, times, extended attributes
+ */
+#ifndef BATCHPROC_COPY_H
+#define BATCHPROC_COPY_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "digest.h"
+
+struct buf;
+struct dirnode;
+struct item;
+struct job;
+struct jobspec;
+struct use;
+
+struct copy_settings {
+	bool recursive;
+	bool archive; /* FIFOs and devices too, as what they are */
+	bool keep_mode;
+	bool keep_owner;
+	bool keep_times;
+	bool keep_xattrs;
+	bool keep_links;
+	bool atomic;
+	bool sync;
+	bool update;
+	bool ignore_existing;
+	bool verify;
+	bool exact; /* the destination is never a directory to copy into */
+	enum {
+		REFLINK_AUTO,
+		REFLINK_ALWAYS,
+		REFLINK_NEVER,
+	} reflink;
+	const struct digest_alg *alg; /* NULL: none is printed */
+	const char *target; /* -t */
+	mode_t umask;
+	const char *dst; /* as a command: the destination of all sources */
+};
+
+/* A name in a directory that is held open. */
+struct spot {
+	int dirfd;
+	const char *name;
+};
+
+/* ---- sources and targets (copyplace.c); main thread */
+
+/* As a command: many sources, and the destination of the settings. As a part of a manifest. */
+void copy_feed(struct job *job);
+void copy_add(struct job *job, const struct jobspec *spec);
+
+/* ---- trees (copytree.c) */
+
+/* Why an item fails that is too late. */
+extern const char copy_claimed[];
+
+/* The directory and the name that an item's copy gets; the name is NULL for the directory itself. */
+struct dirnode *copy_place(const struct item *item, const char **name);
+
+/* Copies a tree as @name in @dir, NULL: into @dir; takes both over. Main thread. */
+void copy_tree_add(struct job *job, const struct use *use, const char *path, struct dirnode *dir,
+		   char *name);
+/* Whether an item found in a tree is the first with this destination; @dir is its place. Any thread. */
+bool copy_claims(const struct item *item, const struct dirnode *dir);
+/* The item of a directory: all below it has ended. Task. */
+int copy_leave(struct item *item);
+
+/* ---- destinations (copydest.c) */
+
+/* What is known of a directory of the destination: dirnode->data. */
+struct dest {
+	dev_t dev;
+	ino_t ino;
+	bool made; /* by this run, or by one that did not come to its end: its mode is to be set */
+	bool default_acl; /* what is made in it inherits it */
+};
+
+/*
+ * A directory that the user named, as the root of what is made below it, with the name to show for
+ * it ("" for the working directory). The caller gets a reference. Returns 0 or -errno. Main thread.
+ */
+int dest_root(struct job *job, const char *path, const char *shown, struct dirnode **root);
+/*
+ * One below @parent, made if it is not there, for a directory with mode @mode. The caller gets a
+ * reference. Returns 0 or -errno, with *@why. Task.
+ */
+int dest_enter(struct dirnode *parent, const char *name, mode_t mode, struct dirnode **dir,
+	       const char **why);
+/* One that is there, by a path below @root. The caller gets a reference. Main thread. */
+int dest_below(struct dirnode *root, const char *path, struct dirnode **dir);
+/* One that is not made, for a dry run. */
+struct dirnode *dest_imagine(struct dirnode *parent, const char *name);
+
+/* Whether @fd is, or is below, the directory @top. Main thread. */
+bool dest_is_below(int fd, const struct stat *top);
+
+/* Claims a name in a directory for one item. False: another item of this run has it. Any thread. */
+bool dest_claim(const struct dirnode *dir, const char *name);
+
+/* At the end of a run. Main thread. */
+void dest_cleanup(void);
+
+/* The name under which @name is made before it gets it, the same each time. */
+void temp_name(const char *name, char temp[NAME_MAX + 1]);
+/*
+ * Makes the temporary file, and holds it so that no other run takes it for a leftover. A leftover
+ * of a run that was killed is removed first. Returns its descriptor, or -errno.
+ */
+int temp_create(int dirfd, const char *temp, int flags, mode_t mode);
+
+/* ---- metadata (copymeta.c); plain calls */
+
+mode_t current_umask(void);
+
+/* The mode that the copy of something gets; @old is what it replaces, or NULL. */
+mode_t meta_mode(const struct copy_settings *set, const struct stat *st, const struct stat *old);
+
+/*
+ * Gives what is open as @to what @st and @from have, as far as the settings say so. @mode is set
+ * too, unless it is (mode_t)-1. @from may be open with O_PATH.
+ */
+int meta_set(const struct copy_settings *set, int from, const struct stat *st, int to, mode_t mode,
+	     bool default_acl);
+/* Keeps owner and ACL of what is replaced, which is open with O_PATH. */
+int meta_keep(int old_fd, const struct stat *old, int to);
+/* For what cannot be opened: a symbolic link, a FIFO, a device. */
+int meta_set_odd(const struct copy_settings *set, int from, const struct stat *st,
+		 const struct spot *to);
+
+/* ---- files (copyfile.c) */
+
+struct copy_item {
+	struct dirnode *dir; /* of what was named itself: where its copy comes to lie */
+	char *name;
+	bool has_digest;
+	unsigned char digest[DIGEST_SIZE_MAX];
+};
+
+/* One attempt at an item that is a file, a link, a FIFO ...; its directories are held open. */
+int copy_file(struct item *item, const struct spot *from, const struct spot *to,
+	      const struct dest *dest);
+/* The same for a symbolic link, and for what must not be opened: a FIFO, a socket, a device. */
+int copy_odd(struct item *item, const struct spot *from, const struct spot *to);
+
+/* Whether an existing destination makes the copy needless; then the item says so. */
+bool copy_needless(struct item *item, const struct stat *st, const struct stat *old);
+/* Why @old must not be replaced by @st: 0, or -errno and the item's reason. */
+int copy_may_replace(struct item *item, const struct stat *st, const struct stat *old);
+
+/* ---- hard links (copyodd.c) */
+
+#define LINK_NAP_NS 2000000u /* between two looks whether the copy is there */
+
+enum link_turn {
+	LINK_FIRST, /* the caller copies it, and calls link_done() */
+	LINK_LATER, /* another item copies it now */
+	LINK_THERE, /* the copy is there: link_to() */
+};
+
+enum link_turn link_turn(const struct stat *st);
+void link_done(const struct stat *st, struct dirnode *dir, const char *name, bool ok);
+/* Makes @to a link to the copy. A task. */
+int link_to(struct item *item, const struct stat *st, const struct spot *to);
+void links_cleanup(void);
+
+#endif

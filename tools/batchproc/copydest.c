@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * copydest: the directories of the destination, the names in them, and who may use which.
+ *
+ * A directory of the destination is a dirnode like one of the source (tree.h): it lives while
+ * something below it does, and its descriptor is closed and opened anew as need be, from the
+ * directory that the user named and through no symbolic link. So one that is swapped for a link
+ * meanwhile leads nowhere.
+ *
+ * A directory that is made gets mode 01700 until all in it is done: a run that is killed leaves it
+ * so, and the next one sees that it was not there before. One that inherits an ACL gets its mode at
+ * once, since the ACL is worked out from it.
+ *
+ * The claims are a set of 64-bit hashes of directory and name. They are there where one run may
+ * have two items for one destination, and cost at most 24 bytes for each item then.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "blocking.h"
+#include "calls.h"
+#include "copy.h"
+#include "job.h"
+#include "tree.h"
+#include "util.h"
+
+#define MADE_MODE (S_ISVTX | S_IRWXU)
+
+static void forget(struct dirnode *dir)
+{
+	free(dir->data);
+}
+
+static bool nobody_waits(struct dirnode *dir)
+{
+	(void)dir;
+	return true;
+}
+
+static const struct tree_ops dest_ops = {.forget = forget};
+
+/* Set up by the main thread before the first directory. */
+static struct tree dest_tree = {.refs = 1, .ops = &dest_ops};
+static struct dirs dest_dirs = {.lock = PTHREAD_MUTEX_INITIALIZER, .ended = nobody_waits};
+
+/* The last one that the user named; the main thread's. */
+static struct dirnode *last_root;
+
+static struct claims {
+	pthread_mutex_t lock;
+	uint64_t *hashes; /* 0: empty */
+	size_t size; /* a power of two */
+	size_t count;
+} claims = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* ---- directories */
+
+/* A node with a reference for the caller, and one that is held open. */
+static struct dirnode *node(struct dirnode *parent, const char *name, int fd,
+			    const struct dest *dest)
+{
+	struct dirnode *dir = dirnode_new(&dest_dirs, tree_get(&dest_tree),
+					  parent ? dirnode_get(parent) : NULL, fd, name,
+					  strlen(name));
+
+	dir->data = xcalloc(1, sizeof(*dest));
+	*(struct dest *)dir->data = *dest;
+	return dirnode_get(dir);
+}
+
+/* What @fd is, which may have been @made just now. */
+static int look(int fd, bool made, struct dest *dest)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	dest->dev = st.st_dev;
+	dest->ino = st.st_ino;
+	dest->made = made || ((st.st_mode & 07777 & ~(mode_t)S_ISGID) == MADE_MODE &&
+			      st.st_uid == geteuid());
+	dest->default_acl = fgetxattr(fd, "system.posix_acl_default", NULL, 0) > 0;
+	return 0;
+}
+
+int dest_root(struct job *job, const char *path, const char *shown, struct dirnode **root)
+{
+	struct dest dest;
+	int fd, err;
+
+	/* A manifest has many lines for one directory. */
+	if (last_root && !strcmp(last_root->name, shown)) {
+		*root = dirnode_get(last_root);
+		return 0;
+	}
+	fd = call_openat(AT_FDCWD, *path ? path : ".", O_RDONLY | O_DIRECTORY, 0);
+	err = fd < 0 ? fd : look(fd, false, &dest);
+	if (err < 0) {
+		if (fd >= 0)
+			close(fd);
+		return err;
+	}
+	dest_dirs.idle_most = job->idle_dirs;
+	/* A root stays open as long as it is there. */
+	*root = node(NULL, shown, fd, &dest);
+	dirnode_put_open(*root);
+	if (last_root)
+		dirnode_put(last_root);
+	last_root = dirnode_get(*root);
+	return 0;
+}
+
+int dest_below(struct dirnode *root, const char *path, struct dirnode **dir)
+{
+	struct dest dest;
+	int fd = call_open_beneath(dirnode_fd(root), path, O_RDONLY | O_DIRECTORY);
+	int err = fd < 0 ? fd : look(fd, false, &dest);
+
+	if (err < 0) {
+		if (fd >= 0)
+			close(fd);
+		return err;
+	}
+	*dir = node(root, path, fd, &dest);
+	dirnode_put_open(*dir);
+	return 0;
+}
+
+struct enter_call {
+	int parent;
+	const char *name;
+	mode_t mode;
+	struct dest *dest;
+	const char *why;
+};
+
+/* Return: a descriptor, or -errno. */
+static int make_and_open(void *arg)
+{
+	struct enter_call *call = arg;
+	int err = call_mkdirat(call->parent, call->name, call->mode), fd;
+	bool made = !err;
+
+	if (err && err != -EEXIST)
+		return err;
+	fd = call_open_beneath(call->parent, call->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	if (fd == -ELOOP || fd == -ENOTDIR) {
+		struct stat st;
+
+		/* Which of both an existing symbolic link gives depends on the kernel's mood. */
+		if (!fstatat(call->parent, call->name, &st, AT_SYMLINK_NOFOLLOW) &&
+		    S_ISLNK(st.st_mode))
+			call->why = "the destination is a symbolic link, which is not followed";
+		else
+			call->why = "the destination is there and is not a directory";
+		return made ? fd : -EEXIST;
+	}
+	err = fd < 0 ? fd : look(fd, made, call->dest);
+	if (err < 0 && fd >= 0)
+		close(fd);
+	if (err < 0 && made)
+		unlinkat(call->parent, call->name, AT_REMOVEDIR);
+	return err < 0 ? err : fd;
+}
+
+int dest_enter(struct dirnode *parent, const char *name, mode_t mode, struct dirnode **dir,
+	       const char **why)
+{
+	const struct dest *in = parent->data;
+	struct dest dest = {.made = false};
+	struct enter_call call = {
+		.name = name,
+		.mode = in->default_acl ? (mode & 01777) | S_IRWXU : MADE_MODE,
+		.dest = &dest,
+	};
+	int fd = dirnode_open(parent);
+
+	if (fd < 0)
+		return fd;
+	call.parent = dirnode_fd(parent);
+	fd = blocking(make_and_open, &call);
+	*why = call.why;
+	if (fd >= 0) {
+		*dir = node(parent, name, fd, &dest);
+		dirnode_put_open(*dir);
+	}
+	dirnode_put_open(parent);
+	return fd < 0 ? fd : 0;
+}
+
+struct dirnode *dest_imagine(struct dirnode *parent, const char *name)
+{
+	struct dirnode *dir = node(parent, name, -1, &(struct dest){.made = false});
+
+	dirnode_put_open(dir);
+	return dir;
+}
+
+bool dest_is_below(int fd, const struct stat *top)
+{
+	struct stat st, above;
+	int at = dup(fd), up;
+	bool found = false;
+
+	while (at >= 0 && !fstat(at, &st)) {
+		found = st.st_dev == top->st_dev && st.st_ino == top->st_ino;
+		if (found)
+			break;
+		up = openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		close(at);
+		at = up;
+		if (at < 0 || fstat(at, &above) ||
+		    (above.st_dev == st.st_dev && above.st_ino == st.st_ino))
+			break;
+	}
+	if (at >= 0)
+		close(at);
+	return found;
+}
+
+/* ---- claims */
+
+static bool insert(uint64_t *hashes, size_t size, uint64_t hash)
+{
+	size_t at = hash & (size - 1);
+
+	while (hashes[at]) {
+		if (hashes[at] == hash)
+			return false;
+		at = (at + 1) & (size - 1);
+	}
+	hashes[at] = hash;
+	return true;
+}
+
+static void grow(void)
+{
+	size_t size = claims.size ? 2 * claims.size : 1024;
+	uint64_t *hashes = xcalloc(size, sizeof(*hashes));
+
+	for (size_t i = 0; i < claims.size; i++)
+		if (claims.hashes[i])
+			insert(hashes, size, claims.hashes[i]);
+	free(claims.hashes);
+	claims.hashes = hashes;
+	claims.size = size;
+}
+
+bool dest_claim(const struct dirnode *dir, const char *name)
+{
+	const struct dest *dest = dir->data;
+	XXH64_hash_t seed = XXH64(&dest->ino, sizeof(dest->ino), dest->dev);
+	uint64_t hash = XXH3_64bits_withSeed(name, strlen(name), seed);
+	bool fresh;
+
+	pthread_mutex_lock(&claims.lock);
+	if (claims.count * 4 >= claims.size * 3)
+		grow();
+	fresh = insert(claims.hashes, claims.size, hash ? hash : 1);
+	claims.count += fresh;
+	pthread_mutex_unlock(&claims.lock);
+	return fresh;
+}
+
+void dest_cleanup(void)
+{
+	if (last_root)
+		dirnode_put(last_root);
+	last_root = NULL;
+	free(claims.hashes);
+	claims.hashes = NULL;
+	claims.size = claims.count = 0;
+}
+
+/* ---- temporary names */
+
+void temp_name(const char *name, char temp[NAME_MAX + 1])
+{
+	size_t len = strlen(name);
+
+	snprintf(temp, NAME_MAX + 1, ".%.200s.batchproc-%08x", name, XXH32(name, len, 0));
+}
+
+/* A file of this name is there: is it a leftover? Then it is removed. */
+static int remove_leftover(int dirfd, const char *temp)
+{
+	struct stat held, named;
+	int fd = call_openat(dirfd, temp, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0), err = 0;
+
+	if (fd == -ELOOP || fd == -ENXIO)
+		return unlinkat(dirfd, temp, 0) ? -errno : 0;
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	if (flock(fd, LOCK_EX | LOCK_NB))
+		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	else if (fstat(fd, &held) || fstatat(dirfd, temp, &named, AT_SYMLINK_NOFOLLOW))
+		err = errno == ENOENT ? 0 : -errno;
+	else if (held.st_ino == named.st_ino && held.st_dev == named.st_dev &&
+		 unlinkat(dirfd, temp, 0))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+int temp_create(int dirfd, const char *temp, int flags, mode_t mode)
+{
+	int fd = -EEXIST, err = 0;
+
+	for (int tries = 0; fd == -EEXIST && !err && tries < 3; tries++) {
+		fd = call_openat(dirfd, temp, flags | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+		if (fd == -EEXIST)
+			err = remove_leftover(dirfd, temp);
+	}
+	if (err)
+		return err;
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB)) {
+		/* Another run was quicker, and removes it. */
+		close(fd);
+		return -EBUSY;
+	}
+	return fd == -EEXIST ? -EBUSY : fd;
+}

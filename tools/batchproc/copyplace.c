@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * copyplace: what the names that the user gave mean.
+ *
+ * Each source has a target: a directory of the destination and the name that the copy gets in it.
+ * That is found out before the copy starts, and so is what must not be copied at all: a directory
+ * into itself, two sources to one place. Main thread.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "copy.h"
+#include "inputs.h"
+#include "job.h"
+#include "options.h"
+#include "tree.h"
+#include "util.h"
+#include "verb.h"
+
+/* What DST means for the sources that it is given with. */
+struct target {
+	const char *dst;
+	bool single; /* there is one source */
+	bool into; /* sources get names of their own in @dir */
+	bool slash; /* the name ends with one: it is a directory's */
+	struct dirnode *dir;
+	char *name; /* of the copy, or NULL: @dir itself */
+	int err; /* every source fails with it */
+	const char *why;
+};
+
+/* @path is no directory that is there: it is a name in one. */
+static void target_new(struct job *job, struct target *t, const char *path)
+{
+	size_t len = strlen(path), start;
+	char *parent;
+
+	while (len > 1 && path[len - 1] == '/') {
+		t->slash = true;
+		len--;
+	}
+	for (start = len; start && path[start - 1] != '/'; start--)
+		;
+	t->name = xrealloc(NULL, len - start + 1);
+	memcpy(t->name, path + start, len - start);
+	t->name[len - start] = '\0';
+	parent = xrealloc(NULL, start + 1);
+	memcpy(parent, path, start);
+	while (start > 1 && parent[start - 1] == '/')
+		start--;
+	parent[start] = '\0';
+	t->err = *t->name ? dest_root(job, parent, parent, &t->dir) : -ENOENT;
+	free(parent);
+}
+
+static void target_open(struct job *job, const struct copy_settings *set, struct target *t)
+{
+	struct stat st;
+	char *real;
+
+	if (!stat(t->dst, &st) && S_ISDIR(st.st_mode)) {
+		t->into = !set->exact;
+		t->err = dest_root(job, t->dst, t->dst, &t->dir);
+	} else if (!lstat(t->dst, &st) && S_ISLNK(st.st_mode)) {
+		/* What the user names himself is followed. */
+		real = realpath(t->dst, NULL);
+		if (real) {
+			target_new(job, t, real);
+		} else {
+			t->err = -errno;
+			t->why = "the destination is a symbolic link that leads nowhere";
+		}
+		free(real);
+	} else {
+		target_new(job, t, t->dst);
+	}
+}
+
+static void target_close(struct target *t)
+{
+	if (t->dir)
+		dirnode_put(t->dir);
+	free(t->name);
+}
+
+/* A source, and where its copy comes to lie. */
+struct source {
+	const char *path;
+	bool known; /* it is there, and @st says what it is */
+	struct stat st;
+	struct dirnode *dir;
+	char *name;
+};
+
+/* The part of a path that its copy is called by, without slashes at its end. */
+static char *own_name(const char *path)
+{
+	size_t len = strlen(path), start;
+	char *name;
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	for (start = len; start && path[start - 1] != '/'; start--)
+		;
+	name = xrealloc(NULL, len - start + 1);
+	memcpy(name, path + start, len - start);
+	name[len - start] = '\0';
+	if (!*name || !strcmp(name, ".") || !strcmp(name, "..")) {
+		free(name);
+		return NULL;
+	}
+	return name;
+}
+
+/*
+ * In a list, a/./b/c means the name b/c in the destination, as with rsync; so the parts of a tree can
+ * be given back. What is behind the last slash is its name, what is before it a directory there.
+ */
+static int place_marked(const struct target *t, struct source *src, const char *marked)
+{
+	size_t len = strlen(marked);
+	char *below;
+	int err = 0;
+
+	while (len && marked[len - 1] == '/')
+		len--;
+	while (len && marked[len - 1] != '/')
+		len--;
+	while (len && marked[len - 1] == '/')
+		len--;
+	if (!len)
+		return 0;
+	below = xrealloc(NULL, len + 1);
+	memcpy(below, marked, len);
+	below[len] = '\0';
+	dirnode_put(src->dir);
+	src->dir = NULL;
+	err = dest_below(t->dir, below, &src->dir);
+	free(below);
+	return err;
+}
+
+static int place(const struct target *t, struct source *src, bool from_list, const char **why)
+{
+	bool is_dir = src->known && S_ISDIR(src->st.st_mode);
+	const char *marked = from_list ? strstr(src->path, "/./") : NULL;
+	const struct dest *dest;
+
+	*why = t->why;
+	if (t->err)
+		return t->err;
+	src->dir = dirnode_get(t->dir);
+	dest = t->dir->data;
+	if (t->into)
+		src->name = own_name(src->path);
+	else
+		src->name = t->name ? xstrdup(t->name) : NULL;
+	/* A directory that a run was killed at: then its name was new, and it still is. */
+	if (t->into && t->single && is_dir && dest->made) {
+		free(src->name);
+		src->name = NULL;
+	}
+	if (!is_dir && src->known && (t->slash || !src->name)) {
+		*why = t->slash ? "the destination is not a directory" :
+				  "the destination is a directory";
+		return t->slash ? -ENOTDIR : -EISDIR;
+	}
+	if (!src->name && !is_dir)
+		src->name = xstrdup("");
+	return marked ? place_marked(t, src, marked + 3) : 0;
+}
+
+/* Whether a directory would be copied into itself. */
+static bool into_itself(const struct source *src)
+{
+	struct stat st;
+
+	if (dest_is_below(dirnode_fd(src->dir), &src->st))
+		return true;
+	return src->name && !fstatat(dirnode_fd(src->dir), src->name, &st, AT_SYMLINK_NOFOLLOW) &&
+	       st.st_dev == src->st.st_dev && st.st_ino == src->st.st_ino;
+}
+
+static void add_item(struct job *job, const struct use *use, struct source *src, int err,
+		     const char *why)
+{
+	struct item *item = job_item(job, use, NULL, src->path, strlen(src->path));
+	struct copy_item *own = item_priv(item);
+
+	own->dir = src->dir;
+	own->name = src->name;
+	item->type = src->known ? IFTODT(src->st.st_mode) : DT_UNKNOWN;
+	if (!err) {
+		job_submit(item);
+		return;
+	}
+	item->why = why;
+	job_finish(item, STATUS_FAILED, err);
+}
+
+static void add_source(struct job *job, const struct use *use, const struct target *t,
+		       const char *path, bool from_list)
+{
+	const struct copy_settings *set = use->settings;
+	struct source src = {.path = path};
+	const char *why = NULL;
+	bool tree;
+	int err = 0;
+
+	if (!job_stopping(job)) {
+		src.known = set->recursive ? !lstat(path, &src.st) : !stat(path, &src.st);
+		err = place(t, &src, from_list, &why);
+	}
+	tree = src.known && S_ISDIR(src.st.st_mode) && set->recursive;
+	if (!err && tree && into_itself(&src)) {
+		err = -EINVAL;
+		why = "cannot be copied into itself";
+	}
+	if (!err && src.dir && (!t->single || job->ops->mixes) &&
+	    !dest_claim(src.dir, src.name ? src.name : ".")) {
+		err = -EEXIST;
+		why = copy_claimed;
+	}
+	if (!err && tree && src.dir)
+		copy_tree_add(job, use, src.path, src.dir, src.name);
+	else
+		add_item(job, use, &src, err, why);
+}
+
+/* As a command: many sources, and the destination that copy_run() found. */
+void copy_feed(struct job *job)
+{
+	const struct copy_settings *set = job->use.settings;
+	const struct options *opt = job->opt;
+	struct target t = {
+		.dst = set->dst,
+		.single = opt->arg_count == 1 && !opt->list_count,
+	};
+	bool from_list;
+	const char *name;
+	size_t len;
+
+	target_open(job, set, &t);
+	for (;;) {
+		from_list = job->inputs->next_arg >= opt->arg_count;
+		if (!inputs_next(job->inputs, job, &name, &len))
+			break;
+		add_source(job, &job->use, &t, name, from_list);
+	}
+	target_close(&t);
+}
+
+void copy_add(struct job *job, const struct jobspec *spec)
+{
+	struct target t = {.dst = spec->args[1], .single = true};
+
+	target_open(job, spec->use->settings, &t);
+	add_source(job, spec->use, &t, spec->args[0], false);
+	target_close(&t);
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * copytree: the directories of a tree that is copied.
+ *
+ * One is made when the walk enters it: a dirnode's data is the directory of its copy. It gets its
+ * mode and its times when all below it has ended, so that nothing changes them any more.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "batchproc.h"
+#include "blocking.h"
+#include "calls.h"
+#include "copy.h"
+#include "job.h"
+#include "tree.h"
+#include "util.h"
+#include "walk.h"
+
+const char copy_claimed[] = "another item of this run has the same destination";
+
+/* Of a tree: where the copy of its root comes to lie. */
+struct copy_tree {
+	struct dirnode *dir;
+	char *name; /* NULL: in @dir itself */
+	struct job *job;
+	dev_t top_dev; /* the directory of the destination; it is not copied into itself */
+	ino_t top_ino;
+	bool claims; /* other items of the run may have names in it too */
+};
+
+struct dirnode *copy_place(const struct item *item, const char **name)
+{
+	const struct copy_item *own = item_priv_const(item);
+
+	if (item->self) {
+		*name = NULL;
+		return item->self->data;
+	}
+	if (item->dir) {
+		*name = item->name.data;
+		return item->dir->data;
+	}
+	*name = own->name;
+	return own->dir;
+}
+
+/* ---- entering */
+
+static int enter_directory(struct dirnode *from)
+{
+	struct copy_tree *tree = from->tree->data;
+	struct dirnode *parent = from->parent ? from->parent->data : tree->dir;
+	const char *name = from->parent ? from->name : tree->name;
+	unsigned int tries = 0;
+	struct dirnode *to;
+	const struct dest *dest;
+	struct stat st;
+	int err = 0;
+
+	if (fstat(dirnode_fd(from), &st))
+		return -errno;
+	if (from->parent && st.st_dev == tree->top_dev && st.st_ino == tree->top_ino) {
+		from->why = "is the destination, which is not copied into itself";
+		return -EINVAL;
+	}
+	if (from->parent && tree->claims && !dest_claim(parent, name)) {
+		from->why = copy_claimed;
+		return -EEXIST;
+	}
+	if (!name) {
+		to = dirnode_get(parent);
+	} else if (tree->job->opt->dry_run) {
+		to = dest_imagine(parent, name);
+	} else {
+		do {
+			err = dest_enter(parent, name, st.st_mode, &to, &from->why);
+		} while ((err == -EMFILE || err == -ENFILE) &&
+			 job_await_descriptor(tree->job, &tries));
+		if (err)
+			return err;
+	}
+	from->data = to;
+	dest = to->data;
+	if (!from->parent) {
+		tree->top_dev = dest->dev;
+		tree->top_ino = dest->ino;
+	}
+	return 0;
+}
+
+static void forget_directory(struct dirnode *from)
+{
+	if (from->data)
+		dirnode_put(from->data);
+}
+
+static void release_tree(void *data)
+{
+	struct copy_tree *tree = data;
+
+	dirnode_put(tree->dir);
+	free(tree->name);
+	free(tree);
+}
+
+static const struct tree_ops plain_trees = {
+	.takes = 1 << DT_LNK,
+	.leaves = true,
+	.enter = enter_directory,
+	.forget = forget_directory,
+};
+
+static const struct tree_ops archive_trees = {
+	.takes = 1 << DT_LNK | 1 << DT_FIFO | 1 << DT_SOCK | 1 << DT_CHR | 1 << DT_BLK,
+	.leaves = true,
+	.enter = enter_directory,
+	.forget = forget_directory,
+};
+
+void copy_tree_add(struct job *job, const struct use *use, const char *path, struct dirnode *dir,
+		   char *name)
+{
+	const struct copy_settings *set = use->settings;
+	struct copy_tree *tree = xcalloc(1, sizeof(*tree));
+	const struct walk_root root = {
+		.use = use,
+		.ops = set->archive ? &archive_trees : &plain_trees,
+		.data = tree,
+		.release = release_tree,
+	};
+
+	tree->job = job;
+	tree->dir = dir;
+	tree->name = name;
+	tree->claims = job->ops->mixes;
+	job->empty_is_fine = true;
+	walk_add(job->walk, &root, path, strlen(path));
+}
+
+bool copy_claims(const struct item *item, const struct dirnode *dir)
+{
+	const struct copy_tree *tree = item->dir->tree->data;
+
+	return !tree->claims || item->attempts > 1 || dest_claim(dir, item->name.data);
+}
+
+/* ---- leaving */
+
+struct leaving {
+	const struct copy_settings *set;
+	const struct dest *dest;
+	int from, to;
+};
+
+static int finish_directory(void *arg)
+{
+	struct leaving *l = arg;
+	struct stat st, made;
+	mode_t mode = (mode_t)-1;
+	int err;
+
+	if (fstat(l->from, &st) || fstat(l->to, &made))
+		return -errno;
+	if (l->set->keep_mode)
+		mode = st.st_mode & 07777;
+	else if (l->dest->made && !l->dest->default_acl)
+		mode = (st.st_mode & 01777 & ~l->set->umask) | (made.st_mode & S_ISGID);
+	err = meta_set(l->set, l->from, &st, l->to, mode, l->dest->default_acl);
+	return !err && l->set->sync ? call_fsync(l->to) : err;
+}
+
+/* All below it has ended, so that nothing changes its times any more. */
+int copy_leave(struct item *item)
+{
+	struct dirnode *from = item->self, *to = from->data;
+	struct leaving l = {.set = item->settings, .dest = to->data};
+	unsigned int tries = 0;
+	int err;
+
+	do {
+		err = dirnode_open(from);
+		if (!err) {
+			err = dirnode_open(to);
+			if (err)
+				dirnode_put_open(from);
+		}
+	} while ((err == -EMFILE || err == -ENFILE) && job_await_descriptor(item->job, &tries));
+	if (err)
+		return err;
+	l.from = dirnode_fd(from);
+	l.to = dirnode_fd(to);
+	err = l.set->sync ? blocking_long(finish_directory, &l) : blocking(finish_directory, &l);
+	dirnode_put_open(to);
+	dirnode_put_open(from);
+	return err;
+}
