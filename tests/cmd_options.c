@@ -312,6 +312,12 @@ static void failed_items_fed_back_fail_again(struct test *t)
 	run = BP("hash", "new\nnosuch", "nosuch", "--failed-to", "failed");
 	expect_says(run, "not written to --failed-to");
 	expect_out(SH("cat failed"), "nosuch\n");
+	/* What was skipped, although it was asked for by name, was not done either. */
+	assert_int_equal(mkfifo("fifo", 0644), 0);
+	expect_exit(BP("hash", "-q", "fifo", "a", "--failed-to", "failed"), 1);
+	expect_out(SH("cat failed"), "fifo\n");
+	expect_exit(BP("hash", "-q", "-r", ".", "--failed-to", "failed"), 0);
+	expect_out(SH("cat failed"), "");
 	/* Nothing failed: an empty list. */
 	expect_exit(BP("hash", "a", "--failed-to", "failed"), 0);
 	expect_out(SH("cat failed"), "");

@@ -420,6 +420,37 @@ static void progress_as_json_ends_with_the_last_state(struct test *t)
 	expect_eq(text_count(&run->err, "\"progress\":true,\"ended\":1,\"total\":1,"), 1);
 }
 
+/* Long before the last one was given: here all wait for the first. */
+static void the_number_of_items_is_known_early(struct test *t)
+{
+	static const char nul[] = "a\0\0a\nb\0a";
+	struct run *runs[5];
+
+	fresh_dir(t);
+	make_file("a", "hello");
+	make_file("list", "\n\na\na\n\na");
+	make_bytes("nul", nul, sizeof(nul) - 1);
+	runs[0] = START(HELD, "hash", "-j1", "--progress", "json", "-", "-T", "list", "a");
+	runs[1] = START(HELD, "hash", "-j1", "--progress", "json", "-", "-0", "-T", "nul");
+	/* These cannot say it: a tree, a part, a pipe. */
+	runs[2] = START(HELD, "hash", "-j1", "--progress", "json", "-", "-T", "list", "-r");
+	runs[3] = START(HELD, "hash", "-j1", "--progress", "json", "--shard", "1/1", "-", "-T",
+			"list");
+	runs[4] = START(HELD, "hash", "-j1", "--progress", "json", "a", "-T", "-");
+	for (size_t i = 0; i < COUNT_OF(runs); i++)
+		until_printed(runs[i], 2, "\n", 1);
+	expect_says(runs[0], "\"ended\":0,\"total\":5,");
+	expect_says(runs[1], "\"ended\":0,\"total\":4,");
+	expect_says(runs[2], "\"ended\":0,\"total\":0,");
+	expect_says(runs[3], "\"ended\":0,\"total\":0,");
+	expect_says(runs[4], "\"ended\":1,\"total\":0,");
+	for (size_t i = 0; i < COUNT_OF(runs); i++) {
+		run_feed_end(runs[i]);
+		run_end(runs[i]);
+		expect_exit(runs[i], i == 1);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -435,6 +466,7 @@ int main(int argc, char **argv)
 		ONCE(a_process_in_the_background_shows_no_bar),
 		ONCE(a_short_run_shows_nothing),
 		ONCE(progress_as_json_ends_with_the_last_state),
+		ONCE(the_number_of_items_is_known_early),
 	};
 
 	return RUN_CASES(argc, argv, cases);

@@ -9,10 +9,11 @@
  * A process in the background leaves the terminal alone: the line there is somebody else's.
  */
 #include <poll.h>
-#include <stdatomic.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bar.h"
@@ -20,8 +21,11 @@
 
 #define ERASE "\r\033[J"
 
-static atomic_bool shown;
-static bool mid_line;
+#define ABANDON_NS 20000000 /* how long a writer that stands still may delay the program's death */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* held over each write */
+static bool shown; /* under the lock */
+static bool mid_line; /* the writer thread's own */
 
 bool bar_possible(void)
 {
@@ -59,27 +63,32 @@ void bar_draw(const char *text, size_t len)
 {
 	struct buf line = {0};
 
-	if (in_background()) {
-		atomic_store(&shown, false);
-		return;
-	}
 	if (mid_line)
 		return;
+	pthread_mutex_lock(&lock);
+	shown = !in_background();
+	if (!shown)
+		goto out;
 	/* Over the old one, so that it does not flicker. */
 	buf_char(&line, '\r');
 	buf_add(&line, text, len);
 	buf_str(&line, "\033[J\r");
 	put(line.data, line.len);
 	buf_free(&line);
-	atomic_store(&shown, true);
+out:
+	pthread_mutex_unlock(&lock);
 }
 
 bool bar_erase(void)
 {
-	bool stood = atomic_exchange(&shown, false);
+	bool stood;
 
+	pthread_mutex_lock(&lock);
+	stood = shown;
+	shown = false;
 	if (stood && !in_background())
 		put(ERASE, sizeof(ERASE) - 1);
+	pthread_mutex_unlock(&lock);
 	return stood;
 }
 
@@ -92,7 +101,17 @@ void bar_passed(const char *text, size_t len)
 void bar_abandon(void)
 {
 	struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+	struct timespec until;
 
-	if (atomic_load(&shown) && !in_background() && poll(&fd, 1, 0) > 0 && fd.revents & POLLOUT)
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += ABANDON_NS;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	/* Kept from here on, so that no other bar comes. */
+	if (pthread_mutex_clocklock(&lock, CLOCK_MONOTONIC, &until))
+		return;
+	if (shown && !in_background() && poll(&fd, 1, 0) > 0 && fd.revents & POLLOUT)
 		put(ERASE, sizeof(ERASE) - 1);
 }

@@ -148,6 +148,7 @@ static int hash_run(const struct options *options)
 	const struct settings *set = options->settings;
 	const struct job_ops ops = {
 		.walks = set->recursive,
+		.one_each = !set->recursive,
 		.feed = inputs_feed,
 	};
 	int status = inputs_run(options, &ops);

@@ -20,6 +20,7 @@
 #include "verb.h"
 
 #define READ_BYTES 65536u
+#define COUNT_BYTES 268435456 /* of a list that is read once more to count what is in it */
 #define IDLE_MS 250 /* after a stop: a writer that says nothing for so long, ... */
 #define CUT_NS 5000000000ull /* ... or that goes on for so long, is not heard to its end */
 
@@ -50,6 +51,7 @@ int lines_open(struct lines *lines, const char *name, char separator)
 	if (S_ISDIR(st.st_mode))
 		return -EISDIR;
 	lines->regular = S_ISREG(st.st_mode);
+	lines->start = lines->regular ? lseek(lines->fd, 0, SEEK_CUR) : 0;
 	return 0;
 }
 
@@ -179,6 +181,35 @@ void inputs_close(struct inputs *inputs)
 		lines_close(&inputs->lists[i]);
 	free(inputs->lists);
 	inputs->lists = NULL;
+}
+
+/* Lines that are not empty, of a list that is a file. False: it is none, or too long. */
+static bool count_lines(const struct lines *lines, uint64_t *count)
+{
+	char block[16384], before = lines->separator;
+	off_t at = lines->start;
+	ssize_t n;
+
+	if (!lines->regular)
+		return false;
+	while ((n = pread(lines->fd, block, sizeof(block), at)) > 0) {
+		for (ssize_t i = 0; i < n; before = block[i++])
+			*count += before == lines->separator && block[i] != lines->separator;
+		at += n;
+		if (at - lines->start > COUNT_BYTES)
+			return false;
+	}
+	return !n;
+}
+
+uint64_t inputs_count(const struct inputs *inputs)
+{
+	uint64_t count = inputs->opt->arg_count;
+
+	for (size_t i = 0; i < inputs->opt->list_count; i++)
+		if (!count_lines(&inputs->lists[i], &count))
+			return 0;
+	return count;
 }
 
 /* For the kernel a name ends at a NUL: what is before it could be another file. */

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "buf.h"
 
@@ -25,6 +26,7 @@ struct lines {
 	const char *name; /* for messages */
 	char separator;
 	bool regular;
+	off_t start; /* of a regular file: where reading begins */
 	struct buf buf;
 	size_t at; /* what has been taken of buf */
 	bool ended;
@@ -55,6 +57,12 @@ struct inputs {
 int inputs_open(struct inputs *inputs, const struct options *options);
 void inputs_close(struct inputs *inputs);
 bool inputs_next(struct inputs *inputs, struct job *job, const char **name, size_t *len);
+
+/*
+ * How many there are in all, without taking any: 0 where that cannot be said, or not soon. Any thread
+ * while the lists are open.
+ */
+uint64_t inputs_count(const struct inputs *inputs);
 
 /* A run over the inputs of the options; and its feed where each input is a job for the verb. */
 int inputs_run(const struct options *options, const struct job_ops *ops);

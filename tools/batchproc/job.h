@@ -116,6 +116,7 @@ struct job_ops {
 	bool walks; /* there may be trees */
 	bool mixes; /* there may be items of every verb */
 	bool expands; /* an argument may be many items without it */
+	bool one_each; /* each input is one item, so that their number can be known early */
 	bool quiet_is_own; /* -q is not about messages on standard error */
 
 	/* Gives the items, in the main thread. */

@@ -9,10 +9,12 @@
  * Rates are those of the last seconds, so that they and the time left follow a run that becomes
  * slower; what a status line says to USR1 is of the whole run.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bar.h"
+#include "inputs.h"
 #include "job.h"
 #include "output.h"
 #include "progress.h"
@@ -47,6 +49,20 @@ static struct {
 	unsigned int next;
 } past;
 
+/*
+ * How many items there will be, as far as that can be said before all are given; 0: not. Counted once,
+ * by the writer thread, and only for a run that lasts.
+ */
+static _Atomic uint64_t expected;
+static bool counted;
+
+static void count_inputs(const struct job *job)
+{
+	if (!counted && job->ops->one_each && !job->opt->shard.parts)
+		atomic_store(&expected, inputs_count(job->inputs));
+	counted = true;
+}
+
 static void guess_time_left(struct view *view)
 {
 	uint64_t left = view->total - view->counts.ended;
@@ -63,7 +79,9 @@ static void look(struct job *job, struct view *view)
 	bp_group_stats(job->group, &stats);
 	pthread_mutex_lock(&job->lock);
 	view->counts = job->counts;
-	view->total = job->view.total;
+	view->total = job->view.total ? job->view.total : atomic_load(&expected);
+	if (view->total < view->counts.ended)
+		view->total = 0;
 	pthread_mutex_unlock(&job->lock);
 	view->running = stats.running;
 	view->bytes = atomic_load(&job->moved);
@@ -313,6 +331,8 @@ uint64_t progress_tick(void *ctx, struct buf *line, bool *bar)
 	if (view.seconds * 1e9 < (double)first)
 		return first - (uint64_t)(view.seconds * 1e9);
 
+	count_inputs(job);
+	look(job, &view);
 	look_back(&view);
 	*bar = mode == PROGRESS_BAR;
 	if (mode == PROGRESS_BAR)

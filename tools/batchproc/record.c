@@ -84,6 +84,12 @@ static void add_json(struct buf *buf, const struct item *item)
 	buf_str(buf, "}\n");
 }
 
+/* Passed over, although the user asked for it by name: that is an exit status of 1, too. */
+static bool missed(const struct item *item)
+{
+	return item->status == STATUS_SKIPPED && item->missed;
+}
+
 /* Whether an item's end is worth a line on standard error. */
 static bool wants_message(const struct item *item)
 {
@@ -179,7 +185,7 @@ void record_item(struct item *item)
 
 	if (wants_message(item))
 		add_message(lines, item);
-	if (job->opt->failed_to && item_unsuccessful(item) &&
+	if (job->opt->failed_to && (item_unsuccessful(item) || missed(item)) &&
 	    !(item->below && item->ops->roots_cover))
 		add_again(&again, lines, item);
 	item->ends[SINK_ERR] = lines->len;
