@@ -74,6 +74,30 @@ static void the_parts_are_the_whole(struct test *t)
 		  400);
 }
 
+/* All at once, as an array job has it: each makes the directories that it finds missing. */
+static void parts_of_a_copy_make_one_tree(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	make_tree(20, 10);
+	run = SH(
+		"for i in 1 2 3 4; do"
+		" \"$BATCHPROC\" copy -a --shard $i/4 --no-target-directory d copy & all=\"$all $!\";"
+		" done; for p in $all; do wait $p || exit; done; diff -r d copy");
+	expect_exit(run, 0);
+	expect_err(run, "");
+	/* Whether it exists is not a question of who comes first. */
+	run = BP("copy", "-r", "--shard", "1/4", "d", "other");
+	expect_exit(run, 2);
+	expect_says(run, "--shard with one source needs -t or --no-target-directory");
+	assert_int_equal(mkdir("other", 0755), 0);
+	expect_exit(SH("for i in 1 2 3; do"
+		       " \"$BATCHPROC\" copy -r --shard $i/3 -t other d || exit; done;"
+		       " diff -r d other/d"),
+		    0);
+}
+
 /* Another version on another machine has to divide them in the same way. */
 static void a_name_is_always_of_the_same_part(struct test *t)
 {
@@ -241,6 +265,7 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		ONCE(the_parts_are_the_whole),
+		ONCE(parts_of_a_copy_make_one_tree),
 		ONCE(a_name_is_always_of_the_same_part),
 		ONCE(what_others_do_has_no_record),
 		ONCE(an_empty_part_is_fine_and_an_empty_list_is_not),

@@ -297,6 +297,11 @@ static int copy_run(const struct options *options)
 		return usage_error(options->verb, "%s is not a directory to copy into", set->dst);
 	if (set->exact && (own.arg_count > 1 || own.list_count))
 		return usage_error(options->verb, "--no-target-directory takes one source");
+	/* Into it or as it, depending on whether it exists: each part would find another answer. */
+	if (own.shard.parts > 1 && !set->target && !set->exact && own.arg_count == 1 &&
+	    !own.list_count)
+		return usage_error(options->verb,
+				   "--shard with one source needs -t or --no-target-directory");
 	status = inputs_run(&own, &ops);
 	links_cleanup();
 	dest_cleanup();
