@@ -4,6 +4,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "buf.h"
@@ -51,7 +52,7 @@ static void hash_text(const struct item *item, struct buf *buf)
 	const struct settings *set = item->settings;
 	struct buf path = {0};
 
-	if (item->status != STATUS_OK)
+	if (!item_done(item))
 		return;
 	item_path(item, &path);
 	sumline_add(buf, set->alg, own->digest, path.data, path.len, set->tag, set->zero);
@@ -66,11 +67,41 @@ static void hash_json(const struct item *item, struct buf *buf)
 	buf_str(buf, ",\"alg\":\"");
 	buf_str(buf, set->alg->name);
 	buf_char(buf, '"');
-	if (item->status == STATUS_OK) {
+	if (item_done(item)) {
 		buf_str(buf, ",\"digest\":\"");
 		buf_hex(buf, own->digest, set->alg->size);
 		buf_char(buf, '"');
 	}
+}
+
+static void hash_journal_options(const void *settings, struct buf *buf)
+{
+	const struct settings *set = settings;
+
+	buf_str(buf, "algorithm=");
+	buf_str(buf, set->alg->name);
+}
+
+/* The digest, so that a run that goes on prints a whole list. */
+static void hash_journal_result(const struct item *item, struct buf *buf)
+{
+	const struct hash_item *own = item_priv_const(item);
+	const struct settings *set = item->settings;
+
+	buf_str(buf, set->alg->name);
+	buf_char(buf, ':');
+	buf_hex(buf, own->digest, set->alg->size);
+}
+
+/* False where it is another algorithm's, under --force-resume. */
+static bool hash_journal_restore(struct item *item, const char *result, size_t len)
+{
+	struct hash_item *own = item_priv(item);
+	const struct settings *set = item->settings;
+	size_t name = strlen(set->alg->name);
+
+	return len == name + 1 + 2 * set->alg->size && !memcmp(result, set->alg->name, name) &&
+	       result[name] == ':' && unhex(own->digest, result + name + 1, set->alg->size);
 }
 
 static const struct item_ops hash_items = {
@@ -81,6 +112,9 @@ static const struct item_ops hash_items = {
 	.permanent = hash_file_permanent,
 	.text = hash_text,
 	.json = hash_json,
+	.journal_options = hash_journal_options,
+	.journal_result = hash_journal_result,
+	.journal_restore = hash_journal_restore,
 };
 
 /* One operand: a tree to walk, or an item. */

@@ -24,6 +24,7 @@
 #include "hashfile.h"
 #include "inputs.h"
 #include "job.h"
+#include "journal.h"
 #include "paths.h"
 #include "tool.h"
 #include "tree.h"
@@ -361,6 +362,7 @@ int hash_file(struct item *item, const struct digest_alg *alg, bool stdin_name,
 	int fd, err;
 
 	if (stdin_name && is_stdin(item)) {
+		item->source.kind = SOURCE_ONCE;
 		if (!stdin_claim()) {
 			item->why = "standard input can be read only once";
 			return -EBUSY;
@@ -373,6 +375,7 @@ int hash_file(struct item *item, const struct digest_alg *alg, bool stdin_name,
 	fd = open_item(item);
 	if (fd < 0)
 		return item->status == STATUS_SKIPPED ? 0 : fd;
+	journal_looks(item, fd);
 	tool = tool_get();
 	err = digest_opened(item, fd, alg, tool, result);
 	tool_put(tool);

@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "job.h"
+#include "journal.h"
 #include "output.h"
 #include "record.h"
 #include "util.h"
@@ -126,6 +127,8 @@ static struct item *new_item(struct job *job, const struct use *use, struct dirn
 	item->silent = false;
 	item->missed = false;
 	item->below = dir != NULL;
+	item->restored = false;
+	item->source.kind = SOURCE_UNKNOWN;
 	item->bytes = 0;
 	item->attempts = 0;
 	item->start_ns = 0;
@@ -207,6 +210,7 @@ void item_emit(const struct item *item)
 {
 	size_t from = 0;
 
+	_Static_assert(ARRAY_SIZE(item->ends) == SINK_COUNT, "an end for each sink");
 	for (int sink = 0; sink < SINK_COUNT; sink++) {
 		if (item->ends[sink] > from)
 			output_add(sink, item->lines.data + from, item->ends[sink] - from);
@@ -219,10 +223,10 @@ static enum verdict count(struct job *job, const struct item *item)
 	job->counts.of[item->status]++;
 	job->counts.ended++;
 	job->counts.bytes += item->bytes;
-	if (item->status == STATUS_SKIPPED && item->missed)
-		job->counts.missed++;
+	job->counts.missed += item->status == STATUS_SKIPPED && item->missed;
+	job->counts.restored += item->restored;
 	job->view.ended = job->counts.ended;
-	job->view.succeeded = job->counts.of[STATUS_OK];
+	job->view.succeeded = job->counts.of[STATUS_OK] + job->counts.restored;
 	job->view.failed = job->counts.of[STATUS_FAILED] + job->counts.of[STATUS_TIMEOUT];
 	return policy_judge(&job->opt->policy, &job->view);
 }
@@ -326,6 +330,7 @@ static int attempts(struct item *item)
 		item->attempts++;
 		item->bytes = 0;
 		item->why = NULL;
+		item->source.kind = SOURCE_UNKNOWN;
 		err = item->ops->work(item);
 		if (err >= 0 || item->attempts > job->opt->retries || permanent(item, err) ||
 		    bp_cancelled() || job_stopping(item->job))
@@ -371,6 +376,10 @@ static int item_task(void *arg)
 	if (job_stopping(job)) {
 		job_finish(item, STATUS_NOT_STARTED, 0);
 		return -ECANCELED;
+	}
+	if (journal_skips(item) || job->opt->dry_run) {
+		job_finish(item, STATUS_SKIPPED, 0);
+		return 0;
 	}
 	item->start_ns = bp_now(job->engine);
 	err = attempts(item);
@@ -428,7 +437,8 @@ bool job_submit(struct item *item)
 		job_finish(item, STATUS_NOT_STARTED, 0);
 		return false;
 	}
-	if (job->opt->dry_run) {
+	/* With a journal only a task can tell whether it would be done. */
+	if (job->opt->dry_run && !job->journal) {
 		job_finish(item, STATUS_SKIPPED, 0);
 		return true;
 	}

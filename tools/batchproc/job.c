@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "job.h"
+#include "journal.h"
 #include "output.h"
 #include "progress.h"
 #include "record.h"
@@ -183,8 +184,9 @@ static void output_failed(void *ctx, const char *name, int err)
 }
 
 /* The file of --failed-to. A list that is read meanwhile must not be emptied by it. */
-static int open_failed_to(const struct options *opt)
+static int open_failed_to(const struct job *job)
 {
+	const struct options *opt = job->opt;
 	struct stat target, list;
 	int fd;
 
@@ -200,12 +202,16 @@ static int open_failed_to(const struct options *opt)
 			return EXIT_USAGE;
 		}
 	}
+	if (journal_is(job, opt->failed_to)) {
+		say("--failed-to %s is the journal", opt->failed_to);
+		return EXIT_USAGE;
+	}
 	fd = open(opt->failed_to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (fd < 0) {
 		say("cannot write %s: %s", opt->failed_to, error_text(errno));
 		return EXIT_USAGE;
 	}
-	output_set_failed_to(fd, opt->failed_to);
+	output_set_file(SINK_FAILED, fd, opt->failed_to);
 	return -1;
 }
 
@@ -294,6 +300,7 @@ static void job_exit(struct job *job)
 	bp_engine_destroy(job->engine);
 	items_exit(job);
 	pace_exit(job);
+	journal_close(job);
 	if (job->stop_fd >= 0)
 		close(job->stop_fd);
 	pthread_mutex_destroy(&job->lock);
@@ -358,12 +365,14 @@ int job_run(const struct options *opt, const struct job_ops *ops, struct inputs 
 	struct output_hooks hooks = {output_failed, progress_tick, &job};
 	int status, err;
 
-	status = open_failed_to(opt);
-	if (status >= 0)
-		return status;
 	raise_descriptor_limit();
 	signals_block();
 	job_init(&job, opt, ops, inputs);
+	status = journal_open(&job);
+	if (status < 0)
+		status = open_failed_to(&job);
+	if (status >= 0)
+		goto out;
 	status = EXIT_TROUBLE;
 	if (job.stop_fd < 0 || start_engine(&job) || start_group(&job))
 		goto out;

@@ -29,6 +29,7 @@ struct dirnode;
 struct inputs;
 struct item_ops;
 struct job;
+struct journal;
 struct tree;
 struct walk;
 
@@ -42,6 +43,19 @@ enum status {
 	STATUS_NOT_STARTED,
 	STATUS_SKIPPED,
 	STATUS_COUNT,
+};
+
+/* What an item's source is, for the journal. */
+struct origin {
+	enum {
+		SOURCE_UNKNOWN, /* nobody looked: it is never taken for unchanged */
+		SOURCE_NAME, /* its name is all that it is */
+		SOURCE_FILE,
+		SOURCE_ONCE, /* cannot be had a second time: standard input */
+	} kind;
+	uint32_t nsec; /* modification time */
+	int64_t sec;
+	uint64_t size;
 };
 
 struct item {
@@ -64,13 +78,15 @@ struct item {
 	bool silent; /* its failure is no line on standard error */
 	bool missed; /* skipped, although the user asked for it by name */
 	bool below; /* found in a tree, whose root has an item too */
+	bool restored; /* skipped, because the journal has it as done */
+	struct origin source; /* as the work found it before it read it */
 	uint64_t bytes;
 	unsigned int attempts;
 	uint64_t start_ns; /* 0: it never started */
 	uint64_t end_ns;
 
 	struct buf lines; /* what it writes, one sink's text after the other's */
-	size_t ends[3]; /* where each ends */
+	size_t ends[4]; /* where each ends */
 
 	_Alignas(max_align_t) unsigned char priv[]; /* the verb's own, job_ops.priv_size bytes */
 };
@@ -103,6 +119,22 @@ struct item_ops {
 	void (*plan)(const struct item *item, struct buf *buf);
 	/* Last word on an item before its memory is used again. */
 	void (*release)(struct item *item);
+
+	/*
+	 * For the journal. Appended text has no tab, newline or backslash in it, or has gone
+	 * through journal_escape() or journal_path().
+	 */
+	/* The settings that change what the work is, as in a=b c=d; this one may hold anything. */
+	void (*journal_options)(const void *settings, struct buf *buf);
+	/* What the item is besides operation and source, each with a tab in front. */
+	void (*journal_key)(const struct item *item, struct buf *buf);
+	/* What a successful item has found out, to be had again without the work. */
+	void (*journal_result)(const struct item *item, struct buf *buf);
+	/*
+	 * Puts that back, and looks whether what was done is still so. False: it is to be done
+	 * again. Task only.
+	 */
+	bool (*journal_restore)(struct item *item, const char *result, size_t len);
 };
 
 /* A verb's items with the settings that they are made with; lives as long as the run. */
@@ -140,6 +172,7 @@ struct counts {
 	uint64_t ended;
 	uint64_t bytes;
 	uint64_t missed; /* skipped, although the user asked for it by name */
+	uint64_t restored; /* skipped, because the journal has it as done */
 };
 
 /* --keep-order: ended items that wait for one before them; see order.c. */
@@ -157,6 +190,7 @@ struct job {
 	const struct job_ops *ops;
 	struct use use; /* of the verb that was called */
 	struct inputs *inputs;
+	struct journal *journal; /* NULL: none */
 	size_t priv_size; /* the most that any of its items needs */
 	unsigned int descriptors; /* likewise */
 	struct bp_engine *engine;
@@ -212,6 +246,12 @@ void job_fed(struct job *job);
 static inline bool item_unsuccessful(const struct item *item)
 {
 	return item->status != STATUS_OK && item->status != STATUS_SKIPPED;
+}
+
+/* It has done it, now or in an earlier run. */
+static inline bool item_done(const struct item *item)
+{
+	return item->status == STATUS_OK || item->restored;
 }
 
 /* Runs a verb; returns the exit status, or ends by the signal that ended the run. */

@@ -34,6 +34,10 @@ enum {
 	OPT_ALLOW_EMPTY,
 	OPT_JSON,
 	OPT_FAILED_TO,
+	OPT_JOURNAL,
+	OPT_RESUME,
+	OPT_RETRY_FAILED,
+	OPT_FORCE_RESUME,
 	OPT_PROGRESS,
 	OPT_BACKEND,
 	OPT_LOOPS,
@@ -95,6 +99,20 @@ static const struct {
 	 {OPT_FAILED_TO, "failed-to", "FILE",
 	  "write the items that did not succeed, in a form that this\n"
 	  "command takes as input"}},
+	{TAKES_RUN,
+	 {OPT_JOURNAL, "journal", "FILE",
+	  "note each finished item in this file, which must be new; it\n"
+	  "survives whatever ends the run"}},
+	{TAKES_RUN,
+	 {OPT_RESUME, "resume", NULL,
+	  "go on with the journal, if there is one: pass over what is done and\n"
+	  "unchanged"}},
+	{TAKES_RUN,
+	 {OPT_RETRY_FAILED, "retry-failed", NULL,
+	  "go on with the journal: take those items only that failed"}},
+	{TAKES_RUN,
+	 {OPT_FORCE_RESUME, "force-resume", NULL,
+	  "--resume, even if another command or other options made it"}},
 	{TAKES_RUN, {'k', "keep-order", NULL, "output in the order of the input"}},
 	{TAKES_RUN,
 	 {OPT_PROGRESS, "progress", "HOW",
@@ -300,6 +318,9 @@ static int shared_with_argument(struct options *o, int id, const char *arg)
 	case OPT_FAILED_TO:
 		o->failed_to = arg;
 		return -1;
+	case OPT_JOURNAL:
+		o->journal = arg;
+		return -1;
 	case OPT_PROGRESS:
 		status = choose(o, "--progress", arg, progress, &chosen);
 		o->progress = (enum progress_mode)chosen;
@@ -334,6 +355,15 @@ static int shared_flag(struct options *o, int id)
 		break;
 	case OPT_JSON:
 		o->json = true;
+		break;
+	case OPT_RESUME:
+		o->resume = true;
+		break;
+	case OPT_RETRY_FAILED:
+		o->retry_failed = true;
+		break;
+	case OPT_FORCE_RESUME:
+		o->force_resume = true;
 		break;
 	case '0':
 		o->null = true;
@@ -447,6 +477,25 @@ static int take_option(struct options *o, const struct opt *opt, const char *arg
 	return opt->arg ? shared_with_argument(o, opt->id, arg) : shared_flag(o, opt->id);
 }
 
+/* What the options are together. */
+static int settle(struct options *o)
+{
+	const char *wrong = o->verb->settle ? o->verb->settle(o->settings) : NULL;
+	const char *resumes = o->resume	      ? "--resume" :
+			      o->retry_failed ? "--retry-failed" :
+			      o->force_resume ? "--force-resume" :
+						NULL;
+
+	if (wrong)
+		return usage_error(o->verb, "%s", wrong);
+	if (resumes && !o->journal)
+		return usage_error(o->verb, "%s needs --journal", resumes);
+	if (o->resume && o->retry_failed)
+		return usage_error(o->verb, "--resume and --retry-failed exclude each other");
+	o->resume |= o->force_resume && !o->retry_failed;
+	return -1;
+}
+
 int options_parse(struct options *options, const struct verb *verb, int argc, char **argv)
 {
 	struct option longs[OPTIONS_MAX + 1];
@@ -472,13 +521,7 @@ int options_parse(struct options *options, const struct verb *verb, int argc, ch
 	}
 	options->args = argv + optind;
 	options->arg_count = (size_t)(argc - optind);
-	if (status < 0 && verb->settle) {
-		const char *wrong = verb->settle(options->settings);
-
-		if (wrong)
-			status = usage_error(verb, "%s", wrong);
-	}
-	return status;
+	return status < 0 ? settle(options) : status;
 }
 
 void options_free(struct options *options)

@@ -47,6 +47,10 @@ struct options {
 	bool allow_empty;
 	bool json;
 	const char *failed_to;
+	const char *journal;
+	bool resume;
+	bool retry_failed;
+	bool force_resume;
 	bool keep_order;
 	enum progress_mode progress;
 	enum bp_backend backend;

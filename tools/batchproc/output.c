@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * output: one thread that writes standard output, standard error and the --failed-to file.
+ * output: one thread that writes standard output, standard error, the --failed-to file, the journal.
  *
  *	output_add() --> sink.fill --swap, under the lock--> sink.busy --> write(2)
  *
@@ -58,6 +58,7 @@ static struct {
 			[SINK_OUT] = {.fd = STDOUT_FILENO, .name = "standard output"},
 			[SINK_ERR] = {.fd = STDERR_FILENO, .name = "standard error"},
 			[SINK_FAILED] = {.fd = -1},
+			[SINK_JOURNAL] = {.fd = -1},
 		},
 };
 
@@ -99,6 +100,13 @@ static void broken_pipe(void)
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* The journal must not say that something is done whose output was lost. */
+static bool is_cut(const struct sink *sink)
+{
+	return sink->err || (sink == &out.sinks[SINK_JOURNAL] &&
+			     (out.sinks[SINK_OUT].err || out.sinks[SINK_FAILED].err));
+}
+
 static void write_sink(struct sink *sink)
 {
 	int err;
@@ -109,7 +117,7 @@ static void write_sink(struct sink *sink)
 		out.bar_erased |= bar_erase();
 		bar_passed(sink->busy.data, sink->busy.len);
 	}
-	err = sink->err ? 0 : write_all(sink->fd, sink->busy.data, sink->busy.len);
+	err = is_cut(sink) ? 0 : write_all(sink->fd, sink->busy.data, sink->busy.len);
 	sink->busy.len = 0;
 	if (!err)
 		return;
@@ -230,10 +238,10 @@ int output_start(const struct output_hooks *hooks)
 	return -err;
 }
 
-void output_set_failed_to(int fd, const char *name)
+void output_set_file(enum sink_id id, int fd, const char *name)
 {
-	out.sinks[SINK_FAILED].fd = fd;
-	out.sinks[SINK_FAILED].name = name;
+	out.sinks[id].fd = fd;
+	out.sinks[id].name = name;
 }
 
 void output_add(enum sink_id id, const char *data, size_t len)
@@ -273,10 +281,17 @@ void output_wait(void)
 	pthread_mutex_unlock(&out.lock);
 }
 
+/* Some file systems tell of a full disk only now. */
+static void close_sink(struct sink *sink)
+{
+	if (sink->fd >= 0 && close(sink->fd) && !sink->err)
+		sink->err = -errno;
+	sink->fd = -1;
+}
+
 int output_finish(void)
 {
-	struct sink *failed = &out.sinks[SINK_FAILED];
-	int err;
+	int err = 0;
 
 	pthread_mutex_lock(&out.lock);
 	out.quit = true;
@@ -287,17 +302,15 @@ int output_finish(void)
 	out.running = false;
 	pthread_mutex_unlock(&out.lock);
 
-	/* Some file systems tell of a full disk only now. */
-	if (!out.sinks[SINK_OUT].err && close(STDOUT_FILENO))
-		out.sinks[SINK_OUT].err = -errno;
-	if (failed->fd >= 0 && close(failed->fd) && !failed->err)
-		failed->err = -errno;
-	failed->fd = -1;
-
 	for (int i = 0; i < SINK_COUNT; i++) {
-		buf_free(&out.sinks[i].fill);
-		buf_free(&out.sinks[i].busy);
+		struct sink *sink = &out.sinks[i];
+
+		buf_free(&sink->fill);
+		buf_free(&sink->busy);
+		if (i == SINK_ERR)
+			continue;
+		close_sink(sink);
+		err = err ? err : sink->err;
 	}
-	err = out.sinks[SINK_OUT].err;
-	return err ? err : failed->err;
+	return err;
 }

@@ -2,8 +2,9 @@
 /*
  * output: everything that the command writes while it runs goes through here.
  *
- * Three sinks: standard output (data), standard error (messages and progress) and the file of
- * --failed-to. A loop must never wait for a reader that is slow, so output_add() only appends to
+ * Four sinks: standard output (data), standard error (messages and progress), the file of
+ * --failed-to, and the journal. What was added to the journal is written after everything that was
+ * added before it, and no more once the others have lost something. A loop must never wait for a reader that is slow, so output_add() only appends to
  * a buffer, and one thread writes. Before output_start() and after output_finish(), output_add()
  * writes at once. Callable from every thread.
  */
@@ -18,6 +19,7 @@ enum sink_id {
 	SINK_OUT,
 	SINK_ERR,
 	SINK_FAILED,
+	SINK_JOURNAL,
 	SINK_COUNT
 };
 
@@ -38,8 +40,8 @@ struct output_hooks {
 
 int output_start(const struct output_hooks *hooks);
 
-/* Names the descriptor of --failed-to; output_finish() closes it. */
-void output_set_failed_to(int fd, const char *name);
+/* Names the descriptor of a sink that is a file; output_finish() closes it. */
+void output_set_file(enum sink_id id, int fd, const char *name);
 
 void output_add(enum sink_id id, const char *data, size_t len);
 

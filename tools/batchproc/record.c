@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "job.h"
+#include "journal.h"
 #include "output.h"
 #include "record.h"
 #include "util.h"
@@ -132,6 +133,9 @@ static void add_plan(struct buf *buf, const struct item *item)
 {
 	struct buf path = {0};
 
+	/* It would not be done, or cannot be. */
+	if (item->status != STATUS_SKIPPED || item->why)
+		return;
 	if (item->ops->plan) {
 		item->ops->plan(item, buf);
 		return;
@@ -177,7 +181,7 @@ void record_item(struct item *item)
 	lines->len = 0;
 	if (job->opt->json)
 		add_json(lines, item);
-	else if (job->opt->dry_run && item->status == STATUS_SKIPPED && !item->why)
+	else if (job->opt->dry_run)
 		add_plan(lines, item);
 	else if (item->ops->text)
 		item->ops->text(item, lines);
@@ -192,6 +196,8 @@ void record_item(struct item *item)
 
 	buf_add(lines, again.data, again.len);
 	item->ends[SINK_FAILED] = lines->len;
+	journal_add(item, lines);
+	item->ends[SINK_JOURNAL] = lines->len;
 	buf_free(&again);
 }
 

@@ -90,6 +90,7 @@ static int rm_work(struct item *item)
 	const struct settings *set = item->settings;
 	int unread = item->err, err;
 
+	item->source.kind = SOURCE_NAME;
 	if (item->self && atomic_load(&item->self->failed)) {
 		item->why = "not removed: something in it could not be";
 		item->silent = true;
@@ -128,6 +129,27 @@ static void rm_text(const struct item *item, struct buf *buf)
 	buf_free(&path);
 }
 
+/* What was removed and is there again is removed again. */
+static bool rm_journal_restore(struct item *item, const char *result, size_t len)
+{
+	const char *path = item->name.data;
+	int dirfd = AT_FDCWD, opened, fd;
+
+	(void)result;
+	(void)len;
+	/* A walk has found it. */
+	if (item->dir || item->self)
+		return false;
+	fd = path_shorten(&dirfd, &path, 0, &opened);
+	if (!fd)
+		fd = bp_openat(dirfd, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (opened >= 0)
+		close(opened);
+	if (fd >= 0)
+		bp_close(fd);
+	return fd == -ENOENT;
+}
+
 static const struct item_ops rm_items = {
 	.op = "rm",
 	.descriptors = 2, /* a tree has its root and the directory above it open */
@@ -135,6 +157,7 @@ static const struct item_ops rm_items = {
 	.work = rm_work,
 	.permanent = rm_permanent,
 	.text = rm_text,
+	.journal_restore = rm_journal_restore,
 };
 
 /* ---- operands and trees */

@@ -31,6 +31,8 @@ void signals_block(void)
 		if (!sigaction(ending[i], NULL, &old) && old.sa_handler != SIG_IGN)
 			sigaddset(&handled, ending[i]);
 	pthread_sigmask(SIG_BLOCK, &handled, NULL);
+	/* A file that may not grow any more is an error of the write, as a full disk is. */
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 static void status_line(struct job *job)

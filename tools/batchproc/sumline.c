@@ -64,11 +64,16 @@ static size_t hex_length(const char *text, const char *end)
 	return (size_t)(at - text);
 }
 
-static void get_digest(struct sumline *line, const char *hex)
+bool unhex(unsigned char *bytes, const char *hex, size_t count)
 {
-	for (size_t i = 0; i < line->alg->size; i++)
-		line->digest[i] =
-			(unsigned char)(hex_value(hex[2 * i]) << 4 | hex_value(hex[2 * i + 1]));
+	for (size_t i = 0; i < count; i++) {
+		int high = hex_value(hex[2 * i]), low = hex_value(hex[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		bytes[i] = (unsigned char)(high << 4 | low);
+	}
+	return true;
 }
 
 /* SHA256 (NAME) = DIGEST; OpenSSL leaves the blanks before the bracket and the sign out. */
@@ -94,10 +99,8 @@ static bool parse_tagged(struct sumline *line, char *text, char *end)
 		return false;
 	while (at < end && is_blank(*at))
 		at++;
-	if ((size_t)(end - at) != 2 * line->alg->size || hex_length(at, end) != 2 * line->alg->size)
-		return false;
-	get_digest(line, at);
-	return true;
+	return (size_t)(end - at) == 2 * line->alg->size &&
+	       unhex(line->digest, at, line->alg->size);
 }
 
 /* DIGEST, a blank, then a blank or an asterisk, NAME. */
@@ -116,7 +119,7 @@ static bool parse_plain(struct sumline *line, const struct digest_alg *forced, c
 	line->alg = forced ? forced : digest_by_length(digits);
 	if (!line->alg || digits != 2 * line->alg->size || (named && line->alg != named))
 		return false;
-	get_digest(line, text);
+	unhex(line->digest, text, line->alg->size);
 	text += digits;
 	if (text == end || !is_blank(*text++))
 		return false;

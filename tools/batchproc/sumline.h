@@ -35,4 +35,7 @@ struct sumline {
 bool sumline_parse(struct sumline *line, const struct digest_alg *forced, char *text, size_t len,
 		   bool zero);
 
+/* The bytes of 2 * @count hexadecimal digits; false where there are others. */
+bool unhex(unsigned char *bytes, const char *hex, size_t count);
+
 #endif

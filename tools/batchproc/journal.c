@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * journal: --journal, --resume, --retry-failed.
+ *
+ * An item is known by what it is: its operation, the absolute name of its source, what its verb adds
+ * (a destination), and where the source is a file by its size and modification time. The last line of
+ * an item counts.
+ *
+ * Nothing is synced. A line must not reach the disk before what it speaks of, and neither order nor
+ * time is ours where the work itself is not synced; what is lost with the power is done again. See
+ * docs/journal.md.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "batchproc.h"
+#include "buf.h"
+#include "job.h"
+#include "journal.h"
+#include "journal_file.h"
+#include "journal_index.h"
+#include "journal_scan.h"
+#include "output.h"
+#include "paths.h"
+#include "tree.h"
+#include "util.h"
+#include "verb.h"
+
+#define LINE_BYTES 512u /* read at first: most lines are shorter */
+
+struct journal {
+	const char *name;
+	int fd;
+	bool writes; /* not --dry-run */
+	struct buf cwd; /* what stands before a relative name, with a slash */
+	struct buf options; /* those of this run, escaped */
+	struct journal_index *index; /* NULL: every item is to be done */
+};
+
+/* ---- going on with one */
+
+static struct span span_of(const struct buf *buf)
+{
+	return (struct span){buf->data, buf->len};
+}
+
+static bool begins_as_one(const struct journal *journal)
+{
+	static const char magic[] = JOURNAL_MAGIC "\t";
+	char start[sizeof(magic) - 1];
+	ssize_t n = pread(journal->fd, start, sizeof(start), 0);
+
+	/* A shorter one is a first line that was being written when the run ended, or a new file. */
+	return n >= 0 && !memcmp(start, magic, (size_t)n);
+}
+
+static int refuse(const struct journal *journal, const char *why)
+{
+	say("%s %s", journal->name, why);
+	return EXIT_USAGE;
+}
+
+static int other_work(const struct job *job, const struct journal_found *found)
+{
+	const struct journal *journal = job->journal;
+	struct buf text = {0};
+
+	buf_str(&text, "is the journal of '");
+	buf_visible(&text, found->command.data, found->command.len);
+	if (found->options.len) {
+		buf_char(&text, ' ');
+		buf_visible(&text, found->options.data, found->options.len);
+	}
+	buf_printf(&text, "', not of '%s", job->opt->verb->name);
+	if (journal->options.len) {
+		buf_char(&text, ' ');
+		buf_visible(&text, journal->options.data, journal->options.len);
+	}
+	buf_printf(&text, "' (--force-resume goes on all the same)%c", '\0');
+	refuse(journal, text.data);
+	buf_free(&text);
+	return EXIT_USAGE;
+}
+
+/* Whether this run may go on with what was found: -1, or the exit status after a message. */
+static int judge(const struct job *job, const struct journal_found *found, bool same_work)
+{
+	const struct journal *journal = job->journal;
+	const bool forced = job->opt->force_resume;
+
+	if (found->foreign)
+		return refuse(journal, "is the journal of another version of batchproc");
+	if (!found->has_header && found->items && !forced)
+		return refuse(journal, "has a damaged first line (--force-resume goes on all the "
+				       "same)");
+	if (!found->has_header && !found->items && (found->lines || !begins_as_one(journal)))
+		return refuse(journal, "is not a journal");
+	if (found->has_header && !same_work && !forced)
+		return other_work(job, found);
+	if (found->damaged)
+		say("%s: %llu damaged line%s passed over, the first is line %llu", journal->name,
+		    (unsigned long long)found->damaged, found->damaged == 1 ? "" : "s",
+		    (unsigned long long)found->first_damaged);
+	return -1;
+}
+
+/* ---- opening */
+
+/* The text that the options of a verb are for the journal, escaped. */
+static void add_options(const struct item_ops *ops, const void *settings, struct buf *buf)
+{
+	struct buf text = {0};
+
+	if (ops && ops->journal_options)
+		ops->journal_options(settings, &text);
+	journal_escape(buf, text.data, text.len);
+	buf_free(&text);
+}
+
+static void find_cwd(struct journal *journal)
+{
+	char *cwd = getcwd(NULL, 0);
+
+	/* A directory that has been removed, or that cannot be reached, has no name. */
+	if (cwd && *cwd == '/') {
+		journal_escape(&journal->cwd, cwd, strlen(cwd));
+		if (cwd[1])
+			buf_char(&journal->cwd, '/');
+	}
+	free(cwd);
+}
+
+static int trouble(const struct journal *journal, const char *what, int err)
+{
+	say("cannot %s %s: %s", what, journal->name, error_text(err));
+	return EXIT_TROUBLE;
+}
+
+static int write_header(const struct job *job)
+{
+	const struct journal *journal = job->journal;
+	struct buf header = {0};
+	size_t done = 0;
+	int err = 0;
+
+	journal_header(&header, job->opt->verb->name, span_of(&journal->options));
+	while (!err && done < header.len) {
+		ssize_t n = write(journal->fd, header.data + done, header.len - done);
+
+		err = n < 0 ? -errno : 0;
+		done += n < 0 ? 0 : (size_t)n;
+	}
+	buf_free(&header);
+	return err;
+}
+
+/* Cuts a torn line off, and says where it is not said yet whose journal it is. */
+static int ready_to_write(const struct job *job, const struct journal_found *found, uint64_t size,
+			  bool same_work)
+{
+	const struct journal *journal = job->journal;
+	int err = 0;
+
+	if (size > found->end && ftruncate(journal->fd, (off_t)found->end))
+		return trouble(journal, "write", errno);
+	if (size > found->end && job->opt->verbose)
+		say("%s: its last line was not whole", journal->name);
+	if (!same_work)
+		err = write_header(job);
+	if (err)
+		return trouble(journal, "write", err);
+	output_set_file(SINK_JOURNAL, journal->fd, journal->name);
+	return -1;
+}
+
+static bool is_same_work(const struct job *job, const struct journal_found *found)
+{
+	const char *command = job->opt->verb->name;
+
+	return found->has_header &&
+	       span_equal(span_of(&found->command), (struct span){command, strlen(command)}) &&
+	       span_equal(span_of(&found->options), span_of(&job->journal->options));
+}
+
+static int read_journal(struct job *job, uint64_t size)
+{
+	struct journal *journal = job->journal;
+	struct journal_found found = {0};
+	bool same_work;
+	int err, status;
+
+	journal->index = journal_index_new(journal->name);
+	err = journal_scan(journal->fd, journal->index, &found);
+	same_work = is_same_work(job, &found);
+	status = err ? trouble(journal, "read", err) : judge(job, &found, same_work);
+	if (status < 0 && journal->writes)
+		status = ready_to_write(job, &found, size, same_work);
+	/* With nothing in it there is nothing to look up. */
+	if (!found.items && !job->opt->retry_failed) {
+		journal_index_free(journal->index);
+		journal->index = NULL;
+	}
+	journal_found_free(&found);
+	return status;
+}
+
+/* Opens and locks the file. -1, or the exit status after a message. */
+static int open_file(struct job *job, struct stat *st)
+{
+	struct journal *journal = job->journal;
+	const bool must_exist = job->opt->dry_run || job->opt->retry_failed;
+	/* Non-blocking, in case it is something else than a file. */
+	int flags = O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | (must_exist ? 0 : O_CREAT);
+
+	journal->fd = open(journal->name, flags | (job->opt->dry_run ? O_RDONLY : O_RDWR), 0666);
+	if (journal->fd < 0 && errno == ENOENT && job->opt->dry_run && !job->opt->retry_failed)
+		return -1;
+	if (journal->fd < 0 || fstat(journal->fd, st)) {
+		trouble(journal, "open", errno);
+		return EXIT_USAGE;
+	}
+	if (!S_ISREG(st->st_mode))
+		return refuse(journal, "is not a regular file");
+	/*
+	 * Bound to this open file, not to the process: a child between fork() and exec() holds it
+	 * too, and it goes with the last of them, however that ends.
+	 */
+	if (flock(journal->fd, (job->opt->dry_run ? LOCK_SH : LOCK_EX) | LOCK_NB)) {
+		if (errno == EWOULDBLOCK)
+			return refuse(journal, "is in use by another process");
+		trouble(journal, "lock", errno);
+		return EXIT_USAGE;
+	}
+	/* Whoever had the lock before may have written meanwhile. */
+	if (fstat(journal->fd, st) || fcntl(journal->fd, F_SETFL, O_APPEND)) {
+		trouble(journal, "open", errno);
+		return EXIT_USAGE;
+	}
+	return -1;
+}
+
+int journal_open(struct job *job)
+{
+	const struct options *opt = job->opt;
+	const bool resumes = opt->resume || opt->retry_failed;
+	struct stat st = {0};
+	int status;
+
+	if (!opt->journal)
+		return -1;
+	job->journal = xcalloc(1, sizeof(*job->journal));
+	job->journal->name = opt->journal;
+	job->journal->writes = !opt->dry_run;
+	find_cwd(job->journal);
+	add_options(job->use.ops, job->use.settings, &job->journal->options);
+	status = open_file(job, &st);
+	if (status >= 0 || job->journal->fd < 0)
+		return status;
+	if (!opt->force_resume && !begins_as_one(job->journal))
+		return refuse(job->journal, "is not a journal");
+	if (st.st_size && !resumes)
+		return refuse(job->journal, "exists already (--resume goes on with it)");
+	return read_journal(job, (uint64_t)st.st_size);
+}
+
+void journal_close(struct job *job)
+{
+	struct journal *journal = job->journal;
+
+	if (!journal)
+		return;
+	/* What is written to is closed by the output. */
+	if (!journal->writes && journal->fd >= 0)
+		close(journal->fd);
+	journal_index_free(journal->index);
+	buf_free(&journal->cwd);
+	buf_free(&journal->options);
+	free(journal);
+}
+
+bool journal_is(const struct job *job, const char *path)
+{
+	struct stat a, b;
+
+	return job->journal && job->journal->fd >= 0 && !stat(path, &a) &&
+	       !fstat(job->journal->fd, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* ---- items */
+
+void journal_looks(struct item *item, int fd)
+{
+	struct stat st;
+
+	if (!item->job->journal || fstat(fd, &st))
+		return;
+	item->source = (struct origin){
+		.kind = S_ISREG(st.st_mode) ? SOURCE_FILE : SOURCE_NAME,
+		.size = (uint64_t)st.st_size,
+		.sec = st.st_mtim.tv_sec,
+		.nsec = (uint32_t)st.st_mtim.tv_nsec,
+	};
+}
+
+void journal_path(const struct job *job, struct buf *buf, const char *path, size_t len)
+{
+	if (!len || *path != '/')
+		buf_add(buf, job->journal->cwd.data, job->journal->cwd.len);
+	journal_escape(buf, path, len);
+}
+
+static void add_key(const struct item *item, struct buf *buf)
+{
+	const struct job *job = item->job;
+	struct buf path = {0};
+
+	buf_str(buf, item->ops->op);
+	buf_char(buf, '\t');
+	if (item->dir) {
+		item_path(item, &path);
+		journal_path(job, buf, path.data, path.len);
+		buf_free(&path);
+	} else {
+		journal_path(job, buf, item->name.data, item->name.len);
+	}
+	/* Where the header cannot say it, because each item has its own. */
+	if (job->ops->mixes && item->ops->journal_options) {
+		buf_char(buf, '\t');
+		add_options(item->ops, item->settings, buf);
+	}
+	if (item->ops->journal_key)
+		item->ops->journal_key(item, buf);
+}
+
+static const char name_stamp[] = "-\t-";
+static const char unknown_stamp[] = "?\t?";
+
+static void add_stamp(const struct item *item, struct buf *buf)
+{
+	if (item->source.kind == SOURCE_FILE)
+		journal_stamp(buf, item->source.size, item->source.sec, item->source.nsec);
+	else
+		buf_str(buf, item->source.kind == SOURCE_NAME ? name_stamp : unknown_stamp);
+}
+
+void journal_add(const struct item *item, struct buf *buf)
+{
+	const struct journal *journal = item->job->journal;
+	const bool ok = item->status == STATUS_OK;
+	const size_t from = buf->len;
+
+	if (!journal || !journal->writes || item->source.kind == SOURCE_ONCE)
+		return;
+	/* Only what was done, or was tried and failed; all else is still to be done. */
+	if (!ok && item->status != STATUS_FAILED && item->status != STATUS_TIMEOUT)
+		return;
+	buf_str(buf, ok ? "ok\t" : "failed\t");
+	add_stamp(item, buf);
+	buf_char(buf, '\t');
+	if (!ok)
+		buf_str(buf, item->err ? strerrorname_np(-item->err) : "");
+	else if (item->ops->journal_result)
+		item->ops->journal_result(item, buf);
+	buf_char(buf, '\t');
+	add_key(item, buf);
+	journal_seal(buf, from);
+	if (buf->len - from > JOURNAL_LINE_MOST)
+		buf->len = from;
+}
+
+/* ---- what need not be done */
+
+/* Reads the line at @offset into @buf. Return: whether it is an item's; or -errno. */
+static int read_line(const struct journal *journal, uint64_t offset, struct buf *buf,
+		     struct journal_line *line)
+{
+	for (size_t want = LINE_BYTES; want <= 2 * JOURNAL_LINE_MOST; want *= 2) {
+		ssize_t n;
+		const char *end;
+
+		buf->len = 0;
+		n = bp_read(journal->fd, buf_room(buf, want), want, (off_t)offset);
+		if (n < 0)
+			return (int)n;
+		end = memchr(buf->data, '\n', (size_t)n);
+		if (end)
+			return journal_parse(line, buf->data, (size_t)(end - buf->data)) ==
+			       JOURNAL_ITEM;
+	}
+	return 0;
+}
+
+/* The last line of an item, as read_line(). */
+static int find_line(struct item *item, struct buf *buf, struct journal_line *line)
+{
+	const struct journal *journal = item->job->journal;
+	/* The item's own buffer is free until its record is made. */
+	struct buf *key = &item->lines;
+	uint64_t hash, offset = UINT64_MAX;
+	struct span wanted;
+	int found;
+
+	key->len = 0;
+	add_key(item, key);
+	wanted = (struct span){key->data, key->len};
+	hash = journal_key_hash(wanted);
+	while ((found = journal_index_find(journal->index, hash, offset, &offset)) > 0) {
+		found = read_line(journal, offset, buf, line);
+		if (found < 0 || (found && span_equal(line->key, wanted)))
+			return found;
+	}
+	return found;
+}
+
+/*
+ * Looks at the source. By descriptor, as hashfile.c does it: what io_uring is asked by name it gives
+ * to a worker thread.
+ */
+static void look(struct item *item)
+{
+	const char *path = item->name.data;
+	int flags = O_PATH | O_CLOEXEC | (item->dir ? O_NOFOLLOW : 0);
+	int dirfd = item->dir ? dirnode_fd(item->dir) : AT_FDCWD;
+	int opened = -1, fd = 0;
+	unsigned int tries = 0;
+
+	if (!item->dir)
+		fd = path_shorten(&dirfd, &path, 0, &opened);
+	if (fd < 0)
+		return;
+	do {
+		fd = bp_openat(dirfd, path, flags, 0);
+	} while ((fd == -EMFILE || fd == -ENFILE) && job_await_descriptor(item->job, &tries));
+	if (opened >= 0)
+		close(opened);
+	if (fd < 0)
+		return;
+	journal_looks(item, fd);
+	bp_close(fd);
+}
+
+static bool unchanged(struct item *item, struct span stamp)
+{
+	struct buf now = {0};
+	bool is_same;
+
+	if (span_equal(stamp, (struct span){name_stamp, strlen(name_stamp)}))
+		return true;
+	look(item);
+	add_stamp(item, &now);
+	is_same = item->source.kind == SOURCE_FILE &&
+		  span_equal(stamp, (struct span){now.data, now.len});
+	buf_free(&now);
+	return is_same;
+}
+
+static bool restore(struct item *item, struct span result)
+{
+	struct buf text = {0};
+	bool restored = journal_unescape(&text, result);
+
+	if (restored && item->ops->journal_restore)
+		restored = item->ops->journal_restore(item, text.data, text.len);
+	buf_free(&text);
+	return restored;
+}
+
+static bool skips(struct item *item, bool has_line, const struct journal_line *line)
+{
+	if (item->job->opt->retry_failed) {
+		item->why = "has not failed according to the journal";
+		return !has_line || line->ok;
+	}
+	item->why = "done according to the journal";
+	item->restored = has_line && line->ok && unchanged(item, line->stamp) &&
+			 restore(item, line->result);
+	return item->restored;
+}
+
+bool journal_skips(struct item *item)
+{
+	struct job *job = item->job;
+	struct journal_line line;
+	struct buf buf = {0};
+	int found;
+	bool skipped;
+
+	if (!job->journal || !job->journal->index)
+		return false;
+	found = find_line(item, &buf, &line);
+	/* An item that is cancelled meanwhile notices it in its work. */
+	if (found < 0 && !bp_cancelled())
+		job_trouble(job, job->journal->name, found);
+	skipped = found >= 0 && skips(item, found, &line);
+	if (!skipped)
+		item->why = NULL;
+	buf_free(&buf);
+	return skipped;
+}
