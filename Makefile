@@ -125,7 +125,7 @@ all: ## build the library, the command, the benchmark and the examples (the defa
 lib: ## build the library alone
 demo: ## hash a real tree through the library, and show it; DEMO=DIR chooses the tree
 tests: ## build the test programs without running them
-check: ## run the tests; T='NAME...' CASE=PATTERN choose, VALGRIND=1 runs them in valgrind
+check: ## run the tests; T='NAME...' CASE=PATTERN choose, JOBS=N at a time, VALGRIND=1 in valgrind
 sim: ## play SEEDS=N random programs on the simulated backend (10,000,000 by default)
 breakages: ## break the library on purpose, and see that the simulation finds each breakage
 fuzz: ## look for input that breaks a parser; T='NAME...' choose, SECONDS=N for each (60)
@@ -165,8 +165,11 @@ export VALGRIND
 CASE ?= *uring]
 endif
 
+# It sets what all programs of this machine see.
+kind-test_sysctl.sh := alone
+
 check-list = $(foreach t,$(all-tests),'cmocka $(notdir $(t)) $(t)') \
-	$(foreach t,$(wildcard tests/test_*.sh),'script $(basename $(notdir $(t))) $(t)') \
+	$(foreach t,$(wildcard tests/test_*.sh),'$(or $(kind-$(notdir $(t))),script) $(basename $(notdir $(t))) $(t)') \
 	$(foreach t,$(all-examples),'program $(t:$(O)/docs/%=%) $(t) $(args-$(t))') \
 	'script symbols scripts/check-abi.sh lib/batchproc.h lib/batchproc.map $(libbatchproc).so $(libbatchproc).a' \
 	'script install scripts/check-install.sh $(O)'
@@ -186,7 +189,7 @@ check: $(check-tests) $(check-examples) $(if $(check-scripts),$(lib-files) $(all
 		TEST_CC='$(strip $(CC) $(LIBURING_CFLAGS) $(CPPFLAGS) $(bp-cflags) $(CFLAGS) $(san-flags))' \
 		TEST_LDFLAGS='$(LDFLAGS)' TEST_NM='$(NM)' TEST_PKG_CONFIG='$(PKG_CONFIG)' \
 		TEST_MAKE='$(test-make)' MAKEFLAGS= \
-		T='$(T)' CASE='$(CASE)' V='$(V)' TEST_TIMEOUT='$(TEST_TIMEOUT)' \
+		T='$(T)' CASE='$(CASE)' JOBS='$(JOBS)' V='$(V)' TEST_TIMEOUT='$(TEST_TIMEOUT)' \
 		RUNNER='$(CONFIG_RUNNER)' MEMCHECK='$(memcheck)' scripts/check.sh $(O)/check
 
 sim: $(O)/tests/test_sim
@@ -279,6 +282,6 @@ cppcheck: ## static analysis
 
 shellcheck: ## check the scripts
 	@echo '  SHELLCK $(words $(sh-sources)) files'
-	$(Q)$(SHELLCHECK) $(sh-sources)
+	$(Q)$(SHELLCHECK) -x $(sh-sources)
 
 endif

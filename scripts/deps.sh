@@ -30,6 +30,7 @@ OpenSSL|compiles openssl -lcrypto|libssl-dev|openssl-devel|openssl|openssl-dev|l
 xxHash|compiles xxhash -lxxhash|libxxhash-dev|xxhash-devel|xxhash|xxhash-dev|xxhash-devel
 jansson|compiles jansson -ljansson|libjansson-dev|jansson-devel|jansson|jansson-dev|libjansson-devel
 cmocka|compiles cmocka -lcmocka|libcmocka-dev|libcmocka-devel|cmocka|cmocka-dev|libcmocka-devel
+xargs|program xargs|findutils|findutils|findutils|findutils|findutils
 END
 		;;
 	ci)
