@@ -113,6 +113,10 @@ bool under_valgrind(void)
 unsigned long scaled(unsigned long n)
 {
 	unsigned long divisor = under_valgrind() ? 100 : UNDER_TSAN ? 20 : UNDER_ASAN ? 5 : 1;
+	const char *share = getenv("TEST_SHARE");
+
+	if (share && strtoul(share, NULL, 10) > 1)
+		divisor *= strtoul(share, NULL, 10);
 
 	return n / divisor > 0 ? n / divisor : 1;
 }
@@ -482,6 +486,14 @@ static bool time_met(struct until *u)
 void until_time(struct test *t, uint64_t when)
 {
 	until(&(struct until){.t = t, .met = time_met, .number = when});
+}
+
+void in_time(struct test *t, uint64_t ns, bool (*attempt)(struct test *t, uint64_t ns))
+{
+	if (!t->engine)
+		engine_with(t, .loops = 0);
+	while (!attempt(t, ns) && expect(ns < 60 * SECOND))
+		ns *= 2;
 }
 
 static int take_turns(void *unused)

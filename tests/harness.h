@@ -74,7 +74,10 @@
 /** Whether the environment says VALGRIND=1. */
 bool under_valgrind(void);
 
-/** A count of items, made smaller where each costs much more than usual. */
+/**
+ * A count of items, made smaller where each costs much more than usual, and to an N-th of that where
+ * TEST_SHARE=N is in the environment.
+ */
 unsigned long scaled(unsigned long n);
 
 /** A number of tasks alive at once, made small enough for ThreadSanitizer and valgrind. */
@@ -182,6 +185,11 @@ void until_running(struct test *t, const struct bp_group *g, uint64_t at_least);
 void until_time(struct test *t, uint64_t when);
 /** Gives the engine many turns, in which something that must not happen could happen. */
 void many_turns(struct test *t);
+/**
+ * For what only a short time can show: @attempt says whether things came in time for it to say anything.
+ * Where the machine was too slow for that it is made again, with twice the time.
+ */
+void in_time(struct test *t, uint64_t ns, bool (*attempt)(struct test *t, uint64_t ns));
 
 /** A gate is shut until it is opened once, for all who wait at it. */
 struct gate {
