@@ -390,8 +390,12 @@ static void a_short_run_shows_nothing(struct test *t)
 	run = run_end(ON_TERMINAL(80, no_term, "hash", "a"));
 	expect_exit(run, 0);
 	expect_err(run, "");
-	run = run_end(ON_TERMINAL(80, xterm, "hash", "a"));
-	expect_err(run, "");
+	/* On a busy machine not every run is a short one. */
+	for (int i = 0; i < 20; i++) {
+		run = run_end(ON_TERMINAL(80, xterm, "hash", "a"));
+		if (run->seconds < 0.4)
+			expect_err(run, "");
+	}
 }
 
 /* ---------------------------------------------------------------- for programs */

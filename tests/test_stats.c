@@ -141,10 +141,10 @@ static void cancel_latency_lasts_until_the_last_item(struct test *t)
 	crowd_free(&crowd);
 }
 
-static int sleeps_ten_ms(void *unused)
+static int sleeps_a_while(void *unused)
 {
 	(void)unused;
-	return bp_sleep(10 * MS);
+	return bp_sleep(50 * MS);
 }
 
 /* wait_ns: items that only sleep wait for about as long as they live. */
@@ -157,45 +157,54 @@ static void sleeping_items_wait_and_do_not_compute(struct test *t)
 	struct bp_group_stats st;
 
 	for (int i = 0; i < ITEMS; i++)
-		expect_eq(bp_go(g, sleeps_ten_ms, NULL), 0);
+		expect_eq(bp_go(g, sleeps_a_while, NULL), 0);
 	expect_eq(bp_wait(g), 0);
 	st = stats_of(g);
 	/* The clock of a turn is read once: an item may begin a little before it sleeps. */
-	expect_between(st.wait_ns, ITEMS * 8 * MS, ITEMS * 10 * SECOND);
+	expect_between(st.wait_ns, ITEMS * 40 * MS, ITEMS * 60 * SECOND);
 	expect(st.compute_ns < st.wait_ns);
 	bp_group_destroy(g);
 }
 
+struct computing {
+	struct test *t;
+	atomic_ullong truth; /* ns, as the items see it */
+};
+
 static int computes(void *arg)
 {
-	struct test *t = arg;
+	struct computing *c = arg;
 
 	for (int i = 0; i < 64; i++) {
-		uint64_t end = bp_now(t->engine) + MS / 4;
+		uint64_t begin = bp_now(c->t->engine), now;
 
-		while (bp_now(t->engine) < end)
-			;
+		do
+			now = bp_now(c->t->engine);
+		while (now < begin + MS / 4);
+		atomic_fetch_add(&c->truth, now - begin);
 		if (bp_yield())
 			return -ECANCELED;
 	}
 	return 0;
 }
 
-/* compute_ns: an estimate from samples, near the truth where every resume costs the same. */
+/*
+ * compute_ns: an estimate from samples, near the truth where every resume costs the same. What a busy
+ * machine takes from an item while it computes both see; what it takes in between only one of them.
+ */
 static void computing_items_compute(struct test *t)
 {
 	enum {
 		ITEMS = 20
 	};
-	/* 64 times a quarter of a millisecond each. */
-	uint64_t truth = ITEMS * 64 * (MS / 4);
+	struct computing c = {.t = t};
 	struct bp_group *g = group_with(t, .limit = BP_LIMIT_NONE);
 
 	for (int i = 0; i < ITEMS; i++)
-		expect_eq(bp_go(g, computes, t), 0);
+		expect_eq(bp_go(g, computes, &c), 0);
 	expect_eq(bp_wait(g), 0);
-	/* A resume that is measured may be one in which the machine was busy with others. */
-	expect_between(stats_of(g).compute_ns, truth / 2, truth * (under_valgrind() ? 1000 : 20));
+	expect(c.truth >= ITEMS * 64 * (MS / 4));
+	expect_between(stats_of(g).compute_ns, c.truth / 2, 2 * c.truth + 2 * SECOND);
 	bp_group_destroy(g);
 }
 
