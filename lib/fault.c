@@ -13,6 +13,8 @@
  *	reorder		the completions of a turn come in another order
  *	lose_cancel	a cancel does not reach its operation
  *
+ * Names that begin with call_ are for the program's own calls, and passed over here.
+ *
  * Injection is honest: what is said to have failed was not done (its SQE became a NOP), what is said to be
  * short was asked for short. Nothing is kept back without the loop being called again for it.
  *
@@ -372,7 +374,7 @@ static int parse(struct faults *f, const char *spec)
 			f->percent[kind] = (unsigned int)value;
 		else if (len == 4 && !strncmp(spec, "seed", 4))
 			f->seed = value;
-		else
+		else if (strncmp(spec, "call_", 5))
 			return -EINVAL;
 		spec = *end ? end + 1 : end;
 	}

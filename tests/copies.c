@@ -2,6 +2,9 @@
 /*
  * copies - what the tests of copy share: trees that are compared, file systems of one's own
  */
+#include <sched.h>
+#include <sys/mount.h>
+
 #include "copies.h"
 
 void run_sh_(const struct run *run, const char *script)
@@ -34,4 +37,26 @@ bool expect_same_trees_(const char *a, const char *b, unsigned int what, const c
 		return false;
 	}
 	return true;
+}
+
+void mount_at(struct test *t, const char *dir, const char *script)
+{
+	static bool own;
+	struct run *run;
+
+	need_root(t);
+	if (!own && (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL)))
+		skip_because(t, "nothing may be mounted here");
+	own = true;
+	make_dir(dir);
+	run = SH(script);
+	if (run->status) {
+		print_message("%s: %s\n", script, run->err.len ? run->err.data : "");
+		skip_because(t, "this file system cannot be made or mounted here");
+	}
+}
+
+void unmount(const char *dir)
+{
+	assert_int_equal(umount2(dir, MNT_DETACH), 0);
 }

@@ -3,7 +3,7 @@
  * test_soak - the command under injected faults
  *
  * Needs a command that was built with DEBUG=1, for only that takes BATCHPROC_FAULTS. Each seed chooses
- * faults, backend, loops and options; `batchproc hash` and `batchproc verify` run over files whose
+ * faults, backend, loops and options; `batchproc hash`, `verify` and `copy` run over files whose
  * digests sha256sum has told. Whatever goes wrong inside: each input has exactly one record, each digest
  * that is printed is right, the exit status fits the records, and at its end the command holds no
  * descriptor of an input. SOAK_SEEDS says how many seeds (100 by default).
@@ -19,6 +19,8 @@
 #define DIGEST 64
 #define OUTPUT_MAX (1u << 18)
 #define RUN_SECONDS 60
+#define FILE_MOST 400000
+#define OLD "what was there before"
 
 struct soak {
 	const char *command, *dir;
@@ -28,9 +30,10 @@ struct soak {
 	char list[128]; /* in sha256sum's format */
 	/* of one run */
 	unsigned long seed;
-	char faults[160], loops[4], jobs[8];
+	char faults[300], loops[4], jobs[8];
 	char output[OUTPUT_MAX];
 	int status, left;
+	bool digests; /* each record has one */
 };
 
 /* ---------------------------------------------------------------- files */
@@ -104,7 +107,10 @@ static void run_child(const struct soak *s, char **argv, int out)
 	dup2(null, STDERR_FILENO);
 	close(out);
 	close(null);
-	setenv("BATCHPROC_FAULTS", s->faults, 1);
+	if (*s->faults)
+		setenv("BATCHPROC_FAULTS", s->faults, 1);
+	else
+		unsetenv("BATCHPROC_FAULTS");
 	/* LeakSanitizer cannot look at a process that is traced already. */
 	setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
 	alarm(RUN_SECONDS);
@@ -207,8 +213,8 @@ static void check_record(const struct soak *s, const char *line, struct counts *
 	if (!strcmp(status, "ok")) {
 		c->ok++;
 		say(s,
-		    value(line, "digest", digest, sizeof(digest)) == DIGEST &&
-			    !strcmp(digest, s->digest[i]),
+		    !s->digests || (value(line, "digest", digest, sizeof(digest)) == DIGEST &&
+				    !strcmp(digest, s->digest[i])),
 		    "a wrong digest", line);
 	} else if (!strcmp(status, "failed")) {
 		c->failed++;
@@ -262,17 +268,107 @@ static void choose(struct soak *s, unsigned long seed)
 	s->seed = seed;
 	snprintf(s->faults, sizeof(s->faults),
 		 "seed=%lu,short=%u,eintr=%u,eagain=%u,eio=%u,enospc=%u,delay=%u,reorder=%u,"
-		 "lose_cancel=%u",
+		 "lose_cancel=%u,call_short=%u,call_eio=%u,call_enospc=%u,call_range=%u",
 		 seed, often[pick(&x, 4)], rare[pick(&x, 4)], rare[pick(&x, 4)], rare[pick(&x, 4)],
-		 rare[pick(&x, 4)], often[pick(&x, 4)], often[pick(&x, 4)], often[pick(&x, 4)]);
+		 rare[pick(&x, 4)], often[pick(&x, 4)], often[pick(&x, 4)], often[pick(&x, 4)],
+		 often[pick(&x, 4)], rare[pick(&x, 4)], rare[pick(&x, 4)], often[pick(&x, 4)]);
 	snprintf(s->loops, sizeof(s->loops), "%u", 1 + pick(&x, 3));
 	snprintf(s->jobs, sizeof(s->jobs), "%u", 1 + pick(&x, 40));
+}
+
+/* ---------------------------------------------------------------- copies */
+
+static void make_old(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, OLD, sizeof(OLD) - 1), sizeof(OLD) - 1);
+	close(fd);
+}
+
+/** What is in a file; -1: it is not there. */
+static ssize_t content(const char *path, char *to, size_t room)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : read(fd, to, room);
+
+	if (fd >= 0)
+		close(fd);
+	return len;
+}
+
+/** Whole, or as it was before; and nothing else is there. */
+static void check_copies(const struct soak *s, const char *dst, bool all)
+{
+	static char a[FILE_MOST], b[FILE_MOST];
+	char path[200];
+	unsigned int names = 0, found = 0;
+	const struct dirent *entry;
+	DIR *dir;
+
+	for (unsigned int i = 0; i < FILES; i++) {
+		ssize_t len = content(s->path[i], a, sizeof(a)), got;
+		bool whole, old;
+
+		snprintf(path, sizeof(path), "%s/%s", dst, s->name[i]);
+		got = content(path, b, sizeof(b));
+		whole = got == len && !memcmp(a, b, (size_t)len);
+		old = i % 3 ? got < 0 : got == sizeof(OLD) - 1 && !memcmp(b, OLD, (size_t)got);
+		say(s, whole || (old && !all), "neither whole nor as it was", path);
+		names += got >= 0;
+	}
+	dir = opendir(dst);
+	while (dir && (entry = readdir(dir)))
+		found += strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..");
+	if (dir)
+		closedir(dir);
+	say(s, found == names, "something else is left", dst);
+}
+
+/** After faults each copy is whole or was not made; without them a second run makes all. */
+static void soak_copy(struct soak *s, char **argv, unsigned int options, bool fail_fast)
+{
+	static char *const kinds[] = {"--atomic", "--verify", "--reflink=never", "--sync"};
+	unsigned int n = options;
+	char dst[160], path[200];
+
+	snprintf(dst, sizeof(dst), "%s/copies", s->dir);
+	assert_int_equal(mkdir(dst, 0700), 0);
+	for (unsigned int i = 0; i < FILES; i += 3) {
+		snprintf(path, sizeof(path), "%s/%s", dst, s->name[i]);
+		make_old(path);
+	}
+	argv[1] = "copy";
+	if (s->seed % 5) {
+		argv[n++] = "--hash";
+		argv[n++] = "sha256";
+		argv[n++] = kinds[s->seed % 4];
+	}
+	for (unsigned int i = 0; i < FILES; i++)
+		argv[n++] = s->path[i];
+	argv[n++] = dst;
+	argv[n] = NULL;
+	run(s, argv);
+	s->digests = s->seed % 5;
+	check_run(s, "copy", fail_fast);
+	check_copies(s, dst, false);
+	s->faults[0] = '\0';
+	run(s, argv);
+	check_run(s, "copy", fail_fast);
+	check_copies(s, dst, true);
+	s->digests = true;
+	for (unsigned int i = 0; i < FILES; i++) {
+		snprintf(path, sizeof(path), "%s/%s", dst, s->name[i]);
+		unlink(path);
+	}
+	assert_int_equal(rmdir(dst), 0);
 }
 
 static void soak_seed(struct soak *s, unsigned long seed)
 {
 	static char *const backends[] = {"uring", "threads"};
-	char *argv[FILES + 24];
+	char *argv[FILES + 32];
 	bool fail_fast = seed % 4 == 1;
 	unsigned int n = 0, options;
 
@@ -308,6 +404,8 @@ static void soak_seed(struct soak *s, unsigned long seed)
 	argv[options + 1] = NULL;
 	run(s, argv);
 	check_run(s, "verify", fail_fast);
+
+	soak_copy(s, argv, options, fail_fast);
 }
 
 static unsigned long seeds_wanted(void)
@@ -334,6 +432,7 @@ static void the_command_survives_faults(struct test *t)
 	unsigned long seeds = seeds_wanted();
 
 	alarm(0); /* each run has its own */
+	s.digests = true;
 	s.command = getenv("BATCHPROC");
 	if (!s.command)
 		skip_because(t, "BATCHPROC does not name the command");
@@ -342,7 +441,7 @@ static void the_command_survives_faults(struct test *t)
 		skip_because(t, "the command was not built with DEBUG=1");
 	for (unsigned long seed = 1; seed <= seeds; seed++)
 		soak_seed(&s, seed);
-	print_message("%lu seeds, %lu runs\n", seeds, 2 * seeds);
+	print_message("%lu seeds, %lu runs\n", seeds, 4 * seeds);
 }
 
 static const struct test_case cases[] = {

@@ -6,7 +6,7 @@
  *	copyplace.c	what the names mean that the user gave
  *	copytree.c	directories of a tree: entered and left
  *	copydest.c	directories of the destination, temporary names, what was claimed
- *	copyfile.c	one regular file: its begin, its blocks, its end
+ *	copyfile.c	one regular file: its begin, its end; copydata.c its bytes
  *	copyodd.c	symbolic links, FIFOs and devices; hard links within a run
  *	copymeta.c	mode, owner, times, extended attributes
  */

@@ -22,64 +22,13 @@
 #include "batchproc.h"
 #include "blocking.h"
 #include "calls.h"
-#include "copy.h"
+#include "copyfile.h"
 #include "job.h"
 #include "tool.h"
 #include "tree.h"
 #include "util.h"
 
-#define SMALL_BYTES TOOL_BYTES /* one read, one write */
 #define STEP_BYTES 16777216u /* of a large file, between two looks for a cancel */
-#define HOLE_BYTES 268435456 /* of a hole, digested likewise */
-
-struct copying {
-	struct item *item;
-	const struct copy_settings *set;
-	struct tool *tool;
-	struct spot from, to;
-	const struct dest *dest;
-	int src, dst;
-	struct stat st; /* of the source when it was opened */
-	struct stat old; /* of what is replaced */
-	int old_fd; /* with O_PATH; -1: nothing is replaced */
-	bool made; /* there is something to remove */
-	bool first_link; /* other names of the source wait for this copy */
-	bool digests;
-	bool paced; /* --bwlimit: nothing is read that has not been paid for */
-	bool sparse;
-	bool no_range; /* copy_file_range() does not work here */
-	char temp[NAME_MAX + 1]; /* "": it is made in place */
-	uint64_t pos; /* so much is copied */
-	uint64_t step; /* of it at a time */
-	uint64_t data_end; /* where the next hole begins */
-	uint64_t written; /* where the copy ends */
-	unsigned char digest[DIGEST_SIZE_MAX];
-};
-
-/* What begin() and block() give when there is more to do. */
-enum {
-	DONE = 0,
-	MORE = 1,
-	IS_LINKED = 2,
-};
-
-static int fail(struct copying *c, int err, const char *why)
-{
-	c->item->why = why;
-	return err;
-}
-
-static void moved(struct copying *c, size_t bytes)
-{
-	c->item->bytes += bytes;
-	atomic_fetch_add_explicit(&c->item->job->moved, bytes, memory_order_relaxed);
-}
-
-/* What is digested for the reader, or to be compared with what is read back. */
-static const struct digest_alg *algorithm(const struct copy_settings *set)
-{
-	return set->alg ? set->alg : digest_by_name("xxh128");
-}
 
 /* ---- source and destination */
 
@@ -91,7 +40,7 @@ static int open_source(struct copying *c)
 		flags |= O_NOFOLLOW;
 	c->src = call_openat(c->from.dirfd, c->from.name, flags, 0);
 	if (c->src == -ELOOP)
-		return fail(c, c->src, "has become a symbolic link");
+		return copy_fail(c, c->src, "has become a symbolic link");
 	if (c->src < 0)
 		return c->src;
 	if (fstat(c->src, &c->st))
@@ -99,7 +48,7 @@ static int open_source(struct copying *c)
 	if (S_ISDIR(c->st.st_mode))
 		return -EISDIR;
 	if (!S_ISREG(c->st.st_mode))
-		return fail(c, -EINVAL, "is not a regular file any more");
+		return copy_fail(c, -EINVAL, "is not a regular file any more");
 	c->sparse = (uint64_t)c->st.st_blocks * 512 < (uint64_t)c->st.st_size;
 	return 0;
 }
@@ -186,7 +135,7 @@ static int make_temporary(struct copying *c)
 	temp_name(c->to.name, c->temp);
 	c->dst = temp_create(c->to.dirfd, c->temp, destination_flags(c), mode);
 	if (c->dst == -EBUSY)
-		return fail(c, c->dst, "another run is writing it");
+		return copy_fail(c, c->dst, "another run is writing it");
 	return c->dst < 0 ? c->dst : 0;
 }
 
@@ -211,250 +160,22 @@ static int make_destination(struct copying *c)
 	return err;
 }
 
-/* ---- data */
-
-static _Thread_local struct {
-	dev_t from, to;
-	bool refused;
-} last_clone;
-
-/* Return: 0: all of it is there; 1: it has to be copied; or -errno. */
-static int try_clone(struct copying *c)
-{
-	int err;
-
-	if (c->set->reflink == REFLINK_NEVER || !c->st.st_size)
-		return 1;
-	if (c->set->reflink == REFLINK_AUTO && last_clone.refused &&
-	    last_clone.from == c->st.st_dev && last_clone.to == c->dest->dev)
-		return 1;
-	err = call_clone(c->dst, c->src);
-	if (!err) {
-		c->pos = c->written = (uint64_t)c->st.st_size;
-		moved(c, (size_t)c->st.st_size);
-		return 0;
-	}
-	if (c->set->reflink == REFLINK_ALWAYS)
-		return fail(c, err, "cannot be cloned (--reflink always)");
-	/* It may be this file only: with -EINVAL others can be tried. */
-	if (err == -EOPNOTSUPP || err == -EXDEV || err == -ENOTTY) {
-		last_clone.from = c->st.st_dev;
-		last_clone.to = c->dest->dev;
-		last_clone.refused = true;
-	}
-	return 1;
-}
-
-static int write_all(struct copying *c, const unsigned char *data, size_t len, uint64_t pos)
-{
-	while (len) {
-		ssize_t n = call_pwrite(c->dst, data, len, (off_t)pos);
-
-		if (n < 0)
-			return (int)n;
-		data += n;
-		len -= (size_t)n;
-		pos += (uint64_t)n;
-	}
-	if (pos > c->written)
-		c->written = pos;
-	return 0;
-}
-
-static int changed(struct copying *c)
-{
-	return fail(c, -ESTALE, "changed while it was copied");
-}
-
-/* A block of zeros that need not be written. */
-static void digest_hole(struct copying *c, uint64_t len)
-{
-	memset(c->tool->buffer, 0, TOOL_BYTES);
-	while (len) {
-		size_t part = len < TOOL_BYTES ? (size_t)len : TOOL_BYTES;
-
-		digest_update(c->tool->digest, c->tool->buffer, part);
-		len -= part;
-	}
-}
-
-/* Goes over holes to the next data; data_end is where that ends. */
-static int seek_data(struct copying *c)
-{
-	uint64_t size = (uint64_t)c->st.st_size, next = size;
-	off_t at;
-
-	c->data_end = size;
-	if (!c->sparse)
-		return 0;
-	at = lseek(c->src, (off_t)c->pos, SEEK_DATA);
-	if (at < 0 && errno != ENXIO) {
-		/* No such thing here: all is data. */
-		c->sparse = false;
-		return errno == EINVAL || errno == EOPNOTSUPP ? 0 : -errno;
-	}
-	if (at >= 0 && (uint64_t)at < size)
-		next = (uint64_t)at;
-	if (c->digests && next > c->pos) {
-		/* The digest of a long hole must not hold up a cancel. */
-		if (next - c->pos > HOLE_BYTES)
-			next = c->pos + HOLE_BYTES;
-		digest_hole(c, next - c->pos);
-		c->data_end = next;
-	} else if (next < size) {
-		at = lseek(c->src, (off_t)next, SEEK_HOLE);
-		if (at >= 0 && (uint64_t)at < size)
-			c->data_end = (uint64_t)at;
-	}
-	c->pos = next;
-	return 0;
-}
-
-/* Return: how many bytes, 0: it is not to be had here, or -errno. */
-static ssize_t copy_range(struct copying *c, size_t len)
-{
-	ssize_t n;
-
-	if (c->digests || c->no_range || c->set->reflink == REFLINK_NEVER)
-		return 0;
-	n = call_copy_range(c->src, c->dst, (off_t)c->pos, len);
-	switch (n) {
-	case -EXDEV:
-	case -EINVAL:
-	case -EPERM:
-	case -EOPNOTSUPP:
-	case -ENOSYS:
-	case -ETXTBSY:
-	case -EBADF:
-		n = 0;
-		break;
-	default:
-		break;
-	}
-	/* 0 before the end: some file systems say so of files that can be read all the same. */
-	if (!n)
-		c->no_range = true;
-	return n;
-}
-
-static ssize_t copy_buffer(struct copying *c, size_t len)
-{
-	ssize_t n = call_pread(c->src, c->tool->buffer, len < TOOL_BYTES ? len : TOOL_BYTES,
-			       (off_t)c->pos);
-	int err;
-
-	if (n < 0)
-		return n;
-	if (!n)
-		return changed(c);
-	if (c->digests)
-		digest_update(c->tool->digest, c->tool->buffer, (size_t)n);
-	err = write_all(c, c->tool->buffer, (size_t)n, c->pos);
-	return err ? err : n;
-}
-
-/* A part of a large file. Return: MORE, DONE, or -errno. */
-static int block(void *arg)
-{
-	struct copying *c = arg;
-	uint64_t done = 0;
-
-	while (done < c->step && c->pos < (uint64_t)c->st.st_size) {
-		size_t len;
-		ssize_t n;
-
-		if (c->pos >= c->data_end) {
-			int err = seek_data(c);
-
-			if (err)
-				return err;
-			if (c->pos >= c->data_end) {
-				done += c->digests ? c->step : 0;
-				continue;
-			}
-		}
-		len = (size_t)(c->data_end - c->pos);
-		if (len > c->step - done)
-			len = (size_t)(c->step - done);
-		n = copy_range(c, len);
-		if (!n)
-			n = copy_buffer(c, len);
-		if (n < 0)
-			return (int)n;
-		c->pos += (uint64_t)n;
-		if (c->pos > c->written)
-			c->written = c->pos;
-		done += (uint64_t)n;
-		moved(c, (size_t)n);
-	}
-	return c->pos < (uint64_t)c->st.st_size ? MORE : DONE;
-}
-
-/* All of a file that fits into the buffer. */
-static int copy_small(struct copying *c)
-{
-	size_t size = (size_t)c->st.st_size, got = 0;
-	int err;
-
-	/* One byte more than there should be shows whether it grew. */
-	while (got < SMALL_BYTES) {
-		ssize_t n =
-			call_pread(c->src, c->tool->buffer + got, SMALL_BYTES - got, (off_t)got);
-
-		if (n < 0)
-			return (int)n;
-		got += (size_t)n;
-		if (!n || got == size)
-			break;
-	}
-	/* Files of /proc and the like say that they are empty. */
-	if (got != size && size)
-		return changed(c);
-	if (!size && got == SMALL_BYTES)
-		return fail(c, -EFBIG, "has no size, and more than can be read at once");
-	if (c->digests)
-		digest_once(c->tool->digest, algorithm(c->set), c->tool->buffer, got, c->digest);
-	err = write_all(c, c->tool->buffer, got, 0);
-	if (err)
-		return err;
-	c->pos = got;
-	moved(c, got);
-	return 0;
-}
-
 /* ---- the end */
-
-/* Reads the copy, from the device where that can be had; for a digest of it. */
-static int digest_copy(struct copying *c, const struct digest_alg *alg, unsigned char *digest)
-{
-	off_t pos = 0;
-	ssize_t n;
-
-	digest_begin(c->tool->digest, alg);
-	while ((n = call_pread(c->dst, c->tool->buffer, TOOL_BYTES, pos)) > 0) {
-		digest_update(c->tool->digest, c->tool->buffer, (size_t)n);
-		pos += n;
-	}
-	digest_finish(c->tool->digest, digest);
-	if (!n && (uint64_t)pos != c->pos)
-		n = -EIO;
-	return (int)n;
-}
 
 static int verify(struct copying *c)
 {
 	unsigned char digest[DIGEST_SIZE_MAX];
-	const struct digest_alg *alg = algorithm(c->set);
+	const struct digest_alg *alg = copy_algorithm(c->set);
 	int err = call_fsync(c->dst);
 
 	if (err)
 		return err;
 	posix_fadvise(c->dst, 0, 0, POSIX_FADV_DONTNEED);
-	err = digest_copy(c, alg, digest);
+	err = copy_read_back(c, alg, digest);
 	if (err)
-		return fail(c, err, "the copy cannot be read back");
+		return copy_fail(c, err, "the copy cannot be read back");
 	if (memcmp(digest, c->digest, alg->size))
-		return fail(c, -EIO, "the copy is not what was read (--verify)");
+		return copy_fail(c, -EIO, "the copy is not what was read (--verify)");
 	return 0;
 }
 
@@ -467,7 +188,7 @@ static int check_source(struct copying *c)
 		return -errno;
 	if (now.st_size != c->st.st_size || now.st_mtim.tv_sec != c->st.st_mtim.tv_sec ||
 	    now.st_mtim.tv_nsec != c->st.st_mtim.tv_nsec)
-		return changed(c);
+		return copy_changed(c);
 	return 0;
 }
 
@@ -534,12 +255,12 @@ static int make_and_copy(struct copying *c)
 	if (err)
 		return err > 0 ? DONE : err;
 	c->digests = c->set->alg || c->set->verify;
-	err = try_clone(c);
+	err = copy_clone(c);
 	if (err < 0)
 		return err;
 	if (!err) {
 		if (c->digests)
-			err = digest_copy(c, algorithm(c->set), c->digest);
+			err = copy_read_back(c, copy_algorithm(c->set), c->digest);
 		return err ? err : finish(c);
 	}
 	if ((uint64_t)c->st.st_size < SMALL_BYTES && !c->sparse && (!c->paced || !c->st.st_size)) {
@@ -547,7 +268,7 @@ static int make_and_copy(struct copying *c)
 		return err ? err : finish(c);
 	}
 	if (c->digests)
-		digest_begin(c->tool->digest, algorithm(c->set));
+		digest_begin(c->tool->digest, copy_algorithm(c->set));
 	posix_fadvise(c->src, 0, 0, POSIX_FADV_SEQUENTIAL);
 	return MORE;
 }
@@ -575,11 +296,11 @@ static int next_block(struct copying *c)
 	int err;
 
 	if (!c->paced)
-		return blocking_long(block, c);
+		return blocking_long(copy_block, c);
 	err = job_pace(job, paid);
 	if (err)
 		return err;
-	err = blocking_long(block, c);
+	err = blocking_long(copy_block, c);
 	bytes = c->item->bytes - before;
 	if (bytes < paid)
 		job_unpace(job, paid - bytes);

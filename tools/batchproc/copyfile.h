@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * copyfile: one regular file that is being copied: what copyfile.c and copydata.c share. On whatever
+ * thread its calls are made, one at a time.
+ */
+#ifndef BATCHPROC_COPYFILE_H
+#define BATCHPROC_COPYFILE_H
+
+#include "copy.h"
+#include "tool.h"
+
+#define SMALL_BYTES TOOL_BYTES /* one read, one write */
+
+struct copying {
+	struct item *item;
+	const struct copy_settings *set;
+	struct tool *tool;
+	struct spot from, to;
+	const struct dest *dest;
+	int src, dst;
+	struct stat st; /* of the source when it was opened */
+	struct stat old; /* of what is replaced */
+	int old_fd; /* with O_PATH; -1: nothing is replaced */
+	bool made; /* there is something to remove */
+	bool first_link; /* other names of the source wait for this copy */
+	bool digests;
+	bool paced; /* --bwlimit: nothing is read that has not been paid for */
+	bool sparse;
+	bool no_range; /* copy_file_range() does not work here */
+	char temp[NAME_MAX + 1]; /* "": it is made in place */
+	uint64_t pos; /* so much is copied */
+	uint64_t step; /* of it at a time */
+	uint64_t data_end; /* where the next hole begins */
+	uint64_t written; /* where the copy ends */
+	unsigned char digest[DIGEST_SIZE_MAX];
+};
+
+/* What copy_begin() and copy_block() give when there is more to do. */
+enum {
+	DONE = 0,
+	MORE = 1,
+	IS_LINKED = 2,
+};
+
+/* Gives an item its reason; returns @err. */
+int copy_fail(struct copying *c, int err, const char *why);
+int copy_changed(struct copying *c);
+
+/* What is digested for the reader, or to be compared with what is read back. */
+const struct digest_alg *copy_algorithm(const struct copy_settings *set);
+
+/* Lets the copy share the source's blocks. Return: 0: all of it is there; 1: it has to be copied. */
+int copy_clone(struct copying *c);
+/* All of a file that fits into the buffer. */
+int copy_small(struct copying *c);
+/* A part of a file, of c->step bytes. Return: MORE, DONE, or -errno. */
+int copy_block(void *copying);
+/* Reads the copy for a digest of it. */
+int copy_read_back(struct copying *c, const struct digest_alg *alg, unsigned char *digest);
+
+#endif
