@@ -49,10 +49,10 @@ static void drop_deadline(struct bp_group *group)
 	atomic_store(&engine->next_deadline, timer_next(&engine->deadlines));
 }
 
-void group_cancel_locked(struct bp_group *group, int cause, enum cancel_by by)
+/** Cancels a group without its children. Return: whether they are to be cancelled for it. */
+static bool cancel_one(struct bp_group *group, int cause, enum cancel_by by)
 {
 	bool idle = group->running == 0 && group->accepted > 0;
-	struct bp_link_ *link;
 
 	if (group->late && by == CANCEL_BY_CALLER) {
 		group->late = false;
@@ -64,16 +64,36 @@ void group_cancel_locked(struct bp_group *group, int cause, enum cancel_by by)
 		group->late = idle && (by == CANCEL_BY_PARENT || by == CANCEL_BY_DEADLINE);
 	}
 	if (group_cancelled(group))
-		return;
+		return false;
 	atomic_store_explicit(&group->head.cancelled, true, memory_order_relaxed);
 	group->cancel_start = bp_now(group->engine);
 	drop_deadline(group);
 	admit_refuse_all(group, -ECANCELED);
 	stop_items(group);
-	for (link = group->children.next; link != &group->children; link = link->next)
-		group_cancel_locked(container_of(link, struct bp_group, sibling),
-				    group->cause ? group->cause : -ECANCELED, CANCEL_BY_PARENT);
 	group_check_done(group);
+	return true;
+}
+
+/** What comes after @group below @top, parents before children, those of @group only if @down. */
+static struct bp_group *next_below(const struct bp_group *top, struct bp_group *group, bool down)
+{
+	if (down && !list_empty(&group->children))
+		return container_of(group->children.next, struct bp_group, sibling);
+	for (; group != top; group = group->parent)
+		if (group->sibling.next != &group->parent->children)
+			return container_of(group->sibling.next, struct bp_group, sibling);
+	return NULL;
+}
+
+/* Step by step, since this may run on a task's small stack, and groups may be nested deep. */
+void group_cancel_locked(struct bp_group *top, int cause, enum cancel_by by)
+{
+	struct bp_group *group = top;
+	bool down = cancel_one(top, cause, by);
+
+	while ((group = next_below(top, group, down)))
+		down = cancel_one(group, group->parent->cause ? group->parent->cause : -ECANCELED,
+				  CANCEL_BY_PARENT);
 }
 
 void bp_cancel(struct bp_group *group, int cause)

@@ -131,7 +131,7 @@ static inline void group_enter(struct bp_group *group, struct bp_loop *loop, str
 void group_run_deadlines(struct bp_loop *loop);
 
 /* All that follow: under the lock. */
-void group_cancel_locked(struct bp_group *group, int cause, enum cancel_by by);
+void group_cancel_locked(struct bp_group *top, int cause, enum cancel_by by);
 void group_check_done(struct bp_group *group);
 
 /* admit.c; all under the lock */

@@ -32,6 +32,43 @@ static void a_cancel_reaches_grandchildren(struct test *t)
 	crowd_free(&crowd);
 }
 
+static int cancels(void *group)
+{
+	bp_cancel(group, -EINTR);
+	return 0;
+}
+
+/* However many there are, and on however small a stack: a task cancels the first of a chain. */
+static void a_cancel_reaches_the_end_of_a_long_chain(struct test *t)
+{
+	unsigned long n = scaled(100000);
+	struct bp_group **g = calloc(n, sizeof(*g)), *leaf;
+	struct crowd crowd;
+
+	assert_non_null(g);
+	crowd_init(&crowd);
+	for (unsigned long i = 0; i < n; i++)
+		g[i] = i ? group_with(t, .parent = g[i - 1]) : group_with(t, .limit = 9);
+	/* And one beside the end, which comes after it. */
+	leaf = group_with(t, .parent = g[n - 2]);
+	expect_eq(bp_go(g[n - 1], crowd_task, &crowd), 0);
+	expect_eq(bp_go(leaf, crowd_task, &crowd), 0);
+	until_count(t, &crowd.started, 2);
+	expect_eq(run_task(t, cancels, g[0]), 0);
+	expect_eq(bp_wait(leaf), -EINTR);
+	expect_eq(bp_wait(g[n - 1]), -EINTR);
+	expect_eq(crowd.cancelled, 2);
+	bp_group_destroy(leaf);
+	for (unsigned long i = 0; i < n; i++) {
+		if (!expect_eq(stats_of(g[i]).cause, -EINTR))
+			break;
+	}
+	for (unsigned long i = 0; i < n; i++)
+		bp_group_destroy(g[i]);
+	crowd_free(&crowd);
+	free(g);
+}
+
 /* A failure in the parent is the child's cause. */
 static void a_failure_in_the_parent_ends_the_child(struct test *t)
 {
@@ -345,6 +382,7 @@ static void several_tasks_wait_for_one_group(struct test *t)
 
 static const struct test_case cases[] = {
 	EACH_ROW(a_cancel_reaches_grandchildren),
+	EACH_ROW(a_cancel_reaches_the_end_of_a_long_chain),
 	EACH_ROW(a_failure_in_the_parent_ends_the_child),
 	EACH_ROW(a_failure_in_the_child_leaves_the_parent_alone),
 	EACH_ROW(a_child_of_a_cancelled_parent_admits_nothing),
