@@ -19,14 +19,13 @@ struct feeder {
 	bp_task_fn fn;
 	void *arg;
 	atomic_int err;
-	atomic_ulong *entered, *returned;
+	atomic_ulong *returned;
 };
 
 static int feed(void *arg)
 {
 	struct feeder *f = arg;
 
-	atomic_fetch_add(f->entered, 1);
 	f->err = bp_go(f->to, f->fn, f->arg);
 	atomic_fetch_add(f->returned, 1);
 	return 0;
@@ -45,7 +44,7 @@ static int count_run(void *ran)
  */
 static void cancel_wakes_tasks_that_stand_in_go(struct test *t)
 {
-	atomic_ulong entered = 0, returned = 0, ran = 0;
+	atomic_ulong returned = 0, ran = 0;
 	struct bp_group *g = group_with(t, .limit = 2);
 	struct bp_group *feeders = group_with(t, .limit = BP_LIMIT_NONE);
 	struct feeder f[5];
@@ -55,11 +54,10 @@ static void cancel_wakes_tasks_that_stand_in_go(struct test *t)
 	expect_eq(bp_go(g, crowd_task, &crowd), 0);
 	expect_eq(bp_go(g, crowd_task, &crowd), 0);
 	for (int i = 0; i < 5; i++) {
-		f[i] = (struct feeder){g, count_run, &ran, 1, &entered, &returned};
+		f[i] = (struct feeder){g, count_run, &ran, 1, &returned};
 		expect_eq(bp_go(feeders, feed, &f[i]), 0);
 	}
-	until_count(t, &entered, 5);
-	many_turns(t);
+	until_in_line(t, g, 5);
 	expect_eq(returned, 0);
 	bp_cancel(g, -EINTR);
 	expect_eq(bp_wait(feeders), 0);

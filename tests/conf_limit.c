@@ -10,14 +10,12 @@ struct feeder {
 	bp_task_fn fn;
 	void *arg;
 	int err;
-	atomic_ulong *entered;
 };
 
 static int feed(void *arg)
 {
 	struct feeder *f = arg;
 
-	atomic_fetch_add(f->entered, 1);
 	f->err = bp_go(f->to, f->fn, f->arg);
 	return 0;
 }
@@ -25,7 +23,6 @@ static int feed(void *arg)
 /* Limit 0: trying is always -EAGAIN; bp_go() waits until the limit is raised. */
 static void limit_zero_admits_nothing_until_it_is_raised(struct test *t)
 {
-	atomic_ulong entered = 0;
 	struct bp_group *g = group_with(t, .limit = 0);
 	struct bp_group *feeders = group_with(t, .limit = BP_LIMIT_NONE);
 	struct feeder f[3];
@@ -33,11 +30,10 @@ static void limit_zero_admits_nothing_until_it_is_raised(struct test *t)
 
 	crowd_init(&crowd);
 	for (int i = 0; i < 3; i++) {
-		f[i] = (struct feeder){g, crowd_task, &crowd, 1, &entered};
+		f[i] = (struct feeder){g, crowd_task, &crowd, 1};
 		expect_eq(bp_go(feeders, feed, &f[i]), 0);
 	}
-	until_count(t, &entered, 3);
-	many_turns(t);
+	until_in_line(t, g, 3);
 	expect_eq(crowd.started, 0);
 	expect_eq(bp_try_go(g, crowd_task, &crowd), -EAGAIN);
 	expect_eq(stats_of(g).accepted, 0);
@@ -60,14 +56,12 @@ static void limit_zero_admits_nothing_until_it_is_raised(struct test *t)
 /* Limit 0: bp_go() waits until the group ends. */
 static void go_at_limit_zero_ends_with_the_group(struct test *t)
 {
-	atomic_ulong entered = 0;
 	struct bp_group *g = group_with(t, .limit = 0);
 	struct bp_group *feeders = group_with(t, .limit = BP_LIMIT_NONE);
-	struct feeder f = {g, succeed, NULL, 1, &entered};
+	struct feeder f = {g, succeed, NULL, 1};
 
 	expect_eq(bp_go(feeders, feed, &f), 0);
-	until_count(t, &entered, 1);
-	many_turns(t);
+	until_in_line(t, g, 1);
 	bp_cancel(g, -EINTR);
 	expect_eq(bp_wait(feeders), 0);
 	expect_eq(f.err, -ECANCELED);
@@ -91,7 +85,6 @@ static void go_at_limit_zero_with_nobody_to_raise_it_is_edeadlk(struct test *t)
 /* Ten run, the limit falls to three: none is cancelled, none admitted until fewer than three run. */
 static void lowering_the_limit_cancels_nobody_and_admits_nobody(struct test *t)
 {
-	atomic_ulong entered = 0;
 	struct bp_group *g = group_with(t, .limit = 10);
 	struct bp_group *feeders = group_with(t, .limit = BP_LIMIT_NONE);
 	struct crowd one_by_one[10], later;
@@ -106,9 +99,9 @@ static void lowering_the_limit_cancels_nobody_and_admits_nobody(struct test *t)
 		until_count(t, &one_by_one[i].started, 1);
 	expect_eq(bp_group_set_limit(g, 3), 0);
 	expect_eq(stats_of(g).limit, 3);
-	f = (struct feeder){g, crowd_task, &later, 1, &entered};
+	f = (struct feeder){g, crowd_task, &later, 1};
 	expect_eq(bp_go(feeders, feed, &f), 0);
-	until_count(t, &entered, 1);
+	until_in_line(t, g, 1);
 	for (int i = 0; i < 7; i++) {
 		gate_open(&one_by_one[i].gate);
 		until_ended(t, g, (uint64_t)i + 1);
@@ -141,7 +134,6 @@ static void raising_the_limit_wakes_exactly_the_difference(struct test *t)
 	enum {
 		WAITING = 8
 	};
-	atomic_ulong entered = 0;
 	struct bp_group *g = group_with(t, .limit = 2);
 	struct bp_group *feeders = group_with(t, .limit = BP_LIMIT_NONE);
 	struct feeder f[WAITING];
@@ -151,10 +143,10 @@ static void raising_the_limit_wakes_exactly_the_difference(struct test *t)
 	expect_eq(bp_go(g, crowd_task, &crowd), 0);
 	expect_eq(bp_go(g, crowd_task, &crowd), 0);
 	for (int i = 0; i < WAITING; i++) {
-		f[i] = (struct feeder){g, crowd_task, &crowd, 1, &entered};
+		f[i] = (struct feeder){g, crowd_task, &crowd, 1};
 		expect_eq(bp_go(feeders, feed, &f[i]), 0);
 	}
-	until_count(t, &entered, WAITING);
+	until_in_line(t, g, WAITING);
 	for (long limit = 3; limit <= 9; limit += 3) {
 		expect_eq(bp_group_set_limit(g, limit), 0);
 		until_count(t, &crowd.started, (unsigned long)limit);
@@ -198,7 +190,6 @@ static void from_three_to_unlimited_lets_all_in(struct test *t)
 	enum {
 		WAITING = 6
 	};
-	atomic_ulong entered = 0;
 	struct bp_group *g = group_with(t, .limit = 3);
 	struct bp_group *feeders = group_with(t, .limit = BP_LIMIT_NONE);
 	struct feeder f[WAITING];
@@ -208,10 +199,10 @@ static void from_three_to_unlimited_lets_all_in(struct test *t)
 	for (int i = 0; i < 3; i++)
 		expect_eq(bp_go(g, crowd_task, &crowd), 0);
 	for (int i = 0; i < WAITING; i++) {
-		f[i] = (struct feeder){g, crowd_task, &crowd, 1, &entered};
+		f[i] = (struct feeder){g, crowd_task, &crowd, 1};
 		expect_eq(bp_go(feeders, feed, &f[i]), 0);
 	}
-	until_count(t, &entered, WAITING);
+	until_in_line(t, g, WAITING);
 	expect_eq(bp_group_set_limit(g, BP_LIMIT_NONE), 0);
 	until_count(t, &crowd.started, WAITING + 3);
 	gate_open(&crowd.gate);
@@ -440,18 +431,17 @@ static int note_start(void *started)
  */
 static void waiting_go_is_not_starved_by_a_stream_of_try_go(struct test *t)
 {
-	atomic_ulong entered = 0, waiting_started = 0;
+	atomic_ulong waiting_started = 0;
 	struct bp_group *g = group_with(t, .limit = 1);
 	struct bp_group *others = group_with(t, .limit = BP_LIMIT_NONE);
-	struct feeder f = {g, note_start, &waiting_started, 1, &entered};
+	struct feeder f = {g, note_start, &waiting_started, 1};
 	struct crowd crowd;
 	struct pusher p = {.g = g, .first = &crowd, .waiting_started = &waiting_started};
 
 	crowd_init(&crowd);
 	expect_eq(bp_go(g, crowd_task, &crowd), 0);
 	expect_eq(bp_go(others, feed, &f), 0);
-	until_count(t, &entered, 1);
-	many_turns(t);
+	until_in_line(t, g, 1);
 	expect_eq(bp_go(others, push, &p), 0);
 	expect_eq(bp_wait(others), 0);
 	expect_eq(bp_wait(g), 0);
@@ -482,7 +472,7 @@ static void waiting_gos_are_served_in_their_order(struct test *t)
 	enum {
 		WAITING = 20
 	};
-	atomic_ulong entered = 0, next = 0;
+	atomic_ulong next = 0;
 	struct bp_group *g = group_with(t, .limit = 1);
 	struct bp_group *feeders = group_with(t, .limit = BP_LIMIT_NONE);
 	struct place_in_line place[WAITING];
@@ -493,11 +483,10 @@ static void waiting_gos_are_served_in_their_order(struct test *t)
 	expect_eq(bp_go(g, crowd_task, &crowd), 0);
 	for (unsigned long i = 0; i < WAITING; i++) {
 		place[i] = (struct place_in_line){&next, 0};
-		f[i] = (struct feeder){g, note_place, &place[i], 1, &entered};
+		f[i] = (struct feeder){g, note_place, &place[i], 1};
 		expect_eq(bp_go(feeders, feed, &f[i]), 0);
 		/* The next one comes when this one stands in the line. */
-		until_count(t, &entered, i + 1);
-		many_turns(t);
+		until_in_line(t, g, i + 1);
 	}
 	gate_open(&crowd.gate);
 	expect_eq(bp_wait(feeders), 0);

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "group.h"
 #include "harness.h"
 #include "sim.h"
 
@@ -476,6 +477,24 @@ static bool running_met(struct until *u)
 void until_running(struct test *t, const struct bp_group *g, uint64_t at_least)
 {
 	until(&(struct until){.t = t, .met = running_met, .group = g, .number = at_least});
+}
+
+static bool in_line_met(struct until *u)
+{
+	struct bp_engine *engine = u->t->engine;
+	const struct bp_link_ *link;
+	uint64_t count = 0;
+
+	engine_lock(engine);
+	for (link = u->group->go_waiters.next; link != &u->group->go_waiters; link = link->next)
+		count++;
+	engine_unlock(engine);
+	return count >= u->number;
+}
+
+void until_in_line(struct test *t, const struct bp_group *g, uint64_t at_least)
+{
+	until(&(struct until){.t = t, .met = in_line_met, .group = g, .number = at_least});
 }
 
 static bool time_met(struct until *u)

@@ -182,6 +182,8 @@ void until_count(struct test *t, atomic_ulong *counter, unsigned long at_least);
 void until_in_flight(struct test *t, size_t at_least);
 void until_ended(struct test *t, const struct bp_group *g, uint64_t at_least);
 void until_running(struct test *t, const struct bp_group *g, uint64_t at_least);
+/** So many stand in bp_go() on the group and wait for a place. */
+void until_in_line(struct test *t, const struct bp_group *g, uint64_t at_least);
 void until_time(struct test *t, uint64_t when);
 /** Gives the engine many turns, in which something that must not happen could happen. */
 void many_turns(struct test *t);
