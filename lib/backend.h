@@ -66,4 +66,17 @@ extern const struct bp_backend_ops bp_uring_backend;
 extern const struct bp_backend_ops bp_threads_backend;
 extern const struct bp_backend_ops bp_sim_backend;
 
+/** No operation of any kernel. */
+#define OPCODE_NONE 0xff
+
+/**
+ * Has an operation fill its SQE. A prep() that fills nothing is refused: what the SQE held before is an
+ * earlier operation, and the buffer of that may be gone.
+ */
+static inline void op_fill(struct bp_op *op, struct io_uring_sqe *sqe)
+{
+	sqe->opcode = OPCODE_NONE;
+	op->prep(op, sqe);
+}
+
 #endif /* BP_BACKEND_H */

@@ -335,10 +335,11 @@ static const struct exec_op table[UINT8_MAX + 1] = {
 /** Why an SQE is not carried out here: 0, or -EINVAL for what no kernel knows either. */
 static int refused(const struct io_uring_sqe *sqe)
 {
-	const struct exec_op *row = &table[sqe->opcode];
+	const struct exec_op *row;
 
 	if (unlikely(sqe->opcode > BP_IORING_OP_PIPE))
 		return -EINVAL;
+	row = &table[sqe->opcode];
 	if (unlikely(!row->call && !row->try && !row->block))
 		return -EOPNOTSUPP;
 	if (unlikely((sqe->flags & ~(unsigned int)IOSQE_ASYNC) || sqe->personality ||

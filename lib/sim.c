@@ -204,7 +204,7 @@ static int enqueue(struct sim_loop *sl, struct bp_op *op, enum sim_req_kind kind
 	hash_add(req);
 	list_add_tail(&sl->queue, &req->link);
 	if (kind == SIM_OP)
-		op->prep(op, &req->sqe);
+		op_fill(op, &req->sqe);
 	sim_note(sl->sim, req->id, kind == SIM_OP ? req->sqe.opcode : 255u,
 		 kind == SIM_OP ? "loop %u: submit op %u, opcode %u" :
 				  "loop %u: submit cancel %u (%u)",

@@ -296,7 +296,7 @@ static int threads_submit(struct bp_loop *loop, struct bp_op *op)
 		r->job.message.handle = helped;
 	}
 	memset(&r->x.sqe, 0, sizeof(r->x.sqe));
-	op->prep(op, &r->x.sqe);
+	op_fill(op, &r->x.sqe);
 	/* As with io_uring: links between operations are not for the caller to make. */
 	r->x.sqe.flags &= (uint8_t) ~(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS);
 	exec_init(&r->x);

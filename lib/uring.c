@@ -160,7 +160,7 @@ static int uring_submit(struct bp_loop *loop, struct bp_op *op)
 
 	if (unlikely(!sqe))
 		return -EAGAIN;
-	op->prep(op, sqe);
+	op_fill(op, sqe);
 	/* Every operation has its own CQE, and none depends on what happens to follow it. */
 	sqe->flags &= (uint8_t) ~(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS);
 	sqe->user_data = (uintptr_t)op | TAG_OP;

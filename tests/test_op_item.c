@@ -45,6 +45,26 @@ static void the_value_of_done_is_the_end(struct test *t)
 	bp_group_destroy(g);
 }
 
+static void fills_nothing(struct bp_op *op, struct io_uring_sqe *sqe)
+{
+	(void)op;
+	(void)sqe;
+}
+
+/* A prep() that fills nothing is refused; an earlier operation of that SQE is not done again. */
+static void a_prep_that_fills_nothing_is_refused(struct test *t)
+{
+	struct bp_group *g = group_with(t, .stop_after_failures = 0);
+	struct nop_op op;
+
+	nop_op_init(&op, 0, NULL);
+	op.op.prep = fills_nothing;
+	expect_eq(bp_go_op(g, &op.op), 0);
+	expect(bp_wait(g) < 0);
+	expect_eq(stats_of(g).failed, 1);
+	bp_group_destroy(g);
+}
+
 /* BP_OP_AGAIN: prep is called once more, and the item keeps its place meanwhile. */
 static void rounds_keep_the_place(struct test *t)
 {
@@ -413,6 +433,7 @@ static void many_items_use_no_stacks(struct test *t)
 static const struct test_case cases[] = {
 	EACH_ROW(an_operation_without_its_functions_is_refused),
 	EACH_ROW(the_value_of_done_is_the_end),
+	EACH_ROW(a_prep_that_fills_nothing_is_refused),
 	EACH_ROW(rounds_keep_the_place),
 	EACH_ROW(a_file_is_read_in_rounds),
 	EACH_ROW(done_sees_eagain_as_it_is),
