@@ -101,15 +101,6 @@ int task_start(struct bp_loop *loop, struct bp_task *task)
 	return 0;
 }
 
-void task_resume(struct bp_loop *loop, struct bp_task *task)
-{
-	bp_assert(!loop->running && task->op.loop_ == loop);
-	task->op.state_ = OP_RUNNING;
-	loop->running = &task->op;
-	context_switch(&loop->self, &task->ctx, false);
-	loop->running = NULL;
-}
-
 void task_finish(struct bp_loop *loop, struct bp_task *task)
 {
 	if (task->scopes)

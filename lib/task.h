@@ -59,8 +59,19 @@ void task_slabs_free(struct bp_engine *engine);
 /** Gives the task a stack, on which task_resume() will start it. Return: 0 or -ENOMEM. */
 int task_start(struct bp_loop *loop, struct bp_task *task);
 
-/** Goes on with a suspended task until it suspends or ends. */
-void task_resume(struct bp_loop *loop, struct bp_task *task);
+/**
+ * Goes on with a suspended task until it suspends or ends. Inline, as task_suspend() is: the
+ * processor predicts each return behind a switch wrong, since its call was made on another stack.
+ * One return less is 4 ns for each operation.
+ */
+static inline void task_resume(struct bp_loop *loop, struct bp_task *task)
+{
+	bp_assert(!loop->running && task->op.loop_ == loop);
+	task->op.state_ = OP_RUNNING;
+	loop->running = &task->op;
+	context_switch(&loop->self, &task->ctx, false);
+	loop->running = NULL;
+}
 
 /** Gives the stack of an ended task back. */
 void task_finish(struct bp_loop *loop, struct bp_task *task);
