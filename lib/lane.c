@@ -17,6 +17,10 @@
  * the kernel carries the operation out at once, and far ahead where it has to wait for the disk. The
  * exception is statx, which the kernel always gives to a worker: by descriptor it costs less than
  * half as a plain call and never waits. By path it may wait for the disk and would hold up the loop.
+ *
+ * A read by the ring ends before its task runs again, with what the others read in between. Who uses the
+ * bytes at once gains from a plain preadv2() with RWF_NOWAIT: `batchproc hash -r` of 50,000 such files takes
+ * 0.54 s of CPU so, and 0.59 s with reads by the ring and statx and fcntl for each (in turn, 9 runs).
  */
 #include "exec.h"
 #include "lane.h"
