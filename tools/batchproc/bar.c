@@ -21,7 +21,7 @@
 
 #define ERASE "\r\033[J"
 
-#define ABANDON_NS 20000000 /* how long a writer that stands still may delay the program's death */
+#define ABANDON_TRIES 20 /* a millisecond each: a writer that stands still must not delay death */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* held over each write */
 static bool shown; /* under the lock */
@@ -101,17 +101,14 @@ void bar_passed(const char *text, size_t len)
 void bar_abandon(void)
 {
 	struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
-	struct timespec until;
+	unsigned int tries = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += ABANDON_NS;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
 	/* Kept from here on, so that no other bar comes. */
-	if (pthread_mutex_clocklock(&lock, CLOCK_MONOTONIC, &until))
-		return;
+	while (pthread_mutex_trylock(&lock)) {
+		if (++tries > ABANDON_TRIES)
+			return;
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
 	if (shown && !in_background() && poll(&fd, 1, 0) > 0 && fd.revents & POLLOUT)
 		put(ERASE, sizeof(ERASE) - 1);
 }

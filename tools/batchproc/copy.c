@@ -281,6 +281,7 @@ static int copy_run(const struct options *options)
 	struct options own = *options;
 	const struct job_ops ops = {
 		.walks = set->recursive,
+		.one_each = !set->recursive,
 		.feed = copy_feed,
 	};
 	struct stat st;

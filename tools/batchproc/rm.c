@@ -356,6 +356,7 @@ static int rm_run(const struct options *options)
 	const struct settings *set = options->settings;
 	const struct job_ops ops = {
 		.walks = set->recursive,
+		.one_each = !set->recursive,
 		.feed = inputs_feed,
 	};
 	struct options own = *options;

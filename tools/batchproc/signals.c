@@ -88,6 +88,8 @@ void signals_die(int signal)
 	struct sigaction action = {.sa_handler = SIG_DFL};
 	sigset_t set;
 
+	/* Where the run ends by itself meanwhile, this thread goes on to its end. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	bar_abandon();
 	sigemptyset(&action.sa_mask);
 	sigaction(signal, &action, NULL);
