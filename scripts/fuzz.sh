@@ -4,14 +4,15 @@
 # fuzz.sh DIR SECONDS: look for inputs that break the parsers, with clang's libFuzzer.
 #
 # T of the environment names the harnesses, tests/fuzz/fuzz_NAME.c; all of them by default, one after
-# the other. SOURCES, CPPFLAGS and LIBS are what they stand on. DIR/NAME/ gets the program, what it
+# the other. The line "fuzzes: FILE..." in one names the sources of the command that it is about;
+# CPPFLAGS and LIBS are what they stand on. DIR/NAME/ gets the program, what it
 # found worth keeping (corpus/), what broke (crash-*, ...) and its output (log). Exit status 77 where
 # there is no libFuzzer.
 set -eu
 
 dir=$1
 seconds=$2
-: "${T:=}" "${SOURCES:=}" "${CPPFLAGS:=}" "${LIBS:=}" "${CLANG:=clang}"
+: "${T:=}" "${CPPFLAGS:=}" "${LIBS:=}" "${CLANG:=clang}"
 sanitizers=-fsanitize=fuzzer,address,undefined
 
 mkdir -p "$dir"
@@ -31,12 +32,17 @@ for name in $T; do
 		exit 2
 	fi
 	own=$dir/$name
+	sources=$(sed -n 's/^ \* fuzzes: //p' "tests/fuzz/fuzz_$name.c")
+	if [ -z "$sources" ]; then
+		echo "fuzz: tests/fuzz/fuzz_$name.c does not say what it fuzzes" >&2
+		exit 2
+	fi
 	mkdir -p "$own/corpus"
 	# Lists of words. The harness is what libFuzzer calls.
 	# shellcheck disable=SC2086
 	$CLANG -g -O1 $sanitizers -fno-sanitize-recover=undefined -fno-omit-frame-pointer $CPPFLAGS \
 		"-Dfuzz_$name=LLVMFuzzerTestOneInput" -o "$own/fuzz" "tests/fuzz/fuzz_$name.c" \
-		tests/fuzz/verbs.c $SOURCES $LIBS
+		tests/fuzz/verbs.c $sources $LIBS
 	if "$own/fuzz" -max_total_time="$seconds" -max_len=2048 -print_final_stats=1 \
 		-artifact_prefix="$own/" "$own/corpus" "tests/fuzz/corpus/$name" >"$own/log" 2>&1; then
 		word=passed

@@ -6,8 +6,8 @@
 #	lib-y		a library's name, made of obj-y: libNAME.a and libNAME.so
 #	obj-y		objects of that library
 #	prog-y		programs; NAME-objs are the objects of one, NAME.o by default
-#	test-y		test programs, run by check; likewise. NAME-also are objects of other
-#			directories, as DIR/NAME.o, NAME-libs the libraries that these need
+#	test-y		test programs, run by check; likewise. NAME-also are objects and
+#			archives of other directories, NAME-libs the libraries that these need
 #	example-y	example programs: against the installed interface alone, run by check with
 #			the arguments NAME-args
 #	common-y	objects that every program of this directory gets

@@ -42,6 +42,11 @@ for file in README.md docs/*.md; do
 	done
 done
 
+# With -n a manifest is read and checked, and nothing is done.
+for manifest in docs/examples/*.manifest; do
+	"$BATCHPROC" run -n "$manifest" >/dev/null || wrong "$manifest is none"
+done
+
 if command -v mandoc >/dev/null; then
 	for page in docs/man/*.[13]; do
 		mandoc -T lint -W warning "$page" >&2 || wrong "$page is not clean"

@@ -88,6 +88,7 @@ static void options_are_taken_as_getopt_takes_them(struct test *t)
 	EXPECT_JOB("hash --header= --header a=b -a -- x",
 		   "hash x,\"header\":[\"\",\"a=b\"],\"algorithm\":\"--\"");
 	EXPECT_JOB("hash -r -r x", "hash x,\"recursive\":true");
+	EXPECT_JOB("copy -rR -R --rec a b", "copy a b,\"recursive\":true");
 	EXPECT_JOB("copy -ra -- -a -- --x", "copy -a -- --x,\"recursive\":true,\"archive\":true");
 }
 
@@ -137,13 +138,26 @@ static void json_has_source_and_destination(struct test *t)
 	EXPECT_JOB("{\"op\":\"copy\",\"src\":\"a\",\"dst\":\"b\"}", "copy a b");
 	EXPECT_JOB(" \t{ \"dst\" : \"b\", \"src\" : \"a\", \"op\" : \"copy\" } \r", "copy a b");
 	EXPECT_JOB("{\"op\":\"hash\",\"src\":\"*$(x)\\u00e4\\n\"}", "hash *$(x)\u00e4\n");
-	EXPECT_BAD("{\"op\":\"copy\",\"src\":\"a\"}", "'dst' is missing");
+	EXPECT_JOB("{\"op\":\"copy\",\"src\":\"a\"}", "copy a");
 	EXPECT_BAD("{\"op\":\"copy\",\"dst\":\"a\"}", "'src' is missing");
 	EXPECT_BAD("{\"op\":\"hash\",\"src\":\"a\",\"dst\":\"b\"}",
 		   "'dst' is not an option of hash");
 	EXPECT_BAD("{\"op\":\"hash\",\"src\":[\"a\"]}", "'src' is neither text nor");
 	EXPECT_BAD("{\"op\":\"hash\",\"src\":7}", "'src' is neither text nor");
 	EXPECT_BAD("{\"op\":\"hash\",\"src\":null}", "'src' is neither text nor");
+}
+
+/* A job may name a directory to copy into; a record has the name that the copy got in it. */
+static void the_destination_of_a_record_is_exact(struct test *t)
+{
+	(void)t;
+	EXPECT_JOB("copy a b", "copy a b");
+	expect(!job.exact);
+	EXPECT_JOB("{\"op\":\"copy\",\"src\":\"a\",\"dst\":\"b\"}", "copy a b");
+	expect(!job.exact);
+	EXPECT_JOB("{\"op\":\"copy\",\"src\":\"a\",\"dst\":\"b\",\"status\":\"failed\"}",
+		   "copy a b");
+	expect(job.exact);
 }
 
 static void json_has_long_options_as_keys(struct test *t)
@@ -266,6 +280,7 @@ static const struct test_case cases[] = {
 	ONCE(an_operation_has_to_be_one),
 	ONCE(a_name_is_not_empty),
 	ONCE(json_has_source_and_destination),
+	ONCE(the_destination_of_a_record_is_exact),
 	ONCE(json_has_long_options_as_keys),
 	ONCE(what_is_not_json_is_refused),
 	ONCE(names_of_any_bytes_stand_in_base64),

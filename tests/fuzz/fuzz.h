@@ -7,8 +7,8 @@
  * corpus/NAME/ and are replayed by test_corpora, which needs no clang. A harness holds what it parsed
  * to what the parser promises, and ends the program where that does not hold.
  *
- * A new one is a file here, a line below and in test_corpora.c, some input in corpus/NAME/, and what
- * it stands on in `parsers` of tests/Makefile. To keep what a run of it found:
+ * A new one is a file here, a line below and in test_corpora.c, and some input in corpus/NAME/. To
+ * keep what a run of it found:
  *
  *	build/fuzz/NAME/fuzz -merge=1 tests/fuzz/corpus/NAME build/fuzz/NAME/corpus
  */

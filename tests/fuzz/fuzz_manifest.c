@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * fuzz_manifest: a job that was read from a line is read again from the JSON that is written of it.
+ *
+ * fuzzes: tools/batchproc/manifest.c tools/batchproc/words.c tools/batchproc/buf.c
  */
 #include <string.h>
 

@@ -2,6 +2,8 @@
 /*
  * fuzz_sumline: what was read from a line of digests is read again from the line that is written of
  * it. The first byte says what is asked for: names that end with NUL, one algorithm alone, tags.
+ *
+ * fuzzes: tools/batchproc/sumline.c tools/batchproc/buf.c
  */
 #include <string.h>
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * fuzz_words: words that came out of a line come out again when each is quoted.
+ *
+ * fuzzes: tools/batchproc/words.c tools/batchproc/buf.c
  */
 #include <string.h>
 

@@ -19,6 +19,7 @@ static const struct opt hash_options[] = {
 static const struct opt copy_options[] = {
 	{'a', "archive", NULL, ""},
 	{'r', "recursive", NULL, ""},
+	{'R', "recursive", NULL, ""},
 	{'u', "update", NULL, ""},
 	{OPT_VERB, "hash", "NAME", ""},
 	{OPT_VERB + 1, "reflink", "WHEN", ""},

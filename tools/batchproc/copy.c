@@ -35,12 +35,14 @@ enum {
 	OPT_EXACT,
 };
 
-/* The path of the copy, as the user knows it; false where it is not known. */
+/* The path of the copy, as the user knows it; where it is not known, the destination as given. */
 static bool add_place(const struct item *item, struct buf *buf)
 {
 	const char *name;
 	struct dirnode *dir = copy_place(item, &name);
 
+	if (!dir && name)
+		buf_str(buf, name);
 	if (!dir)
 		return false;
 	dirnode_path(dir, buf);
@@ -153,13 +155,7 @@ static void copy_json(const struct item *item, struct buf *buf)
 {
 	const struct copy_item *own = item_priv_const(item);
 	const struct copy_settings *set = item->settings;
-	struct buf path = {0};
 
-	if (add_place(item, &path)) {
-		buf_str(buf, ",\"dst\":");
-		buf_json(buf, path.data, path.len);
-	}
-	buf_free(&path);
 	if (own->has_digest && item->status == STATUS_OK) {
 		buf_printf(buf, ",\"alg\":\"%s\",\"digest\":\"", set->alg->name);
 		buf_hex(buf, own->digest, set->alg->size);
@@ -201,6 +197,7 @@ static const struct item_ops copy_items = {
 	.work = copy_work,
 	.text = copy_text,
 	.json = copy_json,
+	.dst = add_place,
 	.plan = copy_plan,
 	.release = copy_release,
 };
@@ -211,7 +208,9 @@ static const char *copy_check(const struct jobspec *spec)
 
 	if (set->target)
 		return "names its destination last, not with -t";
-	return spec->count == 2 ? NULL : "takes a source and a destination";
+	if (set->exact && spec->count > 2)
+		return "takes one source with --no-target-directory";
+	return spec->count >= 2 ? NULL : "takes a source and a destination";
 }
 
 /* ---- options */
@@ -285,7 +284,6 @@ static int copy_run(const struct options *options)
 		.feed = copy_feed,
 	};
 	struct stat st;
-	int status;
 
 	set->dst = set->target;
 	if (!set->dst) {
@@ -303,11 +301,14 @@ static int copy_run(const struct options *options)
 	    !own.list_count)
 		return usage_error(options->verb,
 				   "--shard with one source needs -t or --no-target-directory");
-	status = inputs_run(&own, &ops);
+	return inputs_run(&own, &ops);
+}
+
+static void copy_cleanup(void)
+{
 	links_cleanup();
 	dest_cleanup();
 	tools_free();
-	return status;
 }
 
 static const struct opt copy_options[] = {
@@ -351,6 +352,8 @@ const struct verb copy_verb = {
 	.option = copy_option,
 	.settle = copy_settle,
 	.check = copy_check,
+	.has_dst = true,
 	.add = copy_add,
+	.cleanup = copy_cleanup,
 	.run = copy_run,
 };

@@ -56,13 +56,13 @@ static void target_new(struct job *job, struct target *t, const char *path)
 	free(parent);
 }
 
-static void target_open(struct job *job, const struct copy_settings *set, struct target *t)
+static void target_open(struct job *job, bool exact, struct target *t)
 {
 	struct stat st;
 	char *real;
 
 	if (!stat(t->dst, &st) && S_ISDIR(st.st_mode)) {
-		t->into = !set->exact;
+		t->into = !exact;
 		t->err = dest_root(job, t->dst, t->dst, &t->dir);
 	} else if (!lstat(t->dst, &st) && S_ISLNK(st.st_mode)) {
 		/* What the user names himself is followed. */
@@ -163,10 +163,18 @@ static int place(const struct target *t, struct source *src, bool from_list, con
 		free(src->name);
 		src->name = NULL;
 	}
-	if (!is_dir && src->known && (t->slash || !src->name)) {
-		*why = t->slash ? "the destination is not a directory" :
-				  "the destination is a directory";
-		return t->slash ? -ENOTDIR : -EISDIR;
+	if (!is_dir && src->known && t->slash) {
+		/* What it would be called is not what was meant. */
+		dirnode_put(src->dir);
+		free(src->name);
+		src->dir = NULL;
+		src->name = NULL;
+		*why = "the destination is not a directory";
+		return -ENOTDIR;
+	}
+	if (!is_dir && src->known && !src->name) {
+		*why = "the destination is a directory";
+		return -EISDIR;
 	}
 	if (!src->name && !is_dir)
 		src->name = xstrdup("");
@@ -193,12 +201,24 @@ static void add_item(struct job *job, const struct use *use, struct source *src,
 	own->dir = src->dir;
 	own->name = src->name;
 	item->type = src->known ? IFTODT(src->st.st_mode) : DT_UNKNOWN;
-	if (!err) {
+	if (!err || job_stopping(job)) {
 		job_submit(item);
 		return;
 	}
 	item->why = why;
 	job_finish(item, STATUS_FAILED, err);
+}
+
+/* The destination for a job of one source: with a slash, where it had to be a directory. */
+static char *as_given(const struct target *t)
+{
+	const size_t len = strlen(t->dst);
+	char *dst = xcalloc(1, len + 2);
+
+	memcpy(dst, t->dst, len);
+	if (!t->single && dst[len - 1] != '/')
+		dst[len] = '/';
+	return dst;
 }
 
 static void add_source(struct job *job, const struct use *use, const struct target *t,
@@ -210,10 +230,13 @@ static void add_source(struct job *job, const struct use *use, const struct targ
 	bool tree;
 	int err = 0;
 
-	if (!job_stopping(job)) {
+	/* What is to be given back as a job of its own has to have its place. */
+	if (!job_stopping(job) || job->ops->mixes) {
 		src.known = set->recursive ? !lstat(path, &src.st) : !stat(path, &src.st);
 		err = place(t, &src, from_list, &why);
 	}
+	if (!src.dir && !src.name && job->ops->mixes)
+		src.name = as_given(t);
 	tree = src.known && S_ISDIR(src.st.st_mode) && set->recursive;
 	if (!err && tree && into_itself(&src)) {
 		err = -EINVAL;
@@ -243,7 +266,7 @@ void copy_feed(struct job *job)
 	const char *name;
 	size_t len;
 
-	target_open(job, set, &t);
+	target_open(job, set->exact, &t);
 	for (;;) {
 		from_list = job->inputs->next_arg >= opt->arg_count;
 		if (!inputs_next(job->inputs, job, &name, &len))
@@ -255,9 +278,16 @@ void copy_feed(struct job *job)
 
 void copy_add(struct job *job, const struct jobspec *spec)
 {
-	struct target t = {.dst = spec->args[1], .single = true};
+	const struct copy_settings *set = spec->use->settings;
+	const size_t sources = spec->count - 1;
+	struct target t = {.dst = spec->args[sources], .single = sources == 1};
 
-	target_open(job, spec->use->settings, &t);
-	add_source(job, spec->use, &t, spec->args[0], false);
+	target_open(job, set->exact || spec->exact, &t);
+	if (!t.single && !t.into && !t.err) {
+		t.err = -ENOTDIR;
+		t.why = "the destination is not a directory to copy into";
+	}
+	for (size_t i = 0; i < sources; i++)
+		add_source(job, spec->use, &t, spec->args[i], false);
 	target_close(&t);
 }

@@ -92,6 +92,19 @@ static int enter_directory(struct dirnode *from)
 	return 0;
 }
 
+/* Where its copy would be. */
+static void missed_directory(struct item *item, struct tree *of, struct dirnode *parent,
+			     const char *name)
+{
+	const struct copy_tree *tree = of->data;
+	struct copy_item *own = item_priv(item);
+
+	if (!parent)
+		name = tree->name;
+	own->dir = dirnode_get(parent ? parent->data : tree->dir);
+	own->name = name ? xstrdup(name) : NULL;
+}
+
 static void forget_directory(struct dirnode *from)
 {
 	if (from->data)
@@ -111,6 +124,7 @@ static const struct tree_ops plain_trees = {
 	.takes = 1 << DT_LNK,
 	.leaves = true,
 	.enter = enter_directory,
+	.missed = missed_directory,
 	.forget = forget_directory,
 };
 
@@ -118,6 +132,7 @@ static const struct tree_ops archive_trees = {
 	.takes = 1 << DT_LNK | 1 << DT_FIFO | 1 << DT_SOCK | 1 << DT_CHR | 1 << DT_BLK,
 	.leaves = true,
 	.enter = enter_directory,
+	.missed = missed_directory,
 	.forget = forget_directory,
 };
 

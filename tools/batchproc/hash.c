@@ -185,10 +185,8 @@ static int hash_run(const struct options *options)
 		.one_each = !set->recursive,
 		.feed = inputs_feed,
 	};
-	int status = inputs_run(options, &ops);
 
-	tools_free();
-	return status;
+	return inputs_run(options, &ops);
 }
 
 static const struct opt hash_options[] = {
@@ -218,5 +216,6 @@ const struct verb hash_verb = {
 	.settle = hash_settle,
 	.check = hash_check,
 	.add = hash_add,
+	.cleanup = tools_free,
 	.run = hash_run,
 };

@@ -63,6 +63,16 @@ void lines_close(struct lines *lines)
 	buf_free(&lines->buf);
 }
 
+void lines_rewind(struct lines *lines)
+{
+	if (lseek(lines->fd, 0, SEEK_SET) < 0)
+		/* Cannot be: it was read, and is a file. */
+		abort();
+	lines->buf.len = 0;
+	lines->at = 0;
+	lines->ended = false;
+}
+
 /* Milliseconds until the deadline of the run, so that a silent list does not outlast it. */
 static int deadline_ms(const struct job *job)
 {
@@ -80,7 +90,7 @@ static int deadline_ms(const struct job *job)
 static bool await_data(struct lines *lines, struct job *job)
 {
 	struct pollfd fds[] = {{.fd = lines->fd, .events = POLLIN},
-			       {.fd = job->stop_fd, .events = POLLIN}};
+			       {.fd = job ? job->stop_fd : -1, .events = POLLIN}};
 
 	if (lines->regular)
 		return true;
@@ -114,7 +124,9 @@ static bool fill(struct lines *lines, struct job *job)
 		n = read(lines->fd, buf_room(&lines->buf, READ_BYTES), READ_BYTES);
 	} while (n < 0 && (errno == EINTR || errno == EAGAIN));
 	if (n < 0)
-		job_trouble(job, lines->name, -errno);
+		lines->err = -errno;
+	if (n < 0 && job)
+		job_trouble(job, lines->name, lines->err);
 	if (n > 0)
 		lines->buf.len += (size_t)n;
 	return n > 0;
@@ -249,7 +261,7 @@ void inputs_feed(struct job *job)
 	size_t len;
 
 	while (inputs_next(job->inputs, job, &name, &len))
-		job->opt->verb->add(job, &(struct jobspec){&job->use, &name, 1});
+		job->opt->verb->add(job, &(struct jobspec){&job->use, &name, 1, false});
 }
 
 int inputs_run(const struct options *options, const struct job_ops *ops)

@@ -30,6 +30,7 @@ struct lines {
 	struct buf buf;
 	size_t at; /* what has been taken of buf */
 	bool ended;
+	int err; /* why it could not be read to its end, or 0 */
 	uint64_t cut_ns; /* when to give up after a stop; 0: not stopped yet */
 };
 
@@ -43,7 +44,13 @@ bool stdin_claim(void);
 int lines_open(struct lines *lines, const char *name, char separator);
 void lines_close(struct lines *lines);
 
-/* The next one, without its separator, with a NUL; until the next call. False at the end. */
+/* Back to the first line of a regular file. */
+void lines_rewind(struct lines *lines);
+
+/*
+ * The next one, without its separator, with a NUL; until the next call. False at the end. @job may
+ * be NULL for what is a regular file.
+ */
 bool lines_next(struct lines *lines, struct job *job, char **line, size_t *len);
 
 struct inputs {

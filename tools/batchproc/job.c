@@ -262,13 +262,19 @@ static int start_group(struct job *job)
 	return err;
 }
 
+/* Whether there may be items of this verb. */
+static bool takes_part(const struct job *job, const struct verb *verb)
+{
+	return verb == job->opt->verb || (job->ops->mixes && verb->add);
+}
+
 /* What the items of any verb that can be among them need. */
 static void size_items(struct job *job)
 {
 	for (size_t i = 0; i < verb_count; i++) {
 		const struct item_ops *items = verbs[i]->items;
 
-		if (!items || (items != job->use.ops && !job->ops->mixes))
+		if (!takes_part(job, verbs[i]) || !items)
 			continue;
 		if (items->priv_size > job->priv_size)
 			job->priv_size = items->priv_size;
@@ -299,6 +305,9 @@ static void job_exit(struct job *job)
 	bp_group_destroy(job->group);
 	bp_engine_destroy(job->engine);
 	items_exit(job);
+	for (size_t i = 0; i < verb_count; i++)
+		if (takes_part(job, verbs[i]) && verbs[i]->cleanup)
+			verbs[i]->cleanup();
 	pace_exit(job);
 	journal_close(job);
 	if (job->stop_fd >= 0)

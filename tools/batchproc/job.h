@@ -113,6 +113,11 @@ struct item_ops {
 	void (*text)(const struct item *item, struct buf *buf);
 	/* Further fields of its JSON record, each with a comma in front. */
 	void (*json)(const struct item *item, struct buf *buf);
+	/*
+	 * Adds its destination; NULL: it has none. False: that is the destination as it was given,
+	 * or nothing, because it was not found out what the copy would be called.
+	 */
+	bool (*dst)(const struct item *item, struct buf *buf);
 	/* The item as a line that the same command takes back; by default its name. */
 	void (*again)(const struct item *item, struct buf *buf);
 	/* What --dry-run prints; by default the name. */
@@ -151,6 +156,8 @@ struct job_ops {
 	bool one_each; /* each input is one item, so that their number can be known early */
 	bool quiet_is_own; /* -q is not about messages on standard error */
 
+	/* An item as a line that the command takes back, where that is not its verb's. */
+	void (*again)(const struct item *item, struct buf *buf);
 	/* Gives the items, in the main thread. */
 	void (*feed)(struct job *job);
 	/* After the last item: messages, and whether the verb itself found something wrong. */

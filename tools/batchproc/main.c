@@ -12,7 +12,8 @@
 #include "util.h"
 #include "verb.h"
 
-const struct verb *const verbs[] = {&hash_verb, &verify_verb, &copy_verb, &rm_verb, &info_verb};
+const struct verb *const verbs[] = {&hash_verb, &verify_verb, &copy_verb,
+				    &rm_verb,	&run_verb,    &info_verb};
 const size_t verb_count = ARRAY_SIZE(verbs);
 
 const struct verb *verb_by_name(const char *name)
@@ -56,7 +57,7 @@ static int print_version(void)
 	return flush_stdout();
 }
 
-static int run_verb(const struct verb *verb, int argc, char **argv)
+static int call_verb(const struct verb *verb, int argc, char **argv)
 {
 	struct options options;
 	int status;
@@ -82,7 +83,7 @@ int main(int argc, char **argv)
 		return print_version();
 	verb = verb_by_name(argv[1]);
 	if (verb)
-		return run_verb(verb, argc - 1, argv + 1);
+		return call_verb(verb, argc - 1, argv + 1);
 	return usage_error(NULL, argv[1][0] == '-' ? "unknown option '%s'" : "unknown command '%s'",
 			   argv[1]);
 }

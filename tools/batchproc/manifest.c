@@ -324,8 +324,9 @@ static bool take_members(struct manifest_job *job)
 		return wrong(job, "no \"op\": what is to be done?");
 	if (!set_verb(job, json_string_value(op)) || !take_name(job, "src"))
 		return false;
-	if (job->verb->has_dst && !take_name(job, "dst"))
+	if (job->verb->has_dst && json_object_get(job->json, "dst") && !take_name(job, "dst"))
 		return false;
+	job->exact = record;
 	json_object_foreach(job->json, key, value)
 	{
 		if (!strcmp(key, "op") || !strcmp(key, "src") ||
@@ -383,6 +384,7 @@ enum manifest_line manifest_parse(struct manifest_job *job, const char *line, si
 	json_decref(job->json);
 	job->json = NULL;
 	job->verb = NULL;
+	job->exact = false;
 	job->count = 0;
 	job->option_count = 0;
 	job->text.len = 0;
@@ -404,11 +406,17 @@ void manifest_free(struct manifest_job *job)
 	*job = (struct manifest_job){0};
 }
 
+/* Two letters may stand for one option: -r and -R. */
+static bool is_same(const struct opt *a, const struct opt *b)
+{
+	return !strcmp(a->name, b->name);
+}
+
 /* Whether an option stood in the line before. */
 static bool is_repeated(const struct manifest_job *job, size_t index)
 {
 	for (size_t i = 0; i < index; i++)
-		if (job->options[i].opt == job->options[index].opt)
+		if (is_same(job->options[i].opt, job->options[index].opt))
 			return true;
 	return false;
 }
@@ -420,7 +428,7 @@ static void add_arguments(const struct manifest_job *job, const struct opt *opt,
 	for (size_t i = 0; i < job->option_count; i++) {
 		const char *arg = job->options[i].arg;
 
-		if (job->options[i].opt != opt)
+		if (!is_same(job->options[i].opt, opt))
 			continue;
 		buf_char(buf, count++ ? ',' : '[');
 		buf_json(buf, arg, strlen(arg));

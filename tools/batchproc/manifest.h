@@ -31,6 +31,7 @@ struct manifest_job {
 	const struct verb *verb;
 	const char **args; /* operands; in JSON first src, then dst */
 	size_t count;
+	bool exact; /* the destination is what the copy is called: in a record */
 	struct manifest_option *options; /* as given, the verb's own only */
 	size_t option_count;
 	struct buf error; /* what is wrong with the line; ends with a NUL that is not counted */

@@ -179,7 +179,7 @@ const struct opt *option_by_name(const struct verb *verb, const char *name, size
 			*ambiguous = false;
 			return opt;
 		}
-		*ambiguous = found;
+		*ambiguous |= found && strcmp(found->name, opt->name);
 		found = opt;
 	}
 	return *ambiguous ? NULL : found;

@@ -39,13 +39,28 @@ static void add_field(struct buf *buf, const char *name, uint64_t value)
 	buf_u64(buf, value);
 }
 
-static void add_path_json(struct buf *buf, const struct item *item)
+bool record_add_names(struct buf *buf, const struct item *item)
 {
 	struct buf path = {0};
+	bool known = true;
 
 	item_path(item, &path);
+	buf_printf(buf, "\"op\":\"%s\",\"src\":", item->ops->op);
 	buf_json(buf, path.data, path.len);
+	path.len = 0;
+	if (item->ops->dst)
+		known = item->ops->dst(item, &path);
+	if (path.len) {
+		buf_str(buf, ",\"dst\":");
+		buf_json(buf, path.data, path.len);
+	}
 	buf_free(&path);
+	return known;
+}
+
+void record_add_status(struct buf *buf, const struct item *item)
+{
+	buf_printf(buf, ",\"status\":\"%s\"", status_names[item->status]);
 }
 
 static void add_json(struct buf *buf, const struct item *item)
@@ -56,13 +71,9 @@ static void add_json(struct buf *buf, const struct item *item)
 
 	buf_str(buf, "{\"v\":1,\"seq\":");
 	buf_u64(buf, item->seq);
-	buf_str(buf, ",\"op\":\"");
-	buf_str(buf, item->ops->op);
-	buf_str(buf, "\",\"src\":");
-	add_path_json(buf, item);
-	buf_str(buf, ",\"status\":\"");
-	buf_str(buf, status_names[item->status]);
-	buf_char(buf, '"');
+	buf_char(buf, ',');
+	record_add_names(buf, item);
+	record_add_status(buf, item);
 	if (name) {
 		buf_str(buf, ",\"errno\":\"");
 		buf_str(buf, name);
@@ -157,8 +168,8 @@ static void add_again(struct buf *failed, struct buf *message, const struct item
 	const struct job *job = item->job;
 	size_t from = failed->len;
 
-	if (item->ops->again) {
-		item->ops->again(item, failed);
+	if (job->ops->again || item->ops->again) {
+		(job->ops->again ? job->ops->again : item->ops->again)(item, failed);
 		return;
 	}
 	item_path(item, failed);

@@ -10,6 +10,15 @@ struct buf;
 struct item;
 struct job;
 
+/*
+ * What an item is, as members of a JSON object: operation, source, destination. Returns whether
+ * the destination, if there is one, is known to be what the copy is called.
+ */
+bool record_add_names(struct buf *buf, const struct item *item);
+
+/* How it ended, as the member "status" with a comma in front. */
+void record_add_status(struct buf *buf, const struct item *item);
+
 /* Fills item->lines and item->ends: standard output, standard error, --failed-to. */
 void record_item(struct item *item);
 

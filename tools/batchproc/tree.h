@@ -29,6 +29,7 @@
 struct buf;
 struct dirnode;
 struct item;
+struct tree;
 struct use;
 struct walk;
 
@@ -53,6 +54,12 @@ struct tree_ops {
 	 * dir->why, if that is set), and it is not read; WALK_PASS: it is not read.
 	 */
 	int (*enter)(struct dirnode *dir);
+	/*
+	 * A directory that was not entered, or not read to its end, has a record as well: fills in
+	 * the verb's part of that item. @parent is NULL for the root of the tree.
+	 */
+	void (*missed)(struct item *item, struct tree *tree, struct dirnode *parent,
+		       const char *name);
 	/* Frees what enter() left in dir->data. Any thread. */
 	void (*forget)(struct dirnode *dir);
 };

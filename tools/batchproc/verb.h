@@ -42,6 +42,7 @@ struct jobspec {
 	const struct use *use;
 	const char *const *args;
 	size_t count;
+	bool exact; /* the last is what the copy is called, never a directory to copy into */
 };
 
 /*
@@ -66,16 +67,20 @@ struct verb {
 
 	/*
 	 * As part of a manifest, both NULL where it cannot be one: whether the operands make sense
-	 * (NULL, or what is wrong), and the job itself, in the main thread.
+	 * (NULL, or what is wrong: "names no file"), and the job itself, in the main thread. Its
+	 * items are made with the use of @spec; all else of it is gone afterwards.
 	 */
 	const char *(*check)(const struct jobspec *spec);
 	void (*add)(struct job *job, const struct jobspec *spec);
+
+	/* Frees what its items keep from one to the next; after a run. May be NULL. */
+	void (*cleanup)(void);
 
 	/* As a command: does the work; returns the exit status. */
 	int (*run)(const struct options *options);
 };
 
-extern const struct verb hash_verb, verify_verb, copy_verb, rm_verb, info_verb;
+extern const struct verb hash_verb, verify_verb, copy_verb, rm_verb, run_verb, info_verb;
 
 /* All verbs, and one by its name, or NULL. */
 extern const struct verb *const verbs[];

@@ -371,7 +371,6 @@ static int verify_run(const struct options *given)
 		.finish = verify_finish,
 	};
 	struct options options = *given;
-	int status;
 
 	verify.set = options.settings;
 	/* As sha256sum -c has it: no list is the one on standard input. */
@@ -379,9 +378,7 @@ static int verify_run(const struct options *given)
 		options.args = standard_input;
 		options.arg_count = 1;
 	}
-	status = inputs_run(&options, &ops);
-	tools_free();
-	return status;
+	return inputs_run(&options, &ops);
 }
 
 static const struct opt verify_options[] = {
@@ -408,5 +405,6 @@ const struct verb verify_verb = {
 	.items = &verify_items,
 	.settings_size = sizeof(struct settings),
 	.option = verify_option,
+	.cleanup = tools_free,
 	.run = verify_run,
 };

@@ -255,6 +255,8 @@ static void finish_directory(struct walk *walk, const struct pending *p, enum st
 	struct item *item = directory_item(walk, p->tree, p->parent, false, p->name, p->len);
 
 	item->why = why;
+	if (p->tree->ops->missed)
+		p->tree->ops->missed(item, p->tree, p->parent, p->name);
 	if (p->parent && status == STATUS_FAILED)
 		atomic_store(&p->parent->failed, true);
 	job_finish(item, status, err);

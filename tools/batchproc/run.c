@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * run: a manifest that mixes jobs of other verbs.
+ *
+ *	line --> manifest_parse() --> made_for() --> verb->check() --> verb->add()
+ *	           |  no job              |  not what it takes            '--> items
+ *	           '----------------------'--> check_file(): exit 2; bad_line(): a failed item
+ *
+ * A manifest that is a file is read twice: it is checked to its end before anything starts. A stream
+ * cannot be, so there a line that is no job becomes an item that failed. Either way lines are taken
+ * one by one, and memory does not grow with their number.
+ *
+ * What a verb does with its options is made once for all jobs that have the same, and kept until the
+ * end. Everything here belongs to the main thread, but for run_again().
+ */
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "inputs.h"
+#include "job.h"
+#include "manifest.h"
+#include "options.h"
+#include "record.h"
+#include "util.h"
+#include "verb.h"
+
+#define ERRORS_SHOWN 10
+
+/* The settings of all jobs of a verb that have the same options. */
+struct made {
+	const struct verb *verb;
+	char *key; /* the options as members of a JSON job; settings point into what follows it */
+	struct use use;
+	_Alignas(max_align_t) unsigned char settings[];
+};
+
+/* One manifest while it is read. */
+struct manifest {
+	struct lines *lines;
+	bool stream; /* it could not be checked */
+	struct stat checked; /* as it was then */
+	uint64_t number; /* of the line */
+	char *text;
+	size_t len;
+};
+
+/* Of the one run of a process. */
+static struct {
+	struct manifest *manifests;
+	struct manifest_job job; /* of the line that is read */
+	struct buf key;
+	void *tree; /* of struct made, as tsearch() has it */
+	struct made *last; /* the one that was used last */
+} run;
+
+/* ---- settings */
+
+static int compare_made(const void *a, const void *b)
+{
+	const struct made *left = a, *right = b;
+
+	if (left->verb != right->verb)
+		return left->verb < right->verb ? -1 : 1;
+	return strcmp(left->key, right->key);
+}
+
+static void free_made(void *node)
+{
+	struct made *made = node;
+
+	free(made->key);
+	free(made);
+}
+
+/* As own_option() says it of the command line. */
+static void wrong_argument(struct buf *error, const struct manifest_option *option,
+			   const char *wanted)
+{
+	if (option->arg) {
+		buf_printf(error, "%s: '", option->opt->name);
+		buf_visible(error, option->arg, strlen(option->arg));
+		buf_printf(error, "' is not %s", wanted);
+	} else {
+		buf_printf(error, "%s: %s", option->opt->name, wanted);
+	}
+}
+
+/* Gives the verb its options. The strings among them are copied behind the key, and stay. */
+static bool set_options(struct made *made, char *strings)
+{
+	struct manifest_job *job = &run.job;
+	const char *wrong;
+
+	for (size_t i = 0; i < job->option_count; i++) {
+		const struct manifest_option *option = &job->options[i];
+		const char *arg = option->arg ? strings : NULL;
+
+		if (arg)
+			strings = stpcpy(strings, option->arg) + 1;
+		wrong = made->verb->option(made->settings, option->opt->id, arg);
+		if (wrong) {
+			wrong_argument(&job->error, option, wrong);
+			return false;
+		}
+	}
+	wrong = made->verb->settle ? made->verb->settle(made->settings) : NULL;
+	if (wrong)
+		buf_str(&job->error, wrong);
+	return !wrong;
+}
+
+static struct made *make(void)
+{
+	const struct verb *verb = run.job.verb;
+	struct made *made = xcalloc(1, sizeof(*made) + verb->settings_size);
+	size_t len = run.key.len;
+
+	for (size_t i = 0; i < run.job.option_count; i++)
+		if (run.job.options[i].arg)
+			len += strlen(run.job.options[i].arg) + 1;
+	made->verb = verb;
+	made->key = xcalloc(1, len);
+	memcpy(made->key, run.key.data, run.key.len);
+	made->use = (struct use){verb->items, made->settings};
+	if (set_options(made, made->key + run.key.len))
+		return made;
+	free_made(made);
+	return NULL;
+}
+
+/* The settings for the job that was read; NULL, and an error, where its options make no sense. */
+static struct made *made_for_job(void)
+{
+	struct made probe = {.verb = run.job.verb}, **found;
+
+	run.key.len = 0;
+	manifest_add_options(&run.job, &run.key);
+	buf_char(&run.key, '\0');
+	probe.key = run.key.data;
+	if (run.last && !compare_made(run.last, &probe))
+		return run.last;
+	found = tfind(&probe, &run.tree, compare_made);
+	if (found)
+		run.last = *found;
+	else
+		run.last = make();
+	if (run.last && !found && !tsearch(run.last, &run.tree, compare_made))
+		abort(); /* out of memory, where nothing else would have been */
+	return run.last;
+}
+
+/* ---- lines */
+
+static bool next_line(struct manifest *m, struct job *job)
+{
+	const bool null = m->lines->separator == '\0';
+
+	if (!lines_next(m->lines, job, &m->text, &m->len))
+		return false;
+	/* What machines that write DOS lines put in front of the first one, and at the end. */
+	if (!m->number++ && m->len >= 3 && !memcmp(m->text, "\xef\xbb\xbf", 3)) {
+		m->text += 3;
+		m->len -= 3;
+	}
+	if (!null && m->len && m->text[m->len - 1] == '\r')
+		m->len--;
+	return true;
+}
+
+/* Takes the line as a job; the error of one that is none is in run.job. */
+static enum manifest_line read_job(const struct manifest *m, struct jobspec *spec)
+{
+	enum manifest_line kind = manifest_parse(&run.job, m->text, m->len);
+	struct manifest_job *job = &run.job;
+	const struct made *made;
+	const char *wrong;
+
+	if (kind != MANIFEST_JOB)
+		return kind;
+	made = made_for_job();
+	if (!made)
+		return MANIFEST_BAD;
+	*spec = (struct jobspec){&made->use, job->args, job->count, job->exact};
+	wrong = job->verb->check(spec);
+	if (!wrong)
+		return MANIFEST_JOB;
+	buf_printf(&job->error, "%s %s", job->verb->name, wrong);
+	return MANIFEST_BAD;
+}
+
+/* Where the line is, for messages. */
+static void add_place(struct buf *buf, const struct manifest *m)
+{
+	buf_visible(buf, m->lines->name, strlen(m->lines->name));
+	buf_printf(buf, ":%llu: ", (unsigned long long)m->number);
+}
+
+static void say_what_is_wrong(const struct manifest *m)
+{
+	struct buf text = {0};
+
+	add_place(&text, m);
+	buf_add(&text, run.job.error.data, run.job.error.len);
+	buf_char(&text, '\0');
+	say("%s", text.data);
+	buf_free(&text);
+}
+
+/* ---- the check */
+
+/* Reads a file to its end and counts the lines that are no jobs; -1: it cannot be read. */
+static long check_file(struct manifest *m, long bad)
+{
+	struct jobspec spec;
+
+	fstat(m->lines->fd, &m->checked);
+	while (next_line(m, NULL))
+		if (read_job(m, &spec) == MANIFEST_BAD && bad++ < ERRORS_SHOWN)
+			say_what_is_wrong(m);
+	if (m->lines->err) {
+		say("cannot read %s: %s", m->lines->name, error_text(m->lines->err));
+		return -1;
+	}
+	lines_rewind(m->lines);
+	m->number = 0;
+	return bad;
+}
+
+/* Returns -1, or the exit status after messages. */
+static int check_all(struct inputs *inputs)
+{
+	long bad = 0;
+
+	for (size_t i = 0; i < inputs->opt->list_count && bad >= 0; i++) {
+		struct manifest *m = &run.manifests[i];
+
+		m->lines = &inputs->lists[i];
+		m->stream = !m->lines->regular || m->lines->fd == STDIN_FILENO;
+		if (!m->stream)
+			bad = check_file(m, bad);
+	}
+	if (!bad)
+		return -1;
+	if (bad > ERRORS_SHOWN)
+		say("%ld more lines are no jobs", bad - ERRORS_SHOWN);
+	if (bad > 0)
+		say("nothing was started");
+	return EXIT_USAGE;
+}
+
+/* ---- the run */
+
+static bool has_changed(const struct manifest *m)
+{
+	struct stat now;
+
+	return !m->stream && !fstat(m->lines->fd, &now) &&
+	       (now.st_size != m->checked.st_size ||
+		now.st_mtim.tv_sec != m->checked.st_mtim.tv_sec ||
+		now.st_mtim.tv_nsec != m->checked.st_mtim.tv_nsec);
+}
+
+/* A line that is no job has a record all the same, and is in the list of what did not succeed. */
+static void bad_line(struct job *job, const struct manifest *m)
+{
+	struct item *item = job_item(job, &job->use, NULL, m->text, m->len);
+	struct buf why = {0};
+
+	add_place(&why, m);
+	buf_add(&why, run.job.error.data, run.job.error.len);
+	if (has_changed(m))
+		buf_str(&why, "; the manifest has changed since it was checked");
+	buf_char(&why, '\0');
+	item->why = why.data;
+	job_finish(item, STATUS_FAILED, -EINVAL);
+	buf_free(&why);
+}
+
+static void run_feed(struct job *job)
+{
+	struct jobspec spec;
+
+	for (size_t i = 0; i < job->opt->list_count; i++) {
+		struct manifest *m = &run.manifests[i];
+
+		while (next_line(m, job)) {
+			enum manifest_line kind = read_job(m, &spec);
+
+			if (kind == MANIFEST_JOB)
+				run.job.verb->add(job, &spec);
+			else if (kind == MANIFEST_BAD)
+				bad_line(job, m);
+		}
+	}
+}
+
+/* On any thread: the settings of an item stand in the struct made that its job was given. */
+static void run_again(const struct item *item, struct buf *buf)
+{
+	if (item->ops == item->job->use.ops) {
+		buf_add(buf, item->name.data, item->name.len);
+	} else {
+		const unsigned char *settings = item->settings;
+		const struct made *made =
+			(const void *)(settings - offsetof(struct made, settings));
+		bool exact;
+
+		/* A job with a status is a record, whose destination is exact. */
+		buf_char(buf, '{');
+		exact = record_add_names(buf, item);
+		buf_str(buf, made->key);
+		if (exact && item->ops->dst)
+			record_add_status(buf, item);
+		buf_char(buf, '}');
+	}
+	buf_char(buf, item->job->opt->null ? '\0' : '\n');
+}
+
+/* Manifests are lists, whether they are named as operands or with -T. */
+static struct options as_lists(const struct options *given)
+{
+	static const char standard_input[] = "-";
+	struct options options = *given;
+	size_t count = 0;
+
+	options.list_count += options.arg_count;
+	options.list_count += !options.list_count;
+	options.lists = xcalloc(options.list_count, sizeof(*options.lists));
+	for (size_t i = 0; i < given->arg_count; i++)
+		options.lists[count++] = given->args[i];
+	for (size_t i = 0; i < given->list_count; i++)
+		options.lists[count++] = given->lists[i];
+	if (!count)
+		options.lists[0] = standard_input;
+	options.arg_count = 0;
+	return options;
+}
+
+static int run_run(const struct options *given)
+{
+	static const struct job_ops ops = {
+		.walks = true,
+		.mixes = true,
+		.again = run_again,
+		.feed = run_feed,
+	};
+	struct options options = as_lists(given);
+	struct inputs inputs;
+	int status = inputs_open(&inputs, &options);
+
+	if (status < 0) {
+		run.manifests = xcalloc(options.list_count, sizeof(*run.manifests));
+		status = check_all(&inputs);
+	}
+	if (status < 0)
+		status = job_run(&options, &ops, &inputs);
+	inputs_close(&inputs);
+	tdestroy(run.tree, free_made);
+	manifest_free(&run.job);
+	buf_free(&run.key);
+	free(run.manifests);
+	free(options.lists);
+	return status;
+}
+
+/* Lines that are no jobs. Nobody works on them: they end as they are found. */
+static const struct item_ops run_items = {.op = "run"};
+
+const struct verb run_verb = {
+	.name = "run",
+	.synopsis = "[options] [MANIFEST...]",
+	.summary = "Jobs from a manifest that mixes the other commands",
+	.details =
+		"A MANIFEST has a job a line, as words or as JSON:\n"
+		"  hash -a md5 'a b'\n"
+		"  {\"op\":\"hash\",\"src\":\"a b\",\"algorithm\":\"md5\"}\n"
+		"Words are quoted as for a shell, but nothing is expanded: an unquoted * ? [ { $ ` ~ |\n"
+		"& ; < > ( ) is an error. The long options of a command are keys in JSON. Lines that\n"
+		"are empty or begin with # are passed over. Jobs run at once, in no order.\n"
+		"A file is checked to its end before anything starts. Standard input (-, the default)\n"
+		"and FIFOs are not: there a line that is no job fails, and the rest goes on.\n",
+	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON,
+	.items = &run_items,
+	.run = run_run,
+};
