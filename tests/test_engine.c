@@ -2,6 +2,7 @@
 /*
  * test_engine - options, information, version, engines side by side
  */
+#include <pthread.h>
 #include <time.h>
 
 #include "harness.h"
@@ -194,6 +195,25 @@ static void info_counts_what_lives(struct test *t)
 	crowd_free(&crowd);
 }
 
+static void *info_of(void *engine)
+{
+	return (void *)bp_engine_info(engine);
+}
+
+/* What two threads are told at a time are two structs. */
+static void info_is_each_threads_own(struct test *t)
+{
+	struct bp_engine *engine = engine_with(t, .depth = 0);
+	const struct bp_engine_info *info = bp_engine_info(engine);
+	pthread_t thread;
+	void *other;
+
+	assert_int_equal(pthread_create(&thread, NULL, info_of, engine), 0);
+	pthread_join(thread, &other);
+	expect(other != info);
+	expect(bp_engine_info(engine) == info);
+}
+
 /* Stacks are used again, not mapped for each task. */
 static void stacks_are_pooled(struct test *t)
 {
@@ -324,6 +344,7 @@ static const struct test_case cases[] = {
 	ONCE(the_macros_hold_the_defaults),
 	EACH_ROW(info_tells_what_runs),
 	EACH_ROW(info_counts_what_lives),
+	THREADED_ROWS(info_is_each_threads_own),
 	EACH_ROW(stacks_are_pooled),
 	EACH_ROW(many_stacks_live_at_once),
 	ONCE(the_version_is_that_of_the_header),

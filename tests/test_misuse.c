@@ -189,7 +189,15 @@ static int sleep_in_done(struct bp_op *op, int res)
 	return res;
 }
 
-static int in_callback(struct test *t, int (*done)(struct bp_op *, int))
+static void wait_in_prep(struct bp_op *op, struct io_uring_sqe *sqe)
+{
+	(void)op;
+	io_uring_prep_nop(sqe);
+	bp_wait(the_group);
+}
+
+static int in_callback(struct test *t, void (*prep)(struct bp_op *, struct io_uring_sqe *),
+		       int (*done)(struct bp_op *, int))
 {
 	struct bp_group *g = group_with(t, .limit = 2);
 	struct crowd crowd;
@@ -199,7 +207,10 @@ static int in_callback(struct test *t, int (*done)(struct bp_op *, int))
 	the_group = group_with(t, .limit = 2);
 	bp_go(the_group, crowd_task, &crowd);
 	nop_op_init(&op, 0, NULL);
-	op.op.done = done;
+	if (prep)
+		op.op.prep = prep;
+	if (done)
+		op.op.done = done;
 	bp_go_op(g, &op.op);
 	bp_wait(g);
 	return 0;
@@ -207,17 +218,23 @@ static int in_callback(struct test *t, int (*done)(struct bp_op *, int))
 
 static int wait_in_callback(void *t)
 {
-	return in_callback(t, wait_in_done);
+	return in_callback(t, NULL, wait_in_done);
+}
+
+static int wait_in_the_other_callback(void *t)
+{
+	return in_callback(t, wait_in_prep, NULL);
 }
 
 static int sleep_in_callback(void *t)
 {
-	return in_callback(t, sleep_in_done);
+	return in_callback(t, NULL, sleep_in_done);
 }
 
 static void blocking_in_a_callback_aborts(struct test *t)
 {
 	expect_abort(wait_in_callback, t, "bp_wait");
+	expect_abort(wait_in_the_other_callback, t, "bp_wait");
 	expect_abort(sleep_in_callback, t, "bp_sleep");
 }
 
@@ -239,6 +256,25 @@ static void using_an_operation_twice_at_once_aborts(struct test *t)
 	if (UNDER_TSAN && t->row->loops)
 		skip_because(t, "the misuse is itself a race, which ThreadSanitizer reports first");
 	expect_abort(use_twice, t, "bp_go_op");
+}
+
+static int add_at_an_odd_address(void *t)
+{
+	struct bp_group *g = group_with((struct test *)t, .limit = 2);
+	_Alignas(struct bp_op) char memory[sizeof(struct bp_op) + 4] = "";
+
+	/* Its functions are looked at first, and both are there. */
+	memset(memory, 1, sizeof(memory));
+	bp_go_op(g, (void *)(memory + 4));
+	return 0;
+}
+
+/* The low bits of its address are the backend's. */
+static void an_operation_at_an_odd_address_aborts(struct test *t)
+{
+	if (UNDER_ASAN)
+		skip_because(t, "UBSan reports the address first");
+	expect_abort(add_at_an_odd_address, t, "not aligned");
 }
 
 struct foreign {
@@ -322,6 +358,7 @@ static const struct test_case cases[] = {
 	EACH_ROW(waiting_for_the_own_group_aborts),
 	EACH_ROW(blocking_in_a_callback_aborts),
 	EACH_ROW(using_an_operation_twice_at_once_aborts),
+	EACH_ROW(an_operation_at_an_odd_address_aborts),
 	DRIVEN_ROWS(each_call_from_a_foreign_thread_aborts),
 };
 

@@ -3,6 +3,7 @@
  * test_net - the operations on sockets, over the loopback and over socket pairs
  */
 #include <netinet/in.h>
+#include <sys/mman.h>
 
 #include "harness.h"
 
@@ -190,6 +191,36 @@ static void a_nonblocking_socket_is_waited_for(struct test *t)
 	close(p.fd[1]);
 }
 
+/* Lengths that 32 bits cannot say are cut as read(2) cuts them, not to their low bits. */
+static int moves_too_much(void *arg)
+{
+	const size_t too_much = (size_t)1 << 32;
+	struct pair *p = arg;
+	char buf[16];
+	char *memory =
+		mmap(NULL, too_much, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (!expect(memory != MAP_FAILED))
+		return -ENOMEM;
+	expect(bp_send(p->fd[0], memory, too_much, MSG_DONTWAIT) > 0);
+	munmap(memory, too_much);
+	expect_eq(send(p->fd[1], "ten bytes.", 10, 0), 10);
+	expect_eq(bp_recv(p->fd[0], buf, too_much, 0), 10);
+	expect_eq(send(p->fd[1], "ten bytes.", 10, 0), 10);
+	expect_eq(bp_read(p->fd[0], buf, too_much, -1), 10);
+	return 0;
+}
+
+static void lengths_are_cut_as_read_cuts_them(struct test *t)
+{
+	struct pair p;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, p.fd), 0);
+	expect_eq(run_task(t, moves_too_much, &p), 0);
+	close(p.fd[0]);
+	close(p.fd[1]);
+}
+
 /* Messages with a descriptor in their ancillary data. */
 static int pass_a_descriptor(void *arg)
 {
@@ -326,6 +357,7 @@ static const struct test_case cases[] = {
 	EACH_ROW(connecting_to_nobody_is_refused),
 	EACH_ROW(dontwait_does_not_wait),
 	EACH_ROW(a_nonblocking_socket_is_waited_for),
+	EACH_ROW(lengths_are_cut_as_read_cuts_them),
 	EACH_ROW(sendmsg_and_recvmsg_carry_ancillary_data),
 	EACH_ROW(sending_to_a_closed_peer_is_epipe),
 	EACH_ROW(a_waiting_accept_is_cancelled),

@@ -377,6 +377,54 @@ static void an_operation_is_used_again_in_its_report(struct test *t)
 	bp_group_destroy(relay.g);
 }
 
+/* An operation whose prep() adds the next one to the group, and a task. */
+struct link {
+	struct nop_op nop;
+	struct bp_group *g;
+	struct link *next;
+	bool try;
+};
+
+static void prep_and_add(struct bp_op *op, struct io_uring_sqe *sqe)
+{
+	struct link *link = CONTAINER(CONTAINER(op, struct nop_op, op), struct link, nop);
+	struct bp_op *next = link->next ? &link->next->nop.op : NULL;
+
+	io_uring_prep_nop(sqe);
+	if (next)
+		expect_eq(link->try ? bp_try_go_op(link->g, next) : bp_go_op(link->g, next), 0);
+	expect_eq(bp_go(link->g, succeed, NULL), 0);
+}
+
+/*
+ * A prep() is a callback: what it adds is accepted, and has its own prep() called in its turn, not inside of this
+ * one, however long the chain is and although the ring has few places.
+ */
+static void prep_adds_items(struct test *t)
+{
+	unsigned long n = scaled(20000);
+	struct link *links = calloc(n, sizeof(*links));
+	atomic_ulong count = 0;
+	struct bp_group *g;
+
+	assert_non_null(links);
+	engine_with(t, .depth = 64);
+	g = group_with(t, .limit = BP_LIMIT_NONE);
+	for (unsigned long i = 0; i < n; i++) {
+		nop_op_init(&links[i].nop, 0, &count);
+		links[i].nop.op.prep = prep_and_add;
+		links[i].g = g;
+		links[i].next = i + 1 < n ? &links[i + 1] : NULL;
+		links[i].try = i % 2;
+	}
+	expect_eq(bp_go_op(g, &links[0].nop.op), 0);
+	expect_eq(bp_wait(g), 0);
+	expect_eq(count, n);
+	expect_eq(stats_of(g).succeeded, 2 * n);
+	bp_group_destroy(g);
+	free(links);
+}
+
 /* Items of both kinds share one limit. */
 static void tasks_and_operations_share_the_limit(struct test *t)
 {
@@ -443,6 +491,7 @@ static const struct test_case cases[] = {
 	EACH_ROW(multishot_ends_at_the_first_negative_value),
 	EACH_ROW(a_cancelled_multishot_is_stopped),
 	EACH_ROW(an_operation_is_used_again_in_its_report),
+	EACH_ROW(prep_adds_items),
 	EACH_ROW(tasks_and_operations_share_the_limit),
 	EACH_ROW(many_items_use_no_stacks),
 };
