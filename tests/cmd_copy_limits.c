@@ -50,6 +50,7 @@ static void a_full_file_system(struct test *t)
 	mount_at(t, "dst", "mount -t tmpfs -o size=1m none dst");
 	make_file("dst/old", "old");
 	for (int atomic = 0; atomic < 2; atomic++) {
+		run_sh("rm -f dst/small* dst/large");
 		records = expect_records(
 			BP("copy", "-r", "--json", atomic ? "--atomic" : "-k", "src/.", "dst"), 22);
 		expect_between(records->failed, 1, 20);

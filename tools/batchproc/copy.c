@@ -35,24 +35,6 @@ enum {
 	OPT_EXACT,
 };
 
-/* The path of the copy, as the user knows it; where it is not known, the destination as given. */
-static bool add_place(const struct item *item, struct buf *buf)
-{
-	const char *name;
-	struct dirnode *dir = copy_place(item, &name);
-
-	if (!dir && name)
-		buf_str(buf, name);
-	if (!dir)
-		return false;
-	dirnode_path(dir, buf);
-	if (name)
-		buf_str(buf, name);
-	else if (buf->len > 1)
-		buf->len--; /* the slash behind a directory */
-	return true;
-}
-
 /* ---- items */
 
 static int skip(struct item *item, const char *why)
@@ -144,9 +126,9 @@ static void copy_text(const struct item *item, struct buf *buf)
 	const struct copy_settings *set = item->settings;
 	struct buf path = {0};
 
-	if (item->status != STATUS_OK || !own->has_digest)
+	if (!item_done(item) || !own->has_digest)
 		return;
-	add_place(item, &path);
+	copy_add_place(item, &path);
 	sumline_add(buf, set->alg, own->digest, path.data, path.len, false, item->job->opt->null);
 	buf_free(&path);
 }
@@ -156,7 +138,7 @@ static void copy_json(const struct item *item, struct buf *buf)
 	const struct copy_item *own = item_priv_const(item);
 	const struct copy_settings *set = item->settings;
 
-	if (own->has_digest && item->status == STATUS_OK) {
+	if (own->has_digest && item_done(item)) {
 		buf_printf(buf, ",\"alg\":\"%s\",\"digest\":\"", set->alg->name);
 		buf_hex(buf, own->digest, set->alg->size);
 		buf_char(buf, '"');
@@ -171,7 +153,7 @@ static void copy_plan(const struct item *item, struct buf *buf)
 	buf_str(buf, "copy ");
 	buf_visible(buf, path.data, path.len);
 	path.len = 0;
-	if (add_place(item, &path)) {
+	if (copy_add_place(item, &path)) {
 		buf_str(buf, " -> ");
 		buf_visible(buf, path.data, path.len);
 	}
@@ -197,9 +179,14 @@ static const struct item_ops copy_items = {
 	.work = copy_work,
 	.text = copy_text,
 	.json = copy_json,
-	.dst = add_place,
+	.dst = copy_add_place,
 	.plan = copy_plan,
 	.release = copy_release,
+	.journal_options = copy_journal_options,
+	.journal_key = copy_journal_key,
+	.journal_result = copy_journal_result,
+	.journal_restore = copy_journal_restore,
+	.journal_always = copy_journal_always,
 };
 
 static const char *copy_check(const struct jobspec *spec)
@@ -301,6 +288,11 @@ static int copy_run(const struct options *options)
 	    !own.list_count)
 		return usage_error(options->verb,
 				   "--shard with one source needs -t or --no-target-directory");
+	if (!set->target && !set->exact && own.arg_count == 1 && !own.list_count) {
+		set->new_name = stat(set->dst, &st) || !S_ISDIR(st.st_mode);
+		if (own.journal && (own.resume || own.retry_failed))
+			copy_journal_resume(set, own.journal);
+	}
 	return inputs_run(&own, &ops);
 }
 

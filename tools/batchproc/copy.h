@@ -8,6 +8,7 @@
  *	copydest.c	directories of the destination, temporary names, what was claimed
  *	copyfile.c	one regular file: its begin, its end; copydata.c its bytes
  *	copyodd.c	symbolic links, FIFOs and devices; hard links within a run
+ *	copyjournal.c	what the journal says, and whether it is so
  *	copymeta.c	mode, owner, times, extended attributes
  */
 #ifndef BATCHPROC_COPY_H
@@ -40,6 +41,7 @@ struct copy_settings {
 	bool update;
 	bool ignore_existing;
 	bool verify;
+	bool new_name; /* the destination was not there: it is the name of the only source */
 	bool exact; /* the destination is never a directory to copy into */
 	enum {
 		REFLINK_AUTO,
@@ -71,6 +73,9 @@ extern const char copy_claimed[];
 
 /* The directory and the name that an item's copy gets; the name is NULL for the directory itself. */
 struct dirnode *copy_place(const struct item *item, const char **name);
+
+/* The path of the copy, as the user knows it; false where it is not known. */
+bool copy_add_place(const struct item *item, struct buf *buf);
 
 /* Copies a tree as @name in @dir, NULL: into @dir; takes both over. Main thread. */
 void copy_tree_add(struct job *job, const struct use *use, const char *path, struct dirnode *dir,
@@ -122,6 +127,8 @@ void temp_name(const char *name, char temp[NAME_MAX + 1]);
  * of a run that was killed is removed first. Returns its descriptor, or -errno.
  */
 int temp_create(int dirfd, const char *temp, int flags, mode_t mode);
+/* Removes a leftover of what is called @name, that the run which is gone on with may have left. */
+void temp_remove(const struct job *job, int dirfd, const char *name);
 
 /* ---- metadata (copymeta.c); plain calls */
 
@@ -157,10 +164,22 @@ int copy_file(struct item *item, const struct spot *from, const struct spot *to,
 /* The same for a symbolic link, and for what must not be opened: a FIFO, a socket, a device. */
 int copy_odd(struct item *item, const struct spot *from, const struct spot *to);
 
+/* It was never finished, by a run that was killed. */
+bool copy_is_unfinished(const struct stat *st);
 /* Whether an existing destination makes the copy needless; then the item says so. */
 bool copy_needless(struct item *item, const struct stat *st, const struct stat *old);
 /* Why @old must not be replaced by @st: 0, or -errno and the item's reason. */
 int copy_may_replace(struct item *item, const struct stat *st, const struct stat *old);
+
+/* ---- the journal (copyjournal.c): see struct item_ops */
+
+void copy_journal_options(const void *settings, struct buf *buf);
+void copy_journal_key(const struct item *item, struct buf *buf);
+void copy_journal_result(const struct item *item, struct buf *buf);
+bool copy_journal_restore(struct item *item, const char *result, size_t len);
+bool copy_journal_always(const struct item *item);
+/* Takes what DST meant from the journal of the run that is gone on with. */
+void copy_journal_resume(struct copy_settings *set, const char *journal);
 
 /* ---- hard links (copyodd.c) */
 
@@ -173,9 +192,10 @@ enum link_turn {
 };
 
 enum link_turn link_turn(const struct stat *st);
-void link_done(const struct stat *st, struct dirnode *dir, const char *name, bool ok);
-/* Makes @to a link to the copy. A task. */
-int link_to(struct item *item, const struct stat *st, const struct spot *to);
+void link_done(const struct stat *st, struct dirnode *dir, const char *name, bool ok,
+	       const unsigned char *digest);
+/* Makes @to a link to the copy, and gives the digest that link_done() was given. Task. */
+int link_to(struct item *item, const struct stat *st, const struct spot *to, unsigned char *digest);
 void links_cleanup(void);
 
 #endif

@@ -292,10 +292,14 @@ void temp_name(const char *name, char temp[NAME_MAX + 1])
 static int remove_leftover(int dirfd, const char *temp)
 {
 	struct stat held, named;
-	int fd = call_openat(dirfd, temp, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0), err = 0;
+	int fd, err = 0;
 
-	if (fd == -ELOOP || fd == -ENXIO)
+	if (fstatat(dirfd, temp, &named, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? 0 : -errno;
+	/* Links and the like take no time to make: nobody is at it. */
+	if (!S_ISREG(named.st_mode))
 		return unlinkat(dirfd, temp, 0) ? -errno : 0;
+	fd = call_openat(dirfd, temp, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
 	if (flock(fd, LOCK_EX | LOCK_NB))
@@ -307,6 +311,16 @@ static int remove_leftover(int dirfd, const char *temp)
 		err = -errno;
 	close(fd);
 	return err;
+}
+
+void temp_remove(const struct job *job, int dirfd, const char *name)
+{
+	char temp[NAME_MAX + 1];
+
+	if (!job->opt->resume && !job->opt->retry_failed)
+		return;
+	temp_name(name, temp);
+	remove_leftover(dirfd, temp);
 }
 
 int temp_create(int dirfd, const char *temp, int flags, mode_t mode)

@@ -24,6 +24,7 @@
 #include "calls.h"
 #include "copyfile.h"
 #include "job.h"
+#include "journal.h"
 #include "tool.h"
 #include "tree.h"
 #include "util.h"
@@ -49,8 +50,14 @@ static int open_source(struct copying *c)
 		return -EISDIR;
 	if (!S_ISREG(c->st.st_mode))
 		return copy_fail(c, -EINVAL, "is not a regular file any more");
+	journal_looks(c->item, c->src);
 	c->sparse = (uint64_t)c->st.st_blocks * 512 < (uint64_t)c->st.st_size;
 	return 0;
+}
+
+bool copy_is_unfinished(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && !(st->st_mode & 07777) && st->st_uid == geteuid();
 }
 
 bool copy_needless(struct item *item, const struct stat *st, const struct stat *old)
@@ -59,8 +66,7 @@ bool copy_needless(struct item *item, const struct stat *st, const struct stat *
 
 	if (!set->update && !set->ignore_existing)
 		return false;
-	/* Never finished, by a run that was killed. */
-	if (S_ISREG(old->st_mode) && !(old->st_mode & 07777) && old->st_uid == geteuid())
+	if (copy_is_unfinished(old))
 		return false;
 	if (set->update && !set->ignore_existing &&
 	    (st->st_mtim.tv_sec > old->st_mtim.tv_sec ||
@@ -112,7 +118,7 @@ static int look_at_old(struct copying *c)
 	if (copy_needless(c->item, &c->st, &c->old))
 		return 1;
 	/* What may not be written is not replaced either, as with cp. */
-	unfinished = !(c->old.st_mode & 07777) && c->old.st_uid == geteuid();
+	unfinished = copy_is_unfinished(&c->old);
 	if (!unfinished && faccessat(c->old_fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS))
 		return errno == EINVAL || errno == ENOSYS ? 0 : -errno;
 	/* It has nothing to keep. */
@@ -148,8 +154,10 @@ static int make_destination(struct copying *c)
 		c->dst = call_openat(c->to.dirfd, c->to.name,
 				     destination_flags(c) | O_CREAT | O_EXCL | O_NOFOLLOW, 0);
 		c->made = c->dst >= 0;
-		if (c->made)
+		if (c->made) {
+			temp_remove(c->item->job, c->to.dirfd, c->to.name);
 			return 0;
+		}
 		if (c->dst != -EEXIST)
 			return c->dst;
 	}
@@ -254,7 +262,6 @@ static int make_and_copy(struct copying *c)
 
 	if (err)
 		return err > 0 ? DONE : err;
-	c->digests = c->set->alg || c->set->verify;
 	err = copy_clone(c);
 	if (err < 0)
 		return err;
@@ -280,6 +287,7 @@ static int begin(void *arg)
 
 	if (err)
 		return err;
+	c->digests = c->set->alg || c->set->verify;
 	if (c->set->keep_links && c->st.st_nlink > 1 && !c->first_link)
 		return IS_LINKED;
 	return make_and_copy(c);
@@ -371,7 +379,7 @@ static int copy_linked(struct copying *c)
 		enum link_turn turn = link_turn(&c->st);
 
 		if (turn == LINK_THERE)
-			return link_to(c->item, &c->st, &c->to);
+			return link_to(c->item, &c->st, &c->to, c->digest);
 		if (turn == LINK_FIRST)
 			break;
 		err = bp_sleep(LINK_NAP_NS);
@@ -383,7 +391,7 @@ static int copy_linked(struct copying *c)
 	if (err == MORE)
 		err = copy_blocks(c);
 	dir = copy_place(c->item, &name);
-	link_done(&c->st, dir, name, !err && c->item->status == STATUS_OK);
+	link_done(&c->st, dir, name, !err && c->item->status == STATUS_OK, c->digest);
 	return err;
 }
 

@@ -36,6 +36,7 @@ struct linked {
 	bool there;
 	struct dirnode *dir;
 	char *name;
+	unsigned char digest[DIGEST_SIZE_MAX];
 };
 
 static struct {
@@ -118,6 +119,8 @@ static int make(struct making *m)
 			err = meta_set_odd(m->set, m->fd, &m->st, &m->to);
 		if (err && m->made)
 			unlinkat(m->to.dirfd, m->to.name, 0);
+		if (!err)
+			temp_remove(m->item->job, m->to.dirfd, m->to.name);
 	}
 	if (err != -EEXIST)
 		return err;
@@ -170,6 +173,7 @@ int copy_odd(struct item *item, const struct spot *from, const struct spot *to)
 	unsigned int tries = 0;
 	int err;
 
+	item->source.kind = SOURCE_NAME;
 	m->item = item;
 	m->set = item->settings;
 	m->from = *from;
@@ -249,7 +253,8 @@ enum link_turn link_turn(const struct stat *st)
 	return turn;
 }
 
-void link_done(const struct stat *st, struct dirnode *dir, const char *name, bool ok)
+void link_done(const struct stat *st, struct dirnode *dir, const char *name, bool ok,
+	       const unsigned char *digest)
 {
 	struct linked **at;
 
@@ -259,6 +264,7 @@ void link_done(const struct stat *st, struct dirnode *dir, const char *name, boo
 	if (ok) {
 		(*at)->dir = dirnode_get(dir);
 		(*at)->name = xstrdup(name);
+		memcpy((*at)->digest, digest, DIGEST_SIZE_MAX);
 	} else {
 		/* The next one to come is the first. */
 		(*at)->left = 1;
@@ -277,7 +283,7 @@ static int make_link(void *arg)
 }
 
 /* The copy that @st has got, held; its name is the caller's to free. */
-static struct dirnode *take_copy(const struct stat *st, char **name)
+static struct dirnode *take_copy(const struct stat *st, char **name, unsigned char *digest)
 {
 	struct dirnode *dir = NULL;
 	struct linked **at;
@@ -287,17 +293,18 @@ static struct dirnode *take_copy(const struct stat *st, char **name)
 	if (*at) {
 		dir = dirnode_get((*at)->dir);
 		*name = xstrdup((*at)->name);
+		memcpy(digest, (*at)->digest, DIGEST_SIZE_MAX);
 		seen(at);
 	}
 	pthread_mutex_unlock(&table.lock);
 	return dir;
 }
 
-int link_to(struct item *item, const struct stat *st, const struct spot *to)
+int link_to(struct item *item, const struct stat *st, const struct spot *to, unsigned char *digest)
 {
 	struct making *m = xcalloc(1, sizeof(*m));
 	char *name = NULL;
-	struct dirnode *dir = take_copy(st, &name);
+	struct dirnode *dir = take_copy(st, &name, digest);
 	int err = dir ? dirnode_open(dir) : -ESTALE;
 
 	m->item = item;

@@ -13,6 +13,7 @@
 
 #include "batchproc.h"
 #include "blocking.h"
+#include "buf.h"
 #include "calls.h"
 #include "copy.h"
 #include "job.h"
@@ -46,6 +47,23 @@ struct dirnode *copy_place(const struct item *item, const char **name)
 	}
 	*name = own->name;
 	return own->dir;
+}
+
+bool copy_add_place(const struct item *item, struct buf *buf)
+{
+	const char *name;
+	struct dirnode *dir = copy_place(item, &name);
+
+	if (!dir && name)
+		buf_str(buf, name);
+	if (!dir)
+		return false;
+	dirnode_path(dir, buf);
+	if (name)
+		buf_str(buf, name);
+	else if (buf->len > 1)
+		buf->len--; /* the slash behind a directory */
+	return true;
 }
 
 /* ---- entering */
@@ -196,6 +214,7 @@ int copy_leave(struct item *item)
 	unsigned int tries = 0;
 	int err;
 
+	item->source.kind = SOURCE_ONCE;
 	do {
 		err = dirnode_open(from);
 		if (!err) {

@@ -140,6 +140,8 @@ struct item_ops {
 	 * again. Task only.
 	 */
 	bool (*journal_restore)(struct item *item, const char *result, size_t len);
+	/* Whether it is to be done whatever the journal says of it. */
+	bool (*journal_always)(const struct item *item);
 };
 
 /* A verb's items with the settings that they are made with; lives as long as the run. */

@@ -291,6 +291,29 @@ bool journal_is(const struct job *job, const char *path)
 	       !fstat(job->journal->fd, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+/* The header is the first line; the names of its fields are in docs/journal.md. */
+bool journal_option(const char *name, const char *option)
+{
+	char line[4096], *at = line, *field = NULL, *word, *state;
+	int fd = open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : pread(fd, line, sizeof(line) - 1, 0);
+
+	if (fd >= 0)
+		close(fd);
+	if (len <= 0)
+		return false;
+	line[len] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	for (int i = 0; i < 4 && at; i++)
+		field = strsep(&at, "\t");
+	if (!at || !field)
+		return false;
+	for (word = strtok_r(field, " ", &state); word; word = strtok_r(NULL, " ", &state))
+		if (!strcmp(word, option))
+			return true;
+	return false;
+}
+
 /* ---- items */
 
 void journal_looks(struct item *item, int fd)
@@ -491,6 +514,8 @@ bool journal_skips(struct item *item)
 	bool skipped;
 
 	if (!job->journal || !job->journal->index)
+		return false;
+	if (item->ops->journal_always && item->ops->journal_always(item))
 		return false;
 	found = find_line(item, &buf, &line);
 	/* An item that is cancelled meanwhile notices it in its work. */

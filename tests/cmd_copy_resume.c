@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+/*
+ * cmd_copy_resume - a copy that is killed again and again comes to the same end
+ *
+ * COPY_KILLS says how many kills (6 by default).
+ */
+#include <sys/stat.h>
+
+#include "cmd.h"
+#include "copies.h"
+#include "records.h"
+
+#define ITEMS 90u
+
+static unsigned long kills_wanted(void)
+{
+	const char *wanted = getenv("COPY_KILLS");
+	unsigned long kills = wanted ? strtoul(wanted, NULL, 0) : 0;
+
+	return kills ? kills : 6;
+}
+
+static unsigned int pick(uint64_t *x, unsigned int n)
+{
+	*x = *x * 6364136223846793005ull + 1442695040888963407ull;
+	return (unsigned int)(*x >> 33) % n;
+}
+
+static void make_source(void)
+{
+	run_sh("mkdir -p src/a/b src/c src/empty && cd src && "
+	       "for i in 0 1 2 3 4 5 6 7 8 9; do for j in 0 1 2 3 4 5 6; do "
+	       "head -c $i$j$i /dev/urandom >a/$i$j; done; ln -s $i c/link$i; done; "
+	       "ln a/11 a/b/hard && ln a/11 c/hard && mkfifo c/fifo && chmod 500 empty && "
+	       "find . -exec touch -h -d '2003-04-05 06:07:08.9' {} +");
+	make_pattern("src/large", 20000000);
+	make_pattern("src/c/large", 5000000);
+}
+
+/* Kills a run when it has told of some items, the next one goes on; until one comes to its end. */
+static void kill_and_resume(uint64_t seed, unsigned long kills)
+{
+	uint64_t x = seed;
+	struct run *run;
+	struct stat st;
+
+	for (unsigned long i = 0; i < kills; i++) {
+		const char *how = pick(&x, 2) ? "--atomic" : "-q";
+
+		run = START(HOW(.feed = false), "copy", "-a", "--json", how, "--journal", "journal",
+			    "--resume", "src", "dst");
+		until_printed(run, 1, "\n", 1 + pick(&x, ITEMS));
+		kill(run->pid, SIGKILL);
+		run_end(run);
+		/* A file that was not there is one that is not whole yet, for nobody to read. */
+		if (pick(&x, 3) == 0 && !stat("journal", &st) && st.st_size > 1000)
+			assert_int_equal(truncate("journal",
+						  200 + pick(&x, (unsigned int)st.st_size - 200)),
+					 0);
+	}
+	expect_exit(BP("copy", "-a", "--journal", "journal", "--resume", "src", "dst"), 0);
+	expect_same_trees("src", "dst", SAME_TIMES | SAME_LINKS);
+	expect_out(SH("find dst -name '.*'"), "");
+}
+
+static void killed_and_gone_on_with(struct test *t)
+{
+	const unsigned long kills = kills_wanted();
+	unsigned long done = 0;
+
+	for (uint64_t seed = 1; done < kills; seed++) {
+		fresh_dir(t);
+		run_sh("rm -rf src dst journal");
+		make_source();
+		kill_and_resume(seed, 3);
+		done += 3;
+	}
+}
+
+/* What is done is not done again, and its digest is told again. */
+static void what_is_done_stays_done(struct test *t)
+{
+	const struct records *records;
+	struct run *first, *second;
+
+	fresh_dir(t);
+	make_source();
+	run_sh("rm src/c/hard src/a/b/hard src/c/fifo");
+	first = BP("copy", "-r", "--hash", "sha256", "--journal", "journal", "src", "dst");
+	expect_exit(first, 0);
+	second = BP("copy", "-r", "--hash", "sha256", "--journal", "journal", "--resume", "src",
+		    "dst");
+	expect_exit(second, 0);
+	expect_same(first, second);
+	run_sh("rm dst/a/11; truncate -s 5 dst/a/12; echo new >src/a/13; rm dst/c/link1; "
+	       "ln -s other dst/c/link1; chmod 0 dst/a/14");
+	records = expect_records(BP("copy", "-r", "--json", "--hash", "sha256", "--journal",
+				    "journal", "--resume", "src", "dst"),
+				 87);
+	/* Five files and a link; directories are left anew. */
+	expect_eq(records->ok, 5 + 5);
+	expect_same_trees("src", "dst", 0);
+	/* Into it or as it: what it was at first counts. */
+	expect_eq(access("dst/src", F_OK), -1);
+	expect_exit(BP("copy", "-a", "--journal", "journal", "--resume", "src", "dst"), 2);
+}
+
+static const struct test_case cases[] = {
+	ONCE(killed_and_gone_on_with),
+	ONCE(what_is_done_stays_done),
+};
+
+int main(int argc, char **argv)
+{
+	return RUN_CASES(argc, argv, cases);
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * copyjournal: what the journal is told of a copy, and whether what it says was done is still there.
+ *
+ * Directories have no lines: what is made in one changes its times, so that each run leaves it anew.
+ * Nor is a file with several names taken for done where these are kept: all of them have to become
+ * links to one copy, which one run makes.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "batchproc.h"
+#include "blocking.h"
+#include "buf.h"
+#include "copyfile.h"
+#include "job.h"
+#include "journal.h"
+#include "sumline.h"
+#include "tree.h"
+#include "util.h"
+
+/* In the header: DST did not exist, and was the name of the only source. */
+#define NEW_NAME "destination=new"
+
+void copy_journal_options(const void *settings, struct buf *buf)
+{
+	const struct copy_settings *set = settings;
+
+	buf_str(buf, set->archive ? "archive" : set->recursive ? "recursive" : "files");
+	if (set->keep_mode && !set->archive)
+		buf_str(buf, " preserve");
+	if (set->update)
+		buf_str(buf, " update");
+	if (set->ignore_existing)
+		buf_str(buf, " ignore-existing");
+	if (set->alg) {
+		buf_str(buf, " hash=");
+		buf_str(buf, set->alg->name);
+	}
+	if (set->new_name)
+		buf_str(buf, " " NEW_NAME);
+}
+
+void copy_journal_resume(struct copy_settings *set, const char *journal)
+{
+	if (!journal_option(journal, NEW_NAME))
+		return;
+	set->new_name = true;
+	set->exact = true;
+}
+
+void copy_journal_key(const struct item *item, struct buf *buf)
+{
+	struct buf path = {0};
+
+	copy_add_place(item, &path);
+	buf_char(buf, '\t');
+	journal_path(item->job, buf, path.data, path.len);
+	buf_free(&path);
+}
+
+void copy_journal_result(const struct item *item, struct buf *buf)
+{
+	const struct copy_item *own = item_priv_const(item);
+	const struct copy_settings *set = item->settings;
+
+	if (own->has_digest)
+		buf_hex(buf, own->digest, set->alg->size);
+}
+
+bool copy_journal_always(const struct item *item)
+{
+	return item->self != NULL;
+}
+
+struct looking {
+	const struct item *item;
+	struct spot from, to;
+};
+
+static bool same_target(const struct looking *l)
+{
+	char a[PATH_MAX], b[PATH_MAX];
+	ssize_t len = readlinkat(l->from.dirfd, l->from.name, a, sizeof(a));
+
+	return len >= 0 && readlinkat(l->to.dirfd, l->to.name, b, sizeof(b)) == len &&
+	       !memcmp(a, b, (size_t)len);
+}
+
+/* Return: 1: the copy is there as it was made. */
+static int look(void *arg)
+{
+	const struct looking *l = arg;
+	const struct copy_settings *set = l->item->settings;
+	int flags = set->recursive ? AT_SYMLINK_NOFOLLOW : 0;
+	struct stat st, copy;
+
+	if (fstatat(l->from.dirfd, l->from.name, &st, flags) ||
+	    fstatat(l->to.dirfd, l->to.name, &copy, AT_SYMLINK_NOFOLLOW))
+		return 0;
+	if ((st.st_mode & S_IFMT) != (copy.st_mode & S_IFMT))
+		return 0;
+	if (S_ISLNK(st.st_mode))
+		return same_target(l);
+	if (!S_ISREG(st.st_mode))
+		return 1;
+	if (set->keep_links && st.st_nlink > 1)
+		return 0;
+	return st.st_size == copy.st_size && !copy_is_unfinished(&copy);
+}
+
+bool copy_journal_restore(struct item *item, const char *result, size_t len)
+{
+	struct looking l = {.item = item, .from = {AT_FDCWD, item->name.data}};
+	struct copy_item *own = item_priv(item);
+	const struct copy_settings *set = item->settings;
+	struct dirnode *dir = copy_place(item, &l.to.name);
+	int there;
+
+	if (set->alg && item->type != DT_LNK) {
+		own->has_digest = len == 2 * set->alg->size &&
+				  unhex(own->digest, result, set->alg->size);
+		if (!own->has_digest)
+			return false;
+	}
+	if (dirnode_open(dir))
+		return false;
+	l.to.dirfd = dirnode_fd(dir);
+	if (item->dir)
+		l.from.dirfd = dirnode_fd(item->dir);
+	there = blocking(look, &l);
+	dirnode_put_open(dir);
+	return there > 0;
+}
