@@ -259,6 +259,23 @@ static void the_deadline_ends_whatever_is_going_on(struct test *t)
 	expect_exit(run, 124);
 }
 
+/* Its writer has been silent for long: nothing is to be waited for. Once of many times is proof. */
+static void the_deadline_is_not_late_for_a_silent_list(struct test *t)
+{
+	double least = 60;
+
+	fresh_dir(t);
+	for (int i = 0; i < 20 && least > 0.6; i++) {
+		struct run *run = RUN(HELD, "hash", "--deadline", "400ms", "-T", "-");
+
+		expect_exit(run, 124);
+		expect_says(run, "the list was not read to its end");
+		if (run->seconds < least)
+			least = run->seconds;
+	}
+	expect(least >= 0.4 && least < 0.6);
+}
+
 static void the_deadline_ends_a_walk(struct test *t)
 {
 	const struct records *records;
@@ -343,6 +360,7 @@ int main(int argc, char **argv)
 		ONCE(an_item_that_takes_too_long_is_ended_alone),
 		ONCE(a_failure_counts_to_the_policy_when_it_is_a_timeout),
 		ONCE(the_deadline_ends_whatever_is_going_on),
+		ONCE(the_deadline_is_not_late_for_a_silent_list),
 		ONCE(the_deadline_ends_a_walk),
 		ONCE(what_finds_no_place_is_rejected),
 		ONCE(the_limit_holds),

@@ -39,7 +39,7 @@ int fuzz_sumline(const uint8_t *data, size_t size)
 		return 0;
 	/* Of its own, to the byte: reading beyond the end is seen. */
 	text = malloc(size);
-	must(text);
+	must(text != NULL);
 	memcpy(text, data + 1, size - 1);
 	if (sumline_parse(&line, forced, text, size - 1, zero)) {
 		must(line.len > 0 && (!forced || line.alg == forced));

@@ -21,7 +21,7 @@
 
 #define READ_BYTES 65536u
 #define COUNT_BYTES 268435456 /* of a list that is read once more to count what is in it */
-#define IDLE_MS 250 /* after a stop: a writer that says nothing for so long, ... */
+#define IDLE_MS 250 /* after a stop: a writer that has said nothing for so long, ... */
 #define CUT_NS 5000000000ull /* ... or that goes on for so long, is not heard to its end */
 
 bool stdin_claim(void)
@@ -86,6 +86,15 @@ static int deadline_ms(const struct job *job)
 	return now > 1000000 ? 1000000 : (int)now;
 }
 
+/* How much longer a silent list is listened to after a stop: it may have been silent for long. */
+static int patience_ms(const struct lines *lines, const struct job *job)
+{
+	uint64_t since = lines->heard_ns ? lines->heard_ns : job->start_ns;
+	uint64_t silent = (bp_now(job->engine) - since) / 1000000;
+
+	return silent < IDLE_MS ? (int)(IDLE_MS - silent) : 0;
+}
+
 /* Waits until a read will not block. False: the run has stopped and nobody writes any more. */
 static bool await_data(struct lines *lines, struct job *job)
 {
@@ -100,7 +109,7 @@ static bool await_data(struct lines *lines, struct job *job)
 	}
 	if (!lines->cut_ns)
 		lines->cut_ns = bp_now(job->engine) + CUT_NS;
-	if (bp_now(job->engine) < lines->cut_ns && poll(fds, 1, IDLE_MS) > 0)
+	if (bp_now(job->engine) < lines->cut_ns && poll(fds, 1, patience_ms(lines, job)) > 0)
 		return true;
 	job->inputs_cut = true;
 	return false;
@@ -129,6 +138,8 @@ static bool fill(struct lines *lines, struct job *job)
 		job_trouble(job, lines->name, lines->err);
 	if (n > 0)
 		lines->buf.len += (size_t)n;
+	if (!lines->regular)
+		lines->heard_ns = bp_now(job->engine);
 	return n > 0;
 }
 

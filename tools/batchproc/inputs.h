@@ -31,6 +31,7 @@ struct lines {
 	size_t at; /* what has been taken of buf */
 	bool ended;
 	int err; /* why it could not be read to its end, or 0 */
+	uint64_t heard_ns; /* when there was something to read last; 0: never */
 	uint64_t cut_ns; /* when to give up after a stop; 0: not stopped yet */
 };
 
