@@ -3,7 +3,7 @@
  * Lanes: how an operation of a task is carried out.
  *
  *	RING	through the backend: for all that may block
- *	INLINE	an ordinary call by the loop's own thread: only for what is known not to block
+ *	INLINE	an ordinary call by the loop's own thread: for what does not block, or not for long
  *	POOL	an ordinary call by a helper thread: for what the ring would hand to a kernel worker
  *
  * Which lane serves which operation is the table in lane.c.
@@ -26,6 +26,7 @@ enum lane_op {
 	LANE_STATX_PATH,
 	LANE_STATX_FD, /* AT_EMPTY_PATH with AT_STATX_DONT_SYNC: from the inode in memory */
 	LANE_CLOSE,
+	LANE_UNLINK,
 	LANE_OPS,
 };
 

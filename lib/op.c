@@ -186,7 +186,7 @@ int bp_unlinkat(int dirfd, const char *path, int flags)
 	struct bp_task *task = task_need(__func__);
 
 	io_uring_prep_unlinkat(&task->sqe, dirfd, path, flags);
-	return call(task, 0);
+	return lane_or_call(task, LANE_UNLINK, 0);
 }
 
 int bp_renameat(int olddirfd, const char *oldpath, int newdirfd, const char *newpath,

@@ -210,6 +210,43 @@ static void lists_are_removed(struct test *t)
 	expect_exit(RUN(HOW(.input = "\n"), "rm", "-T", "-"), 2);
 }
 
+static void in_order_and_under_any_limit(struct test *t)
+{
+	const struct records *records;
+
+	fresh_dir(t);
+	for (int i = 0; i < 3; i++) {
+		static const char *const how[] = {"-k", "-j1", "--backend=threads"};
+
+		make_tree("d");
+		records = expect_records(BP("rm", "-r", "--json", how[i], "d"), TREE_ITEMS);
+		expect_eq(records->ok, TREE_ITEMS);
+		expect_gone("d");
+	}
+	/* What is rejected stays, and the directories that it is in; the list brings it back. */
+	expect_exit(SH("mkdir -p d/e; for i in $(seq 2000); do : >d/e/$i; done"), 0);
+	records = expect_records(BP("rm", "-r", "--json", "-j1", "--on-full", "reject",
+				    "--failed-to", "again", "d"),
+				 2002);
+	if (records->rejected) {
+		expect_there("d/e");
+		expect_out(SH("cat again"), "d\n");
+		expect_exit(BP("rm", "-r", "-T", "again"), 0);
+	}
+	expect_gone("d");
+}
+
+/* Three processes with the same operands: each tree is one's, as a whole. */
+static void trees_are_not_divided(struct test *t)
+{
+	fresh_dir(t);
+	expect_exit(SH("for i in 1 2 3 4 5 6 7 8 9; do mkdir -p $i/a/b; : >$i/f; : >$i/a/b/f; done;"
+		       "for k in 1 2 3; do \"$BATCHPROC\" rm -rf --shard $k/3 1 2 3 4 5 6 7 8 9 &"
+		       " done; wait"),
+		    0);
+	expect_out(SH("ls"), "");
+}
+
 static void one_question_before_many(struct test *t)
 {
 	struct run *run;
@@ -249,6 +286,8 @@ int main(int argc, char **argv)
 		ONCE(what_is_refused),
 		ONCE(links_are_removed_and_not_followed),
 		ONCE(lists_are_removed),
+		ONCE(in_order_and_under_any_limit),
+		ONCE(trees_are_not_divided),
 		ONCE(one_question_before_many),
 	};
 

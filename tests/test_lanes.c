@@ -16,10 +16,11 @@
 #include "lane.h"
 
 static char path[] = "/tmp/bp-lanes-XXXXXX";
+static char second[sizeof(path) + 2];
 
 struct seen {
 	int open_missing, read, read_end, read_bad, statx_path, statx_fd, statx_missing, close;
-	int close_bad;
+	int close_bad, unlink, unlink_missing;
 	uint64_t size_path, size_fd;
 	char data[8];
 };
@@ -44,6 +45,8 @@ static int use_file(void *arg)
 	seen->statx_missing = bp_statx(AT_FDCWD, "/no/such/file", 0, STATX_SIZE, &stx);
 	seen->close = bp_close(fd);
 	seen->close_bad = bp_close(fd);
+	seen->unlink = bp_unlinkat(AT_FDCWD, second, 0);
+	seen->unlink_missing = bp_unlinkat(AT_FDCWD, second, 0);
 	return 0;
 }
 
@@ -84,6 +87,7 @@ static void every_lane_gives_the_same_results(void **state)
 
 		for (op = 0; op < LANE_OPS; op++)
 			lane_table[op] = (enum lane)lane;
+		assert_int_equal(link(path, second), 0);
 		assert_int_equal(run(engine, use_file, &seen), 0);
 		assert_int_equal(seen.open_missing, -ENOTDIR);
 		assert_int_equal(seen.read, 5);
@@ -97,6 +101,8 @@ static void every_lane_gives_the_same_results(void **state)
 		assert_int_equal(seen.statx_missing, -ENOENT);
 		assert_int_equal(seen.close, 0);
 		assert_int_equal(seen.close_bad, -EBADF);
+		assert_int_equal(seen.unlink, 0);
+		assert_int_equal(seen.unlink_missing, -ENOENT);
 	}
 	memcpy(lane_table, saved, sizeof(saved));
 	bp_engine_destroy(engine);
@@ -143,6 +149,7 @@ static int make_file(void **state)
 	int fd = mkstemp(path);
 
 	(void)state;
+	snprintf(second, sizeof(second), "%s-2", path);
 	return fd < 0 || write(fd, "lanes", 5) != 5 || close(fd);
 }
 

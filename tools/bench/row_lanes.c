@@ -2,8 +2,8 @@
 /*
  * row_lanes.c - which lane is cheapest for which operation: what the table of lib/lane.c is set from
  *
- * Files of 8 KiB are opened, asked for their status (by path, and by descriptor), read and closed,
- * in batches, one kind of operation at a time, so that each kind is timed alone. The lanes:
+ * Files of 8 KiB are opened, asked for their status (by path, and by descriptor), read and closed, and
+ * others that were just written are unlinked, in batches, one kind of operation at a time, so that each kind is timed alone. The lanes:
  *
  *	inline		the plain call on the loop's thread
  *	try+ring	a call that refuses to block (RESOLVE_CACHED, RWF_NOWAIT), the ring if it does
@@ -38,12 +38,13 @@ enum kind {
 	KIND_STATX_FD,
 	KIND_READ,
 	KIND_CLOSE,
+	KIND_UNLINK,
 	KINDS,
 };
 
 static const char *const kind_name[KINDS] = {
 	[KIND_OPEN] = "open",	 [KIND_STATX_PATH] = "statx path", [KIND_STATX_FD] = "statx fd",
-	[KIND_READ] = "read 8K", [KIND_CLOSE] = "close",
+	[KIND_READ] = "read 8K", [KIND_CLOSE] = "close",	   [KIND_UNLINK] = "unlink",
 };
 
 /* One file and what was last done to it. */
@@ -95,6 +96,9 @@ static int plain_call(struct job *job)
 	case KIND_CLOSE:
 		res = close(job->fd);
 		break;
+	case KIND_UNLINK:
+		res = unlinkat(job->dirfd, job->name, 0);
+		break;
 	case KINDS:
 		break;
 	}
@@ -140,6 +144,9 @@ static void prepare(struct io_uring_sqe *sqe, struct job *job)
 		break;
 	case KIND_CLOSE:
 		io_uring_prep_close(sqe, job->fd);
+		break;
+	case KIND_UNLINK:
+		io_uring_prep_unlinkat(sqe, job->dirfd, job->name, 0);
 		break;
 	case KINDS:
 		break;
@@ -278,6 +285,27 @@ static void add(struct measure *sum, struct measure part)
 	sum->cpu += part.cpu;
 }
 
+/* Writes what is then unlinked, beside the tree's own files. */
+static int make_victims(struct job *jobs, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		int fd, err = 0;
+
+		jobs[i].name[0] = 'u';
+		fd = openat(jobs[i].dirfd, jobs[i].name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+		if (fd < 0)
+			return -errno;
+		if (write(fd, jobs[i].buf, jobs[i].len) != (ssize_t)jobs[i].len)
+			err = -EIO;
+		close(fd);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 /* All kinds over one directory; @only_statx: by path alone, for a cold pass of its own. */
 static int pass_dir(struct lane *lane, unsigned int dir, bool only_statx, struct measure *sum)
 {
@@ -299,6 +327,12 @@ static int pass_dir(struct lane *lane, unsigned int dir, bool only_statx, struct
 
 		if (lane->cold && (kind == KIND_STATX_PATH) != only_statx)
 			continue;
+		if (kind == KIND_UNLINK) {
+			/* What was just written is never cold. */
+			err = lane->cold ? 0 : make_victims(lane->jobs, t->files_per_dir);
+			if (err || lane->cold)
+				continue;
+		}
 		watch_start(&w);
 		err = lane->phase(lane, (enum kind)kind, lane->jobs, t->files_per_dir);
 		add(&sum[kind], watch_stop(&w, (double)t->dirs * t->files_per_dir));
@@ -366,7 +400,7 @@ static void report_lanes(const struct bench *b, const struct tree *tree, bool co
 	unsigned int kind;
 	size_t i;
 
-	for (kind = 0; kind < KINDS; kind++) {
+	for (kind = 0; kind < (cold ? KIND_UNLINK : KINDS); kind++) {
 		for (i = 0; i < LANES; i++) {
 			struct measure theirs = median_of(&sides[0], kind, b->runs);
 			struct measure ours = median_of(&sides[i], kind, b->runs);
