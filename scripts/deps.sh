@@ -44,6 +44,11 @@ patch|program patch|patch|patch|patch|patch|patch
 shellcheck|program shellcheck|shellcheck|ShellCheck|shellcheck|shellcheck|ShellCheck
 valgrind|program valgrind|valgrind|valgrind|valgrind|valgrind|valgrind
 valgrind.h|compiles valgrind|valgrind|valgrind-devel|valgrind|valgrind-dev|valgrind-devel
+XFS tools|program mkfs.xfs|xfsprogs|xfsprogs|xfsprogs|xfsprogs|xfsprogs
+btrfs tools|program mkfs.btrfs|btrfs-progs|btrfs-progs|btrfs-progs|btrfs-progs|btrfsprogs
+setfacl|program setfacl|acl|acl|acl|acl|acl
+setfattr|program setfattr|attr|attr|attr|attr|attr
+filefrag|program filefrag|e2fsprogs|e2fsprogs|e2fsprogs|e2fsprogs-extra|e2fsprogs
 bash|program bash|bash|bash|bash|bash|bash
 setarch|program setarch|util-linux|util-linux|util-linux|setarch|util-linux
 aarch64 compiler|aarch64_compiles|gcc-aarch64-linux-gnu libc6-dev-arm64-cross|-|aarch64-linux-gnu-gcc|-|-
