@@ -7,7 +7,12 @@
  */
 #include "group.h"
 
-#define TAKE_MAX 64
+/*
+ * Items that a loop starts in one turn. Enough that they share a system call, and few enough that
+ * the stacks of those that end at once, as with cached files, stay in the first-level cache: hashing
+ * 50,000 files of 8 KiB takes 4% less CPU time with 16 than with 64, and NOPs the same.
+ */
+#define TAKE_MAX 16
 
 /*
  * How many resumes of a group are between two that are timed: none while they are so long that two clock
