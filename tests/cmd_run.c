@@ -180,6 +180,29 @@ static void a_directory_that_failed_is_copied_to_its_place(struct test *t)
 	expect_exit(SH("diff -r s out/s && test -d out/top && test ! -e out/top/top"), 0);
 }
 
+/* A tree whose name was new has that name again, and is not copied into itself of the first time. */
+static void a_run_that_goes_on_finds_the_same_places(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	make_ab();
+	make_dir("s");
+	make_file("s/x", "hello");
+	make_dir("into");
+	make_file("jobs", "copy -r s ./new//\ncopy -r s/ into\ncopy a b\nhash nosuch\n");
+	expect_exit(BP("run", "-q", "--journal", "journal", "jobs"), 1);
+	expect_exit(BP("run", "-q", "--journal", "journal", "--resume", "jobs"), 1);
+	make_file("nosuch", "hello");
+	make_file("s/y", "world");
+	run = BP("run", "--journal", "journal", "--resume", "jobs");
+	expect_exit(run, 0);
+	expect_out(run, HELLO_SHA256 "  nosuch\n");
+	expect_exit(
+		SH("diff -r s new && diff -r s into/s && cmp a b && test $(ls into | wc -l) = 1"),
+		0);
+}
+
 static void a_file_is_checked_before_anything_starts(struct test *t)
 {
 	struct run *run;
@@ -495,6 +518,7 @@ static const struct test_case cases[] = {
 	ONCE(two_jobs_with_one_destination_are_never_mixed),
 	ONCE(what_was_not_copied_is_given_back_with_its_place),
 	ONCE(a_directory_that_failed_is_copied_to_its_place),
+	ONCE(a_run_that_goes_on_finds_the_same_places),
 	ONCE(a_file_is_checked_before_anything_starts),
 	ONCE(ten_errors_are_shown_and_the_rest_is_counted),
 	ONCE(in_a_stream_a_bad_line_fails_and_the_rest_goes_on),

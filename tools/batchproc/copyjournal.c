@@ -3,6 +3,7 @@
  * copyjournal: what the journal is told of a copy, and whether what it says was done is still there.
  *
  * Directories have no lines: what is made in one changes its times, so that each run leaves it anew.
+ * But roots have one in a run of many verbs, for was_new() in copyplace.c.
  * Nor is a file with several names taken for done where these are kept: all of them have to become
  * links to one copy, which one run makes.
  */

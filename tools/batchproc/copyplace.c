@@ -12,9 +12,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "buf.h"
 #include "copy.h"
 #include "inputs.h"
 #include "job.h"
+#include "journal.h"
 #include "options.h"
 #include "tree.h"
 #include "util.h"
@@ -32,26 +34,33 @@ struct target {
 	const char *why;
 };
 
+/* Takes a path apart: the name in it, and the directory that this is in, as the path has it. */
+static void split_path(const char *path, char **parent, char **name)
+{
+	size_t len = strlen(path), start;
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	for (start = len; start && path[start - 1] != '/'; start--)
+		;
+	*name = xrealloc(NULL, len - start + 1);
+	memcpy(*name, path + start, len - start);
+	(*name)[len - start] = '\0';
+	*parent = xrealloc(NULL, start + 1);
+	memcpy(*parent, path, start);
+	while (start > 1 && (*parent)[start - 1] == '/')
+		start--;
+	(*parent)[start] = '\0';
+}
+
 /* @path is no directory that is there: it is a name in one. */
 static void target_new(struct job *job, struct target *t, const char *path)
 {
-	size_t len = strlen(path), start;
+	const size_t len = strlen(path);
 	char *parent;
 
-	while (len > 1 && path[len - 1] == '/') {
-		t->slash = true;
-		len--;
-	}
-	for (start = len; start && path[start - 1] != '/'; start--)
-		;
-	t->name = xrealloc(NULL, len - start + 1);
-	memcpy(t->name, path + start, len - start);
-	t->name[len - start] = '\0';
-	parent = xrealloc(NULL, start + 1);
-	memcpy(parent, path, start);
-	while (start > 1 && parent[start - 1] == '/')
-		start--;
-	parent[start] = '\0';
+	t->slash = len > 1 && path[len - 1] == '/';
+	split_path(path, &parent, &t->name);
 	t->err = *t->name ? dest_root(job, parent, parent, &t->dir) : -ENOENT;
 	free(parent);
 }
@@ -276,13 +285,48 @@ void copy_feed(struct job *job)
 	target_close(&t);
 }
 
+/*
+ * In a run that goes on with a journal: the name of the directory that is there now, where it is the
+ * copy that an earlier run made of @path under a name that was new then; else NULL. A run that was
+ * killed left its mark on it (see place()), one that came to the end of this tree left a line.
+ */
+static char *was_new(struct job *job, const struct use *use, const char *path, const char *dst)
+{
+	struct buf copy = {0};
+	char *parent, *name, *src = xstrdup(path);
+	size_t len = strlen(src);
+
+	while (len > 1 && src[len - 1] == '/')
+		src[--len] = '\0';
+	split_path(dst, &parent, &name);
+	buf_str(&copy, parent);
+	if (*parent && strcmp(parent, "/"))
+		buf_char(&copy, '/');
+	buf_str(&copy, name);
+	buf_char(&copy, '\0');
+	if (!journal_has(job, use, src, copy.data))
+		buf_free(&copy);
+	free(parent);
+	free(name);
+	free(src);
+	return copy.data;
+}
+
 void copy_add(struct job *job, const struct jobspec *spec)
 {
 	const struct copy_settings *set = spec->use->settings;
 	const size_t sources = spec->count - 1;
 	struct target t = {.dst = spec->args[sources], .single = sources == 1};
+	char *name = NULL;
 
 	target_open(job, set->exact || spec->exact, &t);
+	if (t.single && t.into && set->recursive)
+		name = was_new(job, spec->use, spec->args[0], t.dst);
+	if (name) {
+		target_close(&t);
+		t = (struct target){.dst = name, .single = true};
+		target_open(job, true, &t);
+	}
 	if (!t.single && !t.into && !t.err) {
 		t.err = -ENOTDIR;
 		t.why = "the destination is not a directory to copy into";
@@ -290,4 +334,5 @@ void copy_add(struct job *job, const struct jobspec *spec)
 	for (size_t i = 0; i < sources; i++)
 		add_source(job, spec->use, &t, spec->args[i], false);
 	target_close(&t);
+	free(name);
 }

@@ -214,7 +214,9 @@ int copy_leave(struct item *item)
 	unsigned int tries = 0;
 	int err;
 
-	item->source.kind = SOURCE_ONCE;
+	/* The header cannot say of one of many trees that its name was new; its line does. */
+	if (from->parent || !item->job->ops->mixes)
+		item->source.kind = SOURCE_ONCE;
 	do {
 		err = dirnode_open(from);
 		if (!err) {

@@ -505,6 +505,54 @@ static bool skips(struct item *item, bool has_line, const struct journal_line *l
 	return item->restored;
 }
 
+struct question {
+	const struct journal *journal;
+	uint64_t hash;
+	int found; /* or -errno */
+};
+
+static int answer(void *arg)
+{
+	struct question *q = arg;
+	uint64_t offset;
+
+	q->found = journal_index_find(q->journal->index, q->hash, UINT64_MAX, &offset);
+	return 0;
+}
+
+bool journal_has(struct job *job, const struct use *use, const char *src, const char *dst)
+{
+	struct question q = {.journal = job->journal};
+	struct bp_group *group = NULL;
+	struct buf key = {0};
+	int err;
+
+	if (!q.journal || !q.journal->index)
+		return false;
+	buf_str(&key, use->ops->op);
+	buf_char(&key, '\t');
+	journal_path(job, &key, src, strlen(src));
+	buf_char(&key, '\t');
+	add_options(use->ops, use->settings, &key);
+	buf_char(&key, '\t');
+	journal_path(job, &key, dst, strlen(dst));
+	q.hash = journal_key_hash((struct span){key.data, key.len});
+	buf_free(&key);
+
+	/* The index is read in a task; this thread has none of its own. */
+	err = bp_group_create(&group, job->engine, NULL);
+	if (!err)
+		err = bp_go(group, answer, &q);
+	if (group)
+		bp_wait(group);
+	bp_group_destroy(group);
+	if (!err && q.found < 0)
+		err = q.found;
+	if (err)
+		job_trouble(job, q.journal->name, err);
+	return !err && q.found > 0;
+}
+
 bool journal_skips(struct item *item)
 {
 	struct job *job = item->job;

@@ -20,6 +20,7 @@
 struct buf;
 struct item;
 struct job;
+struct use;
 
 /*
  * Opens the journal of the options, if any, and reads it to go on with it. Returns -1 to go on, or
@@ -42,6 +43,12 @@ bool journal_is(const struct job *job, const char *path);
  * verb gets back of it. Task only, just before the work.
  */
 bool journal_skips(struct item *item);
+
+/*
+ * Whether a run with many verbs goes on with a journal that has a line, done or failed, for an item
+ * with this source and this destination. Main thread.
+ */
+bool journal_has(struct job *job, const struct use *use, const char *src, const char *dst);
 
 /* Appends the line of an ended item, if it gets one. Any thread. */
 void journal_add(const struct item *item, struct buf *buf);
