@@ -218,6 +218,8 @@ static void add_path(const struct dirnode *dir, const struct dirnode *top, struc
 
 	for (node = dir; node != top; node = node->parent)
 		len += node->len + needs_slash(node);
+	if (!len)
+		return;
 	to = buf_room(buf, len) + len;
 	for (node = dir; node != top; node = node->parent) {
 		if (needs_slash(node))
