@@ -182,6 +182,17 @@ static void conflicts_are_errors_and_nothing_is_touched(struct test *t)
 	expect_exit(BP("copy", "-r", "d", "d"), 1);
 	expect_out(SH("cat f hard soft d/f; ls -A d"), "hellohellohellootherf\n");
 
+	/* A symbolic link is not put in the place of the file that it leads to. */
+	run = BP("copy", "-r", "soft", "soft");
+	expect_exit(run, 1);
+	expect_err(run, "batchproc: copy: soft: source and destination are the same file\n");
+	expect_exit(BP("copy", "-a", "soft", "f"), 1);
+	expect_exit(BP("copy", "-a", "--atomic", "soft", "hard"), 1);
+	run_sh("mkdir links && ln -s ../f links/f");
+	expect_exit(BP("copy", "-r", "links/.", "."), 1);
+	expect_out(SH("cat f hard soft; stat -c %F f hard"),
+		   "hellohellohelloregular file\nregular file\n");
+
 	/* Two sources of one name: the first is copied, the second is an error. */
 	records = expect_records(BP("copy", "-k", "--json", "f", "d/f", "dir"), 2);
 	expect_eq(strcmp(status_of(records, "f"), "ok"), 0);
@@ -205,10 +216,36 @@ static void what_is_there_may_stay(struct test *t)
 	expect_exit(BP("copy", "--ignore-existing", "old", "dst"), 0);
 	expect_out(SH("cat dst"), "new");
 	make_file("half", "ha");
-	assert_int_equal(chmod("half", 0), 0);
+	assert_int_equal(chmod("half", 01000), 0);
 	expect_exit(BP("copy", "--ignore-existing", "old", "half"), 0);
 	expect_exit(BP("copy", "-u", "old", "dst"), 0);
 	expect_out(SH("cat half dst; stat -c %a half"), "oldnew644\n");
+	/* A file that its owner closed to all is not half a copy. */
+	make_file("closed", "secret");
+	assert_int_equal(chmod("closed", 0), 0);
+	expect_exit(BP("copy", "--ignore-existing", "old", "closed"), 0);
+	expect_out(SH("stat -c '%a %s' closed"), "0 6\n");
+}
+
+/* Two trees, or a tree and a file, whose copies meet below the destination. */
+static void sources_that_meet_further_down_are_errors(struct test *t)
+{
+	static const char *const ways[] = {"a/x b/. dst", "a/x/f b/x/. dst", "-T list dst",
+					   "b/x/. a/x/f dst"};
+	struct run *run;
+
+	fresh_dir(t);
+	run_sh("mkdir -p a/x b/x; echo A > a/x/f; echo B > b/x/f; "
+	       "printf 'a/x\\nb/./x/f\\n' > list");
+	for (size_t i = 0; i < COUNT_OF(ways); i++) {
+		run_sh("rm -rf dst; mkdir -p dst/x");
+		run = SH("exec \"$BATCHPROC\" copy -r $1", ways[i]);
+		expect_exit(run, 1);
+		expect_says(run, "another item of this run has the same destination");
+	}
+	/* What does not meet is none. */
+	run_sh("rm -rf dst; mkdir dst; rm b/x/f");
+	expect_exit(BP("copy", "-r", "a/x", "b/x/.", "dst"), 0);
 }
 
 static void what_is_replaced_keeps_its_mode(struct test *t)
@@ -272,7 +309,7 @@ static const struct test_case cases[] = {
 	ONCE(destinations_are_named_as_for_cp), ONCE(conflicts_are_errors_and_nothing_is_touched),
 	ONCE(what_is_there_may_stay),		ONCE(what_is_replaced_keeps_its_mode),
 	ONCE(digests_are_of_what_was_copied),	ONCE(sources_may_come_from_a_list),
-	ONCE(a_dry_run_makes_nothing),
+	ONCE(a_dry_run_makes_nothing),		ONCE(sources_that_meet_further_down_are_errors),
 };
 
 int main(int argc, char **argv)

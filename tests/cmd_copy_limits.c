@@ -297,7 +297,7 @@ static void leftovers_of_a_killed_run_are_replaced(struct test *t)
 	make_sources();
 	expect_exit(BP("copy", "-r", "src", "dst"), 0);
 	/* As kill -9 leaves it: a new file without permissions, a directory, a temporary file. */
-	run_sh("truncate -s 100 dst/small-1 && chmod 0 dst/small-1; chmod 1700 dst; rm dst/small-2");
+	run_sh("truncate -s 100 dst/small-1 && chmod 1000 dst/small-1; chmod 1700 dst; rm dst/small-2");
 	expect_exit(BP("copy", "-r", "--ignore-existing", "src", "dst"), 0);
 	expect_same_trees("src", "dst", 0);
 
@@ -314,6 +314,23 @@ static void leftovers_of_a_killed_run_are_replaced(struct test *t)
 	expect_same_trees("src", "dst", 0);
 }
 
+/* Of two runs that make one file, the one that is stopped removes its own only. */
+static void a_cancel_leaves_what_another_run_made(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	make_pattern("large", 3000000);
+	make_file("small", "small");
+	run = START(HOW(.feed = true), "copy", "--bwlimit", "1000", "large", "new");
+	until_there("new");
+	expect_exit(BP("copy", "small", "new"), 0);
+	run_signal(run, SIGINT);
+	run_kill(run, SIGINT);
+	expect_exit(run_end(run), 130);
+	expect_out(SH("cat new; ls -A"), "smalllarge\nnew\nsmall\n");
+}
+
 static const struct test_case cases[] = {
 	ONCE(a_full_file_system),
 	ONCE(a_file_that_may_not_grow),
@@ -325,6 +342,7 @@ static const struct test_case cases[] = {
 	ONCE(links_in_the_way_are_errors),
 	ONCE(a_cancel_leaves_nothing_half),
 	ONCE(leftovers_of_a_killed_run_are_replaced),
+	ONCE(a_cancel_leaves_what_another_run_made),
 };
 
 int main(int argc, char **argv)

@@ -93,7 +93,7 @@ static void what_is_done_stays_done(struct test *t)
 	expect_exit(second, 0);
 	expect_same(first, second);
 	run_sh("rm dst/a/11; truncate -s 5 dst/a/12; echo new >src/a/13; rm dst/c/link1; "
-	       "ln -s other dst/c/link1; chmod 0 dst/a/14");
+	       "ln -s other dst/c/link1; chmod 1000 dst/a/14");
 	records = expect_records(BP("copy", "-r", "--json", "--hash", "sha256", "--journal",
 				    "journal", "--resume", "src", "dst"),
 				 87);

@@ -77,9 +77,12 @@ struct dirnode *copy_place(const struct item *item, const char **name);
 /* The path of the copy, as the user knows it; false where it is not known. */
 bool copy_add_place(const struct item *item, struct buf *buf);
 
-/* Copies a tree as @name in @dir, NULL: into @dir; takes both over. Main thread. */
+/*
+ * Copies a tree as @name in @dir, NULL: into @dir; takes both over. @overlaps: other items may have
+ * their places in the copy. Main thread.
+ */
 void copy_tree_add(struct job *job, const struct use *use, const char *path, struct dirnode *dir,
-		   char *name);
+		   char *name, bool overlaps);
 /* Whether an item found in a tree is the first with this destination; @dir is its place. Any thread. */
 bool copy_claims(const struct item *item, const struct dirnode *dir);
 /* The item of a directory: all below it has ended. Task. */
@@ -116,6 +119,9 @@ bool dest_is_below(int fd, const struct stat *top);
 
 /* Claims a name in a directory for one item. False: another item of this run has it. Any thread. */
 bool dest_claim(const struct dirnode *dir, const char *name);
+
+/* Whether what is open as @fd still has this name. Plain calls. */
+bool dest_is_named(int dirfd, const char *name, int fd);
 
 /* At the end of a run. Main thread. */
 void dest_cleanup(void);
@@ -168,6 +174,7 @@ int copy_odd(struct item *item, const struct spot *from, const struct spot *to);
 bool copy_is_unfinished(const struct stat *st);
 /* Whether an existing destination makes the copy needless; then the item says so. */
 bool copy_needless(struct item *item, const struct stat *st, const struct stat *old);
+extern const char copy_same[];
 /* Why @old must not be replaced by @st: 0, or -errno and the item's reason. */
 int copy_may_replace(struct item *item, const struct stat *st, const struct stat *old);
 

@@ -288,10 +288,18 @@ void temp_name(const char *name, char temp[NAME_MAX + 1])
 	snprintf(temp, NAME_MAX + 1, ".%.200s.batchproc-%08x", name, XXH32(name, len, 0));
 }
 
+bool dest_is_named(int dirfd, const char *name, int fd)
+{
+	struct stat held, named;
+
+	return !fstat(fd, &held) && !fstatat(dirfd, name, &named, AT_SYMLINK_NOFOLLOW) &&
+	       held.st_ino == named.st_ino && held.st_dev == named.st_dev;
+}
+
 /* A file of this name is there: is it a leftover? Then it is removed. */
 static int remove_leftover(int dirfd, const char *temp)
 {
-	struct stat held, named;
+	struct stat named;
 	int fd, err = 0;
 
 	if (fstatat(dirfd, temp, &named, AT_SYMLINK_NOFOLLOW))
@@ -304,10 +312,7 @@ static int remove_leftover(int dirfd, const char *temp)
 		return fd == -ENOENT ? 0 : fd;
 	if (flock(fd, LOCK_EX | LOCK_NB))
 		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
-	else if (fstat(fd, &held) || fstatat(dirfd, temp, &named, AT_SYMLINK_NOFOLLOW))
-		err = errno == ENOENT ? 0 : -errno;
-	else if (held.st_ino == named.st_ino && held.st_dev == named.st_dev &&
-		 unlinkat(dirfd, temp, 0))
+	else if (dest_is_named(dirfd, temp, fd) && unlinkat(dirfd, temp, 0))
 		err = -errno;
 	close(fd);
 	return err;
@@ -334,8 +339,8 @@ int temp_create(int dirfd, const char *temp, int flags, mode_t mode)
 	}
 	if (err)
 		return err;
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB)) {
-		/* Another run was quicker, and removes it. */
+	/* Another run may have been quicker with the lock: then it removes it, or has done so. */
+	if (fd >= 0 && (flock(fd, LOCK_EX | LOCK_NB) || !dest_is_named(dirfd, temp, fd))) {
 		close(fd);
 		return -EBUSY;
 	}

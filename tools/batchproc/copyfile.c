@@ -6,7 +6,8 @@
  *	  '----------------'--------------> abandon      removes what was made
  *
  * A file that was not there is made in place, with O_EXCL and without any permission until it is
- * whole: mode 0 is how a later run knows one that was never finished. One that is there is replaced:
+ * whole: mode 01000, which nobody gives a file, is how a later run knows one that was never finished.
+ * One that is there is replaced:
  * a temporary file beside it, then rename. A small file goes from begin to end in one call; a
  * large one in blocks, so that a cancel waits for a block at most.
  *
@@ -29,6 +30,8 @@
 #include "tree.h"
 #include "util.h"
 
+/* Not 0, which some give their secrets. */
+#define MADE_MODE S_ISVTX
 #define STEP_BYTES 16777216u /* of a large file, between two looks for a cancel */
 
 /* ---- source and destination */
@@ -57,7 +60,8 @@ static int open_source(struct copying *c)
 
 bool copy_is_unfinished(const struct stat *st)
 {
-	return S_ISREG(st->st_mode) && !(st->st_mode & 07777) && st->st_uid == geteuid();
+	return S_ISREG(st->st_mode) && (st->st_mode & 07777) == MADE_MODE &&
+	       st->st_uid == geteuid();
 }
 
 bool copy_needless(struct item *item, const struct stat *st, const struct stat *old)
@@ -79,10 +83,12 @@ bool copy_needless(struct item *item, const struct stat *st, const struct stat *
 	return true;
 }
 
+const char copy_same[] = "source and destination are the same file";
+
 int copy_may_replace(struct item *item, const struct stat *st, const struct stat *old)
 {
 	if (old->st_dev == st->st_dev && old->st_ino == st->st_ino) {
-		item->why = "source and destination are the same file";
+		item->why = copy_same;
 		return -EINVAL;
 	}
 	if (S_ISDIR(old->st_mode)) {
@@ -153,7 +159,8 @@ static int make_destination(struct copying *c)
 
 	if (!c->set->atomic && !c->dest->default_acl) {
 		c->dst = call_openat(c->to.dirfd, c->to.name,
-				     destination_flags(c) | O_CREAT | O_EXCL | O_NOFOLLOW, 0);
+				     destination_flags(c) | O_CREAT | O_EXCL | O_NOFOLLOW,
+				     MADE_MODE);
 		c->made = c->dst >= 0;
 		if (c->made) {
 			temp_remove(c->item->job, c->to.dirfd, c->to.name);
@@ -251,8 +258,11 @@ static int finish(void *arg)
 static int abandon(void *arg)
 {
 	struct copying *c = arg;
+	const char *name = c->temp[0] ? c->temp : c->to.name;
 
-	unlinkat(c->to.dirfd, c->temp[0] ? c->temp : c->to.name, 0);
+	/* Another run may have put its own copy there meanwhile. */
+	if (c->dst < 0 || dest_is_named(c->to.dirfd, name, c->dst))
+		unlinkat(c->to.dirfd, name, 0);
 	c->made = false;
 	return 0;
 }

@@ -106,6 +106,15 @@ static int replace(struct making *m, const struct stat *old)
 	return err;
 }
 
+/* A symbolic link would take the place of the file that it leads to. */
+static bool leads_to(const struct making *m, const struct stat *old)
+{
+	struct stat st;
+
+	return S_ISLNK(m->st.st_mode) && !fstatat(m->from.dirfd, m->from.name, &st, 0) &&
+	       st.st_dev == old->st_dev && st.st_ino == old->st_ino;
+}
+
 /* @m->st is the source's, or the first copy's where a link to that is made. */
 static int make(struct making *m)
 {
@@ -129,6 +138,10 @@ static int make(struct making *m)
 			return -errno;
 		old = (struct stat){.st_mode = S_IFREG};
 	} else if (!m->link.name || !S_ISREG(old.st_mode)) {
+		if (leads_to(m, &old)) {
+			m->item->why = copy_same;
+			return -EINVAL;
+		}
 		err = copy_may_replace(m->item, &m->st, &old);
 		if (err)
 			return err;
@@ -136,6 +149,14 @@ static int make(struct making *m)
 	if (old.st_ino && copy_needless(m->item, &m->st, &old))
 		return 0;
 	return replace(m, &old);
+}
+
+/* In a tree, the directory is synced when all in it is done. */
+static int make_lasting(struct making *m)
+{
+	int err = make(m);
+
+	return !err && m->set->sync && !m->item->dir ? call_fsync(m->to.dirfd) : err;
 }
 
 /* ---- links, FIFOs, devices */
@@ -162,7 +183,7 @@ static int copy_by_name(void *arg)
 			m->target[len] = '\0';
 	}
 	if (!err)
-		err = make(m);
+		err = make_lasting(m);
 	close(m->fd);
 	return err;
 }
@@ -279,7 +300,7 @@ static int make_link(void *arg)
 
 	if (fstatat(m->link.dirfd, m->link.name, &m->st, AT_SYMLINK_NOFOLLOW))
 		return -errno;
-	return make(m);
+	return make_lasting(m);
 }
 
 /* The copy that @st has got, held; its name is the caller's to free. */

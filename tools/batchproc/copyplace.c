@@ -28,6 +28,7 @@ struct target {
 	bool single; /* there is one source */
 	bool into; /* sources get names of their own in @dir */
 	bool slash; /* the name ends with one: it is a directory's */
+	bool overlaps; /* in a tree's copy other sources may have their places */
 	struct dirnode *dir;
 	char *name; /* of the copy, or NULL: @dir itself */
 	int err; /* every source fails with it */
@@ -257,9 +258,23 @@ static void add_source(struct job *job, const struct use *use, const struct targ
 		why = copy_claimed;
 	}
 	if (!err && tree && src.dir)
-		copy_tree_add(job, use, src.path, src.dir, src.name);
+		copy_tree_add(job, use, src.path, src.dir, src.name, t->overlaps);
 	else
 		add_item(job, use, &src, err, why);
+}
+
+/* Of a list nobody knows before it has been read; d/. has no name of its own, and is all over DST. */
+static bool may_overlap(const struct options *opt)
+{
+	bool overlaps = opt->list_count > 0;
+	char *name;
+
+	for (size_t i = 0; i < opt->arg_count && !overlaps; i++) {
+		name = own_name(opt->args[i]);
+		overlaps = !name;
+		free(name);
+	}
+	return overlaps;
 }
 
 /* As a command: many sources, and the destination that copy_run() found. */
@@ -275,6 +290,7 @@ void copy_feed(struct job *job)
 	const char *name;
 	size_t len;
 
+	t.overlaps = !t.single && may_overlap(opt);
 	target_open(job, set->exact, &t);
 	for (;;) {
 		from_list = job->inputs->next_arg >= opt->arg_count;
@@ -316,7 +332,11 @@ void copy_add(struct job *job, const struct jobspec *spec)
 {
 	const struct copy_settings *set = spec->use->settings;
 	const size_t sources = spec->count - 1;
-	struct target t = {.dst = spec->args[sources], .single = sources == 1};
+	struct target t = {
+		.dst = spec->args[sources],
+		.single = sources == 1,
+		.overlaps = true,
+	};
 	char *name = NULL;
 
 	target_open(job, set->exact || spec->exact, &t);
@@ -324,7 +344,7 @@ void copy_add(struct job *job, const struct jobspec *spec)
 		name = was_new(job, spec->use, spec->args[0], t.dst);
 	if (name) {
 		target_close(&t);
-		t = (struct target){.dst = name, .single = true};
+		t = (struct target){.dst = name, .single = true, .overlaps = true};
 		target_open(job, true, &t);
 	}
 	if (!t.single && !t.into && !t.err) {

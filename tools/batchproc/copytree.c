@@ -155,7 +155,7 @@ static const struct tree_ops archive_trees = {
 };
 
 void copy_tree_add(struct job *job, const struct use *use, const char *path, struct dirnode *dir,
-		   char *name)
+		   char *name, bool overlaps)
 {
 	const struct copy_settings *set = use->settings;
 	struct copy_tree *tree = xcalloc(1, sizeof(*tree));
@@ -169,7 +169,7 @@ void copy_tree_add(struct job *job, const struct use *use, const char *path, str
 	tree->job = job;
 	tree->dir = dir;
 	tree->name = name;
-	tree->claims = job->ops->mixes;
+	tree->claims = overlaps;
 	job->empty_is_fine = true;
 	walk_add(job->walk, &root, path, strlen(path));
 }
@@ -187,6 +187,7 @@ struct leaving {
 	const struct copy_settings *set;
 	const struct dest *dest;
 	int from, to;
+	int above; /* -1, or what the copy of the root was made in: its name has to last too */
 };
 
 static int finish_directory(void *arg)
@@ -203,14 +204,30 @@ static int finish_directory(void *arg)
 	else if (l->dest->made && !l->dest->default_acl)
 		mode = (st.st_mode & 01777 & ~l->set->umask) | (made.st_mode & S_ISGID);
 	err = meta_set(l->set, l->from, &st, l->to, mode, l->dest->default_acl);
-	return !err && l->set->sync ? call_fsync(l->to) : err;
+	if (!err && l->set->sync)
+		err = call_fsync(l->to);
+	return !err && l->set->sync && l->above >= 0 ? call_fsync(l->above) : err;
+}
+
+/* Holds up to three directories open, of which the last may be NULL; all of them, or none. */
+static int open_all(struct dirnode *const dirs[3])
+{
+	int err = 0;
+
+	for (size_t i = 0; i < 3 && dirs[i] && !err; i++) {
+		err = dirnode_open(dirs[i]);
+		for (size_t j = i; err && j--;)
+			dirnode_put_open(dirs[j]);
+	}
+	return err;
 }
 
 /* All below it has ended, so that nothing changes its times any more. */
 int copy_leave(struct item *item)
 {
 	struct dirnode *from = item->self, *to = from->data;
-	struct leaving l = {.set = item->settings, .dest = to->data};
+	struct leaving l = {.set = item->settings, .dest = to->data, .above = -1};
+	struct dirnode *above = l.set->sync && !from->parent ? to->parent : NULL;
 	unsigned int tries = 0;
 	int err;
 
@@ -218,18 +235,16 @@ int copy_leave(struct item *item)
 	if (from->parent || !item->job->ops->mixes)
 		item->source.kind = SOURCE_ONCE;
 	do {
-		err = dirnode_open(from);
-		if (!err) {
-			err = dirnode_open(to);
-			if (err)
-				dirnode_put_open(from);
-		}
+		err = open_all((struct dirnode *const[]){from, to, above});
 	} while ((err == -EMFILE || err == -ENFILE) && job_await_descriptor(item->job, &tries));
 	if (err)
 		return err;
 	l.from = dirnode_fd(from);
 	l.to = dirnode_fd(to);
+	if (above)
+		l.above = dirnode_fd(above);
 	err = l.set->sync ? blocking_long(finish_directory, &l) : blocking(finish_directory, &l);
+	dirnode_put_open(above);
 	dirnode_put_open(to);
 	dirnode_put_open(from);
 	return err;
