@@ -293,6 +293,36 @@ static void sources_may_come_from_a_list(struct test *t)
 	expect_same_trees("ours", "theirs", 0);
 }
 
+/* Whatever the tree is called in the destination. */
+static void what_failed_is_given_back_to_its_place(struct test *t)
+{
+	static const struct {
+		const char *source, *dst, *copy;
+	} ways[] = {
+		{"top/src", "dst", "dst/src"}, {"./top//src//", "dst", "dst/src"},
+		{"top/src", "new", "new"},     {"top/src/.", "dst", "dst"},
+		{"src", "dst", "dst/src"},     {"src/", "new", "new"},
+	};
+
+	fresh_dir(t);
+	make_dir("top");
+	run_sh("mkdir -p top/src/d/e top/src/g; echo 1 > top/src/d/f; echo 2 > top/src/d/e/f; "
+	       "echo 3 > top/src/f; cp -r top/src src");
+	for (size_t i = 0; i < COUNT_OF(ways); i++) {
+		run_sh("rm -rf dst new; mkdir dst");
+		expect_exit(BP("copy", "-r", ways[i].source, ways[i].dst), 0);
+		/* A file and a whole directory fail. */
+		run_sh("cd \"$1\" && rm -r d/f d/e && mkdir d/f && touch d/e", ways[i].copy);
+		expect_exit(BP("copy", strcmp(ways[i].dst, "new") ? "-r" : "--no-target-directory",
+			       "-r", "--failed-to", "list", ways[i].source, ways[i].dst),
+			    1);
+		run_sh("cd \"$1\" && rmdir d/f && rm d/e", ways[i].copy);
+		expect_exit(BP("copy", "-r", "-T", "list", ways[i].dst), 0);
+		run_sh("test $(wc -l < list) = 2");
+		expect_same_trees("src", ways[i].copy, 0);
+	}
+}
+
 static void a_dry_run_makes_nothing(struct test *t)
 {
 	fresh_dir(t);
@@ -305,11 +335,17 @@ static void a_dry_run_makes_nothing(struct test *t)
 }
 
 static const struct test_case cases[] = {
-	ONCE(a_tree_is_what_cp_makes_of_it),	ONCE(a_tree_with_everything_is_what_cp_makes_of_it),
-	ONCE(destinations_are_named_as_for_cp), ONCE(conflicts_are_errors_and_nothing_is_touched),
-	ONCE(what_is_there_may_stay),		ONCE(what_is_replaced_keeps_its_mode),
-	ONCE(digests_are_of_what_was_copied),	ONCE(sources_may_come_from_a_list),
-	ONCE(a_dry_run_makes_nothing),		ONCE(sources_that_meet_further_down_are_errors),
+	ONCE(a_tree_is_what_cp_makes_of_it),
+	ONCE(a_tree_with_everything_is_what_cp_makes_of_it),
+	ONCE(destinations_are_named_as_for_cp),
+	ONCE(conflicts_are_errors_and_nothing_is_touched),
+	ONCE(what_is_there_may_stay),
+	ONCE(what_is_replaced_keeps_its_mode),
+	ONCE(digests_are_of_what_was_copied),
+	ONCE(sources_may_come_from_a_list),
+	ONCE(what_failed_is_given_back_to_its_place),
+	ONCE(a_dry_run_makes_nothing),
+	ONCE(sources_that_meet_further_down_are_errors),
 };
 
 int main(int argc, char **argv)

@@ -181,6 +181,7 @@ static const struct item_ops copy_items = {
 	.json = copy_json,
 	.dst = copy_add_place,
 	.plan = copy_plan,
+	.list_path = copy_list_path,
 	.release = copy_release,
 	.journal_options = copy_journal_options,
 	.journal_key = copy_journal_key,

@@ -77,12 +77,19 @@ struct dirnode *copy_place(const struct item *item, const char **name);
 /* The path of the copy, as the user knows it; false where it is not known. */
 bool copy_add_place(const struct item *item, struct buf *buf);
 
-/*
- * Copies a tree as @name in @dir, NULL: into @dir; takes both over. @overlaps: other items may have
- * their places in the copy. Main thread.
- */
-void copy_tree_add(struct job *job, const struct use *use, const char *path, struct dirnode *dir,
-		   char *name, bool overlaps);
+/* Where the copy of a tree comes to lie. */
+struct copy_root {
+	struct dirnode *dir;
+	char *name; /* NULL: in @dir itself */
+	bool overlaps; /* other items may have their places in the copy */
+	size_t mark; /* where a path in a list of sources gets its ./ to come to lie there, + 1; 0: none */
+};
+
+/* Copies a tree to @at, and takes over what that holds. Main thread. */
+void copy_tree_add(struct job *job, const struct use *use, const char *path,
+		   const struct copy_root *at);
+/* What --failed-to calls an item, so that its copy lands where it belongs. */
+void copy_list_path(const struct item *item, struct buf *buf);
 /* Whether an item found in a tree is the first with this destination; @dir is its place. Any thread. */
 bool copy_claims(const struct item *item, const struct dirnode *dir);
 /* The item of a directory: all below it has ended. Task. */
@@ -160,6 +167,7 @@ int meta_set_odd(const struct copy_settings *set, int from, const struct stat *s
 struct copy_item {
 	struct dirnode *dir; /* of what was named itself: where its copy comes to lie */
 	char *name;
+	size_t mark; /* of a directory that could not be entered: see struct copy_root */
 	bool has_digest;
 	unsigned char digest[DIGEST_SIZE_MAX];
 };

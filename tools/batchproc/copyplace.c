@@ -231,6 +231,23 @@ static char *as_given(const struct target *t)
 	return dst;
 }
 
+/* For struct copy_root. What is in d is d/x in the destination where d is @named there, else x. */
+static size_t mark_of(const char *path, bool named)
+{
+	size_t len = strlen(path), end = len;
+
+	/* It has its mark: it is from a list, or is d/. itself. */
+	if (strstr(path, "/./") || (len > 1 && !strcmp(path + len - 2, "/.")))
+		return 0;
+	while (end && path[end - 1] == '/')
+		end--;
+	if (!named)
+		return (end == len ? len + 1 : len) + 1;
+	while (end && path[end - 1] != '/')
+		end--;
+	return end + 1;
+}
+
 static void add_source(struct job *job, const struct use *use, const struct target *t,
 		       const char *path, bool from_list)
 {
@@ -258,7 +275,13 @@ static void add_source(struct job *job, const struct use *use, const struct targ
 		why = copy_claimed;
 	}
 	if (!err && tree && src.dir)
-		copy_tree_add(job, use, src.path, src.dir, src.name, t->overlaps);
+		copy_tree_add(job, use, src.path,
+			      &(struct copy_root){
+				      .dir = src.dir,
+				      .name = src.name,
+				      .overlaps = t->overlaps,
+				      .mark = mark_of(src.path, t->into && src.name),
+			      });
 	else
 		add_item(job, use, &src, err, why);
 }

@@ -25,12 +25,10 @@ const char copy_claimed[] = "another item of this run has the same destination";
 
 /* Of a tree: where the copy of its root comes to lie. */
 struct copy_tree {
-	struct dirnode *dir;
-	char *name; /* NULL: in @dir itself */
+	struct copy_root at;
 	struct job *job;
 	dev_t top_dev; /* the directory of the destination; it is not copied into itself */
 	ino_t top_ino;
-	bool claims; /* other items of the run may have names in it too */
 };
 
 struct dirnode *copy_place(const struct item *item, const char **name)
@@ -66,13 +64,34 @@ bool copy_add_place(const struct item *item, struct buf *buf)
 	return true;
 }
 
+void copy_list_path(const struct item *item, struct buf *buf)
+{
+	const struct copy_item *own = item_priv_const(item);
+	const struct tree *in = item_tree(item);
+	size_t mark = in ? ((const struct copy_tree *)in->data)->at.mark : own->mark;
+	struct buf path = {0};
+
+	item_path(item, &path);
+	if (mark-- > 0) {
+		if (mark > path.len)
+			buf_char(&path, '/');
+		buf_add(buf, path.data, mark);
+		/* What makes it a mark is a slash on either side. */
+		buf_str(buf, mark ? "./" : "././");
+		buf_add(buf, path.data + mark, path.len - mark);
+	} else {
+		buf_add(buf, path.data, path.len);
+	}
+	buf_free(&path);
+}
+
 /* ---- entering */
 
 static int enter_directory(struct dirnode *from)
 {
 	struct copy_tree *tree = from->tree->data;
-	struct dirnode *parent = from->parent ? from->parent->data : tree->dir;
-	const char *name = from->parent ? from->name : tree->name;
+	struct dirnode *parent = from->parent ? from->parent->data : tree->at.dir;
+	const char *name = from->parent ? from->name : tree->at.name;
 	unsigned int tries = 0;
 	struct dirnode *to;
 	const struct dest *dest;
@@ -85,7 +104,7 @@ static int enter_directory(struct dirnode *from)
 		from->why = "is the destination, which is not copied into itself";
 		return -EINVAL;
 	}
-	if (from->parent && tree->claims && !dest_claim(parent, name)) {
+	if (from->parent && tree->at.overlaps && !dest_claim(parent, name)) {
 		from->why = copy_claimed;
 		return -EEXIST;
 	}
@@ -118,9 +137,10 @@ static void missed_directory(struct item *item, struct tree *of, struct dirnode 
 	struct copy_item *own = item_priv(item);
 
 	if (!parent)
-		name = tree->name;
-	own->dir = dirnode_get(parent ? parent->data : tree->dir);
+		name = tree->at.name;
+	own->dir = dirnode_get(parent ? parent->data : tree->at.dir);
 	own->name = name ? xstrdup(name) : NULL;
+	own->mark = tree->at.mark;
 }
 
 static void forget_directory(struct dirnode *from)
@@ -133,8 +153,8 @@ static void release_tree(void *data)
 {
 	struct copy_tree *tree = data;
 
-	dirnode_put(tree->dir);
-	free(tree->name);
+	dirnode_put(tree->at.dir);
+	free(tree->at.name);
 	free(tree);
 }
 
@@ -154,8 +174,8 @@ static const struct tree_ops archive_trees = {
 	.forget = forget_directory,
 };
 
-void copy_tree_add(struct job *job, const struct use *use, const char *path, struct dirnode *dir,
-		   char *name, bool overlaps)
+void copy_tree_add(struct job *job, const struct use *use, const char *path,
+		   const struct copy_root *at)
 {
 	const struct copy_settings *set = use->settings;
 	struct copy_tree *tree = xcalloc(1, sizeof(*tree));
@@ -167,9 +187,7 @@ void copy_tree_add(struct job *job, const struct use *use, const char *path, str
 	};
 
 	tree->job = job;
-	tree->dir = dir;
-	tree->name = name;
-	tree->claims = overlaps;
+	tree->at = *at;
 	job->empty_is_fine = true;
 	walk_add(job->walk, &root, path, strlen(path));
 }
@@ -178,7 +196,7 @@ bool copy_claims(const struct item *item, const struct dirnode *dir)
 {
 	const struct copy_tree *tree = item->dir->tree->data;
 
-	return !tree->claims || item->attempts > 1 || dest_claim(dir, item->name.data);
+	return !tree->at.overlaps || item->attempts > 1 || dest_claim(dir, item->name.data);
 }
 
 /* ---- leaving */

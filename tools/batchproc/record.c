@@ -172,7 +172,7 @@ static void add_again(struct buf *failed, struct buf *message, const struct item
 		(job->ops->again ? job->ops->again : item->ops->again)(item, failed);
 		return;
 	}
-	item_path(item, failed);
+	(item->ops->list_path ? item->ops->list_path : item_path)(item, failed);
 	if (!job->opt->null && memchr(failed->data + from, '\n', failed->len - from)) {
 		add_message_prefix(message);
 		buf_visible(message, failed->data + from, failed->len - from);
