@@ -311,7 +311,7 @@ static const struct opt copy_options[] = {
 	{'a', "archive", NULL,
 	 "-r, and keep everything: -p, extended attributes, ACLs, hard links\n"
 	 "between what is copied; FIFOs, sockets and devices are made anew"},
-	{'p', "preserve", NULL, "keep mode, owner and times"},
+	{'p', "preserve", NULL, "keep mode (and ACL), owner and times"},
 	{'t', "target-directory", "DIR", "copy all sources into this directory"},
 	{OPT_EXACT, "no-target-directory", NULL,
 	 "DST is what the copy is called, also where it is a directory"},

@@ -20,6 +20,7 @@
 #include "util.h"
 
 #define ACL_ACCESS "system.posix_acl_access"
+#define ACL_DEFAULT "system.posix_acl_default"
 #define LIST_BYTES 65536u /* the most that the kernel lists or keeps */
 #define SPECIAL_BITS (S_ISUID | S_ISGID)
 
@@ -77,14 +78,20 @@ static int copy_attribute(const char *from, const char *to, const char *name, ch
 	return 0;
 }
 
-/* Security labels are the policy's, not the user's; capabilities are. */
-static bool wanted(const char *name)
+/*
+ * Security labels are the policy's, not the user's; capabilities are. An ACL belongs to the mode, whose
+ * group's rights are more than the group has where there is one.
+ */
+static bool wanted(const struct copy_settings *set, const char *name)
 {
+	if (!set->keep_xattrs)
+		return !strcmp(name, ACL_ACCESS) || !strcmp(name, ACL_DEFAULT);
 	return strncmp(name, "security.", 9) || !strcmp(name, "security.capability");
 }
 
 /* @len bytes of names. */
-static int copy_attributes(int from, int to, const char *names, size_t len, bool *acl)
+static int copy_attributes(const struct copy_settings *set, int from, int to, const char *names,
+			   size_t len, bool *acl)
 {
 	char from_path[40], to_path[40];
 	char *value = xrealloc(NULL, LIST_BYTES);
@@ -93,7 +100,7 @@ static int copy_attributes(int from, int to, const char *names, size_t len, bool
 	proc_path(from, from_path);
 	proc_path(to, to_path);
 	for (const char *name = names; name < names + len && !err; name += strlen(name) + 1) {
-		if (!wanted(name))
+		if (!wanted(set, name))
 			continue;
 		*acl |= !strcmp(name, ACL_ACCESS);
 		err = copy_attribute(from_path, to_path, name, value);
@@ -113,7 +120,8 @@ static ssize_t list_attributes(int fd, char *names, size_t room)
 	return listxattr(path, names, room);
 }
 
-static int keep_attributes(int from, const struct stat *st, int to, bool default_acl)
+static int keep_attributes(const struct copy_settings *set, int from, const struct stat *st, int to,
+			   bool default_acl)
 {
 	char path[40], few[256], *names = few;
 	ssize_t len = list_attributes(from, few, sizeof(few));
@@ -130,7 +138,7 @@ static int keep_attributes(int from, const struct stat *st, int to, bool default
 		/* Its owner may write it; an attribute of it is written like the file. */
 		if (S_ISREG(st->st_mode))
 			fchmod(to, S_IRUSR | S_IWUSR);
-		err = copy_attributes(from, to, names, (size_t)len, &acl);
+		err = copy_attributes(set, from, to, names, (size_t)len, &acl);
 	}
 	if (!err && default_acl && !acl) {
 		proc_path(to, path);
@@ -172,8 +180,8 @@ int meta_set(const struct copy_settings *set, int from, const struct stat *st, i
 
 	if (set->keep_owner)
 		err = keep_owner(st, to, &mode);
-	if (!err && set->keep_xattrs)
-		err = keep_attributes(from, st, to, default_acl);
+	if (!err && set->keep_mode)
+		err = keep_attributes(set, from, st, to, default_acl);
 	if (!err && mode != (mode_t)-1 && fchmod(to, mode & 07777))
 		err = -errno;
 	times_of(st, times);
@@ -224,7 +232,7 @@ int meta_set_odd(const struct copy_settings *set, int from, const struct stat *s
 		char path[40];
 
 		if (set->keep_xattrs)
-			err = keep_attributes(from, st, fd, false);
+			err = keep_attributes(set, from, st, fd, false);
 		proc_path(fd, path);
 		if (!err && set->keep_mode && chmod(path, mode))
 			err = -errno;
