@@ -92,6 +92,10 @@ static void usage_errors_start_nothing(struct test *t)
 		"hash -T nosuch",
 		"hash -T .",
 		"hash -T a --failed-to a",
+		"hash b a --failed-to ./a",
+		"hash --failed-to a - <a",
+		"verify a --failed-to a",
+		"verify --failed-to a <a",
 		"hash --failed-to nosuch/x a",
 		"hash --failed-to . a",
 		"verify -r a",
@@ -112,6 +116,8 @@ static void usage_errors_start_nothing(struct test *t)
 		expect_eq(strncmp(run->err.data, "batchproc: ", 11), 0);
 		expect_between(text_count(&run->err, "\n"), 1, 2);
 	}
+	/* Nor is an input emptied by a list that would be written over it. */
+	expect_exit(SH("test -s a"), 0);
 }
 
 static void values_at_the_edge_are_taken(struct test *t)

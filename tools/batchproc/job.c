@@ -183,22 +183,36 @@ static void output_failed(void *ctx, const char *name, int err)
 	buf_free(&what);
 }
 
-/* The file of --failed-to. A list that is read meanwhile must not be emptied by it. */
+/* Whether one of these is the file @target, by whatever name; '-' is standard input. */
+static bool is_among(const struct stat *target, const char *const *names, size_t count)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < count; i++) {
+		int err = strcmp(names[i], "-") ? stat(names[i], &st) : fstat(STDIN_FILENO, &st);
+
+		if (!err && target->st_dev == st.st_dev && target->st_ino == st.st_ino)
+			return true;
+	}
+	return false;
+}
+
+/* The file of --failed-to. What is read meanwhile, a list or an item, must not be emptied by it. */
 static int open_failed_to(const struct job *job)
 {
 	const struct options *opt = job->opt;
-	struct stat target, list;
+	struct stat target;
 	int fd;
 
 	if (!opt->failed_to)
 		return -1;
-	for (size_t i = 0; !stat(opt->failed_to, &target) && i < opt->list_count; i++) {
-		int err = strcmp(opt->lists[i], "-") ? stat(opt->lists[i], &list) :
-						       fstat(STDIN_FILENO, &list);
+	if (!stat(opt->failed_to, &target) && S_ISREG(target.st_mode)) {
+		const char *const *args = (const char *const *)opt->args;
+		const bool list = is_among(&target, opt->lists, opt->list_count);
 
-		if (!err && S_ISREG(target.st_mode) && target.st_dev == list.st_dev &&
-		    target.st_ino == list.st_ino) {
-			say("--failed-to %s is one of the lists to read", opt->failed_to);
+		if (list || is_among(&target, args, opt->arg_count)) {
+			say("--failed-to %s is one of the %s", opt->failed_to,
+			    list ? "lists to read" : "arguments");
 			return EXIT_USAGE;
 		}
 	}
