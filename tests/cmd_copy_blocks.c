@@ -122,11 +122,11 @@ static void attributes_and_acls_are_kept(struct test *t)
 	ours = SH("cd ours && getfattr -Rd -m - . && getfacl -Rn .");
 	theirs = SH("cd theirs && getfattr -Rd -m - . && getfacl -Rn .");
 	expect_same(ours, theirs);
-	/* What is made in a directory inherits its default ACL, unless everything is kept. */
 	/* With an ACL the mode shows more than the group may: both are kept, or neither. */
 	expect_exit(BP("copy", "-rp", "src", "kept"), 0);
 	run_sh("cp -rp src kept2");
 	expect_same(SH("cd kept && getfacl -Rn ."), SH("cd kept2 && getfacl -Rn ."));
+	/* What is made in a directory inherits its default ACL, unless everything is kept. */
 	run_sh("setfacl -d -m u:14:rwx,o::- ours theirs && umask 027 && "
 	       "\"$1\" copy -r src/f src/d ours/d && cp -r src/f src/d theirs/d && "
 	       "\"$1\" copy -a src/f ours && cp -a src/f theirs",
