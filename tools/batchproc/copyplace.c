@@ -286,10 +286,13 @@ static void add_source(struct job *job, const struct use *use, const struct targ
 		add_item(job, use, &src, err, why);
 }
 
-/* Of a list nobody knows before it has been read; d/. has no name of its own, and is all over DST. */
+/*
+ * d/. has no name of its own, and is all over DST. A list may well name a directory and what is in it:
+ * --failed-to does, of a run that was stopped.
+ */
 static bool may_overlap(const struct options *opt)
 {
-	bool overlaps = opt->list_count > 0;
+	bool overlaps = false;
 	char *name;
 
 	for (size_t i = 0; i < opt->arg_count && !overlaps; i++) {
