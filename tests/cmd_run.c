@@ -454,6 +454,18 @@ static void a_change_after_the_check_is_named(struct test *t)
 	records = expect_records(run, count + 1);
 	expect_eq(records->failed, 1);
 	expect(strstr(record_of(records, "hash *")->error, "changed since it was checked"));
+
+	/* And where lines are gone, at the end of one that is still whole. */
+	make_file("jobs", jobs.data);
+	run = START(HOW(.feed = true), "run", "--json", "-j1", "--failed-to", "failed", "jobs");
+	run_feed(run, "hello", 5);
+	until_drained(run);
+	assert_int_equal(truncate("jobs", 7), 0);
+	run_feed_end(run);
+	run_end(run);
+	expect_exit(run, 1);
+	expect_eq(text_count(&run->out, "changed since it was checked, and is shorter"), 1);
+	expect_exit(SH("! grep -q jobs failed"), 0);
 	text_free(&jobs);
 }
 

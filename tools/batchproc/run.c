@@ -44,6 +44,7 @@ struct manifest {
 	bool stream; /* it could not be checked */
 	struct stat checked; /* as it was then */
 	uint64_t number; /* of the line */
+	uint64_t count; /* of lines, when it was checked */
 	char *text;
 	size_t len;
 };
@@ -56,6 +57,9 @@ static struct {
 	void *tree; /* of struct made, as tsearch() has it */
 	struct made *last; /* the one that was used last */
 } run;
+
+/* What stands for the end of a manifest that is gone. */
+static const struct item_ops cut_items = {.op = "run"};
 
 /* ---- settings */
 
@@ -226,6 +230,7 @@ static long check_file(struct manifest *m, long bad)
 		return -1;
 	}
 	lines_rewind(m->lines);
+	m->count = m->number;
 	m->number = 0;
 	return bad;
 }
@@ -280,6 +285,17 @@ static void bad_line(struct job *job, const struct manifest *m)
 	buf_free(&why);
 }
 
+/* Jobs that were there when the manifest was checked are gone: that is no success. */
+static void cut_short(struct job *job, const struct manifest *m)
+{
+	static const struct use use = {&cut_items, NULL};
+	const char *name = m->lines->name;
+	struct item *item = job_item_undivided(job, &use, NULL, name, strlen(name));
+
+	item->why = "the manifest has changed since it was checked, and is shorter";
+	job_finish(item, STATUS_FAILED, -EIO);
+}
+
 static void run_feed(struct job *job)
 {
 	struct jobspec spec;
@@ -295,12 +311,17 @@ static void run_feed(struct job *job)
 			else if (kind == MANIFEST_BAD)
 				bad_line(job, m);
 		}
+		if (m->number < m->count)
+			cut_short(job, m);
 	}
 }
 
 /* On any thread: the settings of an item stand in the struct made that its job was given. */
 static void run_again(const struct item *item, struct buf *buf)
 {
+	/* What the jobs were that are gone nobody knows. */
+	if (item->ops == &cut_items)
+		return;
 	if (item->ops == item->job->use.ops) {
 		buf_add(buf, item->name.data, item->name.len);
 	} else {
