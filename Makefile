@@ -153,7 +153,7 @@ tests: $(all-tests)
 # What the sanitizers' runtimes are told unless the environment says otherwise.
 export ASAN_OPTIONS ?= detect_stack_use_after_return=0:strict_string_checks=1
 export UBSAN_OPTIONS ?= print_stacktrace=1:halt_on_error=1
-export TSAN_OPTIONS ?= halt_on_error=1:second_deadlock_stack=1
+export TSAN_OPTIONS ?= halt_on_error=1:second_deadlock_stack=1:suppressions=$(CURDIR)/scripts/tsan.txt
 
 # Seconds for one test program; each of these makes them slower.
 TEST_TIMEOUT ?= $(if $(SAN)$(VALGRIND),1200,300)
