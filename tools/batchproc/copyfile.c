@@ -53,7 +53,7 @@ static int open_source(struct copying *c)
 		return -EISDIR;
 	if (!S_ISREG(c->st.st_mode))
 		return copy_fail(c, -EINVAL, "is not a regular file any more");
-	journal_looks(c->item, c->src);
+	item_is_of(c->item, &c->st);
 	c->sparse = (uint64_t)c->st.st_blocks * 512 < (uint64_t)c->st.st_size;
 	return 0;
 }

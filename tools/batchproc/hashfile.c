@@ -176,13 +176,13 @@ static ssize_t read_cached(int fd, void *buffer, size_t len, off_t offset)
  * have no end to seek to, other character devices say 0, and for disks it is large. (A device of
  * less than a buffer's length is read when root puts it in the place of a file that was listed.)
  */
-static size_t read_whole(int fd, struct tool *tool)
+static size_t read_whole(const struct item *item, int fd, struct tool *tool)
 {
 	off_t size;
 
 	if (all_through_engine())
 		return 0;
-	size = lseek(fd, 0, SEEK_END);
+	size = item->source.kind == SOURCE_FILE ? (off_t)item->source.size : lseek(fd, 0, SEEK_END);
 	if (size <= 0 || size >= (off_t)TOOL_BYTES)
 		return 0;
 	return read_cached(fd, tool->buffer, TOOL_BYTES, 0) == size ? (size_t)size : 0;
@@ -323,7 +323,7 @@ static int digest_regular(struct item *item, int fd, const struct digest_alg *al
 static int digest_opened(struct item *item, int fd, const struct digest_alg *alg, struct tool *tool,
 			 unsigned char *result)
 {
-	size_t len = pace_bytes_limited(item->job) ? 0 : read_whole(fd, tool);
+	size_t len = pace_bytes_limited(item->job) ? 0 : read_whole(item, fd, tool);
 
 	if (!len)
 		return digest_regular(item, fd, alg, tool, result);

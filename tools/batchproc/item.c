@@ -208,14 +208,8 @@ struct tree *item_tree(const struct item *item)
 
 void item_emit(const struct item *item)
 {
-	size_t from = 0;
-
 	_Static_assert(ARRAY_SIZE(item->ends) == SINK_COUNT, "an end for each sink");
-	for (int sink = 0; sink < SINK_COUNT; sink++) {
-		if (item->ends[sink] > from)
-			output_add(sink, item->lines.data + from, item->ends[sink] - from);
-		from = item->ends[sink];
-	}
+	output_add_all(item->lines.data, item->ends);
 }
 
 static enum verdict count(struct job *job, const struct item *item)

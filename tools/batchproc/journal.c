@@ -316,18 +316,22 @@ bool journal_option(const char *name, const char *option)
 
 /* ---- items */
 
+void item_is_of(struct item *item, const struct stat *st)
+{
+	item->source = (struct origin){
+		.kind = S_ISREG(st->st_mode) ? SOURCE_FILE : SOURCE_NAME,
+		.size = (uint64_t)st->st_size,
+		.sec = st->st_mtim.tv_sec,
+		.nsec = (uint32_t)st->st_mtim.tv_nsec,
+	};
+}
+
 void journal_looks(struct item *item, int fd)
 {
 	struct stat st;
 
-	if (!item->job->journal || fstat(fd, &st))
-		return;
-	item->source = (struct origin){
-		.kind = S_ISREG(st.st_mode) ? SOURCE_FILE : SOURCE_NAME,
-		.size = (uint64_t)st.st_size,
-		.sec = st.st_mtim.tv_sec,
-		.nsec = (uint32_t)st.st_mtim.tv_nsec,
-	};
+	if (item->job->journal && !fstat(fd, &st))
+		item_is_of(item, &st);
 }
 
 void journal_path(const struct job *job, struct buf *buf, const char *path, size_t len)
@@ -337,20 +341,25 @@ void journal_path(const struct job *job, struct buf *buf, const char *path, size
 	journal_escape(buf, path, len);
 }
 
+static bool is_relative(const struct item *item)
+{
+	const char *name = item->dir ? dirnode_root(item->dir)->name : item->name.data;
+
+	return *name != '/';
+}
+
 static void add_key(const struct item *item, struct buf *buf)
 {
 	const struct job *job = item->job;
-	struct buf path = {0};
+	size_t from;
 
 	buf_str(buf, item->ops->op);
 	buf_char(buf, '\t');
-	if (item->dir) {
-		item_path(item, &path);
-		journal_path(job, buf, path.data, path.len);
-		buf_free(&path);
-	} else {
-		journal_path(job, buf, item->name.data, item->name.len);
-	}
+	if (is_relative(item))
+		buf_add(buf, job->journal->cwd.data, job->journal->cwd.len);
+	from = buf->len;
+	item_path(item, buf);
+	journal_escape_from(buf, from);
 	/* Where the header cannot say it, because each item has its own. */
 	if (job->ops->mixes && item->ops->journal_options) {
 		buf_char(buf, '\t');

@@ -14,11 +14,22 @@ static const char digits[] = "0123456789abcdef";
 
 /* ---- writing */
 
+static bool has_special(const char *text, size_t len)
+{
+	return len &&
+	       (memchr(text, '\t', len) || memchr(text, '\n', len) || memchr(text, '\\', len));
+}
+
 void journal_escape(struct buf *buf, const char *text, size_t len)
 {
-	/* Each byte may become two. */
-	char *const start = buf_room(buf, 2 * len), *to = start;
+	char *start, *to;
 
+	if (!has_special(text, len)) {
+		buf_add(buf, text, len);
+		return;
+	}
+	/* Each byte may become two. */
+	start = to = buf_room(buf, 2 * len);
 	for (size_t i = 0; i < len; i++) {
 		char c = text[i];
 
@@ -29,6 +40,18 @@ void journal_escape(struct buf *buf, const char *text, size_t len)
 		*to++ = c;
 	}
 	buf->len += (size_t)(to - start);
+}
+
+void journal_escape_from(struct buf *buf, size_t from)
+{
+	struct buf text = {0};
+
+	if (!has_special(buf->data + from, buf->len - from))
+		return;
+	buf_add(&text, buf->data + from, buf->len - from);
+	buf->len = from;
+	journal_escape(buf, text.data, text.len);
+	buf_free(&text);
 }
 
 void journal_stamp(struct buf *buf, uint64_t size, int64_t sec, uint32_t nsec)

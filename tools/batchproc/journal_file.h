@@ -51,8 +51,12 @@ struct journal_line {
 /* Takes a line apart, without its newline. Return: @line->kind. */
 enum journal_kind journal_parse(struct journal_line *line, const char *data, size_t len);
 
-/* Appends a field, escaped, without a tab; and the opposite, which refuses what is no escape. */
+/*
+ * Appends a field, escaped, without a tab; escapes what stands in @buf already from @from on; and the
+ * opposite, which refuses what is no escape.
+ */
 void journal_escape(struct buf *buf, const char *text, size_t len);
+void journal_escape_from(struct buf *buf, size_t from);
 bool journal_unescape(struct buf *buf, struct span field);
 
 /* Appends "SIZE TAB MTIME" of a file. */

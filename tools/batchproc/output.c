@@ -25,7 +25,7 @@
 #include "util.h"
 
 #define GATHER_NS 4000000ull /* how long a short line may wait for company */
-#define GATHER_BYTES 65536u /* what is worth a write at once */
+#define GATHER_BYTES 262144u /* what is worth a write at once */
 #define FULL_BYTES 1048576u /* what may wait before the feed has to wait too */
 
 struct sink {
@@ -244,26 +244,36 @@ void output_set_file(enum sink_id id, int fd, const char *name)
 	out.sinks[id].name = name;
 }
 
-void output_add(enum sink_id id, const char *data, size_t len)
+void output_add_all(const char *data, const size_t ends[SINK_COUNT])
 {
-	struct sink *sink = &out.sinks[id];
-	bool wake = false;
+	bool running, wake = false;
+	size_t from = 0;
 
 	pthread_mutex_lock(&out.lock);
-	if (!out.running) {
-		pthread_mutex_unlock(&out.lock);
-		write_all(sink->fd, data, len);
-		return;
-	}
-	if (!sink->err) {
-		buf_add(&sink->fill, data, len);
-		out.pending += len;
+	running = out.running;
+	for (int i = 0; i < SINK_COUNT && running; from = ends[i++]) {
+		if (ends[i] == from || out.sinks[i].err)
+			continue;
+		buf_add(&out.sinks[i].fill, data + from, ends[i] - from);
+		out.pending += ends[i] - from;
 		wake = out.asleep || (out.gathering && out.pending >= GATHER_BYTES);
-		out.asleep = false;
 	}
+	if (wake)
+		out.asleep = false;
 	pthread_mutex_unlock(&out.lock);
+	for (int i = 0; i < SINK_COUNT && !running; from = ends[i++])
+		write_all(out.sinks[i].fd, data + from, ends[i] - from);
 	if (wake)
 		pthread_cond_signal(&out.wake);
+}
+
+void output_add(enum sink_id id, const char *data, size_t len)
+{
+	size_t ends[SINK_COUNT] = {0};
+
+	for (int i = (int)id; i < SINK_COUNT; i++)
+		ends[i] = len;
+	output_add_all(data, ends);
 }
 
 bool output_full(void)

@@ -196,7 +196,7 @@ int dirnode_open(struct dirnode *dir)
 	return 0;
 }
 
-struct dirnode *dirnode_root(struct dirnode *dir)
+const struct dirnode *dirnode_root(const struct dirnode *dir)
 {
 	while (dir->parent)
 		dir = dir->parent;

@@ -132,7 +132,7 @@ static inline int dirnode_fd(const struct dirnode *dir)
 	return dir->fd;
 }
 
-struct dirnode *dirnode_root(struct dirnode *dir);
+const struct dirnode *dirnode_root(const struct dirnode *dir);
 
 /* Adds its path as the user knows it, with a slash at the end; and that below its root. */
 void dirnode_path(const struct dirnode *dir, struct buf *buf);
