@@ -59,11 +59,13 @@ static void replay(const char *name, int (*harness)(const uint8_t *data, size_t 
 		replay(#name, fuzz_##name);                                                        \
 	}
 
+REPLAY(journal)
 REPLAY(manifest)
 REPLAY(sumline)
 REPLAY(words)
 
 static const struct test_case cases[] = {
+	ONCE(the_corpus_of_journal),
 	ONCE(the_corpus_of_manifest),
 	ONCE(the_corpus_of_sumline),
 	ONCE(the_corpus_of_words),

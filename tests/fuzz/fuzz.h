@@ -20,6 +20,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+int fuzz_journal(const uint8_t *data, size_t size);
 int fuzz_manifest(const uint8_t *data, size_t size);
 int fuzz_sumline(const uint8_t *data, size_t size);
 int fuzz_words(const uint8_t *data, size_t size);

@@ -195,7 +195,9 @@ static int read_journal(struct job *job, uint64_t size)
 	int err, status;
 
 	journal->index = journal_index_new(journal->name);
-	err = journal_scan(journal->fd, journal->index, &found);
+	err = journal_scan(journal->fd, journal_index_add, journal->index, &found);
+	if (!err)
+		err = journal_index_ready(journal->index);
 	same_work = is_same_work(job, &found);
 	status = err ? trouble(journal, "read", err) : judge(job, &found, same_work);
 	if (status < 0 && journal->writes)

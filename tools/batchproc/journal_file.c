@@ -46,7 +46,7 @@ void journal_escape_from(struct buf *buf, size_t from)
 {
 	struct buf text = {0};
 
-	if (!has_special(buf->data + from, buf->len - from))
+	if (buf->len == from || !has_special(buf->data + from, buf->len - from))
 		return;
 	buf_add(&text, buf->data + from, buf->len - from);
 	buf->len = from;
@@ -130,7 +130,7 @@ static enum journal_kind parse_header(struct journal_line *line, struct span res
 		return JOURNAL_DAMAGED;
 	if (!field_is(version, JOURNAL_VERSION))
 		return JOURNAL_FOREIGN;
-	if (!cut_field(&rest, &line->command))
+	if (!cut_field(&rest, &line->command) || memchr(rest.data, '\t', rest.len))
 		return JOURNAL_DAMAGED;
 	line->options = rest;
 	return JOURNAL_HEADER;

@@ -178,8 +178,9 @@ static int spill(struct journal_index *index)
 	return err;
 }
 
-int journal_index_add(struct journal_index *index, uint64_t hash, uint64_t offset)
+int journal_index_add(void *ctx, uint64_t hash, uint64_t offset)
 {
+	struct journal_index *index = ctx;
 	int err = 0;
 
 	if (!index->run)

@@ -24,8 +24,8 @@ struct journal_index;
 struct journal_index *journal_index_new(const char *beside);
 void journal_index_free(struct journal_index *index);
 
-/* Adds a line. 0 or -errno. */
-int journal_index_add(struct journal_index *index, uint64_t hash, uint64_t offset);
+/* Adds a line to @ctx, a struct journal_index. 0 or -errno. */
+int journal_index_add(void *ctx, uint64_t hash, uint64_t offset);
 
 /* After the last one. 0 or -errno. */
 int journal_index_ready(struct journal_index *index);

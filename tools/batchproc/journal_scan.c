@@ -2,7 +2,7 @@
 /*
  * journal_scan: reads a journal from its first line to its last whole one. Main thread.
  *
- * Memory is a mebibyte and the longest line, whatever the file holds.
+ * Memory is what the longest line needs, whatever the file holds.
  */
 #include <errno.h>
 #include <string.h>
@@ -10,10 +10,17 @@
 
 #include "buf.h"
 #include "journal_file.h"
-#include "journal_index.h"
 #include "journal_scan.h"
 
-#define READ_BYTES 1048576u
+#define READ_BYTES 131072u
+
+struct scan {
+	journal_take_fn take;
+	void *ctx;
+	struct journal_found *found;
+	struct buf buf; /* what was read and is no whole line yet */
+	uint64_t dropped; /* bytes of that line that were not kept */
+};
 
 static void take_header(struct journal_found *found, const struct journal_line *line)
 {
@@ -23,16 +30,16 @@ static void take_header(struct journal_found *found, const struct journal_line *
 	buf_add(&found->options, line->options.data, line->options.len);
 }
 
-static int take_line(struct journal_index *index, struct journal_found *found, const char *data,
-		     size_t len)
+static int take_line(struct scan *scan, const char *data, size_t len)
 {
 	struct journal_line line = {.kind = JOURNAL_DAMAGED};
+	struct journal_found *found = scan->found;
 	uint64_t offset = found->end;
 
-	if (!found->dropped)
+	if (!scan->dropped)
 		journal_parse(&line, data, len);
-	found->end += found->dropped + len + 1;
-	found->dropped = 0;
+	found->end += scan->dropped + len + 1;
+	scan->dropped = 0;
 	found->lines++;
 	switch (line.kind) {
 	case JOURNAL_FOREIGN:
@@ -43,7 +50,7 @@ static int take_line(struct journal_index *index, struct journal_found *found, c
 		return 0;
 	case JOURNAL_ITEM:
 		found->items++;
-		return journal_index_add(index, journal_key_hash(line.key), offset);
+		return scan->take(scan->ctx, journal_key_hash(line.key), offset);
 	default:
 		if (!found->damaged++)
 			found->first_damaged = found->lines;
@@ -51,16 +58,16 @@ static int take_line(struct journal_index *index, struct journal_found *found, c
 	}
 }
 
-/* Takes the whole lines out of @buf, @seen bytes of which are known to have no newline. */
-static int take_lines(struct journal_index *index, struct journal_found *found, struct buf *buf,
-		      size_t seen)
+/* Takes the whole lines out of the buffer, whose first @seen bytes are known to have no newline. */
+static int take_lines(struct scan *scan, size_t seen)
 {
+	struct buf *buf = &scan->buf;
 	size_t at = 0;
 	char *end;
 	int err = 0;
 
 	while (!err && (end = memchr(buf->data + at + seen, '\n', buf->len - at - seen))) {
-		err = take_line(index, found, buf->data + at, (size_t)(end - buf->data) - at);
+		err = take_line(scan, buf->data + at, (size_t)(end - buf->data) - at);
 		at = (size_t)(end - buf->data) + 1;
 		seen = 0;
 	}
@@ -68,33 +75,33 @@ static int take_lines(struct journal_index *index, struct journal_found *found, 
 	memmove(buf->data, buf->data + at, buf->len);
 	/* What is longer than any line can be is damaged, and not kept. */
 	if (buf->len >= JOURNAL_LINE_MOST) {
-		found->dropped += buf->len;
+		scan->dropped += buf->len;
 		buf->len = 0;
 	}
 	return err;
 }
 
-int journal_scan(int fd, struct journal_index *index, struct journal_found *found)
+int journal_scan(int fd, journal_take_fn take, void *ctx, struct journal_found *found)
 {
-	struct buf buf = {0};
+	struct scan scan = {.take = take, .ctx = ctx, .found = found};
 	uint64_t at = 0;
-	size_t seen = 0;
 	ssize_t n;
 	int err = 0;
 
 	do {
-		n = pread(fd, buf_room(&buf, READ_BYTES), READ_BYTES, (off_t)at);
+		size_t seen = scan.buf.len;
+
+		n = pread(fd, buf_room(&scan.buf, READ_BYTES), READ_BYTES, (off_t)at);
 		if (n < 0) {
 			err = errno == EINTR ? 0 : -errno;
 			continue;
 		}
 		at += (uint64_t)n;
-		buf.len += (size_t)n;
-		err = take_lines(index, found, &buf, seen);
-		seen = buf.len;
+		scan.buf.len += (size_t)n;
+		err = take_lines(&scan, seen);
 	} while (n && !err);
-	buf_free(&buf);
-	return err ? err : journal_index_ready(index);
+	buf_free(&scan.buf);
+	return err;
 }
 
 void journal_found_free(struct journal_found *found)

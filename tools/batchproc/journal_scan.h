@@ -10,11 +10,8 @@
 
 #include "buf.h"
 
-struct journal_index;
-
 struct journal_found {
 	uint64_t end; /* of the last whole line: what follows is torn */
-	uint64_t dropped; /* bytes behind it that were read and not kept */
 	uint64_t lines;
 	uint64_t items;
 	uint64_t damaged;
@@ -24,8 +21,11 @@ struct journal_found {
 	struct buf command, options; /* of the last header, escaped */
 };
 
-/* Adds each item's line to @index, and makes that ready. @found begins as zeros. 0 or -errno. */
-int journal_scan(int fd, struct journal_index *index, struct journal_found *found);
+/* Called for each item's line, with the hash of its key and its place. 0 or -errno, which ends the scan. */
+typedef int (*journal_take_fn)(void *ctx, uint64_t hash, uint64_t offset);
+
+/* @found begins as zeros. 0 or -errno. */
+int journal_scan(int fd, journal_take_fn take, void *ctx, struct journal_found *found);
 void journal_found_free(struct journal_found *found);
 
 #endif
