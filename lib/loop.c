@@ -282,12 +282,12 @@ static inline bool something_to_run(const struct bp_loop *loop)
 static uint64_t wait_bound(struct bp_loop *loop, uint64_t until)
 {
 	uint64_t next = timer_next(&loop->timers);
+	/* In order after loop->sleeping: who sets an earlier one looks for sleepers after that. */
+	uint64_t deadline = atomic_load(&loop->engine->next_deadline);
 
 	if (next < until)
 		until = next;
-	if (engine_next_deadline(loop->engine) < until)
-		until = engine_next_deadline(loop->engine);
-	return until;
+	return deadline < until ? deadline : until;
 }
 
 /** Waits and copies completions; lets other threads know that it may have to be woken. */
