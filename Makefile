@@ -168,14 +168,23 @@ endif
 # It sets what all programs of this machine see.
 kind-test_sysctl.sh := alone
 
-check-list = $(foreach t,$(all-tests),'cmocka $(notdir $(t)) $(t)') \
+# Where io_uring is refused: the command, and the conformance cases on what is left. At a twentieth of their size,
+# since what is another there is how it begins; the cases not under sanitizers, where they have run on threads already;
+# and where it is not there at all, a few, since that is the same program again.
+refused = 'cmocka $(1)/$(notdir $(3)) env TEST_REFUSE=$(2) TEST_SHARE=20 $(3) $(4)'
+tests-of = $(filter $(O)/tests/$(1)_%,$(all-tests))
+refused-list = $(foreach t,$(call tests-of,cmd),$(call refused,denied,EPERM,$(t))) \
+	$(if $(SAN),,$(foreach t,$(call tests-of,conf),$(call refused,denied,EPERM,$(t),*[threads*))) \
+	$(foreach t,cmd_hash cmd_limits,$(call refused,hidden,ENOSYS,$(O)/tests/$(t)))
+
+check-list = $(refused-list) $(foreach t,$(all-tests),'cmocka $(notdir $(t)) $(t)') \
 	$(foreach t,$(wildcard tests/test_*.sh),'$(or $(kind-$(notdir $(t))),script) $(basename $(notdir $(t))) $(t)') \
 	$(foreach t,$(all-examples),'program $(t:$(O)/docs/%=%) $(t) $(args-$(t))') \
 	'script symbols scripts/check-abi.sh lib/batchproc.h lib/batchproc.map $(libbatchproc).so $(libbatchproc).a' \
 	'script install scripts/check-install.sh $(O)'
 
 # With T only what it names is built; scripts may need everything but the other tests.
-check-patterns := $(subst *,%,$(or $(T),*))
+check-patterns := $(subst *,%,$(patsubst denied/%,%,$(patsubst hidden/%,%,$(or $(T),*))))
 check-tests := $(filter $(addprefix $(O)/tests/,$(check-patterns)),$(all-tests))
 check-examples := $(filter $(addprefix $(O)/docs/,$(check-patterns)),$(all-examples))
 check-scripts := $(filter $(check-patterns),symbols install $(basename $(notdir $(wildcard tests/test_*.sh))))

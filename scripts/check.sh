@@ -122,8 +122,8 @@ run_one()
 		fault=$(why $status)
 	fi
 	if [ "$kind" = cmocka ]; then
-		list "$log" SKIPPED | sed "s/^/$name: /" >>"$base.skips"
-		list "$log" FAILED | sed "s/^/$name: /" >>"$base.fails"
+		list "$log" SKIPPED | sed "s|^|$name: |" >>"$base.skips"
+		list "$log" FAILED | sed "s|^|$name: |" >>"$base.fails"
 	elif [ "$2" -ne 0 ] && [ -z "$fault" ]; then
 		fault=$(why $status)
 	fi

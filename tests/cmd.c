@@ -5,12 +5,9 @@
  * Output goes through pipes that are emptied whenever the test waits for something. A run that
  * never ends is ended by the harness's watchdog; the children die with the test program.
  */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -102,21 +99,6 @@ static void set_environment(const char *const *env)
 	}
 }
 
-static void refuse_uring(void)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	const struct sock_fprog program = {COUNT_OF(filter), filter};
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
-		_exit(126);
-}
-
 static void set_limits(const struct how *how)
 {
 	struct rlimit files = {how->nofile, how->nofile};
@@ -151,8 +133,8 @@ static void become(const struct how *how, const char *const *args, const int fd[
 	if (how->ignored)
 		signal(how->ignored, SIG_IGN);
 	set_environment(how->env);
-	if (how->no_uring)
-		refuse_uring();
+	if (how->no_uring && refuse_uring(EPERM))
+		_exit(126);
 	set_limits(how);
 	if (how->program)
 		execvp(how->program, (char *const *)argv);

@@ -6,11 +6,7 @@
  * seccomp filters that refuse io_uring, cannot be taken back. Whatever fails, the error is a clear
  * one, no descriptor is left, and what was made works.
  */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "harness.h"
@@ -196,23 +192,6 @@ static void no_locked_memory_is_a_clear_error_or_none(struct test *t)
 	expect_clean_exit(&child);
 }
 
-/* A filter like a container's: io_uring_setup() is refused, all else allowed. */
-static int deny_io_uring(int err)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned int)err),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = {COUNT_OF(code), code};
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
-		return -errno;
-	return 0;
-}
-
 enum {
 	NO_SECCOMP = 77
 };
@@ -222,7 +201,7 @@ static int with_io_uring_denied(void *arg)
 	struct attempt *a = arg;
 	int err;
 
-	if (deny_io_uring(a->deny))
+	if (refuse_uring(a->deny))
 		return NO_SECCOMP;
 	err = try_engine(a);
 	if (a->backend == BP_BACKEND_URING)

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include "group.h"
@@ -245,6 +246,22 @@ static void schedules(struct instance *in)
 	}
 }
 
+/* It was asked for, and cannot be had. */
+static bool no_refusal;
+
+/** With TEST_REFUSE=EPERM or ENOSYS in the environment all runs where io_uring is refused. */
+static void refuse_if_asked(void)
+{
+	const char *word = getenv("TEST_REFUSE");
+	int err = word && !strcmp(word, "ENOSYS") ? ENOSYS : EPERM;
+
+	if (!word)
+		return;
+	no_refusal = refuse_uring(err);
+	if (!no_refusal && (syscall(SYS_io_uring_setup, 1, NULL) >= 0 || errno != err))
+		abort();
+}
+
 static void run_instance(void **state)
 {
 	struct instance *in = *state;
@@ -252,6 +269,8 @@ static void run_instance(void **state)
 	const char *reason = in->c->flags & CASE_ONCE ? NULL : refused(t->row);
 
 	failures.count = 0;
+	if (no_refusal)
+		reason = "no seccomp filter can be set here";
 	if (reason)
 		skip_because(t, reason);
 	watch(in->name);
@@ -309,6 +328,7 @@ int run_cases(int argc, char **argv, const struct test_case *cases, size_t count
 		goto out;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE, SIG_IGN);
+	refuse_if_asked();
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	for (size_t r = 0; r < COUNT_OF(rows); r++) {

@@ -269,6 +269,12 @@ void expect_tally(const struct tally *tally, const struct bp_group *g);
 
 /* ---------------------------------------------------------------- processes and files */
 
+/**
+ * From here on the kernel refuses io_uring with this error to this process and its children, as a container's
+ * usual profile does. Return: 0 or -errno.
+ */
+int refuse_uring(int err);
+
 struct child_result {
 	int status; /* as of waitpid() */
 	char err[2048];

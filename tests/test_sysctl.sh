@@ -1,12 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# As test_denied.sh, where kernel.io_uring_disabled is 2. That is the whole machine's: while it lasts nobody
-# can make a ring. So this is done only when asked for with TEST_SYSCTL=1, by root, and while no process has
-# a ring; skipped, exit status 77, otherwise.
+# The tests of the command, and the conformance cases on threads, where kernel.io_uring_disabled is 2. That is
+# the whole machine's: while it lasts nobody can make a ring. So this is done only when asked for with
+# TEST_SYSCTL=1, by root, and while no process has a ring; skipped, exit status 77, otherwise.
 #
 # What the setting was is put back however this test ends: by a process of a session of its own, which
 # waits for this one's end; and where that died too, by the next run, which finds the value in $state.
+#
+# BATCHPROC is the command; the test programs that were built lie beside it, in tests/. They run at a
+# twentieth of their size, to be done soon.
 set -eu
 
 sysctl=/proc/sys/kernel/io_uring_disabled
@@ -23,8 +26,12 @@ skip()
 [ "$(id -u)" = 0 ] || skip "only root can set kernel.io_uring_disabled"
 [ -w $sysctl ] || skip "kernel.io_uring_disabled cannot be set here"
 
-# shellcheck source=tests/blocked.sh
-. "$(dirname "$0")/blocked.sh"
+tests=$(dirname "$BATCHPROC")/tests
+export TEST_SHARE=20
+failed=0
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM HUP
 
 exec 8>>$state.lock
 flock -n 8 || skip "another run of this test is at work"
@@ -48,6 +55,18 @@ while [ -n "$(users)" ]; do
 	sleep 1
 done
 
+# try PROGRAM [ARGUMENT...]
+try()
+{
+	if "$@" </dev/null >"$dir/log" 2>&1 8>&- 9>&-; then
+		echo "$(basename "$1"): $(grep PASSED "$dir/log" | tr -s ' ' | head -n 1)"
+		return
+	fi
+	echo "$(basename "$1") failed:"
+	cat "$dir/log"
+	failed=1
+}
+
 mkfifo "$dir/hold"
 echo "$old" >$state
 # shellcheck disable=SC2016
@@ -55,7 +74,18 @@ setsid sh -c 'read -r _ <"$1"; cat "$2" >"$3"; rm "$2"' sh "$dir/hold" $state $s
 guardian=$!
 exec 9>"$dir/hold"
 echo 2 >$sysctl
-blocked ''
+"$BATCHPROC" info >"$dir/info"
+if ! grep -q '^backend  *threads$' "$dir/info"; then
+	echo "the command does not run on threads:"
+	cat "$dir/info"
+	failed=1
+fi
+for test in "$tests"/cmd_*; do
+	[ ! -x "$test" ] || try "$test"
+done
+for test in "$tests"/conf_*; do
+	[ ! -x "$test" ] || try "$test" '*[threads*'
+done
 exec 9>&-
 wait $guardian
 [ "$(cat $sysctl)" = "$old" ] || failed=1
