@@ -33,7 +33,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 1' INT TERM HUP
 
-exec 8>>$state.lock
+exec 8<$sysctl
 flock -n 8 || skip "another run of this test is at work"
 if [ -s $state ]; then
 	echo "a run of this test died; kernel.io_uring_disabled is $(cat $state) again"
