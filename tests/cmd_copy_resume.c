@@ -105,9 +105,43 @@ static void what_is_done_stays_done(struct test *t)
 	expect_exit(BP("copy", "-a", "--journal", "journal", "--resume", "src", "dst"), 2);
 }
 
+/* One of a file's names is there as it was, the others are links to it; nothing is read again. */
+static void names_of_one_file_are_not_copied_again(struct test *t)
+{
+	const struct records *records;
+
+	fresh_dir(t);
+	make_source();
+	expect_exit(BP("copy", "-a", "--journal", "journal", "src", "dst"), 0);
+	records = expect_records(
+		BP("copy", "-a", "--json", "--journal", "journal", "--resume", "src", "dst"), 90);
+	expect_eq(records->bytes, 0);
+	/* Five directories, and two further names that were looked at. */
+	expect_eq(records->ok, 5 + 2);
+	run_sh("rm dst/a/b/hard; ln src/a/11 src/new");
+	expect_exit(BP("copy", "-a", "--journal", "journal", "--resume", "src", "dst"), 0);
+	expect_same_trees("src", "dst", SAME_TIMES | SAME_LINKS);
+}
+
+/* By force the algorithm may be another; a digest is not taken for one of that. */
+static void a_digest_is_told_again_for_what_it_is(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	make_file("a", "hello");
+	make_dir("d");
+	expect_exit(BP("copy", "--hash", "md5", "--journal", "journal", "a", "d"), 0);
+	run = BP("copy", "--hash", "xxh128", "--journal", "journal", "--force-resume", "a", "d");
+	expect_exit(run, 0);
+	expect_same(run, BP("hash", "-a", "xxh128", "d/a"));
+}
+
 static const struct test_case cases[] = {
 	ONCE(killed_and_gone_on_with),
 	ONCE(what_is_done_stays_done),
+	ONCE(names_of_one_file_are_not_copied_again),
+	ONCE(a_digest_is_told_again_for_what_it_is),
 };
 
 int main(int argc, char **argv)

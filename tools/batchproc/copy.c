@@ -184,6 +184,7 @@ static const struct item_ops copy_items = {
 	.list_path = copy_list_path,
 	.release = copy_release,
 	.journal_options = copy_journal_options,
+	.journal_adopt = copy_journal_adopt,
 	.journal_key = copy_journal_key,
 	.journal_result = copy_journal_result,
 	.journal_restore = copy_journal_restore,
@@ -289,11 +290,9 @@ static int copy_run(const struct options *options)
 	    !own.list_count)
 		return usage_error(options->verb,
 				   "--shard with one source needs -t or --no-target-directory");
-	if (!set->target && !set->exact && own.arg_count == 1 && !own.list_count) {
+	set->into_or_as = !set->target && !set->exact && own.arg_count == 1 && !own.list_count;
+	if (set->into_or_as)
 		set->new_name = stat(set->dst, &st) || !S_ISDIR(st.st_mode);
-		if (own.journal && (own.resume || own.retry_failed))
-			copy_journal_resume(set, own.journal);
-	}
 	return inputs_run(&own, &ops);
 }
 

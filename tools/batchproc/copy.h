@@ -41,6 +41,7 @@ struct copy_settings {
 	bool update;
 	bool ignore_existing;
 	bool verify;
+	bool into_or_as; /* as a command: it depends on whether the destination is there */
 	bool new_name; /* the destination was not there: it is the name of the only source */
 	bool exact; /* the destination is never a directory to copy into */
 	enum {
@@ -189,12 +190,11 @@ int copy_may_replace(struct item *item, const struct stat *st, const struct stat
 /* ---- the journal (copyjournal.c): see struct item_ops */
 
 void copy_journal_options(const void *settings, struct buf *buf);
+void copy_journal_adopt(void *settings, const char *options);
 void copy_journal_key(const struct item *item, struct buf *buf);
 void copy_journal_result(const struct item *item, struct buf *buf);
 bool copy_journal_restore(struct item *item, const char *result, size_t len);
 bool copy_journal_always(const struct item *item);
-/* Takes what DST meant from the journal of the run that is gone on with. */
-void copy_journal_resume(struct copy_settings *set, const char *journal);
 
 /* ---- hard links (copyodd.c) */
 
@@ -211,6 +211,11 @@ void link_done(const struct stat *st, struct dirnode *dir, const char *name, boo
 	       const unsigned char *digest);
 /* Makes @to a link to the copy, and gives the digest that link_done() was given. Task. */
 int link_to(struct item *item, const struct stat *st, const struct spot *to, unsigned char *digest);
+/*
+ * Whether the copy that an earlier run has made of a file is the first of its names to come: then the
+ * others become links to it.
+ */
+bool link_restore(const struct item *item, const struct stat *st, const unsigned char *digest);
 void links_cleanup(void);
 
 #endif

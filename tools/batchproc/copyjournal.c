@@ -47,12 +47,20 @@ void copy_journal_options(const void *settings, struct buf *buf)
 		buf_str(buf, " " NEW_NAME);
 }
 
-void copy_journal_resume(struct copy_settings *set, const char *journal)
+static bool has_word(const char *text, const char *word)
 {
-	if (!journal_option(journal, NEW_NAME))
-		return;
-	set->new_name = true;
-	set->exact = true;
+	const char *at = strstr(text, word);
+
+	return at && (at == text || at[-1] == ' ') && strchr(" ", at[strlen(word)]);
+}
+
+/* What an earlier run has made under a new name is there now, and still is that name. */
+void copy_journal_adopt(void *settings, const char *options)
+{
+	struct copy_settings *set = settings;
+
+	if (set->into_or_as && has_word(options, NEW_NAME))
+		set->new_name = set->exact = true;
 }
 
 void copy_journal_key(const struct item *item, struct buf *buf)
@@ -71,7 +79,7 @@ void copy_journal_result(const struct item *item, struct buf *buf)
 	const struct copy_settings *set = item->settings;
 
 	if (own->has_digest)
-		buf_hex(buf, own->digest, set->alg->size);
+		sumfield_add(buf, set->alg, own->digest);
 }
 
 bool copy_journal_always(const struct item *item)
@@ -82,6 +90,8 @@ bool copy_journal_always(const struct item *item)
 struct looking {
 	const struct item *item;
 	struct spot from, to;
+	struct stat st; /* of the source */
+	bool is_linked; /* with other names that are copied too */
 };
 
 static bool same_target(const struct looking *l)
@@ -96,23 +106,25 @@ static bool same_target(const struct looking *l)
 /* Return: 1: the copy is there as it was made. */
 static int look(void *arg)
 {
-	const struct looking *l = arg;
+	struct looking *l = arg;
 	const struct copy_settings *set = l->item->settings;
 	int flags = set->recursive ? AT_SYMLINK_NOFOLLOW : 0;
-	struct stat st, copy;
+	struct stat copy;
 
-	if (fstatat(l->from.dirfd, l->from.name, &st, flags) ||
+	if (fstatat(l->from.dirfd, l->from.name, &l->st, flags) ||
 	    fstatat(l->to.dirfd, l->to.name, &copy, AT_SYMLINK_NOFOLLOW))
 		return 0;
-	if ((st.st_mode & S_IFMT) != (copy.st_mode & S_IFMT))
+	if ((l->st.st_mode & S_IFMT) != (copy.st_mode & S_IFMT))
 		return 0;
-	if (S_ISLNK(st.st_mode))
+	if (S_ISLNK(l->st.st_mode))
 		return same_target(l);
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(l->st.st_mode))
 		return 1;
-	if (set->keep_links && st.st_nlink > 1)
-		return 0;
-	return st.st_size == copy.st_size && !copy_is_unfinished(&copy);
+	/* It may have been about to become a link to another name's copy. */
+	l->is_linked = set->keep_links && l->st.st_nlink > 1;
+	if (l->is_linked)
+		temp_remove(l->item->job, l->to.dirfd, l->to.name);
+	return l->st.st_size == copy.st_size && !copy_is_unfinished(&copy);
 }
 
 bool copy_journal_restore(struct item *item, const char *result, size_t len)
@@ -121,11 +133,10 @@ bool copy_journal_restore(struct item *item, const char *result, size_t len)
 	struct copy_item *own = item_priv(item);
 	const struct copy_settings *set = item->settings;
 	struct dirnode *dir = copy_place(item, &l.to.name);
-	int there;
+	bool there;
 
 	if (set->alg && item->type != DT_LNK) {
-		own->has_digest = len == 2 * set->alg->size &&
-				  unhex(own->digest, result, set->alg->size);
+		own->has_digest = sumfield_parse(own->digest, set->alg, result, len);
 		if (!own->has_digest)
 			return false;
 	}
@@ -134,7 +145,9 @@ bool copy_journal_restore(struct item *item, const char *result, size_t len)
 	l.to.dirfd = dirnode_fd(dir);
 	if (item->dir)
 		l.from.dirfd = dirnode_fd(item->dir);
-	there = blocking(look, &l);
+	there = blocking(look, &l) > 0 &&
+		(!l.is_linked || link_restore(item, &l.st, own->digest)) &&
+		(!item->dir || copy_claims(item, dir));
 	dirnode_put_open(dir);
-	return there > 0;
+	return there;
 }

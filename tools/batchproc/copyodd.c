@@ -93,8 +93,10 @@ static int replace(struct making *m, const struct stat *old)
 	char temp[NAME_MAX + 1];
 	int err;
 
-	if (m->link.name && old->st_dev == m->st.st_dev && old->st_ino == m->st.st_ino)
+	if (m->link.name && old->st_dev == m->st.st_dev && old->st_ino == m->st.st_ino) {
+		temp_remove(m->item->job, m->to.dirfd, m->to.name);
 		return 0;
+	}
 	temp_name(m->to.name, temp);
 	err = make_beside(m, temp);
 	if (!err && !m->link.name)
@@ -292,6 +294,18 @@ void link_done(const struct stat *st, struct dirnode *dir, const char *name, boo
 	}
 	seen(at);
 	pthread_mutex_unlock(&table.lock);
+}
+
+bool link_restore(const struct item *item, const struct stat *st, const unsigned char *digest)
+{
+	struct dirnode *dir;
+	const char *name;
+
+	if (link_turn(st) != LINK_FIRST)
+		return false;
+	dir = copy_place(item, &name);
+	link_done(st, dir, name, true, digest);
+	return true;
 }
 
 static int make_link(void *arg)

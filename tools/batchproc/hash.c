@@ -88,9 +88,7 @@ static void hash_journal_result(const struct item *item, struct buf *buf)
 	const struct hash_item *own = item_priv_const(item);
 	const struct settings *set = item->settings;
 
-	buf_str(buf, set->alg->name);
-	buf_char(buf, ':');
-	buf_hex(buf, own->digest, set->alg->size);
+	sumfield_add(buf, set->alg, own->digest);
 }
 
 /* False where it is another algorithm's, under --force-resume. */
@@ -98,10 +96,8 @@ static bool hash_journal_restore(struct item *item, const char *result, size_t l
 {
 	struct hash_item *own = item_priv(item);
 	const struct settings *set = item->settings;
-	size_t name = strlen(set->alg->name);
 
-	return len == name + 1 + 2 * set->alg->size && !memcmp(result, set->alg->name, name) &&
-	       result[name] == ':' && unhex(own->digest, result + name + 1, set->alg->size);
+	return sumfield_parse(own->digest, set->alg, result, len);
 }
 
 static const struct item_ops hash_items = {

@@ -133,6 +133,11 @@ struct item_ops {
 	 */
 	/* The settings that change what the work is, as in a=b c=d; this one may hold anything. */
 	void (*journal_options)(const void *settings, struct buf *buf);
+	/*
+	 * Takes from a journal's options what this run would find otherwise because of what an
+	 * earlier one did. Main thread, before the first item.
+	 */
+	void (*journal_adopt)(void *settings, const char *options);
 	/* What the item is besides operation and source, each with a tab in front. */
 	void (*journal_key)(const struct item *item, struct buf *buf);
 	/* What a successful item has found out, to be had again without the work. */

@@ -187,6 +187,22 @@ static bool is_same_work(const struct job *job, const struct journal_found *foun
 	       span_equal(span_of(&found->options), span_of(&job->journal->options));
 }
 
+static void adopt_options(struct job *job, const struct journal_found *found)
+{
+	const struct use *use = &job->use;
+	struct buf *own = &job->journal->options, text = {0};
+
+	if (!found->has_header || !use->ops || !use->ops->journal_adopt)
+		return;
+	if (journal_unescape(&text, span_of(&found->options))) {
+		buf_char(&text, '\0');
+		use->ops->journal_adopt(job->opt->settings, text.data);
+		own->len = 0;
+		add_options(use->ops, use->settings, own);
+	}
+	buf_free(&text);
+}
+
 static int read_journal(struct job *job, uint64_t size)
 {
 	struct journal *journal = job->journal;
@@ -198,6 +214,7 @@ static int read_journal(struct job *job, uint64_t size)
 	err = journal_scan(journal->fd, journal_index_add, journal->index, &found);
 	if (!err)
 		err = journal_index_ready(journal->index);
+	adopt_options(job, &found);
 	same_work = is_same_work(job, &found);
 	status = err ? trouble(journal, "read", err) : judge(job, &found, same_work);
 	if (status < 0 && journal->writes)
@@ -291,29 +308,6 @@ bool journal_is(const struct job *job, const char *path)
 
 	return job->journal && job->journal->fd >= 0 && !stat(path, &a) &&
 	       !fstat(job->journal->fd, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
-/* The header is the first line; the names of its fields are in docs/journal.md. */
-bool journal_option(const char *name, const char *option)
-{
-	char line[4096], *at = line, *field = NULL, *word, *state;
-	int fd = open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	ssize_t len = fd < 0 ? -1 : pread(fd, line, sizeof(line) - 1, 0);
-
-	if (fd >= 0)
-		close(fd);
-	if (len <= 0)
-		return false;
-	line[len] = '\0';
-	line[strcspn(line, "\n")] = '\0';
-	for (int i = 0; i < 4 && at; i++)
-		field = strsep(&at, "\t");
-	if (!at || !field)
-		return false;
-	for (word = strtok_r(field, " ", &state); word; word = strtok_r(NULL, " ", &state))
-		if (!strcmp(word, option))
-			return true;
-	return false;
 }
 
 /* ---- items */

@@ -30,12 +30,6 @@ struct use;
 int journal_open(struct job *job);
 void journal_close(struct job *job);
 
-/*
- * Whether a run began the journal @name with @option among its verb's, a word without blanks: for
- * what the verb has to know before it can be opened.
- */
-bool journal_option(const char *name, const char *option);
-
 /* Whether a file is the journal. */
 bool journal_is(const struct job *job, const char *path);
 

@@ -64,7 +64,7 @@ static size_t hex_length(const char *text, const char *end)
 	return (size_t)(at - text);
 }
 
-bool unhex(unsigned char *bytes, const char *hex, size_t count)
+static bool unhex(unsigned char *bytes, const char *hex, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		int high = hex_value(hex[2 * i]), low = hex_value(hex[2 * i + 1]);
@@ -173,4 +173,22 @@ bool sumline_parse(struct sumline *line, const struct digest_alg *forced, char *
 	if (escaped && !unescape(line->name, &line->len))
 		return false;
 	return line->len > 0;
+}
+
+/* ---- parts of something else */
+
+void sumfield_add(struct buf *buf, const struct digest_alg *alg, const unsigned char *digest)
+{
+	buf_str(buf, alg->name);
+	buf_char(buf, ':');
+	buf_hex(buf, digest, alg->size);
+}
+
+bool sumfield_parse(unsigned char *digest, const struct digest_alg *alg, const char *text,
+		    size_t len)
+{
+	size_t name = strlen(alg->name);
+
+	return len == name + 1 + 2 * alg->size && !memcmp(text, alg->name, name) &&
+	       text[name] == ':' && unhex(digest, text + name + 1, alg->size);
 }

@@ -35,7 +35,9 @@ struct sumline {
 bool sumline_parse(struct sumline *line, const struct digest_alg *forced, char *text, size_t len,
 		   bool zero);
 
-/* The bytes of 2 * @count hexadecimal digits; false where there are others. */
-bool unhex(unsigned char *bytes, const char *hex, size_t count);
+/* A digest as a part of something else: NAME:DIGEST. The parser refuses any other algorithm's. */
+void sumfield_add(struct buf *buf, const struct digest_alg *alg, const unsigned char *digest);
+bool sumfield_parse(unsigned char *digest, const struct digest_alg *alg, const char *text,
+		    size_t len);
 
 #endif
