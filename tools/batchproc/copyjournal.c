@@ -4,8 +4,8 @@
  *
  * Directories have no lines: what is made in one changes its times, so that each run leaves it anew.
  * But roots have one in a run of many verbs, for was_new() in copyplace.c.
- * Nor is a file with several names taken for done where these are kept: all of them have to become
- * links to one copy, which one run makes.
+ * Of a file with several names, where these are kept, the first to come that is noted and still there
+ * stands for the copy that the others become links to.
  */
 #include <dirent.h>
 #include <errno.h>
