@@ -327,6 +327,9 @@ struct run *run_end(struct run *run)
 	run->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 	run->ended = true;
 	run_feed_end(run);
+	/* What is expected of a run shows some of this only. */
+	if (strstr(run->err.data, "Sanitizer"))
+		fprintf(stderr, "%s\n", run->err.data);
 	return run;
 }
 

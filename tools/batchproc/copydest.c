@@ -107,7 +107,9 @@ int dest_root(struct job *job, const char *path, const char *shown, struct dirno
 			close(fd);
 		return err;
 	}
-	dest_dirs.idle_most = job->idle_dirs;
+	/* Before there is one: the loops' threads read it later. */
+	if (!last_root)
+		dest_dirs.idle_most = job->idle_dirs;
 	/* A root stays open as long as it is there. */
 	*root = node(NULL, shown, fd, &dest);
 	dirnode_put_open(*root);
