@@ -46,7 +46,6 @@ static void the_first_failure_ends_all(struct test *t)
 
 	/* Nothing fails: nothing ends. */
 	expect_exit(BP("hash", "-e", "a", "b"), 0);
-	expect_exit(BP("hash", "-q", "-e", "a", "nosuch"), 3);
 }
 
 static void a_long_list_ends_at_once_and_every_item_has_a_record(struct test *t)
@@ -108,8 +107,54 @@ static void a_quorum_ends_as_soon_as_it_is_certain(struct test *t)
 	records = expect_records(run, 3);
 	expect_exit(run, 3);
 	expect_ended_early(records, "-", __LINE__);
-	expect_exit(BP("hash", "--quorum", "4", "a", "b"), 3);
+	expect_exit(RUN(HELD, "hash", "--quorum", "4", "-", "b"), 3);
 	expect_exit(BP("hash", "--quorum", "2", "a", "nosuch", "b"), 0);
+}
+
+/* As the same items end without a policy, where it has kept none of them from its end. */
+static void a_policy_that_the_last_item_meets_has_stopped_nothing(struct test *t)
+{
+	static const struct {
+		const char *halt, *last;
+		int exit, with_more;
+	} runs[] = {
+		{"soon,done=2", "b", 0, 3},	 {"now,done=2", "b", 0, 3},
+		{"soon,done=2", "nosuch", 1, 3}, {"now,done=2", "nosuch", 1, 3},
+		{"soon,fail=1", "nosuch", 1, 3}, {"now,fail=1", "nosuch", 1, 3},
+		{"soon,success=2", "b", 0, 0},	 {"now,success=2", "b", 0, 0},
+	};
+	struct run *run;
+	char path[8];
+
+	fresh_dir(t);
+	make_ab();
+	for (size_t i = 0; i < COUNT_OF(runs); i++) {
+		const struct records *records;
+
+		run = BP("hash", "--json", "-v", "-j1", "--halt", runs[i].halt, "a", runs[i].last);
+		expect_exit(run, runs[i].exit);
+		expect_eq(text_count(&run->err, "stopped by"), 0);
+		records = expect_records(run, 2);
+		expect_eq(records->ok + records->failed, 2);
+		expect(strcmp(records->stopped, "halt"));
+		/* One more item, and it has. */
+		run = BP("hash", "--json", "-j1", "--halt", runs[i].halt, "a", runs[i].last, "a");
+		expect_exit(run, runs[i].with_more);
+		expect_eq(expect_records(run, 3)->not_started, 1);
+	}
+	expect_exit(BP("hash", "-e", "-j1", "a", "nosuch"), 1);
+	expect_exit(BP("hash", "--halt", "now,done=100%", "a", "b", "a"), 0);
+	/* A quorum that was missed by all is like a race that was lost. */
+	run = BP("hash", "--quorum", "2", "-j1", "a", "nosuch");
+	expect_exit(run, 1);
+	expect_says(run, "--quorum was not met: 1 ok, 1 failed\n");
+	/* A tree, of which the last file is the fourth item. */
+	make_dir("d");
+	for (int i = 0; i < 4; i++) {
+		snprintf(path, sizeof(path), "d/%d", i);
+		make_file(path, "x");
+	}
+	expect_exit(BP("hash", "-r", "--halt", "soon,done=4", "d"), 0);
 }
 
 /* Soon: what runs may end. */
@@ -355,6 +400,7 @@ int main(int argc, char **argv)
 		ONCE(a_long_list_ends_at_once_and_every_item_has_a_record),
 		ONCE(the_first_success_wins_a_race),
 		ONCE(a_quorum_ends_as_soon_as_it_is_certain),
+		ONCE(a_policy_that_the_last_item_meets_has_stopped_nothing),
 		ONCE(soon_waits_for_what_runs),
 		ONCE(counts_and_percentages),
 		ONCE(an_item_that_takes_too_long_is_ended_alone),

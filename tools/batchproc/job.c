@@ -358,15 +358,26 @@ static int exit_status(const struct job *job)
 	return all_good ? EXIT_OK : EXIT_SOME_FAILED;
 }
 
+/* Something that was to be done was not, and nothing says that it cannot be. */
+static bool left_undone(const struct job *job)
+{
+	const struct counts *counts = &job->counts;
+
+	return counts->of[STATUS_CANCELLED] || counts->of[STATUS_NOT_STARTED] || job->inputs_cut;
+}
+
 /* Feeds, waits, and says how it went. */
 static int run_items(struct job *job)
 {
-	int status;
+	int status, halt = STOP_HALT;
 
 	job->ops->feed(job);
 	walk_wait(job->walk);
 	job_fed(job);
 	bp_wait(job->group);
+	/* What was met by the last that there was to do has stopped nothing. */
+	if (!left_undone(job))
+		atomic_compare_exchange_strong(&job->stop, &halt, STOP_NONE);
 
 	if (!job->counts.ended && !job->foreign && !job->opt->allow_empty && !job->empty_is_fine &&
 	    !atomic_load(&job->stop)) {
@@ -377,7 +388,7 @@ static int run_items(struct job *job)
 	if (job->ops->finish && job->ops->finish(job) && status == EXIT_OK)
 		status = EXIT_SOME_FAILED;
 	progress_end(job);
-	record_stop(job);
+	record_stop(job, status);
 	record_summary(job, status);
 	return status;
 }

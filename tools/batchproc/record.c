@@ -293,13 +293,15 @@ void record_summary(struct job *job, int exit_status)
 	buf_free(&line);
 }
 
-void record_stop(struct job *job)
+void record_stop(struct job *job, int exit_status)
 {
 	enum stop stop = atomic_load(&job->stop);
 	int signal = atomic_load(&job->signal);
+	/* Nothing else may have been said: of two that succeeded, three were to. */
+	bool unmet = exit_status && !job->opt->dry_run && policy_wants_success(&job->opt->policy);
 	struct buf line = {0};
 
-	if (job->opt->quiet || (stop == STOP_NONE && !signal))
+	if (job->opt->quiet || (stop == STOP_NONE && !signal && !unmet))
 		return;
 	/* A race that was won is a success; there is nothing to complain about. */
 	if (stop == STOP_REACHED && !signal && !job->opt->verbose)
@@ -312,6 +314,8 @@ void record_stop(struct job *job)
 		buf_str(&line, "stopped by --deadline: ");
 	else if (stop == STOP_TROUBLE)
 		buf_str(&line, "stopped: ");
+	else if (stop == STOP_NONE)
+		buf_printf(&line, "%s was not met: ", job->opt->policy.option);
 	else
 		buf_printf(&line, "%s %s: ", stop == STOP_REACHED ? "ended by" : "stopped by",
 			   job->opt->policy.option);

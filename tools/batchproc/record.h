@@ -25,7 +25,7 @@ void record_item(struct item *item);
 /* The record, or with --verbose the line, that ends a run. */
 void record_summary(struct job *job, int exit_status);
 
-/* Why a run ended early, as one line on standard error. */
-void record_stop(struct job *job);
+/* Why a run ended early, or without what its policy wants, as one line on standard error. */
+void record_stop(struct job *job, int exit_status);
 
 #endif
