@@ -12,6 +12,7 @@
 #ifndef BATCHPROC_TESTS_CMD_H
 #define BATCHPROC_TESTS_CMD_H
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/types.h>
@@ -119,6 +120,20 @@ void make_dir(const char *name);
 char *make_deep(const char *top, unsigned int levels, const char *content);
 /** Removes a tree that may be deeper than a path can say. */
 void remove_deep(const char *top);
+bool is_there(const char *path);
+#define expect_gone(path) expect_(!is_there(path), path " is gone", __FILE__, __LINE__)
+#define expect_there(path) expect_(is_there(path), path " is there", __FILE__, __LINE__)
+
+/** Changes the test's files meanwhile, again and again, in a thread of its own. */
+struct unrest {
+	pthread_t thread;
+	void (*stir)(unsigned long round);
+	atomic_bool stop;
+};
+
+void unrest_begin(struct unrest *unrest, void (*stir)(unsigned long round));
+void unrest_end(struct unrest *unrest);
+
 bool have_program(const char *name);
 /** Skips the test unless it runs as root. */
 void need_root(struct test *t);

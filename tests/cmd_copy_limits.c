@@ -2,7 +2,6 @@
 /*
  * cmd_copy_limits - copies where something runs out or changes: what was there stays what it was
  */
-#include <pthread.h>
 #include <sched.h>
 #include <sys/stat.h>
 
@@ -119,33 +118,6 @@ static void a_destination_that_cannot_be_written(struct test *t)
 }
 
 /* ---------------------------------------------------------------- while sources change */
-
-struct unrest {
-	pthread_t thread;
-	void (*stir)(unsigned long round);
-	atomic_bool stop;
-};
-
-static void *stir_on(void *arg)
-{
-	struct unrest *unrest = arg;
-
-	for (unsigned long i = 0; !atomic_load(&unrest->stop); i++)
-		unrest->stir(i);
-	return NULL;
-}
-
-static void unrest_begin(struct unrest *unrest, void (*stir)(unsigned long round))
-{
-	*unrest = (struct unrest){.stir = stir};
-	assert_int_equal(pthread_create(&unrest->thread, NULL, stir_on, unrest), 0);
-}
-
-static void unrest_end(struct unrest *unrest)
-{
-	atomic_store(&unrest->stop, true);
-	pthread_join(unrest->thread, NULL);
-}
 
 #define LONG_SIZE 3000000
 #define SHORT_SIZE 1000

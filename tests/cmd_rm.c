@@ -10,18 +10,6 @@
 #include "cmd.h"
 #include "records.h"
 
-static bool there(const char *path)
-{
-	struct stat st;
-
-	return !lstat(path, &st);
-}
-
-#define expect_gone(path) expect_(!there(path), path " is gone", __FILE__, __LINE__)
-#define expect_there(path) expect_(there(path), path " is there", __FILE__, __LINE__)
-#define expect_status(records, src, expected)                                                      \
-	expect_(!strcmp(status_of(records, src), expected), src " is " expected, __FILE__, __LINE__)
-
 /* Files, directories, links and a FIFO: nine items. */
 static void make_tree(const char *top)
 {
@@ -43,7 +31,7 @@ static void make_keep(void)
 
 static void expect_kept(int line)
 {
-	if (!there("keep/f") || !there("keep/empty"))
+	if (!is_there("keep/f") || !is_there("keep/empty"))
 		record_failure("%s:%d: what was outside is gone", __FILE__, line);
 }
 

@@ -14,8 +14,6 @@
 #define HELLO_SHA256 "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
 
 #define HELD HOW(.feed = true)
-#define expect_status(records, src, expected)                                                      \
-	expect_(!strcmp(status_of(records, src), expected), src " is " expected, __FILE__, __LINE__)
 
 static void make_ab(void)
 {

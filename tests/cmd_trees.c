@@ -2,7 +2,6 @@
 /*
  * cmd_trees - walks: against find, into any depth, over what cannot be read, and while trees change
  */
-#include <pthread.h>
 #include <sys/stat.h>
 
 #include "cmd.h"
@@ -175,33 +174,6 @@ static void many_directories_below_one(struct test *t)
 }
 
 /* ---------------------------------------------------------------- while trees change */
-
-struct unrest {
-	pthread_t thread;
-	void (*stir)(unsigned long round);
-	atomic_bool stop;
-};
-
-static void *stir_on(void *arg)
-{
-	struct unrest *unrest = arg;
-
-	for (unsigned long i = 0; !atomic_load(&unrest->stop); i++)
-		unrest->stir(i);
-	return NULL;
-}
-
-static void unrest_begin(struct unrest *unrest, void (*stir)(unsigned long round))
-{
-	*unrest = (struct unrest){.stir = stir};
-	assert_int_equal(pthread_create(&unrest->thread, NULL, stir_on, unrest), 0);
-}
-
-static void unrest_end(struct unrest *unrest)
-{
-	atomic_store(&unrest->stop, true);
-	pthread_join(unrest->thread, NULL);
-}
 
 #define STAYING 400
 

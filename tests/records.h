@@ -43,6 +43,8 @@ void records_forget(void);
 const struct record *record_of(const struct records *records, const char *src);
 /** The status of a name's one record, "none" without one. */
 const char *status_of(const struct records *records, const char *src);
+#define expect_status(records, src, expected)                                                      \
+	expect_(!strcmp(status_of(records, src), expected), src " is " expected, __FILE__, __LINE__)
 
 /** Whether @line is one JSON object and nothing else. */
 bool is_json(const char *line, size_t len);

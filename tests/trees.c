@@ -106,6 +106,34 @@ void remove_deep(const char *top)
 	remove_below(AT_FDCWD, top);
 }
 
+bool is_there(const char *path)
+{
+	struct stat st;
+
+	return !lstat(path, &st);
+}
+
+static void *stir_on(void *arg)
+{
+	struct unrest *unrest = arg;
+
+	for (unsigned long i = 0; !atomic_load(&unrest->stop); i++)
+		unrest->stir(i);
+	return NULL;
+}
+
+void unrest_begin(struct unrest *unrest, void (*stir)(unsigned long round))
+{
+	*unrest = (struct unrest){.stir = stir};
+	assert_int_equal(pthread_create(&unrest->thread, NULL, stir_on, unrest), 0);
+}
+
+void unrest_end(struct unrest *unrest)
+{
+	atomic_store(&unrest->stop, true);
+	pthread_join(unrest->thread, NULL);
+}
+
 bool have_program(const char *name)
 {
 	return RUN(HOW(.program = "sh"), "-c", "command -v \"$1\"", "sh", name)->status == 0;
