@@ -261,8 +261,10 @@ void output_add_all(const char *data, const size_t ends[SINK_COUNT])
 	if (wake)
 		out.asleep = false;
 	pthread_mutex_unlock(&out.lock);
+	/* After the end the signal thread may have something to say; other sinks are being closed then. */
 	for (int i = 0; i < SINK_COUNT && !running; from = ends[i++])
-		write_all(out.sinks[i].fd, data + from, ends[i] - from);
+		if (ends[i] != from)
+			write_all(out.sinks[i].fd, data + from, ends[i] - from);
 	if (wake)
 		pthread_cond_signal(&out.wake);
 }

@@ -35,13 +35,20 @@ void signals_block(void)
 	signal(SIGXFSZ, SIG_IGN);
 }
 
+static void free_line(void *line)
+{
+	buf_free(line);
+}
+
+/* It may stand still where nobody reads it; signals_stop() ends that. */
 static void status_line(struct job *job)
 {
 	struct buf line = {0};
 
+	pthread_cleanup_push(free_line, &line);
 	progress_status(job, &line);
 	output_add(SINK_ERR, line.data, line.len);
-	buf_free(&line);
+	pthread_cleanup_pop(true);
 }
 
 static void ending_signal(struct job *job, int signal)
@@ -65,8 +72,12 @@ static void *wait_for_signals(void *arg)
 
 		if (signal == SIGUSR1)
 			status_line(job);
-		else if (signal > 0)
-			ending_signal(job, signal);
+		if (signal <= 0 || signal == SIGUSR1)
+			continue;
+		/* What it wakes is woken by calls that end a cancelled thread, some of them under a lock. */
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+		ending_signal(job, signal);
+		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
 	}
 	return NULL;
 }
