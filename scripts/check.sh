@@ -91,11 +91,21 @@ run_one()
 	# A program is an example, which shall not take long.
 	limit=$TEST_TIMEOUT
 	[ "$kind" != program ] || limit=$((TEST_TIMEOUT / 5))
+	# What it leaves there, because it was killed in the middle, goes with its end.
+	tmp=$(mktemp -d "${TMPDIR:-/tmp}/bp-check-XXXXXX") || exit 1
+	chmod 755 "$tmp"
 	start=$(date +%s)
 	# shellcheck disable=SC2086
-	timeout -k 10 "$limit" $RUNNER "$@" </dev/null >"$log" 2>&1
+	TMPDIR=$tmp timeout -k 10 "$limit" $RUNNER "$@" </dev/null >"$log" 2>&1
 	status=$?
 	took=$(($(date +%s) - start))
+	if ! rmdir "$tmp" 2>/dev/null; then
+		left=$(find "$tmp" -mindepth 1 -maxdepth 1 | head -n 3 | tr '\n' ' ')
+		echo "left behind: $left" >>"$log"
+		chattr -R -i "$tmp" 2>/dev/null
+		chmod -R u+rwx "$tmp" 2>/dev/null
+		rm -rf --one-file-system "$tmp"
+	fi
 
 	: >"$base.skips"
 	: >"$base.fails"

@@ -77,6 +77,21 @@ size_t text_count(const struct text *text, const char *word)
 
 /* ---------------------------------------------------------------- starting */
 
+void runs_end(void)
+{
+	for (struct run *run = all_runs; run; run = run->next) {
+		if (run->ended || run->pid <= 0)
+			continue;
+		kill(run->pid, SIGKILL);
+		run_feed_end(run);
+		waitpid(run->pid, NULL, 0);
+		for (int i = 0; i < 2; i++)
+			if (run->fd[i] >= 0)
+				close(run->fd[i]);
+		run->ended = true;
+	}
+}
+
 void runs_forget(void)
 {
 	struct run *run;
@@ -114,7 +129,9 @@ static void set_limits(const struct how *how)
 static void become(const struct how *how, const char *const *args, const int fd[3])
 {
 	const char *path = getenv("BATCHPROC");
+	static const int usual[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1, SIGXFSZ};
 	const char *argv[64] = {how->program ? how->program : "batchproc"};
+	sigset_t none;
 	int program = how->program ? -1 : open(path, O_PATH | O_CLOEXEC);
 
 	for (size_t i = 0; i + 2 < COUNT_OF(argv) && args[i]; i++)
@@ -129,7 +146,11 @@ static void become(const struct how *how, const char *const *args, const int fd[
 	for (int i = 0; i < 3; i++)
 		if (how->closed & 1u << i)
 			close(i);
-	signal(SIGPIPE, SIG_DFL);
+	/* Whatever who runs the tests ignores or blocks: a shell's & and nohup leave it so. */
+	for (size_t i = 0; i < COUNT_OF(usual); i++)
+		signal(usual[i], SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (how->ignored)
 		signal(how->ignored, SIG_IGN);
 	set_environment(how->env);

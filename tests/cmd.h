@@ -65,6 +65,8 @@ struct run {
 struct run *run_start(const struct how *how, const char *const *args);
 /** Waits for its end and takes all output. */
 struct run *run_end(struct run *run);
+/** Kills what a test has left running because it failed. */
+void runs_end(void);
 void runs_forget(void);
 
 #define HOW(...) (&(struct how){__VA_ARGS__})

@@ -439,7 +439,8 @@ static void expect_printed_what_is_done(const struct run *run)
 
 /*
  * Killed when some lines are there, somewhere in what it does next: reading, printing, noting. Each
- * run goes on with the journal of the one before until one ends.
+ * run goes on with the journal of the one before until one ends. A run takes a tenth of a second, or
+ * most would have ended before the signal comes.
  */
 static void killed_at_any_moment_nothing_is_lost(struct test *t)
 {
@@ -447,15 +448,18 @@ static void killed_at_any_moment_nothing_is_lost(struct test *t)
 	struct run *whole, *run, *last;
 	unsigned int killed = 0;
 	uint64_t state = 1;
+	char rate[32];
 
 	fresh_dir(t);
 	make_tree(count);
+	snprintf(rate, sizeof(rate), "%u/s", 10 * count);
 	whole = BP("hash", "-r", "d");
 	for (unsigned int i = 0; i < 50; i++) {
 		/* The journal goes on for a while, then another begins. */
 		if (i % 5 == 0)
 			unlink("J");
-		run = START(HOW(.feed = false), RESUME_D);
+		run = START(HOW(.feed = false), "hash", "--rate", rate, "-r", "--journal", "J",
+			    "--resume", "d");
 		until_printed(run, 1, "\n", random_step(&state) % count);
 		/* From none to a fraction of the run's time. */
 		for (uint64_t spin = random_step(&state) % 20000; spin; spin--)

@@ -34,19 +34,21 @@ static void few_descriptors_lose_no_file(struct test *t)
 	make_tree(40, 50);
 	expected = SH("find d -type f -print0 | xargs -0 sha256sum");
 
-	run = RUN(&few, "hash", "-j", "1000", "-r", "d");
+	/* Each loop has descriptors of its own, however many processors there are. */
+	run = RUN(&few, "hash", "-j", "1000", "-r", "d", "--loops", "2");
 	expect_exit(run, 0);
 	expect_same(run, expected);
 	run = RUN(&few, "hash", "-j", "1000", "-r", "d", "--loops", "4");
 	expect_exit(run, 0);
 	expect_same(run, expected);
-	run = RUN(&few, "hash", "-j", "1000", "-rk", "d", "--backend", "threads");
+	run = RUN(&few, "hash", "-j", "1000", "-rk", "d", "--backend", "threads", "--loops", "2");
 	expect_exit(run, 0);
 	expect_same(run, expected);
-	run = SH("find d -type f >list; ulimit -n 32; exec \"$BATCHPROC\" hash -j 1000 -T list");
+	run = SH("find d -type f >list; ulimit -n 32; "
+		 "exec \"$BATCHPROC\" hash -j 1000 --loops 2 -T list");
 	expect_exit(run, 0);
 	expect_same(run, expected);
-	run = RUN(&few, "hash", "-v", "-j", "1000", "d/0/0");
+	run = RUN(&few, "hash", "-v", "-j", "1000", "--loops", "2", "d/0/0");
 	expect_exit(run, 0);
 	expect_says(run, "the limit of open files");
 }
@@ -60,7 +62,7 @@ static void hardly_any_descriptors_work_or_say_why(struct test *t)
 	make_tree(5, 10);
 	expected = SH("find d -type f -print0 | xargs -0 sha256sum");
 	for (rlim_t nofile = 24; nofile >= 5; nofile -= nofile > 14 ? 5 : 1) {
-		struct run *run = RUN(HOW(.nofile = nofile), "hash", "-r", "d");
+		struct run *run = RUN(HOW(.nofile = nofile), "hash", "-r", "d", "--loops", "2");
 
 		if (run->status == 0) {
 			expect_same(run, expected);
@@ -232,7 +234,8 @@ static void slow_readers_cost_no_memory(struct test *t)
 	make_file("a", "hello");
 	for (unsigned long i = 0; i < count; i++)
 		text_printf(&list, "a\n");
-	run = START(HOW(.input = list.data), "hash", "--json", "-a", "xxh3", "-T", "-");
+	run = START(HOW(.input = list.data), "hash", "--json", "-a", "xxh3", "--loops", "2", "-T",
+		    "-");
 	/* Until the pipe is full and stays so. */
 	do {
 		before = waiting;
@@ -260,7 +263,8 @@ static void order_is_kept_in_bounded_memory(struct test *t)
 	for (unsigned long i = 0; i < count; i++)
 		text_printf(&list, "a\n");
 	make_bytes("list", list.data, list.len);
-	run = START(HOW(.feed = true), "hash", "-k", "-a", "xxh3", "-", "-T", "list");
+	run = START(HOW(.feed = true), "hash", "-k", "-a", "xxh3", "--loops", "2", "-", "-T",
+		    "list");
 	/* The first item is open; all behind it would wait for it. */
 	run_feed(run, "x", 1);
 	until_drained(run);

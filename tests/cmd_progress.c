@@ -56,6 +56,7 @@ struct viewer {
 	struct screen screen;
 	size_t played;
 	unsigned int bars; /* that were seen */
+	const char *wanted; /* how the bars begin of which the widest is kept */
 	char widest[SCREEN_COLUMNS + 1];
 };
 
@@ -89,7 +90,8 @@ static void look(struct viewer *viewer)
 	expect_eq(screen->x, 0);
 	expect_between(strlen(bar), 0, screen->columns - 1);
 	viewer->bars += *bar != '\0';
-	if (strlen(bar) >= strlen(viewer->widest))
+	if (viewer->wanted && !strncmp(bar, viewer->wanted, strlen(viewer->wanted)) &&
+	    strlen(bar) >= strlen(viewer->widest))
 		strcpy(viewer->widest, bar);
 }
 
@@ -158,14 +160,17 @@ static void the_bar_is_one_row_of_any_width(struct test *t)
 	fresh_dir(t);
 	make_file("a", "hello");
 	/* All at once, since each waits for its half second. */
-	for (size_t i = 0; i < COUNT_OF(widths); i++)
+	for (size_t i = 0; i < COUNT_OF(widths); i++) {
 		viewer_init(&viewers[i],
 			    ON_TERMINAL(widths[i], xterm, "hash", "-q", "--progress", "bar", "a",
 					"-", "nosuch", "nosuch", "a"),
 			    widths[i]);
+		/* All but the open one: there may be bars before that, and one of all. */
+		viewers[i].wanted = "80%";
+	}
 	for (size_t i = 0; i < COUNT_OF(widths); i++) {
 		for (size_t k = 1; k <= 4; k++) {
-			until_bars(&viewers[i], k);
+			until_printed(viewers[i].run, 2, "80%", k);
 			run_feed(viewers[i].run, block, sizeof(block));
 		}
 		run_feed_end(viewers[i].run);
@@ -260,31 +265,73 @@ static void half_a_line_is_left_alone(struct test *t)
 	screen_free(&screen);
 }
 
-/* The bar that stands there was drawn for another width. No other line is too long for any. */
-static void a_terminal_may_change_its_width(struct test *t)
+/* How many columns the bars take that have arrived and were not played; their colours take none. */
+static size_t columns_to_come(const struct viewer *viewer)
+{
+	const char *at = viewer->run->err.data + viewer->played;
+	size_t columns = 0, most = 0;
+
+	for (; *at; at++) {
+		if (*at == '\033')
+			at += strcspn(at, "mJ");
+		else
+			columns = *at == '\r' ? 0 : columns + 1;
+		most = columns > most ? columns : most;
+	}
+	return most;
+}
+
+/*
+ * Changes the width just after a bar, since the next one is a while away. False: the test was held up, and
+ * that one had been drawn for the old width already, which leaves a trace on any terminal.
+ */
+static bool change_width(struct viewer *viewer, unsigned int columns, bool reflow)
+{
+	struct winsize size = {.ws_row = 24, .ws_col = (unsigned short)columns};
+	struct run *run = viewer->run;
+
+	until_bars(viewer, text_count(&run->err, "\033[J\r") + 1);
+	assert_int_equal(ioctl(run->fd[1], TIOCSWINSZ, &size), 0);
+	screen_resize(&viewer->screen, columns, reflow);
+	until_printed(run, 2, "\033[J\r", text_count(&run->err, "\033[J\r") + 1);
+	return columns_to_come(viewer) < columns;
+}
+
+static bool changes_its_width(bool reflow)
 {
 	static const unsigned int widths[] = {30, 100, 20, 80};
+	struct run *run = BOTH_ON_TERMINAL(80, xterm, "hash", "-a", "xxh3", "-q", "--progress",
+					   "bar", "a", "a", "nosuch", "-");
+	struct viewer viewer;
+	bool in_time = true;
 
+	viewer_init(&viewer, run, 80);
+	/* No line that stands above the bar is too long for any width. */
+	until_printed(run, 2, "\n", 2);
+	for (size_t i = 0; in_time && i < COUNT_OF(widths); i++)
+		in_time = change_width(&viewer, widths[i], reflow);
+	run_feed_end(run);
+	if (in_time) {
+		expect_left(&viewer, 3);
+	} else {
+		run_end(run);
+		screen_free(&viewer.screen);
+	}
+	expect_exit(run, 1);
+	return in_time;
+}
+
+/* The bar that stands there was drawn for another width. Once of many times is proof. */
+static void a_terminal_may_change_its_width(struct test *t)
+{
 	fresh_dir(t);
 	make_file("a", "hello");
 	for (int reflow = 0; reflow < 2; reflow++) {
-		struct run *run = BOTH_ON_TERMINAL(80, xterm, "hash", "-a", "xxh3", "-q",
-						   "--progress", "bar", "a", "a", "nosuch", "-");
-		struct viewer viewer;
+		bool in_time = false;
 
-		viewer_init(&viewer, run, 80);
-		for (size_t i = 0; i < COUNT_OF(widths); i++) {
-			struct winsize size = {.ws_row = 24, .ws_col = (unsigned short)widths[i]};
-
-			/* Just after a bar: the next one is a while away. */
-			until_bars(&viewer, text_count(&run->err, "\033[J\r") + 1);
-			assert_int_equal(ioctl(run->fd[1], TIOCSWINSZ, &size), 0);
-			screen_resize(&viewer.screen, widths[i], reflow);
-		}
-		until_bars(&viewer, text_count(&run->err, "\033[J\r") + 1);
-		run_feed_end(run);
-		expect_left(&viewer, 3);
-		expect_exit(run, 1);
+		for (int i = 0; i < 20 && !in_time; i++)
+			in_time = changes_its_width(reflow);
+		expect(in_time);
 	}
 }
 
@@ -408,14 +455,15 @@ static void progress_as_json_ends_with_the_last_state(struct test *t)
 	fresh_dir(t);
 	make_file("a", "hello");
 	run = START(HELD, "hash", "--progress", "json", "a", "-", "nosuch", "-q");
-	until_printed(run, 2, "\n", 1);
+	until_printed(run, 2,
+		      "\"progress\":true,\"ended\":2,\"total\":3,\"bytes\":5,\"in_flight\":1,"
+		      "\"failed\":1,",
+		      1);
 	run_feed_end(run);
 	run_end(run);
 	expect_exit(run, 1);
 	for (line = run->err.data; *line; line += strcspn(line, "\n") + 1)
 		expect_(is_json(line, strcspn(line, "\n")), "progress is JSON", __FILE__, __LINE__);
-	expect_says(run, "\"progress\":true,\"ended\":2,\"total\":3,\"bytes\":5,\"in_flight\":1,"
-			 "\"failed\":1,");
 	expect_says(run, "\"progress\":true,\"ended\":3,\"total\":3,\"bytes\":5,\"in_flight\":0,"
 			 "\"failed\":1,");
 	expect_says(run, ",\"left_us\":0}\n");
@@ -428,6 +476,9 @@ static void progress_as_json_ends_with_the_last_state(struct test *t)
 static void the_number_of_items_is_known_early(struct test *t)
 {
 	static const char nul[] = "a\0\0a\nb\0a";
+	static const char *const said[] = {"\"ended\":0,\"total\":5,", "\"ended\":0,\"total\":4,",
+					   "\"ended\":0,\"total\":0,", "\"ended\":0,\"total\":0,",
+					   "\"ended\":1,\"total\":0,"};
 	struct run *runs[5];
 
 	fresh_dir(t);
@@ -442,12 +493,7 @@ static void the_number_of_items_is_known_early(struct test *t)
 			"list");
 	runs[4] = START(HELD, "hash", "-j1", "--progress", "json", "a", "-T", "-");
 	for (size_t i = 0; i < COUNT_OF(runs); i++)
-		until_printed(runs[i], 2, "\n", 1);
-	expect_says(runs[0], "\"ended\":0,\"total\":5,");
-	expect_says(runs[1], "\"ended\":0,\"total\":4,");
-	expect_says(runs[2], "\"ended\":0,\"total\":0,");
-	expect_says(runs[3], "\"ended\":0,\"total\":0,");
-	expect_says(runs[4], "\"ended\":1,\"total\":0,");
+		until_printed(runs[i], 2, said[i], 1);
 	for (size_t i = 0; i < COUNT_OF(runs); i++) {
 		run_feed_end(runs[i]);
 		run_end(runs[i]);

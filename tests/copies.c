@@ -39,6 +39,18 @@ bool expect_same_trees_(const char *a, const char *b, unsigned int what, const c
 	return true;
 }
 
+/* In the working directory of the test; NULL: nothing. */
+static const char *mounted;
+
+/* Of a test that failed. */
+static void end_all(void)
+{
+	runs_end();
+	if (mounted)
+		umount2(mounted, MNT_DETACH | UMOUNT_NOFOLLOW);
+	mounted = NULL;
+}
+
 void mount_at(struct test *t, const char *dir, const char *script)
 {
 	static bool own;
@@ -54,9 +66,12 @@ void mount_at(struct test *t, const char *dir, const char *script)
 		print_message("%s: %s\n", script, run->err.len ? run->err.data : "");
 		skip_because(t, "this file system cannot be made or mounted here");
 	}
+	mounted = dir;
+	t->end = end_all;
 }
 
 void unmount(const char *dir)
 {
 	assert_int_equal(umount2(dir, MNT_DETACH), 0);
+	mounted = NULL;
 }

@@ -95,7 +95,9 @@ struct test {
 	const struct row *row;
 	uint64_t seed; /* of the simulated backend */
 	struct bp_engine *engine;
-	char dir[64];
+	char dir[128];
+	void (*end)(
+		void); /* ends what may go on behind a test that failed, before @dir is removed */
 	int fds;
 };
 

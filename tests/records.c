@@ -365,7 +365,7 @@ static bool summary_member(void *ctx, const char *key, const struct text *text, 
 	NUMBER_FIELD("loops", s->loops);
 	NUMBER_FIELD("exit", s->exit);
 	NUMBER_FIELD("v", number_seen);
-	NUMBER_FIELD("wall_us", number_seen);
+	NUMBER_FIELD("wall_us", s->wall_us);
 	TEXT_FIELD("op", op);
 	TEXT_FIELD("backend", s->backend);
 	TEXT_FIELD("reason", s->reason);

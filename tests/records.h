@@ -25,7 +25,7 @@ struct records {
 
 	/* The summary, which is the last line. */
 	uint64_t items, ok, failed, timeout, cancelled, rejected, not_started, skipped;
-	uint64_t bytes, limit, peak, loops, exit;
+	uint64_t bytes, wall_us, limit, peak, loops, exit;
 	char backend[16], reason[256], stopped[16], shard[24];
 };
 

@@ -306,8 +306,12 @@ const char *temp_dir(struct test *t)
 	const char *base = getenv("TMPDIR");
 
 	if (!t->dir[0]) {
-		snprintf(t->dir, sizeof(t->dir), "%.40s/bp-test-XXXXXX", base ? base : "/tmp");
-		if (!mkdtemp(t->dir)) {
+		int len = snprintf(t->dir, sizeof(t->dir), "%s/bp-test-XXXXXX",
+				   base && *base ? base : "/tmp");
+
+		if ((size_t)len >= sizeof(t->dir))
+			errno = ENAMETOOLONG;
+		if ((size_t)len >= sizeof(t->dir) || !mkdtemp(t->dir)) {
 			t->dir[0] = '\0';
 			fail_msg("no temporary directory: %s", strerror(errno));
 		}

@@ -141,14 +141,12 @@ static void cancel_latency_lasts_until_the_last_item(struct test *t)
 	crowd_free(&crowd);
 }
 
-static int sleeps_a_while(void *unused)
+static int sleeps_a_while(void *ns)
 {
-	(void)unused;
-	return bp_sleep(50 * MS);
+	return bp_sleep(*(uint64_t *)ns);
 }
 
-/* wait_ns: items that only sleep wait for about as long as they live. */
-static void sleeping_items_wait_and_do_not_compute(struct test *t)
+static bool sleeping_items(struct test *t, uint64_t ns)
 {
 	enum {
 		ITEMS = 20
@@ -157,13 +155,19 @@ static void sleeping_items_wait_and_do_not_compute(struct test *t)
 	struct bp_group_stats st;
 
 	for (int i = 0; i < ITEMS; i++)
-		expect_eq(bp_go(g, sleeps_a_while, NULL), 0);
+		expect_eq(bp_go(g, sleeps_a_while, &ns), 0);
 	expect_eq(bp_wait(g), 0);
 	st = stats_of(g);
-	/* The clock of a turn is read once: an item may begin a little before it sleeps. */
-	expect_between(st.wait_ns, ITEMS * 40 * MS, ITEMS * 60 * SECOND);
-	expect(st.compute_ns < st.wait_ns);
+	expect_between(st.wait_ns, 0, ITEMS * (ns + 60 * SECOND));
 	bp_group_destroy(g);
+	/* A resume that is timed stands for many: one that a busy machine held up makes them all long. */
+	return st.wait_ns >= ITEMS * ns / 5 * 4 && st.compute_ns < st.wait_ns;
+}
+
+/* wait_ns: items that only sleep wait for about as long as they live. */
+static void sleeping_items_wait_and_do_not_compute(struct test *t)
+{
+	in_time(t, 50 * MS, sleeping_items);
 }
 
 struct computing {

@@ -15,6 +15,7 @@ void fresh_dir(struct test *t)
 {
 	const char *dir = temp_dir(t);
 
+	t->end = runs_end;
 	runs_forget();
 	records_forget();
 	malloc_trim(0);
