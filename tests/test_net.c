@@ -15,7 +15,8 @@ struct server {
 	atomic_ulong served;
 };
 
-static void listen_here(struct server *s)
+/* Who connects to it now is refused, and nobody else gets the port. */
+static void bind_here(struct server *s)
 {
 	socklen_t len = sizeof(s->addr);
 
@@ -23,8 +24,13 @@ static void listen_here(struct server *s)
 				       .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
 	s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(s->listener, (struct sockaddr *)&s->addr, len), 0);
-	assert_int_equal(listen(s->listener, 128), 0);
 	assert_int_equal(getsockname(s->listener, (struct sockaddr *)&s->addr, &len), 0);
+}
+
+static void listen_here(struct server *s)
+{
+	bind_here(s);
+	assert_int_equal(listen(s->listener, 128), 0);
 }
 
 static int echo(void *arg)
@@ -132,9 +138,9 @@ static void connecting_to_nobody_is_refused(struct test *t)
 {
 	struct server s = {.t = t};
 
-	listen_here(&s);
-	close(s.listener);
+	bind_here(&s);
 	expect_eq(run_task(t, connect_to_nobody, &s), 0);
+	close(s.listener);
 }
 
 struct pair {

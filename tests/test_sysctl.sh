@@ -83,6 +83,7 @@ fi
 for test in cmd_hash cmd_stops; do
 	try "$tests/$test"
 done
+try "$tests/test_fallback" 'kernel_io_uring_disabled_*'
 for test in "$tests"/conf_*; do
 	[ ! -x "$test" ] || try "$test" '*[threads*'
 done
