@@ -156,6 +156,8 @@ static void become(const struct how *how, const char *const *args, const int fd[
 	set_environment(how->env);
 	if (how->no_uring && refuse_uring(EPERM))
 		_exit(126);
+	if (how->killed_at && die_at(how->killed_at))
+		_exit(126);
 	set_limits(how);
 	if (how->program)
 		execvp(how->program, (char *const *)argv);

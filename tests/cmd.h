@@ -44,6 +44,7 @@ struct how {
 	uid_t uid; /* and group: who runs it */
 	int ignored; /* a signal that is ignored from the start */
 	bool no_uring; /* the kernel refuses io_uring, as Docker's default profile has it */
+	long killed_at; /* the number of a system call: whoever begins one is killed, by SIGSYS */
 	const char *const *env; /* NAME=VALUE sets, NAME takes away */
 };
 

@@ -276,6 +276,8 @@ void expect_tally(const struct tally *tally, const struct bp_group *g);
  * usual profile does. Return: 0 or -errno.
  */
 int refuse_uring(int err);
+/** From here on the system call with this number ends the process at once, as kill -9 would. */
+int die_at(long call);
 
 struct child_result {
 	int status; /* as of waitpid() */

@@ -230,12 +230,12 @@ void expect_tally(const struct tally *tally, const struct bp_group *g)
 
 /* ---------------------------------------------------------------- processes and files */
 
-int refuse_uring(int err)
+static int answer_call(long call, unsigned int answer)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned int)err),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned int)call, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, answer),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = {COUNT_OF(code), code};
@@ -244,6 +244,16 @@ int refuse_uring(int err)
 	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
 		return -errno;
 	return 0;
+}
+
+int refuse_uring(int err)
+{
+	return answer_call(SYS_io_uring_setup, SECCOMP_RET_ERRNO | (unsigned int)err);
+}
+
+int die_at(long call)
+{
+	return answer_call(call, SECCOMP_RET_KILL_PROCESS);
 }
 
 struct child_result in_child(int (*fn)(void *arg), void *arg)

@@ -102,7 +102,9 @@ int copy_leave(struct item *item);
 struct dest {
 	dev_t dev;
 	ino_t ino;
-	bool made; /* by this run, or by one that did not come to its end: its mode is to be set */
+	uid_t owner;
+	bool marked; /* by its mode, as one that a run did not come to the end of */
+	bool made; /* by this run, or such a one: its mode is to be set */
 	bool default_acl; /* what is made in it inherits it */
 };
 
@@ -157,8 +159,15 @@ mode_t meta_mode(const struct copy_settings *set, const struct stat *st, const s
  */
 int meta_set(const struct copy_settings *set, int from, const struct stat *st, int to, mode_t mode,
 	     bool default_acl);
-/* Keeps owner and ACL of what is replaced, which is open with O_PATH. */
-int meta_keep(int old_fd, const struct stat *old, int to);
+/* Whether the copy of @from is to get attributes or an ACL. */
+bool meta_has_attributes(const struct copy_settings *set, int from);
+/*
+ * Keeps what a write into the old file would have left as it was, and the settings do not take from the
+ * source: owner, attributes, ACL. @old_fd is open with O_PATH. What its owner cannot be given
+ * is taken from @mode.
+ */
+int meta_keep(const struct copy_settings *set, int old_fd, const struct stat *old, int to,
+	      mode_t *mode, bool default_acl);
 /* For what cannot be opened: a symbolic link, a FIFO, a device. */
 int meta_set_odd(const struct copy_settings *set, int from, const struct stat *st,
 		 const struct spot *to);
@@ -179,8 +188,8 @@ int copy_file(struct item *item, const struct spot *from, const struct spot *to,
 /* The same for a symbolic link, and for what must not be opened: a FIFO, a socket, a device. */
 int copy_odd(struct item *item, const struct spot *from, const struct spot *to);
 
-/* It was never finished, by a run that was killed. */
-bool copy_is_unfinished(const struct stat *st);
+/* The copy of @st was never finished, by a run that was killed. */
+bool copy_is_unfinished(const struct stat *copy, const struct stat *st);
 /* Whether an existing destination makes the copy needless; then the item says so. */
 bool copy_needless(struct item *item, const struct stat *st, const struct stat *old);
 extern const char copy_same[];

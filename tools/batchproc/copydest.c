@@ -84,8 +84,9 @@ static int look(int fd, bool made, struct dest *dest)
 		return -errno;
 	dest->dev = st.st_dev;
 	dest->ino = st.st_ino;
-	dest->made = made || ((st.st_mode & 07777 & ~(mode_t)S_ISGID) == MADE_MODE &&
-			      st.st_uid == geteuid());
+	dest->owner = st.st_uid;
+	dest->marked = (st.st_mode & 07777 & ~(mode_t)S_ISGID) == MADE_MODE;
+	dest->made = made || (dest->marked && st.st_uid == geteuid());
 	dest->default_acl = fgetxattr(fd, "system.posix_acl_default", NULL, 0) > 0;
 	return 0;
 }

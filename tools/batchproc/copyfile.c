@@ -6,10 +6,11 @@
  *	  '----------------'--------------> abandon      removes what was made
  *
  * A file that was not there is made in place, with O_EXCL and without any permission until it is
- * whole: mode 01000, which nobody gives a file, is how a later run knows one that was never finished.
- * One that is there is replaced:
- * a temporary file beside it, then rename. A small file goes from begin to end in one call; a
- * large one in blocks, so that a cancel waits for a block at most.
+ * whole, and its owner and times are right: mode 01000, which nobody gives a file, is how a later run
+ * knows one that was never finished.
+ * One that is there is replaced: a temporary file beside it, then rename. So is one that gets
+ * attributes or an ACL made, since these need or change the mode. A small file goes from begin to end
+ * in one call; a large one in blocks, so that a cancel waits for a block at most.
  *
  * Who makes the calls was measured: see blocking.c.
  */
@@ -58,10 +59,10 @@ static int open_source(struct copying *c)
 	return 0;
 }
 
-bool copy_is_unfinished(const struct stat *st)
+bool copy_is_unfinished(const struct stat *copy, const struct stat *st)
 {
-	return S_ISREG(st->st_mode) && (st->st_mode & 07777) == MADE_MODE &&
-	       st->st_uid == geteuid();
+	return S_ISREG(copy->st_mode) && (copy->st_mode & 07777) == MADE_MODE &&
+	       (copy->st_uid == geteuid() || copy->st_uid == st->st_uid);
 }
 
 bool copy_needless(struct item *item, const struct stat *st, const struct stat *old)
@@ -70,7 +71,7 @@ bool copy_needless(struct item *item, const struct stat *st, const struct stat *
 
 	if (!set->update && !set->ignore_existing)
 		return false;
-	if (copy_is_unfinished(old))
+	if (copy_is_unfinished(old, st))
 		return false;
 	if (set->update && !set->ignore_existing &&
 	    (st->st_mtim.tv_sec > old->st_mtim.tv_sec ||
@@ -124,7 +125,7 @@ static int look_at_old(struct copying *c)
 	if (copy_needless(c->item, &c->st, &c->old))
 		return 1;
 	/* What may not be written is not replaced either, as with cp. */
-	unfinished = copy_is_unfinished(&c->old);
+	unfinished = copy_is_unfinished(&c->old, &c->st);
 	if (!unfinished && faccessat(c->old_fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS))
 		return errno == EINVAL || errno == ENOSYS ? 0 : -errno;
 	/* It has nothing to keep. */
@@ -155,9 +156,10 @@ static int make_temporary(struct copying *c)
 /* Return: 0, 1: the copy is needless, or -errno. */
 static int make_destination(struct copying *c)
 {
+	bool in_place = !c->set->atomic && !c->dest->default_acl && !c->attributes;
 	int err;
 
-	if (!c->set->atomic && !c->dest->default_acl) {
+	if (in_place) {
 		c->dst = call_openat(c->to.dirfd, c->to.name,
 				     destination_flags(c) | O_CREAT | O_EXCL | O_NOFOLLOW,
 				     MADE_MODE);
@@ -214,8 +216,8 @@ static int set_metadata(struct copying *c)
 	mode_t mode = meta_mode(c->set, &c->st, replaces ? &c->old : NULL);
 	int err = 0;
 
-	if (replaces && !c->set->keep_owner)
-		err = meta_keep(c->old_fd, &c->old, c->dst);
+	if (replaces)
+		err = meta_keep(c->set, c->old_fd, &c->old, c->dst, &mode, c->dest->default_acl);
 	/* With an ACL to inherit, a new file has got its mode when it was made. */
 	if (c->dest->default_acl && !replaces && !c->set->keep_mode)
 		mode = (mode_t)-1;
@@ -299,6 +301,7 @@ static int begin(void *arg)
 	if (err)
 		return err;
 	c->digests = c->set->alg || c->set->verify;
+	c->attributes = c->set->keep_mode && meta_has_attributes(c->set, c->src);
 	if (c->set->keep_links && c->st.st_nlink > 1 && !c->first_link)
 		return IS_LINKED;
 	return make_and_copy(c);

@@ -23,6 +23,7 @@ struct copying {
 	int old_fd; /* with O_PATH; -1: nothing is replaced */
 	bool made; /* there is something to remove */
 	bool first_link; /* other names of the source wait for this copy */
+	bool attributes; /* it has some, or an ACL, that are kept */
 	bool digests;
 	bool paced; /* --bwlimit: nothing is read that has not been paid for */
 	bool sparse;

@@ -124,7 +124,7 @@ static int look(void *arg)
 	l->is_linked = set->keep_links && l->st.st_nlink > 1;
 	if (l->is_linked)
 		temp_remove(l->item->job, l->to.dirfd, l->to.name);
-	return l->st.st_size == copy.st_size && !copy_is_unfinished(&copy);
+	return l->st.st_size == copy.st_size && !copy_is_unfinished(&copy, &l->st);
 }
 
 bool copy_journal_restore(struct item *item, const char *result, size_t len)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * copymeta: mode, owner, times and extended attributes, in the order in which one does not undo
- * the other: the owner takes set-user-ID away, attributes need write permission, an ACL and the
- * mode are two views of one thing, and every change but the last one changes a time.
+ * the other: a new owner takes set-user-ID and capabilities away, attributes need write permission,
+ * an ACL and the mode are two views of one thing. The mode is last, since it is what tells a later run
+ * that all the rest is done.
  *
  * What cannot be kept because the user is not root, or because the file system has no such thing, is
  * not an error: cp -a has it so.
@@ -67,6 +68,13 @@ static void proc_path(int fd, char path[40])
 	snprintf(path, 40, "/proc/self/fd/%d", fd);
 }
 
+/* The names of all that something has, one behind the other. */
+struct names {
+	char few[256];
+	char *all;
+	size_t len;
+};
+
 static int copy_attribute(const char *from, const char *to, const char *name, char *value)
 {
 	ssize_t len = getxattr(from, name, value, LIST_BYTES);
@@ -89,24 +97,12 @@ static bool wanted(const struct copy_settings *set, const char *name)
 	return strncmp(name, "security.", 9) || !strcmp(name, "security.capability");
 }
 
-/* @len bytes of names. */
-static int copy_attributes(const struct copy_settings *set, int from, int to, const char *names,
-			   size_t len, bool *acl)
+/* The same of what is replaced: a write leaves it as it is, and takes capabilities away. */
+static bool stays(const struct copy_settings *set, const char *name)
 {
-	char from_path[40], to_path[40];
-	char *value = xrealloc(NULL, LIST_BYTES);
-	int err = 0;
-
-	proc_path(from, from_path);
-	proc_path(to, to_path);
-	for (const char *name = names; name < names + len && !err; name += strlen(name) + 1) {
-		if (!wanted(set, name))
-			continue;
-		*acl |= !strcmp(name, ACL_ACCESS);
-		err = copy_attribute(from_path, to_path, name, value);
-	}
-	free(value);
-	return err;
+	if (!strcmp(name, ACL_ACCESS))
+		return !set->keep_mode;
+	return !set->keep_xattrs && strncmp(name, "security.", 9);
 }
 
 static ssize_t list_attributes(int fd, char *names, size_t room)
@@ -120,33 +116,91 @@ static ssize_t list_attributes(int fd, char *names, size_t room)
 	return listxattr(path, names, room);
 }
 
-static int keep_attributes(const struct copy_settings *set, int from, const struct stat *st, int to,
-			   bool default_acl)
+static int names_get(struct names *names, int fd)
 {
-	char path[40], few[256], *names = few;
-	ssize_t len = list_attributes(from, few, sizeof(few));
+	ssize_t len = list_attributes(fd, names->few, sizeof(names->few));
+
+	names->all = names->few;
+	if (len < 0 && errno == ERANGE) {
+		names->all = xrealloc(NULL, LIST_BYTES);
+		len = list_attributes(fd, names->all, LIST_BYTES);
+	}
+	names->len = len < 0 ? 0 : (size_t)len;
+	return len >= 0 || tolerable(errno) ? 0 : -errno;
+}
+
+static void names_free(struct names *names)
+{
+	if (names->all != names->few)
+		free(names->all);
+}
+
+typedef bool (*choice)(const struct copy_settings *set, const char *name);
+
+static bool any_of(const struct names *names, const struct copy_settings *set, choice choose)
+{
+	for (const char *name = names->all; name < names->all + names->len;
+	     name += strlen(name) + 1)
+		if (choose(set, name))
+			return true;
+	return false;
+}
+
+/*
+ * Copies those of @names that are chosen. An ACL is last, since it may take away the right to write the
+ * others; without one, what was inherited goes.
+ */
+static int copy_attributes(const struct copy_settings *set, choice choose,
+			   const struct names *names, int from, int to, bool default_acl)
+{
+	char from_path[40], to_path[40];
+	const char *end = names->all + names->len;
 	bool acl = false;
+	char *value;
 	int err = 0;
 
-	if (len < 0 && errno == ERANGE) {
-		names = xrealloc(NULL, LIST_BYTES);
-		len = list_attributes(from, names, LIST_BYTES);
+	proc_path(from, from_path);
+	proc_path(to, to_path);
+	value = xrealloc(NULL, LIST_BYTES);
+	for (const char *name = names->all; name < end && !err; name += strlen(name) + 1) {
+		if (!choose(set, name))
+			continue;
+		if (!strcmp(name, ACL_ACCESS))
+			acl = true;
+		else
+			err = copy_attribute(from_path, to_path, name, value);
 	}
-	if (len < 0)
-		err = tolerable(errno) ? 0 : -errno;
-	if (len > 0) {
-		/* Its owner may write it; an attribute of it is written like the file. */
-		if (S_ISREG(st->st_mode))
-			fchmod(to, S_IRUSR | S_IWUSR);
-		err = copy_attributes(set, from, to, names, (size_t)len, &acl);
-	}
-	if (!err && default_acl && !acl) {
-		proc_path(to, path);
-		removexattr(path, ACL_ACCESS);
-	}
-	if (names != few)
-		free(names);
+	if (!err && acl)
+		err = copy_attribute(from_path, to_path, ACL_ACCESS, value);
+	else if (!err && default_acl)
+		removexattr(to_path, ACL_ACCESS);
+	free(value);
 	return err;
+}
+
+static int keep_attributes(const struct copy_settings *set, choice choose, int from, mode_t type,
+			   int to, bool default_acl)
+{
+	struct names names;
+	int err = names_get(&names, from);
+
+	if (!err && (default_acl || any_of(&names, set, choose))) {
+		/* Its owner may write it; an attribute of it is written like the file. */
+		if (S_ISREG(type))
+			fchmod(to, S_IRUSR | S_IWUSR);
+		err = copy_attributes(set, choose, &names, from, to, default_acl);
+	}
+	names_free(&names);
+	return err;
+}
+
+bool meta_has_attributes(const struct copy_settings *set, int from)
+{
+	struct names names;
+	bool any = !names_get(&names, from) && any_of(&names, set, wanted);
+
+	names_free(&names);
+	return any;
 }
 
 /* ---- all of it */
@@ -178,39 +232,46 @@ int meta_set(const struct copy_settings *set, int from, const struct stat *st, i
 	struct timespec times[2];
 	int err = 0;
 
-	if (set->keep_owner)
+	times_of(st, times);
+	if (set->keep_times && futimens(to, times))
+		err = -errno;
+	if (!err && set->keep_owner)
 		err = keep_owner(st, to, &mode);
 	if (!err && set->keep_mode)
-		err = keep_attributes(set, from, st, to, default_acl);
+		err = keep_attributes(set, wanted, from, st->st_mode, to, default_acl);
 	if (!err && mode != (mode_t)-1 && fchmod(to, mode & 07777))
-		err = -errno;
-	times_of(st, times);
-	if (!err && set->keep_times && futimens(to, times))
 		err = -errno;
 	return err;
 }
 
-int meta_keep(int old_fd, const struct stat *old, int to)
+/* The owner and the group of what is replaced, or the group alone. */
+static int stay_owned(const struct stat *old, int to, mode_t *mode)
 {
-	char from_path[40], to_path[40];
-	char *value;
 	struct stat st;
-	int err = 0;
 
 	if (fstat(to, &st))
 		return -errno;
-	if ((st.st_uid != old->st_uid || st.st_gid != old->st_gid) &&
-	    fchown(to, old->st_uid, old->st_gid) && fchown(to, (uid_t)-1, old->st_gid) &&
-	    !tolerable(errno))
-		return -errno;
-	proc_path(old_fd, from_path);
-	if (getxattr(from_path, ACL_ACCESS, NULL, 0) <= 0)
+	if (st.st_uid == old->st_uid && st.st_gid == old->st_gid)
 		return 0;
-	proc_path(to, to_path);
-	value = xrealloc(NULL, LIST_BYTES);
-	err = copy_attribute(from_path, to_path, ACL_ACCESS, value);
-	free(value);
-	return err;
+	if (!fchown(to, old->st_uid, old->st_gid))
+		return 0;
+	if (st.st_gid == old->st_gid || !fchown(to, (uid_t)-1, old->st_gid))
+		return 0;
+	if (!tolerable(errno))
+		return -errno;
+	/* The rights of one group are not another's, unless they are everybody's. */
+	*mode &= ~(mode_t)S_IRWXG | (*mode & S_IRWXO) << 3;
+	return 0;
+}
+
+int meta_keep(const struct copy_settings *set, int old_fd, const struct stat *old, int to,
+	      mode_t *mode, bool default_acl)
+{
+	int err = set->keep_owner ? 0 : stay_owned(old, to, mode);
+
+	if (err || set->keep_xattrs)
+		return err;
+	return keep_attributes(set, stays, old_fd, old->st_mode, to, default_acl);
 }
 
 int meta_set_odd(const struct copy_settings *set, int from, const struct stat *st,
@@ -232,7 +293,7 @@ int meta_set_odd(const struct copy_settings *set, int from, const struct stat *s
 		char path[40];
 
 		if (set->keep_xattrs)
-			err = keep_attributes(set, from, st, fd, false);
+			err = keep_attributes(set, wanted, from, st->st_mode, fd, false);
 		proc_path(fd, path);
 		if (!err && set->keep_mode && chmod(path, mode))
 			err = -errno;

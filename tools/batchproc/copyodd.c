@@ -3,8 +3,10 @@
  * copyodd: what is copied by its name: symbolic links, FIFOs, sockets, devices, and the further
  * names of a file that has several.
  *
- * Each is made under its own name where nothing is there, else under a temporary name that then
- * replaces what is there.
+ * A link is made under its own name where nothing is there. Where something is, and always for what has
+ * a mode to be set, it is made under a temporary name, which it then changes for its own: so what has
+ * that is finished. (A symbolic link is not, for a moment, where its owner and times are kept; it would
+ * cost a rename for each.)
  *
  * A file with several names is copied once; its further names become links to that copy. An item
  * that finds another one at it waits for its end, which it can: that one runs. The table stands
@@ -120,10 +122,11 @@ static bool leads_to(const struct making *m, const struct stat *old)
 /* @m->st is the source's, or the first copy's where a link to that is made. */
 static int make(struct making *m)
 {
+	bool in_place = !m->set->atomic && (m->link.name || S_ISLNK(m->st.st_mode));
 	struct stat old;
 	int err = -EEXIST;
 
-	if (!m->set->atomic) {
+	if (in_place) {
 		m->name = m->to.name;
 		err = make_named(m);
 		if (!err && !m->link.name)

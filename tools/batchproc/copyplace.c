@@ -158,6 +158,7 @@ static int place(const struct target *t, struct source *src, bool from_list, con
 	bool is_dir = src->known && S_ISDIR(src->st.st_mode);
 	const char *marked = from_list ? strstr(src->path, "/./") : NULL;
 	const struct dest *dest;
+	bool begun;
 
 	*why = t->why;
 	if (t->err)
@@ -169,7 +170,8 @@ static int place(const struct target *t, struct source *src, bool from_list, con
 	else
 		src->name = t->name ? xstrdup(t->name) : NULL;
 	/* A directory that a run was killed at: then its name was new, and it still is. */
-	if (t->into && t->single && is_dir && dest->made) {
+	begun = dest->made || (dest->marked && dest->owner == src->st.st_uid);
+	if (t->into && t->single && is_dir && begun) {
 		free(src->name);
 		src->name = NULL;
 	}
