@@ -388,7 +388,7 @@ static void after_accept(struct bp_engine *engine)
 static int go_task(struct bp_group *group, bp_task_fn fn, void *arg, void *copy, bool try,
 		   const char *call)
 {
-	struct bp_engine *engine = group->engine;
+	struct bp_engine *engine = group_engine(group, call);
 	struct bp_task *task = NULL;
 	int err;
 
@@ -421,8 +421,11 @@ static int go_task(struct bp_group *group, bp_task_fn fn, void *arg, void *copy,
 static int go_copy(struct bp_group *group, bp_task_fn fn, const void *arg, size_t size, bool try,
 		   const char *call)
 {
-	void *copy = malloc(size ? size : 1);
+	void *copy;
 
+	if (!fn || (!arg && size))
+		return -EINVAL;
+	copy = malloc(size ? size : 1);
 	if (!copy)
 		return -ENOMEM;
 	if (size)
@@ -432,10 +435,10 @@ static int go_copy(struct bp_group *group, bp_task_fn fn, const void *arg, size_
 
 static int go_op(struct bp_group *group, struct bp_op *op, bool try, const char *call)
 {
-	struct bp_engine *engine = group->engine;
+	struct bp_engine *engine = group_engine(group, call);
 	int err;
 
-	if (!op->prep || !op->done)
+	if (!op || !op->prep || !op->done)
 		return -EINVAL;
 	if ((uintptr_t)op % _Alignof(struct bp_op))
 		bp_fatal("%s: this operation is not aligned", call);
@@ -456,12 +459,12 @@ static int go_op(struct bp_group *group, struct bp_op *op, bool try, const char 
 
 int bp_go(struct bp_group *group, bp_task_fn fn, void *arg)
 {
-	return go_task(group, fn, arg, NULL, false, __func__);
+	return fn ? go_task(group, fn, arg, NULL, false, __func__) : -EINVAL;
 }
 
 int bp_try_go(struct bp_group *group, bp_task_fn fn, void *arg)
 {
-	return go_task(group, fn, arg, NULL, true, __func__);
+	return fn ? go_task(group, fn, arg, NULL, true, __func__) : -EINVAL;
 }
 
 int bp_go_copy(struct bp_group *group, bp_task_fn fn, const void *arg, size_t size)
@@ -486,7 +489,7 @@ int bp_try_go_op(struct bp_group *group, struct bp_op *op)
 
 int bp_group_set_limit(struct bp_group *group, long limit)
 {
-	struct bp_engine *engine = group->engine;
+	struct bp_engine *engine = group_engine(group, __func__);
 
 	if (limit == BP_LIMIT_AUTO)
 		return -ENOTSUP;

@@ -31,6 +31,13 @@ __attribute__((noreturn, cold, format(printf, 1, 2))) void bp_fatal(const char *
 			bp_fatal("%s:%d: assertion failed: %s", __FILE__, __LINE__, #cond);        \
 	} while (0)
 
+/** Ends the program where @call was given NULL as its @what. */
+static inline void bp_need(const void *object, const char *call, const char *what)
+{
+	if (unlikely(!object))
+		bp_fatal("%s: the %s is NULL", call, what);
+}
+
 static inline void list_init(struct bp_link_ *list)
 {
 	list->next = list->prev = list;

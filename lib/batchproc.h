@@ -38,6 +38,11 @@
  * with their size and are made by a macro that fills in the defaults; NULL means that macro with
  * nothing in it.
  *
+ * NULL elsewhere. Without the function that it is to run, the operation, the bytes to copy or the place
+ * for what it makes, a function returns -EINVAL. NULL for an engine, a group, a timeout scope or the
+ * place for statistics ends the program with one line on stderr; only the two destroy functions take
+ * it, and do nothing.
+ *
  * Threads. "Caller-driven" is an engine with loops = 0: the thread that created it is its only
  * thread; its items make progress while that thread is in bp_go(), bp_wait() or another call that
  * waits, and nothing in it is atomic. "Threaded" is an engine with loops = N: N threads run the
@@ -196,7 +201,8 @@ struct bp_engine_info {
  *
  * Context: outside.
  * Return: 0, or
- *	-EINVAL		an option is out of range, or a field unknown to this version is set
+ *	-EINVAL		an option is out of range, or a field unknown to this version is set, or @engine
+ *			is NULL
  *	-ENOTSUP	the backend asked for is not part of this build
  *	-EPERM		io_uring is forbidden here: kernel.io_uring_disabled, or a seccomp filter
  *			(a container's default profile)
@@ -373,7 +379,8 @@ struct bp_group_stats {
  *
  * Context: outside, task, callback.
  * Return: 0, or
- *	-EINVAL		an option is out of range, the parent is of another engine or closed
+ *	-EINVAL		an option is out of range, the parent is of another engine or closed, or @group
+ *			is NULL
  *	-ENOTSUP	BP_LIMIT_AUTO, which this version does not have yet
  *	-ENOMEM		no memory
  */
@@ -417,6 +424,7 @@ typedef int (*bp_task_fn)(void *arg);
  *	-EBADF		bp_wait() on this group has returned
  *	-EDEADLK	no place can ever become free: every running item of the group waits in
  *			bp_go() on it, or nothing that runs could raise the limit
+ *	-EINVAL		@fn is NULL
  *	-ENOMEM		no memory
  */
 int bp_go(struct bp_group *group, bp_task_fn fn, void *arg);
@@ -433,7 +441,7 @@ int bp_go(struct bp_group *group, bp_task_fn fn, void *arg);
  * Return: 0, or
  *	-EAGAIN		as many items run as the limit allows, or somebody waits in bp_go(), or
  *			the completion queues have no place left
- *	-ECANCELED, -EBADF, -ENOMEM	as bp_go()
+ *	-ECANCELED, -EBADF, -EINVAL, -ENOMEM	as bp_go()
  */
 int bp_try_go(struct bp_group *group, bp_task_fn fn, void *arg);
 
@@ -447,7 +455,7 @@ int bp_try_go(struct bp_group *group, bp_task_fn fn, void *arg);
  * As bp_go(), but the task gets a copy, so that a loop variable is not shared. The copy lives as
  * long as its task, the winner's (bp_group_winner()) as long as the group.
  *
- * Context and return: as bp_go().
+ * Context and return: as bp_go(), and -EINVAL where @arg is NULL and @size is not 0.
  */
 int bp_go_copy(struct bp_group *group, bp_task_fn fn, const void *arg, size_t size);
 
@@ -458,7 +466,7 @@ int bp_go_copy(struct bp_group *group, bp_task_fn fn, const void *arg, size_t si
  * @arg:	what to copy
  * @size:	bytes of it
  *
- * Context and return: as bp_try_go().
+ * Context and return: as bp_try_go(), and -EINVAL as bp_go_copy().
  */
 int bp_try_go_copy(struct bp_group *group, bp_task_fn fn, const void *arg, size_t size);
 
@@ -524,7 +532,7 @@ struct bp_op {
  * @group:	the group
  * @op:		the operation, zeroed but for prep and done; the library's until its end
  *
- * Context and return: as bp_go(), and -EINVAL without prep or done.
+ * Context and return: as bp_go(), and -EINVAL without an operation, its prep or its done.
  */
 int bp_go_op(struct bp_group *group, struct bp_op *op);
 
@@ -533,7 +541,7 @@ int bp_go_op(struct bp_group *group, struct bp_op *op);
  * @group:	the group
  * @op:		the operation, as for bp_go_op()
  *
- * Context and return: as bp_try_go(), and -EINVAL without prep or done.
+ * Context and return: as bp_try_go(), and -EINVAL as bp_go_op().
  */
 int bp_try_go_op(struct bp_group *group, struct bp_op *op);
 
@@ -628,7 +636,9 @@ void *bp_group_winner(const struct bp_group *group);
  *
  * An operation that completed although a cancel was on its way returns its own result. -EINTR
  * and, where the descriptor can be waited for, -EAGAIN are retried; MSG_DONTWAIT and RWF_NOWAIT
- * keep their -EAGAIN. Offsets of -1 mean the file position, as in io_uring.
+ * keep their -EAGAIN. Offsets of -1 mean the file position, as in io_uring. NULL for what is to be read or
+ * written is -EFAULT; other bad addresses too are with io_uring alone, since the other backends look at some
+ * of what is there themselves.
  *
  * Context: task only.
  */
@@ -717,7 +727,7 @@ int bp_yield(void);
  * Context: task only.
  * Return: what @fn returned, or -ECANCELED, -ETIMEDOUT when it did not run (after a cancel also for
  * a function that returned -ECANCELED or -EINTR itself); -EAGAIN when no
- * helper thread could be made at all.
+ * helper thread could be made at all; -EINVAL without a function.
  */
 int bp_offload(int (*fn)(void *arg), void *arg);
 
@@ -767,7 +777,7 @@ struct bp_timeout {
  * @scope:	the scope
  * @ns:		nanoseconds from now for all operations of the scope together
  *
- * Scopes nest; they must be ended in reverse order, by the same task. After trio's
+ * Scopes nest; they must be ended in reverse order, by the same task, and not begun again before. After trio's
  * move_on_after.
  *
  * Context: task only.

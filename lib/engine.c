@@ -37,6 +37,8 @@ const char *bp_version(void)
 	return BP_VERSION_STRING;
 }
 
+#define OPTS_MAX 4096u
+
 int opts_copy(void *to, size_t known, const void *from)
 {
 	size_t given, i;
@@ -44,7 +46,8 @@ int opts_copy(void *to, size_t known, const void *from)
 	if (!from)
 		return 0;
 	given = *(const size_t *)from;
-	if (given < sizeof(size_t))
+	/* A size that was not set is anything, and no struct of options will ever be that large. */
+	if (given < sizeof(size_t) || given > OPTS_MAX)
 		return -EINVAL;
 	/* A caller built against a newer header may only leave unset what is not known here. */
 	for (i = known; i < given; i++)
@@ -56,6 +59,7 @@ int opts_copy(void *to, size_t known, const void *from)
 
 uint64_t bp_now(const struct bp_engine *engine)
 {
+	bp_need(engine, __func__, "engine");
 	return engine->backend->now(engine);
 }
 
@@ -336,6 +340,8 @@ int bp_engine_create(struct bp_engine **enginep, const struct bp_engine_opts *us
 	struct bp_engine_opts opts = BP_ENGINE_OPTS();
 	int err;
 
+	if (!enginep)
+		return -EINVAL;
 	*enginep = NULL;
 	err = opts_copy(&opts, sizeof(opts), user);
 	if (!err)
@@ -389,6 +395,7 @@ const struct bp_engine_info *bp_engine_info(const struct bp_engine *const_engine
 	size_t tasks = 0, in_flight = 0, stacks = 0;
 	unsigned int i;
 
+	bp_need(engine, __func__, "engine");
 	engine_lock(engine);
 	copy = engine->info;
 	for (i = 0; i < engine->nloops; i++) {

@@ -297,21 +297,26 @@ static const struct exec_op table[UINT8_MAX + 1] = {
 	[IORING_OP_TEE] = {.block = exec_splice_block, .where = EXEC_LONG},
 
 	[IORING_OP_RECV] = {.try = exec_recv_try, .ioprio = IORING_RECVSEND_POLL_FIRST},
-	[IORING_OP_RECVMSG] = {.try = exec_recv_try, .ioprio = IORING_RECVSEND_POLL_FIRST},
+	[IORING_OP_RECVMSG] = {.try = exec_recv_try, .ioprio = IORING_RECVSEND_POLL_FIRST,
+			       .addr = true},
 	[IORING_OP_SEND] = {.try = exec_send_try, .ioprio = IORING_RECVSEND_POLL_FIRST},
-	[IORING_OP_SENDMSG] = {.try = exec_send_try, .ioprio = IORING_RECVSEND_POLL_FIRST},
+	[IORING_OP_SENDMSG] = {.try = exec_send_try, .ioprio = IORING_RECVSEND_POLL_FIRST,
+			       .addr = true},
 	[IORING_OP_SEND_ZC] = {.try = exec_send_try,
 			       .ioprio = IORING_RECVSEND_POLL_FIRST | IORING_SEND_ZC_REPORT_USAGE},
 	[IORING_OP_SENDMSG_ZC] = {.try = exec_send_try,
-				  .ioprio = IORING_RECVSEND_POLL_FIRST | IORING_SEND_ZC_REPORT_USAGE},
+				  .ioprio = IORING_RECVSEND_POLL_FIRST | IORING_SEND_ZC_REPORT_USAGE,
+				  .addr = true},
 	[IORING_OP_ACCEPT] = {.try = exec_accept_try, .no_file_index = true},
 	[IORING_OP_CONNECT] = {.try = exec_connect_try},
 	[IORING_OP_POLL_ADD] = {.try = exec_poll_try},
 	[BP_IORING_OP_EPOLL_WAIT] = {.try = exec_epoll_wait_try},
-	[IORING_OP_TIMEOUT] = {.try = exec_timeout_try},
+	[IORING_OP_TIMEOUT] = {.try = exec_timeout_try, .addr = true},
 
-	[IORING_OP_OPENAT] = {.try = open_try, .block = open_block, .no_file_index = true},
-	[IORING_OP_OPENAT2] = {.try = open_try, .block = open_block, .no_file_index = true},
+	[IORING_OP_OPENAT] = {.try = open_try, .block = open_block, .no_file_index = true,
+			      .addr = true},
+	[IORING_OP_OPENAT2] = {.try = open_try, .block = open_block, .no_file_index = true,
+			       .addr = true, .addr2 = true},
 	[IORING_OP_STATX] = {.try = statx_try, .block = statx_block},
 
 	[IORING_OP_FSYNC] = {.call = do_fsync, .where = EXEC_LONG},
@@ -320,11 +325,13 @@ static const struct exec_op table[UINT8_MAX + 1] = {
 	[IORING_OP_MADVISE] = {.call = do_madvise, .where = EXEC_LONG},
 	[IORING_OP_FALLOCATE] = {.call = do_fallocate, .where = EXEC_BRIEF},
 	[BP_IORING_OP_FTRUNCATE] = {.call = do_ftruncate, .where = EXEC_BRIEF},
-	[IORING_OP_UNLINKAT] = {.call = do_unlinkat, .where = EXEC_BRIEF},
-	[IORING_OP_RENAMEAT] = {.call = do_renameat, .where = EXEC_BRIEF},
-	[IORING_OP_LINKAT] = {.call = do_linkat, .where = EXEC_BRIEF},
-	[IORING_OP_SYMLINKAT] = {.call = do_symlinkat, .where = EXEC_BRIEF},
-	[IORING_OP_MKDIRAT] = {.call = do_mkdirat, .where = EXEC_BRIEF},
+	[IORING_OP_UNLINKAT] = {.call = do_unlinkat, .where = EXEC_BRIEF, .addr = true},
+	[IORING_OP_RENAMEAT] = {.call = do_renameat, .where = EXEC_BRIEF,
+				.addr = true, .addr2 = true},
+	[IORING_OP_LINKAT] = {.call = do_linkat, .where = EXEC_BRIEF, .addr = true, .addr2 = true},
+	[IORING_OP_SYMLINKAT] = {.call = do_symlinkat, .where = EXEC_BRIEF,
+				 .addr = true, .addr2 = true},
+	[IORING_OP_MKDIRAT] = {.call = do_mkdirat, .where = EXEC_BRIEF, .addr = true},
 	[IORING_OP_FGETXATTR] = {.call = do_fgetxattr, .where = EXEC_BRIEF},
 	[IORING_OP_GETXATTR] = {.call = do_getxattr, .where = EXEC_BRIEF},
 	[IORING_OP_FSETXATTR] = {.call = do_fsetxattr, .where = EXEC_BRIEF},
@@ -332,7 +339,7 @@ static const struct exec_op table[UINT8_MAX + 1] = {
 };
 /* clang-format on */
 
-/** Why an SQE is not carried out here: 0, or -EINVAL for what no kernel knows either. */
+/** Why an SQE is not carried out: 0, -EINVAL or -EFAULT as any kernel, -EOPNOTSUPP for this one. */
 static int refused(const struct io_uring_sqe *sqe)
 {
 	const struct exec_op *row;
@@ -346,6 +353,8 @@ static int refused(const struct io_uring_sqe *sqe)
 		     (sqe->ioprio & ~row->ioprio && !row->any_ioprio) ||
 		     (row->no_file_index && sqe->file_index)))
 		return -EOPNOTSUPP;
+	if (unlikely((row->addr && !sqe->addr) || (row->addr2 && !sqe->addr2)))
+		return -EFAULT;
 	return 0;
 }
 

@@ -85,6 +85,8 @@ struct exec_op {
 	unsigned short ioprio; /* flags in sqe->ioprio that are understood */
 	bool any_ioprio; /* it is a priority, which ordinary calls take from the thread */
 	bool no_file_index; /* sqe->file_index would ask for a direct descriptor */
+	/* What is there is looked at here, or libc wants it: NULL must not come so far. */
+	bool addr, addr2;
 };
 
 static inline enum exec_verdict exec_done(struct exec *x, long res)

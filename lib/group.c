@@ -98,7 +98,7 @@ void group_cancel_locked(struct bp_group *top, int cause, enum cancel_by by)
 
 void bp_cancel(struct bp_group *group, int cause)
 {
-	struct bp_engine *engine = group->engine;
+	struct bp_engine *engine = group_engine(group, __func__);
 
 	engine_check_thread(engine, __func__);
 	if (cause == 0)
@@ -214,7 +214,7 @@ static int wait_done(struct bp_group *group, uint64_t until, const char *call)
 
 static int wait_until(struct bp_group *group, uint64_t until, const char *call)
 {
-	struct bp_engine *engine = group->engine;
+	struct bp_engine *engine = group_engine(group, call);
 	int err;
 
 	engine_check_thread(engine, call);
@@ -279,7 +279,10 @@ int bp_group_create(struct bp_group **groupp, struct bp_engine *engine,
 	unsigned int i;
 	int err;
 
+	if (!groupp)
+		return -EINVAL;
 	*groupp = NULL;
+	bp_need(engine, __func__, "engine");
 	engine_check_thread(engine, __func__);
 	err = opts_copy(&opts, sizeof(opts), user);
 	if (!err)
@@ -351,11 +354,12 @@ void bp_group_destroy(struct bp_group *group)
 
 void bp_group_stats(const struct bp_group *group, struct bp_group_stats *stats)
 {
-	struct bp_engine *engine = group->engine;
+	struct bp_engine *engine = group_engine(group, __func__);
 	struct bp_group_stats st = {.sz = sizeof(st)};
 	uint64_t lifetime = 0;
 	unsigned int i;
 
+	bp_need(stats, __func__, "place for the statistics");
 	engine_check_thread(engine, __func__);
 	engine_lock(engine);
 	st.limit = group->limit;
@@ -388,7 +392,7 @@ void bp_group_stats(const struct bp_group *group, struct bp_group_stats *stats)
 
 void *bp_group_winner(const struct bp_group *group)
 {
-	struct bp_engine *engine = group->engine;
+	struct bp_engine *engine = group_engine(group, __func__);
 	void *winner;
 
 	engine_check_thread(engine, __func__);

@@ -103,6 +103,13 @@ static inline enum group_context group_context(const struct bp_engine *engine)
 	return loop->running ? CONTEXT_TASK : CONTEXT_CALLBACK;
 }
 
+/** The engine of a group that @call was given. */
+static inline struct bp_engine *group_engine(const struct bp_group *group, const char *call)
+{
+	bp_need(group, call, "group");
+	return group->engine;
+}
+
 static inline bool group_cancelled(const struct bp_group *group)
 {
 	return atomic_load_explicit(&group->head.cancelled, memory_order_relaxed);

@@ -105,6 +105,8 @@ int bp_openat2(int dirfd, const char *path, const struct open_how *how)
 {
 	struct bp_task *task = task_need(__func__);
 
+	if (!how)
+		return -EFAULT;
 	io_uring_prep_openat2(&task->sqe, dirfd, path, (struct open_how *)how);
 	return call_unless(task, 0, how->resolve & RESOLVE_CACHED);
 }

@@ -247,6 +247,8 @@ int sim_statx(struct sim *sim, int dirfd, const char *path, int flags, struct st
 		if (!file)
 			return -ENOENT;
 	}
+	if (!stx)
+		return -EFAULT;
 	memset(stx, 0, sizeof(*stx));
 	stx->stx_mask = STATX_BASIC_STATS;
 	stx->stx_blksize = 4096;
@@ -362,13 +364,13 @@ int sim_symlink(struct sim *sim, const char *target, int dirfd, const char *path
 {
 	struct sim_file *file;
 	struct where at;
-	int err = lookup(sim, dirfd, path, false, &at);
+	int err = target ? lookup(sim, dirfd, path, false, &at) : -EFAULT;
 
 	if (err)
 		return err;
 	if (at.file)
 		return -EEXIST;
-	if (!target || !*target || at.slash)
+	if (!*target || at.slash)
 		return -ENOENT;
 	if (strlen(target) >= 4096)
 		return -ENAMETOOLONG;

@@ -173,6 +173,8 @@ static ssize_t move_piece(struct sim *sim, struct sim_desc *desc, char *buf, siz
 
 	if ((desc->flags & O_ACCMODE) == (out ? O_RDONLY : O_WRONLY))
 		return -EBADF;
+	if (!buf && len)
+		return -EFAULT;
 	if (file->type == SIM_STREAM)
 		return out ? sim_stream_send(sim, file, buf, len) :
 			     sim_stream_recv(sim, file, buf, len, flags);
@@ -272,6 +274,8 @@ static int run_move(struct sim *sim, struct sim_req *req, size_t most)
 	case IORING_OP_SENDMSG:
 	case IORING_OP_RECVMSG:
 		msg = ptr(sqe->addr);
+		if (!msg)
+			return -EFAULT;
 		iov = msg->msg_iov;
 		count = msg->msg_iovlen;
 		/* fall through */
@@ -281,6 +285,8 @@ static int run_move(struct sim *sim, struct sim_req *req, size_t most)
 		flags = (int)sqe->msg_flags;
 		dont_wait |= !!(flags & MSG_DONTWAIT);
 	}
+	if (!iov && count)
+		return -EFAULT;
 	n = move_bytes(sim, req->desc, iov, count, offset, out, flags, most);
 	return n == SIM_WAIT && dont_wait ? -EAGAIN : (int)n;
 }
@@ -289,6 +295,8 @@ static int run_openat2(struct sim *sim, const struct io_uring_sqe *sqe)
 {
 	const struct open_how *how = ptr(sqe->addr2);
 
+	if (!how)
+		return -EFAULT;
 	if (how->resolve & RESOLVE_CACHED)
 		return -EAGAIN;
 	return sim_open(sim, sqe->fd, ptr(sqe->addr), (int)how->flags, (mode_t)how->mode);

@@ -121,12 +121,13 @@ static void issue_timeout(struct sim_req *req)
 {
 	struct sim *sim = req->loop->sim;
 	const struct __kernel_timespec *ts = (void *)(uintptr_t)req->sqe.addr;
-	uint64_t ns = (uint64_t)ts->tv_sec * NSEC_PER_SEC + (uint64_t)ts->tv_nsec;
+	uint64_t ns;
 
-	if (req->sqe.off) {
-		post(req, -EOPNOTSUPP); /* a count of completions */
+	if (!ts || req->sqe.off) {
+		post(req, ts ? -EOPNOTSUPP : -EFAULT); /* a count of completions */
 		return;
 	}
+	ns = (uint64_t)ts->tv_sec * NSEC_PER_SEC + (uint64_t)ts->tv_nsec;
 	if (req->sqe.timeout_flags & IORING_TIMEOUT_ABS)
 		ns = ns > sim->clock ? ns - sim->clock : 0;
 	req->state = SIM_ARMED;

@@ -87,6 +87,8 @@ int sim_connect(struct sim *sim, struct sim_desc *desc, const void *addr, size_t
 	struct bp_link_ *link;
 	int err;
 
+	if (!addr)
+		return -EFAULT;
 	if (desc->file->type == SIM_STREAM)
 		return -EISCONN;
 	if (desc->file->type != SIM_SOCKET)

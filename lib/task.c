@@ -251,7 +251,9 @@ int task_offload(struct bp_task *task, int (*fn)(void *), void *arg)
 
 int bp_offload(int (*fn)(void *arg), void *arg)
 {
-	return task_offload(task_need(__func__), fn, arg);
+	struct bp_task *task = task_need(__func__);
+
+	return fn ? task_offload(task, fn, arg) : -EINVAL;
 }
 
 static void scope_over(struct bp_timeout *scope)
@@ -320,7 +322,12 @@ void bp_timeout_begin(struct bp_timeout *scope, uint64_t ns)
 {
 	struct bp_task *task = task_need(__func__);
 	struct bp_loop *loop = task->op.loop_;
+	const struct bp_timeout *outer;
 
+	bp_need(scope, __func__, "scope");
+	for (outer = task->scopes; outer; outer = outer->outer_)
+		if (outer == scope)
+			bp_fatal("%s: this scope has begun already", __func__);
 	memset(scope, 0, sizeof(*scope));
 	scope->task_ = task;
 	scope->outer_ = task->scopes;
@@ -335,7 +342,7 @@ int bp_timeout_end(struct bp_timeout *scope)
 {
 	struct bp_task *task = task_need(__func__);
 
-	if (task->scopes != scope)
+	if (!scope || task->scopes != scope)
 		bp_fatal("bp_timeout_end() of a scope that is not the task's innermost");
 	task->scopes = scope->outer_;
 	timer_del(&task->op.loop_->timers, &scope->timer_);
