@@ -123,6 +123,67 @@ static void names_of_one_file_are_not_copied_again(struct test *t)
 	expect_same_trees("src", "dst", SAME_TIMES | SAME_LINKS);
 }
 
+/* As a file's copy is there with the size that was noted; what was in a directory nobody knows. */
+static void a_copy_stays_done_when_its_source_is_gone(struct test *t)
+{
+	const struct records *records;
+	struct run *first, *run;
+
+	fresh_dir(t);
+	run_sh("mkdir d s; echo hello >a; echo world >b; echo tree >s/f; ln -s a l; mkfifo p");
+	first = BP("copy", "--hash", "sha256", "--journal", "J", "a", "b", "d");
+	expect_exit(first, 0);
+	run_sh("rm a b");
+	run = BP("copy", "--hash", "sha256", "--journal", "J", "--resume", "a", "b", "d");
+	expect_exit(run, 0);
+	expect_same(first, run);
+	/* Of another size, not whole, of another kind, gone. */
+	run_sh("echo more >>d/a; chmod 1000 d/b");
+	run = BP("copy", "--hash", "sha256", "--journal", "J", "--resume", "a", "b", "d");
+	expect_exit(run, 1);
+	expect_err(run, "batchproc: copy: a: No such file or directory\n"
+			"batchproc: copy: b: No such file or directory\n");
+	run_sh("rm J d/a d/b; echo hello >a; echo world >b");
+	expect_exit(BP("copy", "-k", "--journal", "J", "a", "b", "d"), 0);
+	run_sh("rm a b d/a d/b; ln -s a d/b");
+	expect_eq(expect_records(BP("copy", "--json", "--journal", "J", "--resume", "a", "b", "d"),
+				 2)
+			  ->failed,
+		  2);
+
+	/* What is no file, and a tree; a name that never was stays an error. */
+	run_sh("rm -r J d; mkdir d");
+	expect_exit(BP("copy", "-a", "--journal", "J", "l", "p", "s", "d"), 0);
+	run_sh("rm -r l p s");
+	run = BP("copy", "-a", "--json", "--journal", "J", "--resume", "l", "p", "s", "x", "d");
+	expect_exit(run, 1);
+	records = expect_records(run, 4);
+	expect_status(records, "l", "skipped");
+	expect_status(records, "p", "skipped");
+	expect_status(records, "s", "failed");
+	expect_status(records, "x", "failed");
+}
+
+/* A digest is about a file: of one that is gone none is told. */
+static void a_manifest_is_done_when_its_sources_are_gone(struct test *t)
+{
+	const struct records *records;
+	struct run *run;
+
+	fresh_dir(t);
+	run_sh("mkdir d; echo hello >a; echo world >b; echo tree >c;"
+	       "printf 'copy a d/a\ncopy b d\nhash c\n' >jobs");
+	expect_exit(BP("run", "--journal", "J", "jobs"), 0);
+	run_sh("rm a b c");
+	run = BP("run", "--json", "--journal", "J", "--resume", "jobs");
+	expect_exit(run, 1);
+	records = expect_records(run, 3);
+	expect_status(records, "a", "skipped");
+	expect_status(records, "b", "skipped");
+	expect_status(records, "c", "failed");
+	expect_out(SH("cat d/a d/b"), "hello\nworld\n");
+}
+
 /* By force the algorithm may be another; a digest is not taken for one of that. */
 static void a_digest_is_told_again_for_what_it_is(struct test *t)
 {
@@ -141,6 +202,8 @@ static const struct test_case cases[] = {
 	ONCE(killed_and_gone_on_with),
 	ONCE(what_is_done_stays_done),
 	ONCE(names_of_one_file_are_not_copied_again),
+	ONCE(a_copy_stays_done_when_its_source_is_gone),
+	ONCE(a_manifest_is_done_when_its_sources_are_gone),
 	ONCE(a_digest_is_told_again_for_what_it_is),
 };
 

@@ -18,11 +18,6 @@ static struct buf line_of(const char *payload)
 	return line;
 }
 
-static bool span_is(struct span span, const char *text)
-{
-	return span_equal(span, (struct span){text, strlen(text)});
-}
-
 /* What is in a file for years must be read for years. */
 static void lines_are_what_they_were_in_version_1(struct test *t)
 {
@@ -30,8 +25,10 @@ static void lines_are_what_they_were_in_version_1(struct test *t)
 		"batchproc-journal\t1\thash\talgorithm=sha256\ta3637e5b17d859a0\n";
 	static const char item[] =
 		"ok\t2\t1795557300.278179979\tsha256:00ff\thash\t/a\\tb\\nc\\\\d\t7\t4606da060fd73227\n";
+	static const char end[] = "ended\tf9bb9fbba026443c\n";
 	struct journal_line line;
 	struct buf buf = {0};
+	uint64_t size;
 
 	(void)t;
 	journal_header(&buf, "hash", (struct span){"algorithm=sha256", 16});
@@ -50,8 +47,15 @@ static void lines_are_what_they_were_in_version_1(struct test *t)
 		record_failure("the line has become %.*s", (int)buf.len, buf.data);
 	expect_eq(journal_parse(&line, item, strlen(item) - 1), JOURNAL_ITEM);
 	expect(line.ok && span_is(line.stamp, "2\t1795557300.278179979"));
+	expect(journal_stamp_size(line.stamp, &size) && size == 2);
 	expect(span_is(line.result, "sha256:00ff"));
 	expect(span_is(line.key, "hash\t/a\\tb\\nc\\\\d\t7"));
+
+	buf.len = 0;
+	journal_end(&buf);
+	if (buf.len != strlen(end) || memcmp(buf.data, end, buf.len))
+		record_failure("the line has become %.*s", (int)buf.len, buf.data);
+	expect_eq(journal_parse(&line, end, strlen(end) - 1), JOURNAL_END);
 	buf_free(&buf);
 }
 
@@ -69,6 +73,16 @@ static void times_before_1970_and_large_sizes_are_told_apart(struct test *t)
 	buf_free(&buf);
 }
 
+static void what_is_no_size_is_none(struct test *t)
+{
+	static const char *const stamps[] = {"", "-\t-", "?\t?", "12", "\t1.0", "-1\t1.0"};
+	uint64_t size;
+
+	(void)t;
+	for (size_t i = 0; i < COUNT_OF(stamps); i++)
+		expect(!journal_stamp_size((struct span){stamps[i], strlen(stamps[i])}, &size));
+}
+
 static void a_line_of_another_kind_is_damaged(struct test *t)
 {
 	static const char *const payloads[] = {
@@ -77,6 +91,9 @@ static void a_line_of_another_kind_is_damaged(struct test *t)
 		"ok\t1\t2",
 		"ok\t1\t2\t",
 		"OK\t1\t2\t\thash\t/a",
+		"ended\t",
+		"ended\t1\t2\t\thash\t/a",
+		"ende",
 		"okay\t1\t2\t\thash\t/a",
 		"batchproc-journal",
 		"batchproc-journal\t1",
@@ -263,6 +280,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		ONCE(lines_are_what_they_were_in_version_1),
 		ONCE(times_before_1970_and_large_sizes_are_told_apart),
+		ONCE(what_is_no_size_is_none),
 		ONCE(a_line_of_another_kind_is_damaged),
 		ONCE(another_version_is_known_by_its_first_line),
 		ONCE(a_line_that_is_not_whole_is_damaged),

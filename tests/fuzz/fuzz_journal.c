@@ -74,6 +74,15 @@ static void expect_same_header(const struct journal_line *line, const char *data
 	out_and_back(line->options);
 }
 
+static void expect_same_end(const char *data, size_t len)
+{
+	struct buf again = {0};
+
+	journal_end(&again);
+	must(again.len == len + 1 && !memcmp(again.data, data, len));
+	buf_free(&again);
+}
+
 static enum journal_kind parse(const char *data, size_t len)
 {
 	struct journal_line line;
@@ -92,6 +101,8 @@ static enum journal_kind parse(const char *data, size_t len)
 		expect_same_item(&line, own, len);
 	if (kind == JOURNAL_HEADER)
 		expect_same_header(&line, own, len);
+	if (kind == JOURNAL_END)
+		expect_same_end(own, len);
 	free(own);
 	return kind;
 }
@@ -113,18 +124,23 @@ static int count_item(void *ctx, uint64_t hash, uint64_t offset)
 static void scan(void)
 {
 	struct journal_found found = {0};
-	uint64_t kinds[4] = {0}, items = 0, lines = 0;
-	size_t at = 0;
+	uint64_t kinds[JOURNAL_KINDS] = {0}, items = 0, lines = 0;
+	enum journal_kind last = JOURNAL_DAMAGED;
+	size_t at = 0, from = 0;
 	int fd = memfd_create("journal", MFD_CLOEXEC);
 
 	must(fd >= 0 && write(fd, journal.data, journal.len) == (ssize_t)journal.len);
 	for (char *end; (end = memchr(journal.data + at, '\n', journal.len - at)); lines++) {
-		kinds[parse(journal.data + at, (size_t)(end - journal.data) - at)]++;
+		from = at;
+		last = parse(journal.data + at, (size_t)(end - journal.data) - at);
+		kinds[last]++;
 		at = (size_t)(end - journal.data) + 1;
 	}
 	parse(journal.data + at, journal.len - at);
 	must(!journal_scan(fd, count_item, &items, &found));
 	must(found.end == at && found.lines == lines);
+	must(found.ended == (last == JOURNAL_END));
+	must(found.body == (found.ended ? from : at));
 	must(found.items == kinds[JOURNAL_ITEM] && items == found.items);
 	must(found.damaged == kinds[JOURNAL_DAMAGED]);
 	must(found.foreign == (kinds[JOURNAL_FOREIGN] > 0));

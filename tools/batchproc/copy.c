@@ -176,6 +176,7 @@ static const struct item_ops copy_items = {
 	.op = "copy",
 	.priv_size = sizeof(struct copy_item),
 	.descriptors = 5, /* source, copy, what it replaces, a duplicate, its directory */
+	.outlives_source = true,
 	.work = copy_work,
 	.text = copy_text,
 	.json = copy_json,

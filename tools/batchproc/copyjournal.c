@@ -103,6 +103,15 @@ static bool same_target(const struct looking *l)
 	       !memcmp(a, b, (size_t)len);
 }
 
+/* The source is not there any more: what the journal says it was. What was in a directory nobody knows. */
+static bool is_what_was_noted(const struct item *item, const struct stat *copy)
+{
+	if (item->source.kind == SOURCE_GONE)
+		return S_ISREG(copy->st_mode) && (uint64_t)copy->st_size == item->source.size &&
+		       !copy_is_unfinished(copy);
+	return !S_ISREG(copy->st_mode) && !S_ISDIR(copy->st_mode);
+}
+
 /* Return: 1: the copy is there as it was made. */
 static int look(void *arg)
 {
@@ -110,10 +119,14 @@ static int look(void *arg)
 	const struct copy_settings *set = l->item->settings;
 	int flags = set->recursive ? AT_SYMLINK_NOFOLLOW : 0;
 	struct stat copy;
+	int err = 0;
 
-	if (fstatat(l->from.dirfd, l->from.name, &l->st, flags) ||
-	    fstatat(l->to.dirfd, l->to.name, &copy, AT_SYMLINK_NOFOLLOW))
+	if (fstatat(l->from.dirfd, l->from.name, &l->st, flags))
+		err = errno;
+	if ((err && err != ENOENT) || fstatat(l->to.dirfd, l->to.name, &copy, AT_SYMLINK_NOFOLLOW))
 		return 0;
+	if (err)
+		return is_what_was_noted(l->item, &copy);
 	if ((l->st.st_mode & S_IFMT) != (copy.st_mode & S_IFMT))
 		return 0;
 	if (S_ISLNK(l->st.st_mode))

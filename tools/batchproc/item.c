@@ -128,6 +128,7 @@ static struct item *new_item(struct job *job, const struct use *use, struct dirn
 	item->missed = false;
 	item->below = dir != NULL;
 	item->restored = false;
+	item->unnoted = false;
 	item->source.kind = SOURCE_UNKNOWN;
 	item->bytes = 0;
 	item->attempts = 0;

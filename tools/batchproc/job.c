@@ -390,6 +390,7 @@ static int run_items(struct job *job)
 	progress_end(job);
 	record_stop(job, status);
 	record_summary(job, status);
+	journal_ended(job);
 	return status;
 }
 
@@ -410,6 +411,10 @@ int job_run(const struct options *opt, const struct job_ops *ops, struct inputs 
 	status = EXIT_TROUBLE;
 	if (job.stop_fd < 0 || start_engine(&job) || start_group(&job))
 		goto out;
+	status = journal_begin(&job);
+	if (status >= 0)
+		goto out;
+	status = EXIT_TROUBLE;
 	pace_init(&job);
 	items_init(&job);
 	err = ops->walks ? walk_create(&job) : 0;

@@ -52,6 +52,7 @@ struct origin {
 		SOURCE_NAME, /* its name is all that it is */
 		SOURCE_FILE,
 		SOURCE_ONCE, /* cannot be had a second time: standard input */
+		SOURCE_GONE, /* it was a file of that size when the work was done */
 	} kind;
 	uint32_t nsec; /* modification time */
 	int64_t sec;
@@ -78,7 +79,8 @@ struct item {
 	bool silent; /* its failure is no line on standard error */
 	bool missed; /* skipped, although the user asked for it by name */
 	bool below; /* found in a tree, whose root has an item too */
-	bool restored; /* skipped, because the journal has it as done */
+	bool restored; /* skipped, because it was done by an earlier run */
+	bool unnoted; /* an earlier run may have done it without a line in the journal */
 	struct origin source; /* as the work found it before it read it */
 	uint64_t bytes;
 	unsigned int attempts;
@@ -104,6 +106,7 @@ struct item_ops {
 	 * a tree.
 	 */
 	bool roots_cover;
+	bool outlives_source; /* what was done stays done when its source is gone */
 
 	/* One attempt, in a task: 0, or -errno. May set bytes, why and STATUS_SKIPPED. */
 	int (*work)(struct item *item);
@@ -262,6 +265,12 @@ void job_fed(struct job *job);
 static inline bool item_unsuccessful(const struct item *item)
 {
 	return item->status != STATUS_OK && item->status != STATUS_SKIPPED;
+}
+
+/* It was found done, by a run that was cut short and may not have noted it. */
+static inline bool item_found_done(const struct item *item)
+{
+	return item->restored && item->unnoted;
 }
 
 /* It has done it, now or in an earlier run. */

@@ -37,6 +37,9 @@ struct journal {
 	const char *name;
 	int fd;
 	bool writes; /* not --dry-run */
+	bool lacks; /* an earlier run may have done what has no line */
+	bool same_work; /* the last header is of this run too */
+	uint64_t size, body, end; /* of the file, and as journal_scan() found them */
 	struct buf cwd; /* what stands before a relative name, with a slash */
 	struct buf options; /* those of this run, escaped */
 	struct journal_index *index; /* NULL: every item is to be done */
@@ -159,18 +162,18 @@ static int write_header(const struct job *job)
 	return err;
 }
 
-/* Cuts a torn line off, and says where it is not said yet whose journal it is. */
-static int ready_to_write(const struct job *job, const struct journal_found *found, uint64_t size,
-			  bool same_work)
+int journal_begin(const struct job *job)
 {
 	const struct journal *journal = job->journal;
 	int err = 0;
 
-	if (size > found->end && ftruncate(journal->fd, (off_t)found->end))
+	if (!journal || !journal->writes)
+		return -1;
+	if (journal->size > journal->body && ftruncate(journal->fd, (off_t)journal->body))
 		return trouble(journal, "write", errno);
-	if (size > found->end && job->opt->verbose)
+	if (journal->size > journal->end && job->opt->verbose)
 		say("%s: its last line was not whole", journal->name);
-	if (!same_work)
+	if (!journal->same_work)
 		err = write_header(job);
 	if (err)
 		return trouble(journal, "write", err);
@@ -178,12 +181,22 @@ static int ready_to_write(const struct job *job, const struct journal_found *fou
 	return -1;
 }
 
+void journal_ended(const struct job *job)
+{
+	struct buf line = {0};
+
+	if (!job->journal || !job->journal->writes || atomic_load(&job->trouble))
+		return;
+	journal_end(&line);
+	output_add(SINK_JOURNAL, line.data, line.len);
+	buf_free(&line);
+}
+
 static bool is_same_work(const struct job *job, const struct journal_found *found)
 {
 	const char *command = job->opt->verb->name;
 
-	return found->has_header &&
-	       span_equal(span_of(&found->command), (struct span){command, strlen(command)}) &&
+	return found->has_header && span_is(span_of(&found->command), command) &&
 	       span_equal(span_of(&found->options), span_of(&job->journal->options));
 }
 
@@ -207,7 +220,6 @@ static int read_journal(struct job *job, uint64_t size)
 {
 	struct journal *journal = job->journal;
 	struct journal_found found = {0};
-	bool same_work;
 	int err, status;
 
 	journal->index = journal_index_new(journal->name);
@@ -215,10 +227,12 @@ static int read_journal(struct job *job, uint64_t size)
 	if (!err)
 		err = journal_index_ready(journal->index);
 	adopt_options(job, &found);
-	same_work = is_same_work(job, &found);
-	status = err ? trouble(journal, "read", err) : judge(job, &found, same_work);
-	if (status < 0 && journal->writes)
-		status = ready_to_write(job, &found, size, same_work);
+	journal->same_work = is_same_work(job, &found);
+	status = err ? trouble(journal, "read", err) : judge(job, &found, journal->same_work);
+	journal->size = size;
+	journal->body = found.body;
+	journal->end = found.end;
+	journal->lacks = (found.has_header || found.items) && (!found.ended || found.damaged);
 	/* With nothing in it there is nothing to look up. */
 	if (!found.items && !job->opt->retry_failed) {
 		journal_index_free(journal->index);
@@ -379,7 +393,7 @@ static void add_stamp(const struct item *item, struct buf *buf)
 void journal_add(const struct item *item, struct buf *buf)
 {
 	const struct journal *journal = item->job->journal;
-	const bool ok = item->status == STATUS_OK;
+	const bool ok = item->status == STATUS_OK || item_found_done(item);
 	const size_t from = buf->len;
 
 	if (!journal || !journal->writes || item->source.kind == SOURCE_ONCE)
@@ -447,9 +461,9 @@ static int find_line(struct item *item, struct buf *buf, struct journal_line *li
 
 /*
  * Looks at the source. By descriptor, as hashfile.c does it: what io_uring is asked by name it gives
- * to a worker thread.
+ * to a worker thread. Return: 0 or -errno.
  */
-static void look(struct item *item)
+static int look(struct item *item)
 {
 	const char *path = item->name.data;
 	int flags = O_PATH | O_CLOEXEC | (item->dir ? O_NOFOLLOW : 0);
@@ -460,16 +474,17 @@ static void look(struct item *item)
 	if (!item->dir)
 		fd = path_shorten(&dirfd, &path, 0, &opened);
 	if (fd < 0)
-		return;
+		return fd;
 	do {
 		fd = bp_openat(dirfd, path, flags, 0);
 	} while ((fd == -EMFILE || fd == -ENFILE) && job_await_descriptor(item->job, &tries));
 	if (opened >= 0)
 		close(opened);
 	if (fd < 0)
-		return;
+		return fd;
 	journal_looks(item, fd);
 	bp_close(fd);
+	return 0;
 }
 
 static bool unchanged(struct item *item, struct span stamp)
@@ -477,9 +492,12 @@ static bool unchanged(struct item *item, struct span stamp)
 	struct buf now = {0};
 	bool is_same;
 
-	if (span_equal(stamp, (struct span){name_stamp, strlen(name_stamp)}))
+	if (span_is(stamp, name_stamp))
 		return true;
-	look(item);
+	if (look(item) == -ENOENT && item->ops->outlives_source) {
+		item->source.kind = SOURCE_GONE;
+		return journal_stamp_size(stamp, &item->source.size);
+	}
 	add_stamp(item, &now);
 	is_same = item->source.kind == SOURCE_FILE &&
 		  span_equal(stamp, (struct span){now.data, now.len});
@@ -500,6 +518,9 @@ static bool restore(struct item *item, struct span result)
 
 static bool skips(struct item *item, bool has_line, const struct journal_line *line)
 {
+	/* What failed because it was not there was not there for the run that is now cut short. */
+	item->unnoted = item->job->journal->lacks &&
+			(!has_line || (!line->ok && !span_is(line->result, "ENOENT")));
 	if (item->job->opt->retry_failed) {
 		item->why = "has not failed according to the journal";
 		return !has_line || line->ok;
@@ -566,7 +587,10 @@ bool journal_skips(struct item *item)
 	int found;
 	bool skipped;
 
-	if (!job->journal || !job->journal->index)
+	if (!job->journal)
+		return false;
+	item->unnoted = job->journal->lacks;
+	if (!job->journal->index)
 		return false;
 	if (item->ops->journal_always && item->ops->journal_always(item))
 		return false;

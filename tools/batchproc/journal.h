@@ -30,6 +30,16 @@ struct use;
 int journal_open(struct job *job);
 void journal_close(struct job *job);
 
+/*
+ * From here on it is written to: cuts off a torn line and the line of the last run's end, and says
+ * where it is not said yet whose journal it is. Returns as journal_open(). Main thread, before the output
+ * starts.
+ */
+int journal_begin(const struct job *job);
+
+/* All items that ended have their lines, and this one is the last. Main thread. */
+void journal_ended(const struct job *job);
+
 /* Whether a file is the journal. */
 bool journal_is(const struct job *job, const char *path);
 

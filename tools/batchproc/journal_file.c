@@ -10,6 +10,8 @@
 
 #define SUM_DIGITS 16u
 
+static const char ended[] = "ended";
+
 static const char digits[] = "0123456789abcdef";
 
 /* ---- writing */
@@ -97,6 +99,14 @@ void journal_header(struct buf *buf, const char *command, struct span options)
 	journal_seal(buf, from);
 }
 
+void journal_end(struct buf *buf)
+{
+	size_t from = buf->len;
+
+	buf_str(buf, ended);
+	journal_seal(buf, from);
+}
+
 uint64_t journal_key_hash(struct span key)
 {
 	return XXH3_64bits(key.data, key.len);
@@ -117,18 +127,13 @@ static bool cut_field(struct span *rest, struct span *field)
 	return true;
 }
 
-static bool field_is(struct span field, const char *text)
-{
-	return span_equal(field, (struct span){text, strlen(text)});
-}
-
 static enum journal_kind parse_header(struct journal_line *line, struct span rest)
 {
 	struct span version;
 
 	if (!cut_field(&rest, &version))
 		return JOURNAL_DAMAGED;
-	if (!field_is(version, JOURNAL_VERSION))
+	if (!span_is(version, JOURNAL_VERSION))
 		return JOURNAL_FOREIGN;
 	if (!cut_field(&rest, &line->command) || memchr(rest.data, '\t', rest.len))
 		return JOURNAL_DAMAGED;
@@ -140,8 +145,8 @@ static enum journal_kind parse_item(struct journal_line *line, struct span statu
 {
 	struct span size, mtime;
 
-	line->ok = field_is(status, "ok");
-	if (!line->ok && !field_is(status, "failed"))
+	line->ok = span_is(status, "ok");
+	if (!line->ok && !span_is(status, "failed"))
 		return JOURNAL_DAMAGED;
 	if (!cut_field(&rest, &size) || !cut_field(&rest, &mtime) ||
 	    !cut_field(&rest, &line->result))
@@ -163,11 +168,23 @@ enum journal_kind journal_parse(struct journal_line *line, const char *data, siz
 	put_sum(sum, rest.data, rest.len);
 	if (memcmp(sum, data + len - SUM_DIGITS, SUM_DIGITS))
 		return line->kind;
+	if (span_is(rest, ended))
+		line->kind = JOURNAL_END;
 	if (!cut_field(&rest, &first))
 		return line->kind;
-	line->kind = field_is(first, JOURNAL_MAGIC) ? parse_header(line, rest) :
-						      parse_item(line, first, rest);
+	line->kind = span_is(first, JOURNAL_MAGIC) ? parse_header(line, rest) :
+						     parse_item(line, first, rest);
 	return line->kind;
+}
+
+bool journal_stamp_size(struct span stamp, uint64_t *size)
+{
+	size_t i = 0;
+
+	*size = 0;
+	for (; i < stamp.len && stamp.data[i] >= '0' && stamp.data[i] <= '9'; i++)
+		*size = *size * 10 + (uint64_t)(stamp.data[i] - '0');
+	return i && i < stamp.len && stamp.data[i] == '\t';
 }
 
 bool journal_unescape(struct buf *buf, struct span field)

@@ -5,6 +5,7 @@
  *	batchproc-journal  1  COMMAND  OPTIONS  SUM
  *	STATUS  SIZE  MTIME  RESULT  OP  SOURCE  [MORE]...  SUM
  *		`- stamp -'	     `------- key -------'
+ *	ended  SUM
  *
  * Fields are separated by tabs; a tab, newline or backslash in one is written \t, \n, \\. SUM is the
  * XXH3 of 64 bits over everything before its tab, in 16 hexadecimal digits. A line ends with a
@@ -36,6 +37,8 @@ enum journal_kind {
 	JOURNAL_HEADER,
 	JOURNAL_FOREIGN, /* the header of another version */
 	JOURNAL_ITEM,
+	JOURNAL_END, /* a run came to its end: nothing that it did is without its line */
+	JOURNAL_KINDS,
 };
 
 /* The spans are as they stand in the line: escaped. */
@@ -59,20 +62,27 @@ void journal_escape(struct buf *buf, const char *text, size_t len);
 void journal_escape_from(struct buf *buf, size_t from);
 bool journal_unescape(struct buf *buf, struct span field);
 
-/* Appends "SIZE TAB MTIME" of a file. */
+/* Appends "SIZE TAB MTIME" of a file; and the opposite for its size. False: it is of no file. */
 void journal_stamp(struct buf *buf, uint64_t size, int64_t sec, uint32_t nsec);
+bool journal_stamp_size(struct span stamp, uint64_t *size);
 
 /* Appends what closes the line that begins at @from. */
 void journal_seal(struct buf *buf, size_t from);
 
-/* Appends a header; @options are escaped already. */
+/* Appends a header, whose @options are escaped already; and the line of a run's end. */
 void journal_header(struct buf *buf, const char *command, struct span options);
+void journal_end(struct buf *buf);
 
 uint64_t journal_key_hash(struct span key);
 
 static inline bool span_equal(struct span a, struct span b)
 {
 	return a.len == b.len && (!a.len || !memcmp(a.data, b.data, a.len));
+}
+
+static inline bool span_is(struct span span, const char *text)
+{
+	return span_equal(span, (struct span){text, strlen(text)});
 }
 
 #endif

@@ -41,6 +41,8 @@ static int take_line(struct scan *scan, const char *data, size_t len)
 	found->end += scan->dropped + len + 1;
 	scan->dropped = 0;
 	found->lines++;
+	found->ended = line.kind == JOURNAL_END;
+	found->body = found->ended ? offset : found->end;
 	switch (line.kind) {
 	case JOURNAL_FOREIGN:
 		found->foreign = true;
@@ -51,6 +53,8 @@ static int take_line(struct scan *scan, const char *data, size_t len)
 	case JOURNAL_ITEM:
 		found->items++;
 		return scan->take(scan->ctx, journal_key_hash(line.key), offset);
+	case JOURNAL_END:
+		return 0;
 	default:
 		if (!found->damaged++)
 			found->first_damaged = found->lines;

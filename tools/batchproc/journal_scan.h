@@ -12,12 +12,14 @@
 
 struct journal_found {
 	uint64_t end; /* of the last whole line: what follows is torn */
+	uint64_t body; /* the same without the line of a run's end, if that is the last one */
 	uint64_t lines;
 	uint64_t items;
 	uint64_t damaged;
 	uint64_t first_damaged; /* the number of the line */
 	bool foreign; /* a header of another version */
 	bool has_header;
+	bool ended; /* the last whole line is the end of a run */
 	struct buf command, options; /* of the last header, escaped */
 };
 

@@ -116,8 +116,12 @@ static bool wants_message(const struct item *item)
 	case STATUS_TIMEOUT:
 		return true;
 	case STATUS_SKIPPED:
-		/* What the user named is missed; in a walk it is what find -type f leaves out. */
-		return item->missed || (job->opt->verbose && !job->opt->dry_run);
+		/*
+		 * What the user named is missed; in a walk it is what find -type f leaves out. And
+		 * what is only taken for done may have been named wrongly.
+		 */
+		return item->missed || item_found_done(item) ||
+		       (job->opt->verbose && !job->opt->dry_run);
 	default:
 		/* There may be millions; the last line counts them. */
 		return job->opt->verbose;

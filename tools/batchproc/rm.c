@@ -106,6 +106,13 @@ static int rm_work(struct item *item)
 		item->why = "does not exist";
 		return 0;
 	}
+	if (err == -ENOENT && item->unnoted && !item->dir && !item->self) {
+		item->status = STATUS_SKIPPED;
+		item->restored = true;
+		item->why =
+			"does not exist; the run before, which was cut short, may have removed it";
+		return 0;
+	}
 	return err;
 }
 
@@ -233,6 +240,15 @@ static void add_tree(struct job *job, const struct use *use, const char *name, s
 	walk_add(job->walk, &root, name, len);
 }
 
+/* A directory by its slash, and called as a tree is: in the journal it may be one. */
+static void add_missing(struct job *job, const struct use *use, const char *name, size_t len)
+{
+	struct item *item = job_item(job, use, NULL, name, len);
+
+	item->type = DT_DIR;
+	job_submit(item);
+}
+
 static void add_one(struct job *job, const struct use *use, const char *name)
 {
 	const struct settings *set = use->settings;
@@ -261,6 +277,8 @@ static void add_one(struct job *job, const struct use *use, const char *name)
 		refuse(job, use, name, slash_refused, -EPERM);
 	else if (known && S_ISDIR(st.st_mode) && set->recursive)
 		add_tree(job, use, name, len);
+	else if (!known && set->recursive && len < whole)
+		add_missing(job, use, name, len);
 	else
 		job_submit(job_item(job, use, NULL, name, whole));
 }
