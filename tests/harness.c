@@ -165,6 +165,21 @@ static void watch(const char *name)
 	alarm(seconds);
 }
 
+#define MEMORY_TRIES 10000 /* a few milliseconds each */
+
+int create_engine(struct bp_engine **engine, const struct bp_engine_opts *opts)
+{
+	int err;
+
+	for (unsigned int i = 0; i < MEMORY_TRIES; i++) {
+		err = bp_engine_create(engine, opts);
+		if (err != -ENOMEM || !geteuid())
+			break;
+		nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+	}
+	return err;
+}
+
 /* Why the machine does not offer the row; only a refusal by the kernel is a reason to skip. */
 static const char *refused(const struct row *row)
 {
@@ -174,7 +189,7 @@ static const char *refused(const struct row *row)
 
 	if (under_valgrind() && row->backend == BP_BACKEND_URING && row->loops)
 		return "valgrind lets no other thread run while one stands in io_uring_enter()";
-	err = bp_engine_create(&engine, &opts);
+	err = create_engine(&engine, &opts);
 	if (err == -EPERM)
 		return "io_uring is forbidden here (kernel.io_uring_disabled or a seccomp filter)";
 	if (err == -ENOSYS)
@@ -385,7 +400,7 @@ struct bp_engine *make_engine(struct test *t, const struct bp_engine_opts *opts)
 	if (!row_opts.loops)
 		row_opts.loops = t->row->loops;
 	row_opts.seed = t->seed;
-	err = bp_engine_create(&t->engine, &row_opts);
+	err = create_engine(&t->engine, &row_opts);
 	assert_int_equal(err, 0);
 	if (t->engine->sim) {
 		/* Any order and any delay, but no misfortune that a test does not expect. */

@@ -157,6 +157,11 @@ unsigned int failures_to(int fd);
 
 /* ---------------------------------------------------------------- engines and groups */
 
+/**
+ * bp_engine_create(). An ordinary user's rings count as locked memory, which the kernel gives back some
+ * time after the end of an engine: where it says that there is none, it is asked again.
+ */
+int create_engine(struct bp_engine **engine, const struct bp_engine_opts *opts);
 struct bp_engine *make_engine(struct test *t, const struct bp_engine_opts *opts);
 struct bp_group *make_group(struct test *t, const struct bp_group_opts *opts);
 

@@ -12,7 +12,7 @@
 static int create(struct test *t, const struct bp_engine_opts *opts)
 {
 	struct bp_engine *engine = (struct bp_engine *)t;
-	int err = bp_engine_create(&engine, opts);
+	int err = create_engine(&engine, opts);
 
 	if (err)
 		expect(engine == NULL);
@@ -45,7 +45,7 @@ static void null_options_are_the_defaults(struct test *t)
 {
 	const struct bp_engine_info *info;
 
-	expect_eq(bp_engine_create(&t->engine, NULL), 0);
+	expect_eq(create_engine(&t->engine, NULL), 0);
 	if (!t->engine)
 		return;
 	info = bp_engine_info(t->engine);
@@ -63,7 +63,7 @@ static void a_smaller_options_struct_means_defaults(struct test *t)
 	struct bp_group_opts gopts = BP_GROUP_OPTS(.limit = 3, .stop_after_failures = 9);
 
 	opts.sz = offsetof(struct bp_engine_opts, depth);
-	expect_eq(bp_engine_create(&t->engine, &opts), 0);
+	expect_eq(create_engine(&t->engine, &opts), 0);
 	if (!t->engine)
 		return;
 	expect_eq(bp_engine_info(t->engine)->depth, BP_DEPTH_DEFAULT);
@@ -90,7 +90,7 @@ static void a_larger_options_struct_must_end_in_zeroes(struct test *t)
 	big.later[1] = 1;
 	expect_eq(create(t, &big.opts), -EINVAL);
 	big.later[1] = 0;
-	expect_eq(bp_engine_create(&t->engine, &big.opts), 0);
+	expect_eq(create_engine(&t->engine, &big.opts), 0);
 	if (!t->engine)
 		return;
 	expect_eq(bp_engine_info(t->engine)->depth, 77);
@@ -117,7 +117,7 @@ static void group_options_out_of_range_are_refused(struct test *t)
 	expect(g == NULL);
 	expect_eq(bp_group_create(&g, t->engine, &BP_GROUP_OPTS(.limit = BP_LIMIT_AUTO)), -ENOTSUP);
 	expect(g == NULL);
-	expect_eq(bp_engine_create(&other, &BP_ENGINE_OPTS(.backend = t->row->backend)), 0);
+	expect_eq(create_engine(&other, &BP_ENGINE_OPTS(.backend = t->row->backend)), 0);
 	expect_eq(bp_group_create(&foreign, other, NULL), 0);
 	expect_eq(bp_group_create(&g, t->engine, &BP_GROUP_OPTS(.parent = foreign)), -EINVAL);
 	expect(g == NULL);
@@ -294,8 +294,8 @@ static void engines_live_side_by_side(struct test *t)
 	struct bp_group *g[5];
 
 	for (int i = 0; i < 5; i++) {
-		expect_eq(bp_engine_create(&engine[i], &BP_ENGINE_OPTS(.backend = t->row->backend,
-								       .loops = t->row->loops)),
+		expect_eq(create_engine(&engine[i], &BP_ENGINE_OPTS(.backend = t->row->backend,
+								    .loops = t->row->loops)),
 			  0);
 		expect_eq(bp_group_create(&g[i], engine[i], NULL), 0);
 	}
@@ -315,8 +315,8 @@ static void engines_come_and_go(struct test *t)
 		struct bp_engine *engine;
 		struct bp_group *g;
 
-		if (!expect_eq(bp_engine_create(&engine, &BP_ENGINE_OPTS(.backend = t->row->backend,
-									 .loops = t->row->loops)),
+		if (!expect_eq(create_engine(&engine, &BP_ENGINE_OPTS(.backend = t->row->backend,
+								      .loops = t->row->loops)),
 			       0))
 			return;
 		expect_eq(bp_group_create(&g, engine, NULL), 0);
