@@ -108,7 +108,7 @@ static bool is_what_was_noted(const struct item *item, const struct stat *copy)
 {
 	if (item->source.kind == SOURCE_GONE)
 		return S_ISREG(copy->st_mode) && (uint64_t)copy->st_size == item->source.size &&
-		       !copy_is_unfinished(copy);
+		       !copy_is_unfinished(copy, copy); /* whoever owned the source */
 	return !S_ISREG(copy->st_mode) && !S_ISDIR(copy->st_mode);
 }
 
