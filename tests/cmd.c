@@ -5,9 +5,11 @@
  * Output goes through pipes that are emptied whenever the test waits for something. A run that
  * never ends is ended by the harness's watchdog; the children die with the test program.
  */
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -114,6 +116,25 @@ static void set_environment(const char *const *env)
 	}
 }
 
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* What is run there may remove it: nothing is, unless it is the one that was made for it. */
+static void enter_root(const char *root)
+{
+	struct stat usual, wanted, now;
+
+	if (stat("/", &usual) || stat(root, &wanted) || is_same(&usual, &wanted))
+		_exit(126);
+	if (geteuid() && unshare(CLONE_NEWUSER))
+		_exit(126);
+	if (chroot(root) || chdir("/") || stat("/", &now) || !is_same(&now, &wanted) ||
+	    access("/" ROOT_MARK, F_OK))
+		_exit(126);
+}
+
 static void set_limits(const struct how *how)
 {
 	struct rlimit files = {how->nofile, how->nofile};
@@ -153,6 +174,8 @@ static void become(const struct how *how, const char *const *args, const int fd[
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (how->ignored)
 		signal(how->ignored, SIG_IGN);
+	if (how->root)
+		enter_root(how->root);
 	set_environment(how->env);
 	if (how->no_uring && refuse_uring(EPERM))
 		_exit(126);

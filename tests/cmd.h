@@ -43,6 +43,7 @@ struct how {
 	rlim_t nofile;
 	uid_t uid; /* and group: who runs it */
 	int ignored; /* a signal that is ignored from the start */
+	const char *root; /* its root directory, in which ROOT_MARK has to be, and where it begins */
 	bool no_uring; /* the kernel refuses io_uring, as Docker's default profile has it */
 	long killed_at; /* the number of a system call: whoever begins one is killed, by SIGSYS */
 	const char *const *env; /* NAME=VALUE sets, NAME takes away */
@@ -69,6 +70,8 @@ struct run *run_end(struct run *run);
 /** Kills what a test has left running because it failed. */
 void runs_end(void);
 void runs_forget(void);
+
+#define ROOT_MARK ".root-of-a-test"
 
 #define HOW(...) (&(struct how){__VA_ARGS__})
 #define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
