@@ -121,7 +121,8 @@ static void task_over(struct bp_loop *loop, struct bp_task *task)
 }
 
 /** Resumes a task and adds to the estimate of what its group computes. */
-static void timed_resume(struct bp_loop *loop, struct group_member *member, struct bp_task *task)
+static __attribute__((noinline)) void
+timed_resume(struct bp_loop *loop, struct group_member *member, struct bp_task *task)
 {
 	uint64_t begin = bp_now(loop->engine), took;
 
@@ -135,8 +136,8 @@ static void timed_resume(struct bp_loop *loop, struct group_member *member, stru
 	member->untimed = member->period;
 }
 
-/** bp_loop_hooks.resume */
-static void resume(struct bp_loop *loop, struct bp_op *op)
+/** Runs a task until it suspends or ends. Inline where many are run in turn: see switch.h. */
+static inline __attribute__((always_inline)) void resume(struct bp_loop *loop, struct bp_op *op)
 {
 	struct bp_task *task = task_of_op(op);
 	struct group_member *member = &op->group_->members[loop->index];
@@ -151,7 +152,7 @@ static void resume(struct bp_loop *loop, struct bp_op *op)
 		task_over(loop, task);
 }
 
-void group_start_item(struct bp_loop *loop, struct bp_op *op)
+static inline __attribute__((always_inline)) void start_item(struct bp_loop *loop, struct bp_op *op)
 {
 	struct bp_group *group = op->group_;
 
@@ -177,6 +178,11 @@ void group_start_item(struct bp_loop *loop, struct bp_op *op)
 	} else {
 		resume(loop, op);
 	}
+}
+
+void group_start_item(struct bp_loop *loop, struct bp_op *op)
+{
+	start_item(loop, op);
 }
 
 /** The next item that waits for its turn, groups taking turns. Under the lock. */
@@ -224,12 +230,11 @@ static void take(struct bp_loop *loop, unsigned int room)
 	if (!engine->driven && ready > n)
 		engine_wake_one(engine);
 	for (i = 0; i < n; i++) {
-		group_start_item(loop, batch[i]);
+		start_item(loop, batch[i]);
 		atomic_store_explicit(&loop->starting, n - i - 1, memory_order_release);
 	}
 }
 
-/** bp_loop_hooks.item_done */
 static void item_done(struct bp_loop *loop, struct bp_op *op, int res, unsigned int flags)
 {
 	int ret;
@@ -254,6 +259,33 @@ static void item_done(struct bp_loop *loop, struct bp_op *op, int res, unsigned 
 		item_end(loop, op, -ECANCELED, true);
 	else
 		loop_submit(loop, op);
+}
+
+static inline __attribute__((always_inline)) void hand_over(struct bp_loop *loop, struct bp_op *op,
+							    int res, unsigned int flags)
+{
+	if (op->kind_ == OP_KIND_TASK) {
+		op->res_ = res;
+		resume(loop, op);
+	} else {
+		item_done(loop, op, res, flags);
+	}
+}
+
+/** bp_loop_hooks.deliver */
+static void deliver(struct bp_loop *loop, struct bp_op *op, int res, unsigned int flags)
+{
+	hand_over(loop, op, res, flags);
+}
+
+/** bp_loop_hooks.dispatch */
+static void dispatch(struct bp_loop *loop, unsigned int n)
+{
+	const struct bp_completion *c = loop->batch, *end = c + n;
+
+	for (; c < end; c++)
+		if (loop_completed(loop, c))
+			hand_over(loop, c->op, c->res, c->flags);
 }
 
 /** A loop is told that the group was cancelled: ends what runs there and what waits to start. */
@@ -297,8 +329,8 @@ void group_member_stop(struct bp_loop *loop, struct bp_message *message)
 
 const struct bp_loop_hooks group_hooks = {
 	.take = take,
-	.resume = resume,
-	.item_done = item_done,
+	.dispatch = dispatch,
+	.deliver = deliver,
 	.deadlines = group_run_deadlines,
 	.room = admit_room,
 };

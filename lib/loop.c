@@ -146,22 +146,12 @@ void loop_cancel(struct bp_loop *loop, struct bp_op *op)
 	}
 }
 
-static void deliver(struct bp_loop *loop, struct bp_op *op, int res, unsigned int flags)
-{
-	if (op->kind_ == OP_KIND_TASK) {
-		op->res_ = res;
-		loop->hooks->resume(loop, op);
-	} else {
-		loop->hooks->item_done(loop, op, res, flags);
-	}
-}
-
 /** The operation and its cancel are both over: nothing in the backend knows it any more. */
 static void op_over(struct bp_loop *loop, struct bp_op *op, int res, unsigned int flags)
 {
 	loop_in_flight_add(loop, -1u);
 	op->state_ = OP_RUNNABLE;
-	deliver(loop, op, res, flags);
+	loop->hooks->deliver(loop, op, res, flags);
 }
 
 static void cancel_answered(struct bp_loop *loop, struct bp_op *op)
@@ -186,7 +176,7 @@ static void cancel_answered(struct bp_loop *loop, struct bp_op *op)
 	}
 }
 
-static inline void dispatch(struct bp_loop *loop, const struct bp_completion *c)
+void loop_completed_otherwise(struct bp_loop *loop, const struct bp_completion *c)
 {
 	struct bp_op *op = c->op;
 	int res = c->res;
@@ -197,7 +187,7 @@ static inline void dispatch(struct bp_loop *loop, const struct bp_completion *c)
 	}
 	if (unlikely(c->flags & BP_COMPLETION_MORE)) {
 		if (op->kind_ == OP_KIND_ITEM) {
-			deliver(loop, op, res, c->flags);
+			loop->hooks->deliver(loop, op, res, c->flags);
 		} else if (!(op->flags_ & OPF_FIRST_RES)) {
 			op->flags_ |= OPF_FIRST_RES;
 			op->end_ = res;
@@ -228,7 +218,7 @@ static void run_finished(struct bp_loop *loop)
 	while ((link = list_pop(&batch))) {
 		struct bp_op *op = op_of_link(link);
 
-		deliver(loop, op, op->res_, 0);
+		loop->hooks->deliver(loop, op, op->res_, 0);
 	}
 }
 
@@ -238,8 +228,11 @@ static void run_runnable(struct bp_loop *loop)
 
 	list_init(&batch);
 	list_splice_tail(&batch, &loop->runnable);
-	while ((link = list_pop(&batch)))
-		loop->hooks->resume(loop, op_of_link(link));
+	while ((link = list_pop(&batch))) {
+		struct bp_op *op = op_of_link(link);
+
+		loop->hooks->deliver(loop, op, op->res_, 0);
+	}
 }
 
 static void run_inbox(struct bp_loop *loop)
@@ -325,11 +318,12 @@ static unsigned int reap(struct bp_loop *loop, uint64_t until)
 void loop_turn(struct bp_loop *loop, uint64_t until)
 {
 	struct bp_engine *engine = loop->engine;
-	unsigned int i, n;
+	unsigned int n;
 
 	bp_this_loop = loop;
 	loop->inline_calls = 0;
 	loop_freshen(loop);
+	context_note_modes(&loop->self);
 	/* First, so that what steps back in its first turn is not resumed in the same one. */
 	run_runnable(loop);
 	if (engine_has_ready(engine, loop))
@@ -341,8 +335,7 @@ void loop_turn(struct bp_loop *loop, uint64_t until)
 		loop->hooks->room(engine);
 	n = reap(loop, until);
 	loop->now = loop->backend->now(engine);
-	for (i = 0; i < n; i++)
-		dispatch(loop, &loop->batch[i]);
+	loop->hooks->dispatch(loop, n);
 	run_inbox(loop);
 	run_timers(loop);
 	run_finished(loop);

@@ -66,10 +66,10 @@ struct bp_message {
 struct bp_loop_hooks {
 	/** Starts up to @room accepted items that no loop has taken yet. */
 	void (*take)(struct bp_loop *loop, unsigned int room);
-	/** Runs a task until it suspends or ends. */
-	void (*resume)(struct bp_loop *loop, struct bp_op *op);
-	/** An operation item has a result; MORE in @flags: not its last. */
-	void (*item_done)(struct bp_loop *loop, struct bp_op *op, int res, unsigned int flags);
+	/** Hands @n completions, loop->batch, to loop_completed() and on to their owners. */
+	void (*dispatch)(struct bp_loop *loop, unsigned int n);
+	/** Resumes a task, or tells an operation item its result; MORE in @flags: not its last. */
+	void (*deliver)(struct bp_loop *loop, struct bp_op *op, int res, unsigned int flags);
 	/** Fires the deadlines of groups that have passed. */
 	void (*deadlines)(struct bp_loop *loop);
 	/** Admits what waited for the queues to have room. */
@@ -191,6 +191,24 @@ static inline void loop_submit(struct bp_loop *loop, struct bp_op *op)
 	if (unlikely(loop_in_flight(loop) >= loop->depth || !list_empty(&loop->backlog)) ||
 	    unlikely(!loop_try_submit(loop, op)))
 		loop_backlog(loop, op);
+}
+
+/** As loop_completed(), for what is more than the plain end of an operation; it delivers itself. */
+void loop_completed_otherwise(struct bp_loop *loop, const struct bp_completion *c);
+
+/** Notes a completion. Return: whether it is to be delivered now. */
+static inline bool loop_completed(struct bp_loop *loop, const struct bp_completion *c)
+{
+	struct bp_op *op = c->op;
+
+	if (unlikely(c->flags & (BP_COMPLETION_CANCEL | BP_COMPLETION_MORE)) ||
+	    unlikely(op->flags_ & (OPF_FIRST_RES | OPF_CANCELLING))) {
+		loop_completed_otherwise(loop, c);
+		return false;
+	}
+	loop_in_flight_add(loop, -1u);
+	op->state_ = OP_RUNNABLE;
+	return true;
 }
 
 static inline struct bp_op *op_of_link(struct bp_link_ *link)

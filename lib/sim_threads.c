@@ -44,15 +44,17 @@ static void give_way(struct sim *sim, enum sim_thread_state state)
 	t->this_loop = bp_this_loop;
 	/* The sanitizers are told of the stack that it will come back to: a task's, or its own. */
 	if (running) {
-		t->ctx.low = task_of_op(running)->ctx.low;
-		t->ctx.size = task_of_op(running)->ctx.size;
-		t->ctx.tsan_fiber = task_of_op(running)->ctx.tsan_fiber;
+		const struct bp_context *ctx = &task_of_op(running)->stack->ctx;
+
+		t->ctx.low = ctx->low;
+		t->ctx.size = ctx->size;
+		t->ctx.tsan_fiber = ctx->tsan_fiber;
 	} else {
 		t->ctx.low = t->stack->low;
 		t->ctx.size = (size_t)((char *)t->stack->sp - (char *)t->stack->low);
 		t->ctx.tsan_fiber = t->stack->tsan_fiber;
 	}
-	context_switch(&t->ctx, &sim->hub, state == THREAD_OVER);
+	context_leave(&t->ctx, &sim->hub, state == THREAD_OVER);
 }
 
 static void thread_entry(void *arg)
@@ -79,7 +81,8 @@ static void run_thread(struct sim *sim, struct sim_thread *t)
 
 	sim->current = t;
 	bp_this_loop = t->this_loop;
-	context_switch(&sim->hub, &t->ctx, false);
+	context_note_modes(&sim->hub);
+	context_enter(&sim->hub, &t->ctx);
 	bp_this_loop = outer;
 	sim->current = NULL;
 }
@@ -233,7 +236,7 @@ int sim_threads_start(struct bp_engine *engine)
 			err = -ENOMEM;
 			break;
 		}
-		context_init(&t->ctx, t->stack, thread_entry, t);
+		context_init(&t->ctx, t->stack, thread_entry, t, &sim->hub);
 		run_thread(sim, t);
 		err = t->err;
 	}

@@ -185,19 +185,23 @@ void stack_put(struct stack_pool *pool, struct bp_stack *stack)
 	pool->free = stack;
 }
 
-void context_init(struct bp_context *ctx, struct bp_stack *stack, void (*entry)(void *), void *arg)
+void context_init(struct bp_context *ctx, struct bp_stack *stack, void (*entry)(void *), void *arg,
+		  const struct bp_context *self)
 {
-	memset(ctx, 0, sizeof(*ctx));
 	ctx->canary = stack->guard == STACK_GUARD_CANARY ? stack->low : NULL;
 	ctx->low = stack->low;
 	ctx->size = (size_t)((char *)stack->sp - (char *)stack->low);
+#ifdef BP_TELL_SANITIZERS
+	ctx->fake_stack = NULL;
 	ctx->tsan_fiber = stack->tsan_fiber;
-	ctx->sp = bp_switch_prepare(stack->sp, entry, arg);
+#endif
+	bp_regs_prepare(&ctx->regs, stack->sp, entry, arg, &self->regs);
 }
 
 void context_init_self(struct bp_context *ctx)
 {
 	memset(ctx, 0, sizeof(*ctx));
+	context_note_modes(ctx);
 #ifdef BP_TSAN
 	ctx->tsan_fiber = __tsan_get_current_fiber();
 #endif

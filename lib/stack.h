@@ -10,7 +10,7 @@
 #ifndef BP_STACK_H
 #define BP_STACK_H
 
-#include "base.h"
+#include "switch.h"
 
 enum stack_guard {
 	STACK_GUARD_MADVISE,
@@ -18,9 +18,20 @@ enum stack_guard {
 	STACK_GUARD_CANARY,
 };
 
+/* One side of a switch: a task's stack, or the loop's own. */
+struct bp_context {
+	struct bp_regs regs;
+	uint64_t *canary; /* at the low end of a stack without a guard, or NULL */
+	const void *low; /* AddressSanitizer's bounds of the stack */
+	size_t size;
+	void *fake_stack; /* AddressSanitizer's */
+	void *tsan_fiber;
+};
+
 /* Stands at the top of its own stack, in a page that is touched anyway. */
 struct bp_stack {
 	struct bp_stack *next; /* in the pool */
+	struct bp_context ctx; /* of what runs here */
 	void *low; /* lowest usable byte, above the guard */
 	void *sp; /* where a new context starts to push */
 	enum stack_guard guard;
@@ -38,16 +49,6 @@ struct stack_pool {
 	enum stack_guard guard; /* weakest in use */
 };
 
-/* One side of a switch: a task's stack, or the loop's own. */
-struct bp_context {
-	void *sp;
-	uint64_t *canary; /* at the low end of a stack without a guard, or NULL */
-	void *fake_stack; /* AddressSanitizer's */
-	const void *low; /* AddressSanitizer's bounds of the loop's own stack */
-	size_t size;
-	void *tsan_fiber;
-};
-
 void stack_pool_init(struct stack_pool *pool, size_t size);
 void stack_pool_exit(struct stack_pool *pool);
 
@@ -55,18 +56,18 @@ void stack_pool_exit(struct stack_pool *pool);
 struct bp_stack *stack_get(struct stack_pool *pool);
 void stack_put(struct stack_pool *pool, struct bp_stack *stack);
 
-/** Makes @ctx start in entry(arg) on @stack at its first switch. entry must not return. */
-void context_init(struct bp_context *ctx, struct bp_stack *stack, void (*entry)(void *), void *arg);
+/**
+ * Makes @ctx start in entry(arg) on @stack at its first switch, with the floating-point modes of
+ * @self. entry must not return.
+ */
+void context_init(struct bp_context *ctx, struct bp_stack *stack, void (*entry)(void *), void *arg,
+		  const struct bp_context *self);
 
 /** Prepares @ctx to stand for the calling thread's own stack. */
 void context_init_self(struct bp_context *ctx);
 
 /** To be called first in entry(): completes the switch that came here. */
 void context_entered(struct bp_context *from);
-
-/* The machine's part, in switch_*: saves on the running stack, stores sp, continues on to_sp. */
-void bp_switch(void **from_sp, void *to_sp);
-void *bp_switch_prepare(void *top, void (*entry)(void *), void *arg);
 
 /* The sanitizers' part; nothing in a build without them. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -94,14 +95,34 @@ static inline void context_resumed(struct bp_context *ctx)
 
 #define STACK_CANARY 0x62617463687072ull
 
-/** Suspends @from, which is running, and resumes @to. @last: @from will never run again. */
-static inline void context_switch(struct bp_context *from, struct bp_context *to, bool last)
+/**
+ * Goes from the thread's own stack, @self, to @ctx, until context_leave(), which brings back the modes
+ * that context_init_self() or context_note_modes() found.
+ */
+static inline void context_enter(struct bp_context *self, struct bp_context *ctx)
 {
-	if (unlikely(from->canary) && *from->canary != STACK_CANARY)
-		bp_fatal("a task overflowed its stack of %zu bytes", from->size);
-	context_leaving(from, to, last);
-	bp_switch(&from->sp, to->sp);
-	context_resumed(from);
+	context_leaving(self, ctx, false);
+	bp_modes_change(&self->regs, &ctx->regs);
+	bp_switch(&self->regs, &ctx->regs);
+	context_resumed(self);
+}
+
+/** Goes back from @ctx, which runs, to the thread's own stack. @last: it will never run again. */
+static inline void context_leave(struct bp_context *ctx, struct bp_context *self, bool last)
+{
+	if (unlikely(ctx->canary) && *ctx->canary != STACK_CANARY)
+		bp_fatal("a task overflowed its stack of %zu bytes", ctx->size);
+	bp_modes_note(&ctx->regs);
+	context_leaving(ctx, self, last);
+	bp_modes_change(&ctx->regs, &self->regs);
+	bp_switch(&ctx->regs, &self->regs);
+	context_resumed(ctx);
+}
+
+/** The calling thread may have changed its floating-point modes since @self was made. */
+static inline void context_note_modes(struct bp_context *self)
+{
+	bp_modes_note(&self->regs);
 }
 
 #endif /* BP_STACK_H */

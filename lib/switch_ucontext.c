@@ -2,9 +2,7 @@
 /*
  * The switch between two stacks for machines without one in assembly: <ucontext.h>.
  *
- * A context is a ucontext_t on the stack that it describes; its address is the "stack pointer" that
- * bp_switch() trades in. Each switch costs a system call (the signal mask is saved and set), about
- * ten times the assembly.
+ * Each switch costs a system call (the signal mask is saved and set), about ten times the assembly.
  */
 #include <ucontext.h>
 
@@ -24,21 +22,23 @@ static void start(unsigned int high, unsigned int low)
 	bp_fatal("a task's entry returned");
 }
 
-void bp_switch(void **from_sp, void *to_sp)
+void bp_switch(struct bp_regs *from, struct bp_regs *to)
 {
 	ucontext_t here;
 
-	*from_sp = &here;
-	if (swapcontext(&here, to_sp))
+	from->context = &here;
+	if (swapcontext(&here, to->context))
 		bp_fatal("swapcontext failed");
 }
 
-void *bp_switch_prepare(void *top, void (*entry)(void *), void *arg)
+void bp_regs_prepare(struct bp_regs *regs, void *top, void (*entry)(void *), void *arg,
+		     const struct bp_regs *modes)
 {
 	/* Room for the struct at the top; the stack proper lies below it. */
 	struct start *s = (struct start *)(((uintptr_t)top - sizeof(*s)) & ~(uintptr_t)63);
 	struct bp_stack *stack = top;
 
+	(void)modes;
 	if (getcontext(&s->context))
 		bp_fatal("getcontext failed");
 	s->entry = entry;
@@ -48,5 +48,5 @@ void *bp_switch_prepare(void *top, void (*entry)(void *), void *arg)
 	s->context.uc_link = NULL;
 	makecontext(&s->context, (void (*)(void))start, 2, (unsigned int)((uintptr_t)s >> 16 >> 16),
 		    (unsigned int)(uintptr_t)s);
-	return &s->context;
+	regs->context = &s->context;
 }

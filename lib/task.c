@@ -72,7 +72,7 @@ static void task_entry(void *arg)
 	context_entered(&task->op.loop_->self);
 	task->op.res_ = task->fn(task->arg);
 	task->op.state_ = OP_ENDED;
-	context_switch(&task->ctx, &task->op.loop_->self, true);
+	context_leave(&task->stack->ctx, &task->op.loop_->self, true);
 	bp_fatal("an ended task was resumed");
 }
 
@@ -91,7 +91,7 @@ int task_start(struct bp_loop *loop, struct bp_task *task)
 		return -ENOMEM;
 	loop_note_stacks(loop);
 	task->stack = stack;
-	context_init(&task->ctx, stack, task_entry, task);
+	context_init(&stack->ctx, stack, task_entry, task, &loop->self);
 	task->op.prep = task_prep;
 	task->shield = 0;
 	task->scopes_fired = 0;

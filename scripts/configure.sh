@@ -94,7 +94,7 @@ feature valgrind 'valgrind/valgrind.h'
 macros=$($CC $CFLAGS -dM -E -x c /dev/null)
 case $SWITCH$macros in
 ucontext*) switch=ucontext ;;
-*'__ILP32__ 1'*) switch=ucontext ;;
+*'__ILP32__ 1'* | *'__APX_F__ 1'*) switch=ucontext ;;
 *'__x86_64__ 1'*) switch=x86_64 ;;
 *'__aarch64__ 1'*) switch=aarch64 ;;
 *) switch=ucontext ;;

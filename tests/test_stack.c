@@ -79,7 +79,7 @@ static void play_ping_pong(void *arg)
 
 	context_entered(&game->self);
 	for (unsigned long i = 0; i < game->rounds; i++) {
-		context_switch(&p->mine, &game->self, false);
+		context_leave(&p->mine, &game->self, false);
 		a += b + i;
 		b ^= c;
 		c += d;
@@ -91,7 +91,7 @@ static void play_ping_pong(void *arg)
 		y = y * 0.5 + (double)p->id;
 	}
 	game->sum[p->id] = a + b + c + d + e + f + g + (unsigned long)(x * 1000 + y * 1000);
-	context_switch(&p->mine, &game->self, true);
+	context_leave(&p->mine, &game->self, true);
 }
 
 static unsigned long expected_sum(unsigned long rounds, int id)
@@ -129,11 +129,11 @@ static void a_switch_keeps_registers(struct test *t)
 		p->game = &game;
 		p->stack = stack_get(&pool);
 		assert_non_null(p->stack);
-		context_init(&p->mine, p->stack, play_ping_pong, p);
+		context_init(&p->mine, p->stack, play_ping_pong, p, &game.self);
 	}
 	for (unsigned long i = 0; i <= game.rounds; i++)
 		for (int k = 0; k < 2; k++)
-			context_switch(&game.self, &game.player[k].mine, false);
+			context_enter(&game.self, &game.player[k].mine);
 	for (int i = 0; i < 2; i++) {
 		expect_eq(game.sum[i], expected_sum(game.rounds, i));
 		stack_put(&pool, game.player[i].stack);
@@ -169,6 +169,46 @@ static void tasks_keep_their_rounding_modes(struct test *t)
 		expect_eq(bp_go(g, keeps_its_rounding, (void *)&rounding[i % 4]), 0);
 	expect_eq(bp_wait(g), 0);
 	expect_eq(fegetround(), FE_TONEAREST);
+	bp_group_destroy(g);
+}
+
+static int ends_rounding_up(void *unused)
+{
+	(void)unused;
+	expect_eq(fegetround(), FE_TONEAREST);
+	expect_eq(fesetround(FE_UPWARD), 0);
+	return bp_yield();
+}
+
+/* One that ends with another mode than it began with leaves it to nobody. */
+static void no_rounding_mode_is_left_behind(struct test *t)
+{
+	struct bp_group *g;
+
+	if (under_valgrind())
+		skip_because(t, "valgrind knows one rounding mode");
+	g = group_with(t, .limit = 3);
+	for (int i = 0; i < 40; i++)
+		expect_eq(bp_go(g, ends_rounding_up, NULL), 0);
+	expect_eq(bp_wait(g), 0);
+	expect_eq(fegetround(), FE_TONEAREST);
+	bp_group_destroy(g);
+}
+
+/* Nor does a thread that waits lose the one that it has chosen meanwhile. */
+static void a_thread_keeps_its_rounding_mode(struct test *t)
+{
+	struct bp_group *g;
+
+	if (under_valgrind())
+		skip_because(t, "valgrind knows one rounding mode");
+	g = group_with(t, .limit = BP_LIMIT_NONE);
+	for (int i = 0; i < 4; i++)
+		expect_eq(bp_go(g, keeps_its_rounding, (void *)&rounding[i]), 0);
+	expect_eq(fesetround(FE_DOWNWARD), 0);
+	expect_eq(bp_wait(g), 0);
+	expect_eq(fegetround(), FE_DOWNWARD);
+	expect_eq(fesetround(FE_TONEAREST), 0);
 	bp_group_destroy(g);
 }
 
@@ -275,6 +315,8 @@ static const struct test_case cases[] = {
 	ONCE(stacks_do_not_overlap_and_come_back_warm),
 	ONCE(a_switch_keeps_registers),
 	EACH_ROW(tasks_keep_their_rounding_modes),
+	EACH_ROW(no_rounding_mode_is_left_behind),
+	EACH_ROW(a_thread_keeps_its_rounding_mode),
 	ONCE(guards_step_down_to_mprotect),
 	ONCE(guards_step_down_to_a_canary),
 };

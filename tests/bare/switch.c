@@ -40,7 +40,7 @@ void bp_fatal(const char *fmt, ...)
 
 static void leave(struct bp_context *ctx, bool last)
 {
-	context_switch(ctx, &self, last);
+	context_leave(ctx, &self, last);
 }
 
 static void entry(void *arg)
@@ -87,11 +87,11 @@ int main(void)
 	for (int i = 0; i < CONTEXTS; i++) {
 		stacks[i] = stack_get(&pool);
 		REQUIRE(stacks[i] != NULL);
-		context_init(&contexts[i], stacks[i], entry, &contexts[i]);
+		context_init(&contexts[i], stacks[i], entry, &contexts[i], &self);
 	}
 	for (int round = 0; round <= ROUNDS; round++) {
 		for (int i = 0; i < CONTEXTS; i++) {
-			context_switch(&self, &contexts[i], false);
+			context_enter(&self, &contexts[i]);
 			REQUIRE(fegetround() == FE_TONEAREST);
 		}
 	}
