@@ -319,6 +319,7 @@ static uint64_t backoff(const struct item *item)
 static int attempts(struct item *item)
 {
 	const struct job *job = item->job;
+	bool cancelled;
 	int err, pause;
 
 	for (;;) {
@@ -327,8 +328,11 @@ static int attempts(struct item *item)
 		item->why = NULL;
 		item->source.kind = SOURCE_UNKNOWN;
 		err = item->ops->work(item);
-		if (err >= 0 || item->attempts > job->opt->retries || permanent(item, err) ||
-		    bp_cancelled() || job_stopping(item->job))
+		if (err >= 0 || item->attempts > job->opt->retries || permanent(item, err))
+			return err;
+		/* Where it was the deadline that takes the next attempt away, that is noted. */
+		cancelled = bp_cancelled();
+		if (job_stopping(item->job) || cancelled)
 			return err;
 		pause = pace_nap(item->job, backoff(item));
 		if (!pause)
