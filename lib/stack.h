@@ -105,13 +105,14 @@ static inline void context_enter(struct bp_context *self, struct bp_context *ctx
 	bp_modes_change(&self->regs, &ctx->regs);
 	bp_switch(&self->regs, &ctx->regs);
 	context_resumed(self);
+	/* Here, since there is no room left to say it on the stack that overflowed. */
+	if (unlikely(ctx->canary) && *ctx->canary != STACK_CANARY)
+		bp_fatal("a task overflowed its stack of %zu bytes", ctx->size);
 }
 
 /** Goes back from @ctx, which runs, to the thread's own stack. @last: it will never run again. */
 static inline void context_leave(struct bp_context *ctx, struct bp_context *self, bool last)
 {
-	if (unlikely(ctx->canary) && *ctx->canary != STACK_CANARY)
-		bp_fatal("a task overflowed its stack of %zu bytes", ctx->size);
 	bp_modes_note(&ctx->regs);
 	context_leaving(ctx, self, last);
 	bp_modes_change(&ctx->regs, &self->regs);
