@@ -197,6 +197,43 @@ static void rights_of_a_group_that_cannot_be_kept(struct test *t)
 		   "new\nnew\n622 65534:65534\n666 65534:65534\n");
 }
 
+/* What an ACL would let others read of the new content was not theirs to read. */
+static void a_temporary_file_inherits_no_rights(struct test *t)
+{
+	fresh_dir(t);
+	need_killing(t);
+	if (!have_attributes())
+		skip_because(t, "no attributes or ACLs can be set here");
+	run_sh("echo new >src && chmod 644 src && mkdir d && echo old >d/f && chmod 600 d/f && "
+	       "setfacl -d -m u:16:rwx d");
+	for (int i = 0; i < 2; i++) {
+		expect_exit(RUN(HOW(.killed_at = SYS_fchmod), "copy", i ? "-p" : "-q", "src",
+				i ? "d/g" : "d/f"),
+			    128 + SIGSYS);
+		expect_out(SH("stat -c %a d/.*batchproc* && rm d/.*batchproc*"), "600\n");
+	}
+	expect_exit(BP("copy", "src", "d/f"), 0);
+	expect_out(SH("stat -c %a d/f && cat d/f"), "600\nnew\n");
+}
+
+/* A descriptor has no path then, and what the old file has cannot be asked. */
+static void a_file_is_replaced_without_proc(struct test *t)
+{
+	const char *own = geteuid() ? "-rm" : "-m";
+
+	if (UNDER_ASAN || UNDER_TSAN)
+		skip_because(t, "sanitizers need /proc");
+	fresh_dir(t);
+	if (SH("unshare $1 mount -t tmpfs none /proc", own)->status)
+		skip_because(t, "nothing can be mounted over /proc here");
+	run_sh("echo new >src; echo old >dst; chmod 604 dst");
+	expect_exit(SH("unshare $1 sh -ec 'mount -t tmpfs none /proc; exec \"$1\" copy src dst' "
+		       "sh \"$2\"",
+		       own, getenv("BATCHPROC")),
+		    0);
+	expect_out(SH("cat dst; stat -c %a dst"), "new\n604\n");
+}
+
 static const struct test_case cases[] = {
 	ONCE(killed_before_any_step),
 	ONCE(a_root_that_was_begun_is_gone_on_with),
@@ -204,6 +241,8 @@ static const struct test_case cases[] = {
 	ONCE(with_everything_it_is_what_its_source_is),
 	ONCE(attributes_of_what_is_not_writable),
 	ONCE(rights_of_a_group_that_cannot_be_kept),
+	ONCE(a_temporary_file_inherits_no_rights),
+	ONCE(a_file_is_replaced_without_proc),
 };
 
 int main(int argc, char **argv)

@@ -141,10 +141,16 @@ static int destination_flags(const struct copying *c)
 	return c->set->verify || c->set->alg ? O_RDWR : O_WRONLY;
 }
 
+/* In a directory with an ACL to inherit a new file gets its mode when it is made, and keeps it. */
+static bool inherits_mode(const struct copying *c)
+{
+	return c->dest->default_acl && c->old_fd < 0 && !c->set->keep_mode;
+}
+
 static int make_temporary(struct copying *c)
 {
 	/* An ACL to inherit is worked out from the mode, and stands in for the umask. */
-	mode_t mode = c->dest->default_acl ? c->st.st_mode & 0777 : S_IRUSR | S_IWUSR;
+	mode_t mode = inherits_mode(c) ? c->st.st_mode & 0777 : S_IRUSR | S_IWUSR;
 
 	temp_name(c->to.name, c->temp);
 	c->dst = temp_create(c->to.dirfd, c->temp, destination_flags(c), mode);
@@ -218,8 +224,7 @@ static int set_metadata(struct copying *c)
 
 	if (replaces)
 		err = meta_keep(c->set, c->old_fd, &c->old, c->dst, &mode, c->dest->default_acl);
-	/* With an ACL to inherit, a new file has got its mode when it was made. */
-	if (c->dest->default_acl && !replaces && !c->set->keep_mode)
+	if (inherits_mode(c))
 		mode = (mode_t)-1;
 	return err ? err : meta_set(c->set, c->src, &c->st, c->dst, mode, c->dest->default_acl);
 }

@@ -126,7 +126,8 @@ static int names_get(struct names *names, int fd)
 		len = list_attributes(fd, names->all, LIST_BYTES);
 	}
 	names->len = len < 0 ? 0 : (size_t)len;
-	return len >= 0 || tolerable(errno) ? 0 : -errno;
+	/* A descriptor has no path where /proc is not mounted: nobody can say what there is. */
+	return len >= 0 || tolerable(errno) || errno == ENOENT ? 0 : -errno;
 }
 
 static void names_free(struct names *names)
