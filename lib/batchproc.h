@@ -51,7 +51,8 @@
  *
  *	outside		a thread of the program, not on a loop
  *	task		inside a bp_task_fn
- *	callback	inside prep, done or report; these must not block
+ *	callback	inside prep, done or report; these must not block, and leave the
+ *			floating-point modes as they found them
  *
  * A call from a context that the function forbids ends the program with one line on stderr.
  *
