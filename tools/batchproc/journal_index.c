@@ -6,15 +6,14 @@
  * million lines are twenty runs.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "batchproc.h"
-#include "buf.h"
 #include "journal_index.h"
+#include "scratch.h"
 #include "util.h"
 
 #define RUN_ENTRIES 524288u
@@ -74,42 +73,7 @@ void journal_index_free(struct journal_index *index)
 	free(index);
 }
 
-/* ---- files without a name */
-
-static int nameless_in(const char *dir, size_t len)
-{
-	struct buf path = {0};
-	int fd;
-
-	buf_add(&path, dir, len);
-	buf_str(&path, len ? "/" : "./");
-	buf_char(&path, '\0');
-	fd = open(path.data, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		/* Not every file system makes files without names. */
-		path.len--;
-		buf_str(&path, "batchproc.XXXXXX");
-		buf_char(&path, '\0');
-		fd = mkostemp(path.data, O_CLOEXEC);
-		if (fd >= 0)
-			unlink(path.data);
-	}
-	fd = fd < 0 ? -errno : fd;
-	buf_free(&path);
-	return fd;
-}
-
-static int nameless(const struct journal_index *index)
-{
-	const char *slash = strrchr(index->beside, '/');
-	const char *dir = getenv("TMPDIR");
-	int fd = nameless_in(index->beside, slash ? (size_t)(slash - index->beside) + 1 : 0);
-
-	if (fd >= 0)
-		return fd;
-	dir = dir && *dir ? dir : "/tmp";
-	return nameless_in(dir, strlen(dir));
-}
+/* ---- files */
 
 static int write_entries(int fd, const struct entry *entries, size_t count)
 {
@@ -168,7 +132,7 @@ static int spill(struct journal_index *index)
 	int err;
 
 	if (index->runs_fd < 0)
-		index->runs_fd = nameless(index);
+		index->runs_fd = scratch_file(index->beside);
 	if (index->runs_fd < 0)
 		return index->runs_fd;
 	qsort(index->run, index->fill, sizeof(*index->run), compare);
@@ -302,7 +266,7 @@ int journal_index_ready(struct journal_index *index)
 
 	if (!index->fill)
 		return 0;
-	index->table_fd = nameless(index);
+	index->table_fd = scratch_file(index->beside);
 	if (index->table_fd < 0)
 		return index->table_fd;
 	if (index->runs) {
