@@ -287,6 +287,36 @@ static void files_that_shrink_and_grow_are_read_to_some_end(struct test *t)
 	unrest_end(&unrest);
 }
 
+/* A directory in the middle of which a run is stopped is read to its end: what is in it was not all done. */
+static void what_a_stop_left_is_named_once(struct test *t)
+{
+	const unsigned int files = UNDER_TSAN || UNDER_ASAN || under_valgrind() ? 1000 : 3000;
+	char path[128], halt[32];
+	struct run *all;
+
+	fresh_dir(t);
+	make_dir("d");
+	for (unsigned int i = 0; i < files; i++) {
+		/* So long that one call does not give them all. */
+		snprintf(path, sizeof(path), "d/%080u", i);
+		make_file(path, "hello");
+		if (i % 100)
+			continue;
+		snprintf(path, sizeof(path), "d/sub-%u", i);
+		make_dir(path);
+		snprintf(path, sizeof(path), "d/sub-%u/f", i);
+		make_file(path, "hello");
+	}
+	all = SH(FIND_AND_HASH, "d");
+	for (unsigned int done = 1; done < files / 2; done = 3 * done + 1) {
+		snprintf(halt, sizeof(halt), "%s,done=%u", done % 2 ? "now" : "soon", done);
+		expect_exit(SH("\"$BATCHPROC\" hash -r -q --halt $1 --failed-to list d >one", halt),
+			    3);
+		expect_exit(SH("\"$BATCHPROC\" hash -r -T list >two"), 0);
+		expect_same(SH("cat one two"), all);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -299,6 +329,7 @@ int main(int argc, char **argv)
 		ONCE(nothing_that_stays_is_lost_while_others_come_and_go),
 		ONCE(a_walk_never_leaves_its_tree),
 		ONCE(files_that_shrink_and_grow_are_read_to_some_end),
+		ONCE(what_a_stop_left_is_named_once),
 	};
 
 	return RUN_CASES(argc, argv, cases);

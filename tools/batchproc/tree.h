@@ -51,7 +51,8 @@ struct tree_ops {
 	bool above;
 	/*
 	 * A directory was opened, nothing of it has been read. Negative: its record says so (as
-	 * dir->why, if that is set), and it is not read; WALK_PASS: it is not read.
+	 * dir->why, if that is set), and it is not read; WALK_PASS: it is passed over, and its
+	 * record says "skipped" and dir->why.
 	 */
 	int (*enter)(struct dirnode *dir);
 	/*

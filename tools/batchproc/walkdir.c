@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * walkdir: one directory of a walk: entered, read, left, or given up. See walkdir.h.
+ *
+ * Descriptors. A directory stays open while items found in it are in flight: they open their
+ * files relative to it. Everything below a root is opened relative to an open directory of the
+ * tree, without following links, so that a directory that is swapped for a link meanwhile leads
+ * nowhere.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "job.h"
+#include "paths.h"
+#include "tree.h"
+#include "util.h"
+#include "walkdir.h"
+
+/* ---- opening and leaving */
+
+/* With @open, the parent is held open for the item; else the name is the path. */
+static struct item *directory_item(struct walk *walk, struct tree *tree, struct dirnode *parent,
+				   bool open, const char *name, size_t len)
+{
+	struct buf path = {0};
+	struct item *item;
+
+	if (parent && !open)
+		dirnode_path(parent, &path);
+	buf_add(&path, name, len);
+	item = job_item_undivided(walk->job, tree->use, open ? parent : NULL, path.data, path.len);
+	item->type = DT_DIR;
+	item->below = parent != NULL;
+	buf_free(&path);
+	return item;
+}
+
+/* A directory that could not be read, or will not be any more, has a record too. */
+static void finish_directory(struct walk *walk, const struct pending *p, enum status status,
+			     int err, const char *why)
+{
+	struct item *item = directory_item(walk, p->tree, p->parent, false, p->name, p->len);
+
+	item->why = why;
+	if (p->tree->ops->missed)
+		p->tree->ops->missed(item, p->tree, p->parent, p->name);
+	if (p->parent && status == STATUS_FAILED)
+		atomic_store(&p->parent->failed, true);
+	job_finish(item, status, err);
+}
+
+/* How much of a root's path, which ends with no slash, is the path of the directory that it is in. */
+static size_t parent_len(const struct pending *p)
+{
+	const char *slash = memrchr(p->name, '/', p->len);
+
+	return slash ? (size_t)(slash - p->name) + 1 : 0;
+}
+
+/* It is there already where the root itself found no descriptor before. */
+static int open_above(const struct pending *p)
+{
+	const struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC};
+	struct buf parent = {0};
+	const char *path;
+	int dirfd = AT_FDCWD, opened, fd;
+
+	if (p->tree->above >= 0)
+		return 0;
+	buf_add(&parent, p->name, parent_len(p));
+	if (!parent.len)
+		buf_char(&parent, '.');
+	buf_char(&parent, '\0');
+	path = parent.data;
+	fd = path_shorten(&dirfd, &path, 0, &opened);
+	if (!fd)
+		fd = bp_openat2(dirfd, path, &how);
+	if (opened >= 0)
+		close(opened);
+	buf_free(&parent);
+	if (fd < 0)
+		return fd;
+	p->tree->above = fd;
+	return 0;
+}
+
+static int open_root(const struct pending *p)
+{
+	struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC};
+	const char *path = p->name;
+	int dirfd = AT_FDCWD, opened, fd;
+
+	if (p->tree->ops->above) {
+		fd = open_above(p);
+		if (fd < 0)
+			return fd;
+		dirfd = p->tree->above;
+		path = p->name + parent_len(p);
+	}
+	if (!p->tree->ops->follows)
+		how.flags |= O_NOFOLLOW;
+	fd = path_shorten(&dirfd, &path, 0, &opened);
+	if (!fd)
+		fd = bp_openat2(dirfd, path, &how);
+	if (opened >= 0)
+		close(opened);
+	return fd;
+}
+
+static int open_below(const struct pending *p)
+{
+	const struct open_how how = {
+		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW,
+		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH,
+	};
+	int fd = dirnode_open(p->parent);
+
+	if (fd < 0)
+		return fd;
+	fd = bp_openat2(dirnode_fd(p->parent), p->name, &how);
+	dirnode_put_open(p->parent);
+	return fd;
+}
+
+static int open_rest(const struct pending *p)
+{
+	int err = dirnode_open(p->rest);
+
+	if (!err && lseek(dirnode_fd(p->rest), p->position, SEEK_SET) < 0) {
+		err = -errno;
+		dirnode_put_open(p->rest);
+	}
+	return err;
+}
+
+static struct dirnode *enter(struct walk *walk, struct pending *p, int fd, int *err,
+			     const char **why)
+{
+	struct dirnode *dir = dirnode_new(&walk->dirs, tree_get(p->tree),
+					  p->parent ? dirnode_get(p->parent) : NULL, fd, p->name,
+					  p->len);
+
+	if (p->tree->ops->leaves) {
+		pthread_mutex_lock(&walk->lock);
+		walk->live++;
+		pthread_mutex_unlock(&walk->lock);
+	}
+	*err = p->tree->ops->enter ? p->tree->ops->enter(dir) : 0;
+	if (!*err)
+		return dir;
+	dir->recorded = *err < 0;
+	*why = dir->why;
+	dirnode_put_open(dir);
+	return NULL;
+}
+
+/* What may not be read may be empty all the same. False: its parent is gone too. */
+static bool submit_unread(struct walk *walk, const struct pending *p, int err)
+{
+	struct item *item;
+
+	if (p->parent && dirnode_open(p->parent) < 0)
+		return false;
+	item = directory_item(walk, p->tree, p->parent, true, p->name, p->len);
+	item->err = err;
+	job_submit(item);
+	return true;
+}
+
+/* The directory, held open, to be read; NULL: it is not to be read, and has its record if need be. */
+struct dirnode *walkdir_open(struct walk *walk, struct pending *p)
+{
+	struct dirnode *dir = NULL;
+	const char *why = NULL;
+	unsigned int tries = 0;
+	int err;
+
+	do {
+		if (p->rest)
+			err = open_rest(p);
+		else
+			err = p->parent ? open_below(p) : open_root(p);
+	} while ((err == -EMFILE || err == -ENFILE) && job_await_descriptor(walk->job, &tries));
+
+	if (err >= 0)
+		dir = p->rest ? p->rest : enter(walk, p, err, &err, &why);
+	if (err == -EACCES && p->tree->ops->unread && !p->rest && submit_unread(walk, p, err))
+		return NULL;
+	if (err < 0) {
+		bool stopped = err == -ECANCELED && job_stopping(walk->job);
+
+		if (p->rest && stopped) {
+			walk_push(walk, pending_rest(p->rest, p->position));
+			return NULL;
+		}
+		if (p->rest)
+			p->rest->recorded = true;
+		finish_directory(walk, p, stopped ? STATUS_NOT_STARTED : STATUS_FAILED,
+				 stopped ? 0 : err, why);
+	}
+	return dir;
+}
+
+struct item *walkdir_leaving(struct walk *walk, struct dirnode *dir, bool open)
+{
+	struct item *item = directory_item(walk, dir->tree, dir->parent, open, dir->name, dir->len);
+
+	item->self = dir;
+	return item;
+}
+
+/* All below @dir has ended: its own item. */
+void walkdir_leave(struct walk *walk, struct dirnode *dir)
+{
+	unsigned int tries = 0;
+	struct item *item;
+	int err = 0;
+
+	while (dir->parent) {
+		err = dirnode_open(dir->parent);
+		if ((err != -EMFILE && err != -ENFILE) || !job_await_descriptor(walk->job, &tries))
+			break;
+	}
+	/* The item may hold it open for a while, which must not end it once more; left() frees it. */
+	dirnode_get(dir);
+	item = walkdir_leaving(walk, dir, !err);
+	item->why = dir->why;
+	if (dir->why)
+		job_finish(item, STATUS_SKIPPED, 0);
+	else if (!err)
+		job_submit(item);
+	else if (err == -ECANCELED && job_stopping(walk->job))
+		job_finish(item, STATUS_NOT_STARTED, 0);
+	else {
+		atomic_store(&dir->parent->failed, true);
+		job_finish(item, STATUS_FAILED, err);
+	}
+}
+
+/* ---- reading */
+
+static unsigned char type_of(const struct dirnode *dir, const struct dirent64 *entry, int *err)
+{
+	struct statx stx;
+
+	*err = 0;
+	if (entry->d_type != DT_UNKNOWN)
+		return entry->d_type;
+	*err = bp_statx(dirnode_fd(dir), entry->d_name, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC,
+			STATX_TYPE, &stx);
+	return *err ? DT_UNKNOWN : IFTODT(stx.stx_mode);
+}
+
+static const char *odd_type(unsigned char type)
+{
+	switch (type) {
+	case DT_FIFO:
+		return "is a FIFO";
+	case DT_SOCK:
+		return "is a socket";
+	case DT_CHR:
+	case DT_BLK:
+		return "is a device";
+	default:
+		return "is not a regular file";
+	}
+}
+
+static bool takes(const struct tree *tree, unsigned char type)
+{
+	return type == DT_REG || (tree->ops->takes >> type & 1);
+}
+
+/* A subdirectory that will not be entered any more, in the rest of a directory. */
+static void give_up_subdirectory(struct walk *walk, struct dirnode *dir, const char *name,
+				 size_t len)
+{
+	struct pending *p = pending_new(dir->tree, dir, name, len);
+
+	finish_directory(walk, p, STATUS_NOT_STARTED, 0, NULL);
+	pending_free(p);
+}
+
+/* One entry: an item, a subdirectory for the chain (NULL: it is given up), or nothing. */
+static void take_entry(struct walk *walk, struct dirnode *dir, const struct dirent64 *entry,
+		       struct pending **chain)
+{
+	const char *name = entry->d_name;
+	size_t len = strlen(name);
+	struct pending *p;
+	struct item *item;
+	unsigned char type;
+	int err;
+
+	if (!strcmp(name, ".") || !strcmp(name, ".."))
+		return;
+	type = type_of(dir, entry, &err);
+	if (type == DT_LNK && !takes(dir->tree, DT_LNK))
+		return;
+	if (type == DT_DIR && !chain) {
+		give_up_subdirectory(walk, dir, name, len);
+		return;
+	}
+	if (type == DT_DIR) {
+		p = pending_new(dir->tree, dir, name, len);
+		p->next = *chain;
+		*chain = p;
+		return;
+	}
+	item = job_item(walk->job, dir->tree->use, dirnode_get_open(dir), name, len);
+	item->type = type;
+	if (err) {
+		job_finish(item, STATUS_FAILED, err);
+	} else if (takes(dir->tree, type)) {
+		job_submit(item);
+	} else {
+		item->why = odd_type(type);
+		job_finish(item, STATUS_SKIPPED, 0);
+	}
+}
+
+/*
+ * One block of entries, and its subdirectories to the stack; the first one found is kept in
+ * *@first instead, as the next for this walker. False: the rest is somebody's later.
+ */
+static bool take_block(struct walk *walk, struct dirnode *dir, off_t *position, const char *block,
+		       size_t len, struct pending **first)
+{
+	struct pending *chain = NULL, *rest = NULL;
+	const struct dirent64 *entry;
+
+	for (size_t at = 0; at < len && !rest; at += entry->d_reclen) {
+		entry = (const struct dirent64 *)(block + at);
+		if (job_stopping(walk->job)) {
+			rest = pending_rest(dir, *position);
+			break;
+		}
+		take_entry(walk, dir, entry, &chain);
+		*position = entry->d_off;
+	}
+	if (!rest && chain && walk_is_deep(walk))
+		rest = pending_rest(dir, *position);
+	if (chain && !*first) {
+		*first = chain;
+		chain = chain->next;
+		(*first)->next = NULL;
+	}
+	if (rest) {
+		/* push() turns a chain round: the first one comes to lie at the bottom. */
+		rest->next = chain;
+		chain = rest;
+	}
+	if (chain)
+		walk_push(walk, chain);
+	return !rest;
+}
+
+static long read_block(int fd, char *block)
+{
+	long n = syscall(SYS_getdents64, fd, block, BLOCK_BYTES);
+
+	return n < 0 ? -errno : n;
+}
+
+struct pending *walkdir_read(struct walk *walk, struct dirnode *dir, struct pending *p, char *block)
+{
+	struct pending *first = NULL;
+	long n;
+
+	while ((n = read_block(dirnode_fd(dir), block)) > 0) {
+		if (!take_block(walk, dir, &p->position, block, (size_t)n, &first))
+			return first;
+		/* A block of nothing but links and directories has not let anybody else run. */
+		bp_yield();
+	}
+	if (n < 0) {
+		dir->recorded = true;
+		finish_directory(walk, p, STATUS_FAILED, (int)n, NULL);
+	}
+	return first;
+}
+
+/* ---- giving up */
+
+struct listing {
+	struct walk *walk;
+	struct pending *p;
+	bool done;
+};
+
+static int list_rest(void *arg)
+{
+	struct listing *l = arg;
+	struct dirnode *dir = l->p->rest;
+	char *block;
+	long n;
+
+	if (open_rest(l->p))
+		return 0;
+	block = xrealloc(NULL, BLOCK_BYTES);
+	while ((n = read_block(dirnode_fd(dir), block)) > 0) {
+		const struct dirent64 *entry;
+
+		for (long at = 0; at < n; at += entry->d_reclen) {
+			entry = (const struct dirent64 *)(block + at);
+			take_entry(l->walk, dir, entry, NULL);
+		}
+	}
+	dirnode_put_open(dir);
+	free(block);
+	l->done = !n;
+	return 0;
+}
+
+/*
+ * What is in the rest of a directory that was begun: each name has its record, so that none of what was
+ * found before stands for two. In a group of its own, since that of the walk may be cancelled. False:
+ * it could not be read.
+ */
+static bool give_up_rest(struct walk *walk, struct pending *p)
+{
+	struct listing l = {.walk = walk, .p = p};
+	struct bp_group *group = NULL;
+
+	if (bp_group_create(&group, walk->job->engine, NULL))
+		return false;
+	if (!bp_go(group, list_rest, &l))
+		bp_wait(group);
+	bp_group_destroy(group);
+	return l.done;
+}
+
+/* Nobody waits for the end of a long list. */
+static bool in_haste(const struct job *job)
+{
+	return atomic_load(&job->signals) > 1 || atomic_load(&job->trouble);
+}
+
+/*
+ * A directory has one record. One that was begun gets its own when it is left, or none, if it is not
+ * left but was read to its end.
+ */
+void walkdir_give_up(struct walk *walk, struct pending *p)
+{
+	if (p->rest && (p->tree->ops->leaves || (!in_haste(walk->job) && give_up_rest(walk, p))))
+		return;
+	finish_directory(walk, p, STATUS_NOT_STARTED, 0, NULL);
+}

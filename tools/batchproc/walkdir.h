@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * walkdir: one directory of a walk; what walk.c and walkdir.c share.
+ */
+#ifndef BATCHPROC_WALKDIR_H
+#define BATCHPROC_WALKDIR_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "tree.h"
+
+struct item;
+struct job;
+
+#define BLOCK_BYTES 65536u /* of directory entries, in one call */
+
+struct pending {
+	struct pending *next;
+	struct tree *tree;
+	struct dirnode *parent; /* NULL: it is the root */
+	struct dirnode *rest; /* it was opened before, and the rest of it is to be read */
+	off_t position; /* from where on */
+	size_t len;
+	char name[];
+};
+
+struct walk {
+	struct job *job;
+	struct bp_group *group;
+	unsigned int most; /* walkers */
+	struct dirs dirs;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct pending *stack;
+	size_t depth;
+	struct dirnode *leaving; /* nothing is left below these */
+	size_t live; /* directories that will be left or have not ended being so */
+	unsigned int active;
+};
+
+/* ---- the stack (walk.c) */
+
+struct pending *pending_new(struct tree *tree, struct dirnode *parent, const char *name,
+			    size_t len);
+/* Where reading stopped for now: it goes back on the stack, under what it led to. */
+struct pending *pending_rest(struct dirnode *dir, off_t position);
+void pending_free(struct pending *p);
+
+/* Puts a chain of directories on the stack, and starts a walker if there should be one more. */
+void walk_push(struct walk *walk, struct pending *chain);
+/* There are so many that what is found is better found later. */
+bool walk_is_deep(struct walk *walk);
+
+/* ---- one directory (walkdir.c) */
+
+/*
+ * The directory, held open, to be read; NULL: it is not to be read, and has its record if need be.
+ * Walker.
+ */
+struct dirnode *walkdir_open(struct walk *walk, struct pending *p);
+/*
+ * Reads it by blocks of BLOCK_BYTES, as far as the stack allows: its files become items, its
+ * directories pending ones, of which the first is returned instead of being pushed. Walker.
+ */
+struct pending *walkdir_read(struct walk *walk, struct dirnode *dir, struct pending *p,
+			     char *block);
+/* All below it has ended: its own item, and that given to the job. The latter by a walker. */
+struct item *walkdir_leaving(struct walk *walk, struct dirnode *dir, bool open);
+void walkdir_leave(struct walk *walk, struct dirnode *dir);
+/* After a stop: what becomes of one that was not entered, or not read to its end. Main thread. */
+void walkdir_give_up(struct walk *walk, struct pending *p);
+
+#endif
