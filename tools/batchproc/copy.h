@@ -192,6 +192,8 @@ int copy_odd(struct item *item, const struct spot *from, const struct spot *to);
 bool copy_is_unfinished(const struct stat *copy, const struct stat *st);
 /* Whether an existing destination makes the copy needless; then the item says so. */
 bool copy_needless(struct item *item, const struct stat *st, const struct stat *old);
+/* Whether @old is what a copy of @st would be, as far as size and time tell. */
+bool copy_is_like(const struct stat *st, const struct stat *old);
 extern const char copy_same[];
 /* Why @old must not be replaced by @st: 0, or -errno and the item's reason. */
 int copy_may_replace(struct item *item, const struct stat *st, const struct stat *old);
@@ -215,11 +217,30 @@ enum link_turn {
 	LINK_THERE, /* the copy is there: link_to() */
 };
 
-enum link_turn link_turn(const struct stat *st);
-void link_done(const struct stat *st, struct dirnode *dir, const char *name, bool ok,
+/* A name of the copy of a file with several. */
+struct link_copy {
+	struct dirnode *dir;
+	char *name;
+	bool has_digest;
+	unsigned char digest[DIGEST_SIZE_MAX];
+};
+
+void link_copy_free(struct link_copy *copy);
+
+enum link_end {
+	LINK_MADE, /* the item's destination is the copy for all others */
+	LINK_PASSED, /* it is not, and the next one to come is the first */
+	LINK_FAILED,
+	LINK_JOINED, /* of LINK_THERE: it is a link now, or was to stay what it is */
+};
+
+/* Of a file with this @st, that an item is a name of. With LINK_THERE @copy is the caller's. */
+enum link_turn link_turn(const struct item *item, const struct stat *st, struct link_copy *copy);
+/* @digest: NULL where nobody knows it. */
+void link_done(const struct item *item, const struct stat *st, enum link_end end,
 	       const unsigned char *digest);
-/* Makes @to a link to the copy, and gives the digest that link_done() was given. Task. */
-int link_to(struct item *item, const struct stat *st, const struct spot *to, unsigned char *digest);
+/* Makes @to a link to the copy. Task. */
+int link_to(struct item *item, const struct link_copy *copy, const struct spot *to);
 /*
  * Whether the copy that an earlier run has made of a file is the first of its names to come: then the
  * others become links to it.

@@ -84,10 +84,19 @@ bool copy_needless(struct item *item, const struct stat *st, const struct stat *
 	return true;
 }
 
+bool copy_is_like(const struct stat *st, const struct stat *old)
+{
+	return S_ISREG(old->st_mode) && st->st_size == old->st_size &&
+	       st->st_mtim.tv_sec == old->st_mtim.tv_sec &&
+	       st->st_mtim.tv_nsec == old->st_mtim.tv_nsec;
+}
+
 const char copy_same[] = "source and destination are the same file";
 
 int copy_may_replace(struct item *item, const struct stat *st, const struct stat *old)
 {
+	const struct copy_settings *set = item->settings;
+
 	if (old->st_dev == st->st_dev && old->st_ino == st->st_ino) {
 		item->why = copy_same;
 		return -EINVAL;
@@ -96,7 +105,8 @@ int copy_may_replace(struct item *item, const struct stat *st, const struct stat
 		item->why = "the destination is a directory";
 		return -EISDIR;
 	}
-	if (!S_ISREG(st->st_mode) || S_ISREG(old->st_mode))
+	/* What stays whatever it is need not be fit to be replaced. */
+	if (!S_ISREG(st->st_mode) || S_ISREG(old->st_mode) || set->ignore_existing)
 		return 0;
 	if (S_ISLNK(old->st_mode)) {
 		item->why = "the destination is a symbolic link, which is not followed";
@@ -122,8 +132,10 @@ static int look_at_old(struct copying *c)
 	err = copy_may_replace(c->item, &c->st, &c->old);
 	if (err)
 		return err;
-	if (copy_needless(c->item, &c->st, &c->old))
+	if (copy_needless(c->item, &c->st, &c->old)) {
+		c->is_there = !c->set->ignore_existing && copy_is_like(&c->st, &c->old);
 		return 1;
+	}
 	/* What may not be written is not replaced either, as with cp. */
 	unfinished = copy_is_unfinished(&c->old, &c->st);
 	if (!unfinished && faccessat(c->old_fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS))
@@ -388,19 +400,28 @@ static void clean_up(struct copying *c)
 	close_fd(&c->old_fd);
 }
 
+static int become_link(struct copying *c, struct link_copy *copy)
+{
+	int err = link_to(c->item, copy, &c->to);
+
+	if (!err)
+		link_done(c->item, &c->st, LINK_JOINED, NULL);
+	memcpy(c->digest, copy->digest, sizeof(c->digest));
+	c->digests = copy->has_digest;
+	link_copy_free(copy);
+	return err;
+}
+
 static int copy_linked(struct copying *c)
 {
-	struct dirnode *dir;
-	const char *name;
+	struct link_copy copy = {0};
+	enum link_turn turn;
+	bool made;
 	int err;
 
-	for (;;) {
-		enum link_turn turn = link_turn(&c->st);
-
+	while ((turn = link_turn(c->item, &c->st, &copy)) != LINK_FIRST) {
 		if (turn == LINK_THERE)
-			return link_to(c->item, &c->st, &c->to, c->digest);
-		if (turn == LINK_FIRST)
-			break;
+			return become_link(c, &copy);
 		err = bp_sleep(LINK_NAP_NS);
 		if (err)
 			return err;
@@ -409,8 +430,12 @@ static int copy_linked(struct copying *c)
 	err = run_begin(c);
 	if (err == MORE)
 		err = copy_blocks(c);
-	dir = copy_place(c->item, &name);
-	link_done(&c->st, dir, name, !err && c->item->status == STATUS_OK, c->digest);
+	made = c->is_there || (!err && c->item->status == STATUS_OK);
+	link_done(c->item, &c->st,
+		  err  ? LINK_FAILED :
+		  made ? LINK_MADE :
+			 LINK_PASSED,
+		  c->is_there || !c->digests ? NULL : c->digest);
 	return err;
 }
 

@@ -24,6 +24,7 @@ struct copying {
 	bool made; /* there is something to remove */
 	bool first_link; /* other names of the source wait for this copy */
 	bool attributes; /* it has some, or an ACL, that are kept */
+	bool is_there; /* it was there before, as what it would be */
 	bool digests;
 	bool paced; /* --bwlimit: nothing is read that has not been paid for */
 	bool sparse;

@@ -19,9 +19,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "batchproc.h"
 #include "blocking.h"
+#include "buf.h"
 #include "calls.h"
 #include "copy.h"
 #include "job.h"
@@ -34,11 +36,10 @@ struct linked {
 	struct linked *next;
 	dev_t dev;
 	ino_t ino;
+	uint64_t group;
 	nlink_t left; /* names that have not been seen yet */
-	bool there;
-	struct dirnode *dir;
-	char *name;
-	unsigned char digest[DIGEST_SIZE_MAX];
+	bool busy; /* an item makes the copy now */
+	struct link_copy copy; /* dir is NULL: there is none */
 };
 
 static struct {
@@ -119,6 +120,17 @@ static bool leads_to(const struct making *m, const struct stat *old)
 	       st.st_dev == old->st_dev && st.st_ino == old->st_ino;
 }
 
+/*
+ * With --update, a name that is there as it should be, but by itself, becomes one of the copy's: as with
+ * cp and rsync.
+ */
+static bool joins(const struct making *m, const struct stat *old)
+{
+	return m->link.name && m->set->update && !m->set->ignore_existing &&
+	       copy_is_like(&m->st, old) &&
+	       (old->st_ino != m->st.st_ino || old->st_dev != m->st.st_dev);
+}
+
 /* @m->st is the source's, or the first copy's where a link to that is made. */
 static int make(struct making *m)
 {
@@ -151,7 +163,7 @@ static int make(struct making *m)
 		if (err)
 			return err;
 	}
-	if (old.st_ino && copy_needless(m->item, &m->st, &old))
+	if (old.st_ino && !joins(m, &old) && copy_needless(m->item, &m->st, &old))
 		return 0;
 	return replace(m, &old);
 }
@@ -213,12 +225,35 @@ int copy_odd(struct item *item, const struct spot *from, const struct spot *to)
 
 /* ---- hard links */
 
-static struct linked **find(dev_t dev, ino_t ino)
+/*
+ * In a run of many jobs names belong together where one job has them: source and destination differ in
+ * the same way. What another job makes of the file is its own, and may be on another file system.
+ */
+static uint64_t group_of(const struct item *item)
+{
+	struct buf src = {0}, dst = {0};
+	uint64_t group;
+
+	if (!item->job->ops->mixes)
+		return 0;
+	item_path(item, &src);
+	copy_add_place(item, &dst);
+	while (src.len && dst.len && src.data[src.len - 1] == dst.data[dst.len - 1]) {
+		src.len--;
+		dst.len--;
+	}
+	group = XXH3_64bits_withSeed(dst.data, dst.len, XXH3_64bits(src.data, src.len));
+	buf_free(&src);
+	buf_free(&dst);
+	return group;
+}
+
+static struct linked **find(dev_t dev, ino_t ino, uint64_t group)
 {
 	struct linked **at =
-		&table.heads[(ino * 0x9e3779b97f4a7c15ull >> 20 ^ dev) & (table.size - 1)];
+		&table.heads[((ino ^ group) * 0x9e3779b97f4a7c15ull >> 20 ^ dev) & (table.size - 1)];
 
-	while (*at && ((*at)->ino != ino || (*at)->dev != dev))
+	while (*at && ((*at)->ino != ino || (*at)->dev != dev || (*at)->group != group))
 		at = &(*at)->next;
 	return at;
 }
@@ -232,7 +267,7 @@ static void resize(size_t size)
 	table.size = size;
 	for (size_t i = 0; i < old_size; i++) {
 		while ((entry = old[i])) {
-			struct linked **at = find(entry->dev, entry->ino);
+			struct linked **at = find(entry->dev, entry->ino, entry->group);
 
 			old[i] = entry->next;
 			entry->next = *at;
@@ -242,72 +277,105 @@ static void resize(size_t size)
 	free(old);
 }
 
-/* One name more has been seen. */
-static void seen(struct linked **at)
+static void forget(struct linked **at)
 {
 	struct linked *entry = *at;
 
-	if (--entry->left)
-		return;
 	*at = entry->next;
 	table.count--;
-	if (entry->dir)
-		dirnode_put(entry->dir);
-	free(entry->name);
+	link_copy_free(&entry->copy);
 	free(entry);
 }
 
-enum link_turn link_turn(const struct stat *st)
+/* One name more has been seen. */
+static void seen(struct linked **at)
 {
+	if (!--(*at)->left)
+		forget(at);
+}
+
+void link_copy_free(struct link_copy *copy)
+{
+	if (copy->dir)
+		dirnode_put(copy->dir);
+	free(copy->name);
+	*copy = (struct link_copy){0};
+}
+
+enum link_turn link_turn(const struct item *item, const struct stat *st, struct link_copy *copy)
+{
+	const uint64_t group = group_of(item);
 	enum link_turn turn = LINK_FIRST;
 	struct linked **at;
 
 	pthread_mutex_lock(&table.lock);
 	if (table.count >= table.size)
 		resize(table.size ? 2 * table.size : TABLE_LEAST);
-	at = find(st->st_dev, st->st_ino);
-	if (*at) {
-		turn = (*at)->there ? LINK_THERE : LINK_LATER;
-	} else {
+	at = find(st->st_dev, st->st_ino, group);
+	if (!*at) {
 		*at = xcalloc(1, sizeof(**at));
 		(*at)->dev = st->st_dev;
 		(*at)->ino = st->st_ino;
+		(*at)->group = group;
 		(*at)->left = st->st_nlink;
 		table.count++;
+	} else if ((*at)->copy.dir) {
+		turn = LINK_THERE;
+		*copy = (*at)->copy;
+		dirnode_get(copy->dir);
+		copy->name = xstrdup(copy->name);
+	} else if ((*at)->busy) {
+		turn = LINK_LATER;
 	}
+	if (turn == LINK_FIRST)
+		(*at)->busy = true;
 	pthread_mutex_unlock(&table.lock);
 	return turn;
 }
 
-void link_done(const struct stat *st, struct dirnode *dir, const char *name, bool ok,
+void link_done(const struct item *item, const struct stat *st, enum link_end end,
 	       const unsigned char *digest)
 {
-	struct linked **at;
+	const uint64_t group = group_of(item);
+	struct linked **at, *entry;
+	const char *name;
+	struct dirnode *dir = copy_place(item, &name);
 
 	pthread_mutex_lock(&table.lock);
-	at = find(st->st_dev, st->st_ino);
-	(*at)->there = ok;
-	if (ok) {
-		(*at)->dir = dirnode_get(dir);
-		(*at)->name = xstrdup(name);
-		memcpy((*at)->digest, digest, DIGEST_SIZE_MAX);
-	} else {
-		/* The next one to come is the first. */
-		(*at)->left = 1;
+	at = find(st->st_dev, st->st_ino, group);
+	entry = *at;
+	if (end == LINK_JOINED) {
+		/* More names may have come than the file had when the first one did. */
+		if (entry && entry->copy.dir)
+			seen(at);
+		pthread_mutex_unlock(&table.lock);
+		return;
 	}
-	seen(at);
+	entry->busy = false;
+	if (end == LINK_MADE) {
+		entry->copy.dir = dirnode_get(dir);
+		entry->copy.name = xstrdup(name);
+		entry->copy.has_digest = digest != NULL;
+		if (digest)
+			memcpy(entry->copy.digest, digest, DIGEST_SIZE_MAX);
+	}
+	/* Who has failed may come again. */
+	if (end == LINK_FAILED)
+		forget(at);
+	else
+		seen(at);
 	pthread_mutex_unlock(&table.lock);
 }
 
 bool link_restore(const struct item *item, const struct stat *st, const unsigned char *digest)
 {
-	struct dirnode *dir;
-	const char *name;
+	struct link_copy copy = {0};
 
-	if (link_turn(st) != LINK_FIRST)
+	if (link_turn(item, st, &copy) != LINK_FIRST) {
+		link_copy_free(&copy);
 		return false;
-	dir = copy_place(item, &name);
-	link_done(st, dir, name, true, digest);
+	}
+	link_done(item, st, LINK_MADE, digest);
 	return true;
 }
 
@@ -320,42 +388,19 @@ static int make_link(void *arg)
 	return make_lasting(m);
 }
 
-/* The copy that @st has got, held; its name is the caller's to free. */
-static struct dirnode *take_copy(const struct stat *st, char **name, unsigned char *digest)
-{
-	struct dirnode *dir = NULL;
-	struct linked **at;
-
-	pthread_mutex_lock(&table.lock);
-	at = find(st->st_dev, st->st_ino);
-	if (*at) {
-		dir = dirnode_get((*at)->dir);
-		*name = xstrdup((*at)->name);
-		memcpy(digest, (*at)->digest, DIGEST_SIZE_MAX);
-		seen(at);
-	}
-	pthread_mutex_unlock(&table.lock);
-	return dir;
-}
-
-int link_to(struct item *item, const struct stat *st, const struct spot *to, unsigned char *digest)
+int link_to(struct item *item, const struct link_copy *copy, const struct spot *to)
 {
 	struct making *m = xcalloc(1, sizeof(*m));
-	char *name = NULL;
-	struct dirnode *dir = take_copy(st, &name, digest);
-	int err = dir ? dirnode_open(dir) : -ESTALE;
+	int err = dirnode_open(copy->dir);
 
 	m->item = item;
 	m->set = item->settings;
 	m->to = *to;
 	if (!err) {
-		m->link = (struct spot){dirnode_fd(dir), name};
+		m->link = (struct spot){dirnode_fd(copy->dir), copy->name};
 		err = blocking(make_link, m);
-		dirnode_put_open(dir);
+		dirnode_put_open(copy->dir);
 	}
-	if (dir)
-		dirnode_put(dir);
-	free(name);
 	free(m);
 	return err;
 }
@@ -363,12 +408,9 @@ int link_to(struct item *item, const struct stat *st, const struct spot *to, uns
 void links_cleanup(void)
 {
 	pthread_mutex_lock(&table.lock);
-	for (size_t i = 0; i < table.size; i++) {
-		while (table.heads[i]) {
-			table.heads[i]->left = 1;
-			seen(&table.heads[i]);
-		}
-	}
+	for (size_t i = 0; i < table.size; i++)
+		while (table.heads[i])
+			forget(&table.heads[i]);
 	free(table.heads);
 	table.heads = NULL;
 	table.size = table.count = 0;
