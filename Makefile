@@ -209,7 +209,7 @@ breakages:
 
 # What is fuzzed is compiled anew, for clang's libFuzzer; all else is linked as it is.
 fuzz: $(O)/config.h $(public-header) $(O)/tools/batchproc/parts.a $(libbatchproc).a
-	@T='$(T)' LIBS='$(filter %.a,$^) $(parser-libs) $(LIBURING_LIBS)' \
+	@T='$(T)' LIBS='$(filter %.a,$^) $(part-libs) $(LIBURING_LIBS)' \
 		CPPFLAGS='$(bp-cppflags) -std=gnu11 -Itools/batchproc $(public-header:%/batchproc.h=-I%) -include $(O)/config.h $(LIBURING_CFLAGS) $(JANSSON_CFLAGS) $(OPENSSL_CFLAGS) $(XXHASH_CFLAGS)' \
 		scripts/fuzz.sh $(O)/fuzz $(or $(SECONDS),60)
 

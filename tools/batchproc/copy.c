@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "batchproc.h"
+#include "blocking.h"
 #include "buf.h"
 #include "copy.h"
 #include "digest.h"
@@ -88,6 +89,32 @@ static int copy_by_type(struct item *item, const struct spot *from, const struct
 	}
 }
 
+struct above {
+	const struct item *item;
+	int to;
+};
+
+static int set_above(void *arg)
+{
+	const struct above *a = arg;
+
+	meta_set_above(a->item->settings, a->item->name.data, a->to);
+	return 0;
+}
+
+/* What the copy was made in was changed by that, even where it came to nothing. */
+static void keep_above(const struct item *item, int to)
+{
+	const struct copy_item *own = item_priv_const(item);
+	const struct copy_settings *set = item->settings;
+
+	if (!own->keeps_above || !set->keep_times)
+		return;
+	bp_shield_begin();
+	blocking(set_above, &(struct above){item, to});
+	bp_shield_end();
+}
+
 static int copy_work(struct item *item)
 {
 	struct spot from = {AT_FDCWD, item->name.data}, to;
@@ -98,10 +125,6 @@ static int copy_work(struct item *item)
 	if (item->self)
 		return copy_leave(item);
 	dir = copy_place(item, &to.name);
-	if (item->dir && !copy_claims(item, dir)) {
-		item->why = copy_claimed;
-		return -EEXIST;
-	}
 	do {
 		err = dirnode_open(dir);
 	} while ((err == -EMFILE || err == -ENFILE) && job_await_descriptor(item->job, &tries));
@@ -114,6 +137,7 @@ static int copy_work(struct item *item)
 		err = path_shorten(&from.dirfd, &from.name, 0, &opened);
 	if (!err)
 		err = copy_by_type(item, &from, &to, dir->data);
+	keep_above(item, to.dirfd);
 	if (opened >= 0)
 		close(opened);
 	dirnode_put_open(dir);
@@ -177,6 +201,7 @@ static const struct item_ops copy_items = {
 	.priv_size = sizeof(struct copy_item),
 	.descriptors = 5, /* source, copy, what it replaces, a duplicate, its directory */
 	.outlives_source = true,
+	.roots_last = true,
 	.work = copy_work,
 	.text = copy_text,
 	.json = copy_json,

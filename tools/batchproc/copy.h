@@ -5,7 +5,7 @@
  *	copy.c		the verb: its items and its options
  *	copyplace.c	what the names mean that the user gave
  *	copytree.c	directories of a tree: entered and left
- *	copydest.c	directories of the destination, temporary names, what was claimed
+ *	copydest.c	directories of the destination, temporary names
  *	copyfile.c	one regular file: its begin, its end; copydata.c its bytes
  *	copyodd.c	symbolic links, FIFOs and devices; hard links within a run
  *	copyjournal.c	what the journal says, and whether it is so
@@ -69,8 +69,8 @@ void copy_add(struct job *job, const struct jobspec *spec);
 
 /* ---- trees (copytree.c) */
 
-/* Why an item fails that is too late. */
-extern const char copy_claimed[];
+/* Why an item fails that is too late, and why one is skipped that another one is like. */
+extern const char copy_claimed[], copy_shared[];
 
 /* The directory and the name that an item's copy gets; the name is NULL for the directory itself. */
 struct dirnode *copy_place(const struct item *item, const char **name);
@@ -78,12 +78,31 @@ struct dirnode *copy_place(const struct item *item, const char **name);
 /* The path of the copy, as the user knows it; false where it is not known. */
 bool copy_add_place(const struct item *item, struct buf *buf);
 
+/* Where in the copy of a tree other items may have their places, so that what is found is claimed. */
+enum copy_overlap {
+	OVERLAP_NONE,
+	OVERLAP_TOP, /* among the names in its root */
+	OVERLAP_ALL,
+};
+
+/* Where the path of an item gets a ./ in --failed-to, so that its copy comes to lie there again. */
+struct copy_mark {
+	enum {
+		MARK_NONE,
+		MARK_OWN, /* it is from a list, and may have one */
+		MARK_AT, /* before the byte @at */
+	} kind;
+	size_t at;
+	bool in_place; /* the destination itself is the copy of the root */
+};
+
 /* Where the copy of a tree comes to lie. */
 struct copy_root {
 	struct dirnode *dir;
 	char *name; /* NULL: in @dir itself */
-	bool overlaps; /* other items may have their places in the copy */
-	size_t mark; /* where a path in a list of sources gets its ./ to come to lie there, + 1; 0: none */
+	enum copy_overlap overlap;
+	struct copy_mark mark;
+	bool keeps_above; /* see struct copy_item */
 };
 
 /* Copies a tree to @at, and takes over what that holds. Main thread. */
@@ -91,8 +110,12 @@ void copy_tree_add(struct job *job, const struct use *use, const char *path,
 		   const struct copy_root *at);
 /* What --failed-to calls an item, so that its copy lands where it belongs. */
 void copy_list_path(const struct item *item, struct buf *buf);
-/* Whether an item found in a tree is the first with this destination; @dir is its place. Any thread. */
-bool copy_claims(const struct item *item, const struct dirnode *dir);
+/*
+ * Claims the destination of an item whose source turned out to be @st, where nobody has done so and it
+ * may be another one's. 0: it is the item's; 1: the item is skipped, since another one has the same
+ * source and the same destination; or -errno. Plain calls.
+ */
+int copy_claim(struct item *item, const struct stat *st);
 /* The item of a directory: all below it has ended. Task. */
 int copy_leave(struct item *item);
 
@@ -119,16 +142,21 @@ int dest_root(struct job *job, const char *path, const char *shown, struct dirno
  */
 int dest_enter(struct dirnode *parent, const char *name, mode_t mode, struct dirnode **dir,
 	       const char **why);
-/* One that is there, by a path below @root. The caller gets a reference. Main thread. */
-int dest_below(struct dirnode *root, const char *path, struct dirnode **dir);
+/*
+ * One by a path below @root: what stands in @from, the name of a source, behind @at. What is not there
+ * of it is made like the source's. The caller gets a reference. Main thread.
+ */
+int dest_below(const struct job *job, const struct copy_settings *set, struct dirnode *root,
+	       const char *from, size_t at, struct dirnode **dir);
 /* One that is not made, for a dry run. */
 struct dirnode *dest_imagine(struct dirnode *parent, const char *name);
 
 /* Whether @fd is, or is below, the directory @top. Main thread. */
 bool dest_is_below(int fd, const struct stat *top);
 
-/* Claims a name in a directory for one item. False: another item of this run has it. Any thread. */
-bool dest_claim(const struct dirnode *dir, const char *name);
+/* Claims a name in a directory for a source: see claims_take(). Plain calls. */
+int dest_claim(const struct dirnode *dir, const char *name, const struct stat *source,
+	       const struct copy_settings *set);
 
 /* Whether what is open as @fd still has this name. Plain calls. */
 bool dest_is_named(int dirfd, const char *name, int fd);
@@ -159,6 +187,8 @@ mode_t meta_mode(const struct copy_settings *set, const struct stat *st, const s
  */
 int meta_set(const struct copy_settings *set, int from, const struct stat *st, int to, mode_t mode,
 	     bool default_acl);
+/* The times of the directory that the source @path is in, for @to, if times are kept at all. */
+void meta_set_above(const struct copy_settings *set, const char *path, int to);
 /* Whether the copy of @from is to get attributes or an ACL. */
 bool meta_has_attributes(const struct copy_settings *set, int from);
 /*
@@ -177,7 +207,9 @@ int meta_set_odd(const struct copy_settings *set, int from, const struct stat *s
 struct copy_item {
 	struct dirnode *dir; /* of what was named itself: where its copy comes to lie */
 	char *name;
-	size_t mark; /* of a directory that could not be entered: see struct copy_root */
+	struct copy_mark mark; /* of what was named itself, or could not be entered */
+	bool claimed; /* nobody else has its destination, or may have it */
+	bool keeps_above; /* what it is copied into keeps the times of what its source is in */
 	bool has_digest;
 	unsigned char digest[DIGEST_SIZE_MAX];
 };

@@ -11,8 +11,8 @@
  * so, and the next one sees that it was not there before. One that inherits an ACL gets its mode at
  * once, since the ACL is worked out from it.
  *
- * The claims are a set of 64-bit hashes of directory and name. They are there where one run may
- * have two items for one destination, and cost at most 24 bytes for each item then.
+ * Names in these directories are claimed where one run may have two items for one destination: see
+ * claims.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +26,7 @@
 
 #include "blocking.h"
 #include "calls.h"
+#include "claims.h"
 #include "copy.h"
 #include "job.h"
 #include "tree.h"
@@ -50,15 +51,8 @@ static const struct tree_ops dest_ops = {.forget = forget};
 static struct tree dest_tree = {.refs = 1, .ops = &dest_ops};
 static struct dirs dest_dirs = {.lock = PTHREAD_MUTEX_INITIALIZER, .ended = nobody_waits};
 
-/* The last one that the user named; the main thread's. */
-static struct dirnode *last_root;
-
-static struct claims {
-	pthread_mutex_t lock;
-	uint64_t *hashes; /* 0: empty */
-	size_t size; /* a power of two */
-	size_t count;
-} claims = {.lock = PTHREAD_MUTEX_INITIALIZER};
+/* The last one that the user named, and the last that a list has a name in; the main thread's. */
+static struct dirnode *last_root, *last_below;
 
 /* ---- directories */
 
@@ -120,12 +114,101 @@ int dest_root(struct job *job, const char *path, const char *shown, struct dirno
 	return 0;
 }
 
-int dest_below(struct dirnode *root, const char *path, struct dirnode **dir)
+/*
+ * Opens @name in @dirfd, and makes it if it is not there, like the directory @from of the source. Its
+ * owner can use it, since nobody sets its mode when all is in it.
+ */
+static int make_like(const struct copy_settings *set, int dirfd, const char *name, const char *from)
 {
-	struct dest dest;
-	int fd = call_open_beneath(dirnode_fd(root), path, O_RDONLY | O_DIRECTORY);
-	int err = fd < 0 ? fd : look(fd, false, &dest);
+	int source = call_openat(AT_FDCWD, from, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	struct stat st;
+	int err, fd;
 
+	if (source < 0)
+		return source;
+	err = fstat(source, &st) ? -errno : 0;
+	if (!err)
+		err = call_mkdirat(dirfd, name, (st.st_mode & 01777) | S_IRWXU);
+	fd = err && err != -EEXIST ?
+		     err :
+		     call_open_beneath(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	if (!err && fd >= 0)
+		err = meta_set(set, source, &st, fd,
+			       set->keep_mode ? (st.st_mode & 07777) | S_IRWXU : (mode_t)-1, false);
+	if (!err && fd >= 0 && set->sync)
+		err = call_fsync(dirfd);
+	close(source);
+	if (fd >= 0 && err && err != -EEXIST) {
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+/* Makes what is not there of the directories in @from behind @at. Returns the last one, or -errno. */
+static int make_way(const struct copy_settings *set, int root, const char *from, size_t at)
+{
+	char *path = xstrdup(from), *name, *end;
+	int dirfd = root, fd = -ENOENT;
+
+	for (name = path + at; *name && (fd >= 0 || dirfd == root); name = end) {
+		while (*name == '/')
+			name++;
+		end = strchrnul(name, '/');
+		if (end - name == 2 && !memcmp(name, "..", 2)) {
+			/* What is to be made would depend on what is there. */
+			fd = -ENOENT;
+		} else {
+			const char last = *end;
+
+			*end = '\0';
+			fd = make_like(set, dirfd, name, path);
+			*end = last;
+		}
+		if (dirfd != root)
+			close(dirfd);
+		dirfd = fd;
+	}
+	free(path);
+	return fd;
+}
+
+/* For a dry run, what is not there. */
+static struct dirnode *imagine_way(struct dirnode *root, const char *path)
+{
+	struct dirnode *dir = dirnode_get(root), *next;
+	char *copy = xstrdup(path), *rest = copy, *name;
+
+	while ((name = strsep(&rest, "/"))) {
+		if (!*name)
+			continue;
+		next = dest_imagine(dir, name);
+		dirnode_put(dir);
+		dir = next;
+	}
+	free(copy);
+	return dir;
+}
+
+int dest_below(const struct job *job, const struct copy_settings *set, struct dirnode *root,
+	       const char *from, size_t at, struct dirnode **dir)
+{
+	const char *path = from + at;
+	struct dest dest;
+	int fd, err;
+
+	if (last_below && last_below->parent == root && !strcmp(last_below->name, path)) {
+		*dir = dirnode_get(last_below);
+		return 0;
+	}
+	fd = call_open_beneath(dirnode_fd(root), path, O_RDONLY | O_DIRECTORY);
+	if (fd == -ENOENT && job->opt->dry_run) {
+		*dir = imagine_way(root, path);
+		return 0;
+	}
+	if (fd == -ENOENT)
+		fd = make_way(set, dirnode_fd(root), from, at);
+	err = fd < 0 ? fd : look(fd, false, &dest);
 	if (err < 0) {
 		if (fd >= 0)
 			close(fd);
@@ -133,6 +216,9 @@ int dest_below(struct dirnode *root, const char *path, struct dirnode **dir)
 	}
 	*dir = node(root, path, fd, &dest);
 	dirnode_put_open(*dir);
+	if (last_below)
+		dirnode_put(last_below);
+	last_below = dirnode_get(*dir);
 	return 0;
 }
 
@@ -200,7 +286,13 @@ int dest_enter(struct dirnode *parent, const char *name, mode_t mode, struct dir
 
 struct dirnode *dest_imagine(struct dirnode *parent, const char *name)
 {
-	struct dirnode *dir = node(parent, name, -1, &(struct dest){.made = false});
+	const struct dest *in = parent->data;
+	/* What it is claimed by, since it has no inode. */
+	const struct dest dest = {
+		.dev = in->dev,
+		.ino = XXH64(name, strlen(name), in->ino) | 1ull << 63,
+	};
+	struct dirnode *dir = node(parent, name, -1, &dest);
 
 	dirnode_put_open(dir);
 	return dir;
@@ -228,58 +320,22 @@ bool dest_is_below(int fd, const struct stat *top)
 	return found;
 }
 
-/* ---- claims */
-
-static bool insert(uint64_t *hashes, size_t size, uint64_t hash)
-{
-	size_t at = hash & (size - 1);
-
-	while (hashes[at]) {
-		if (hashes[at] == hash)
-			return false;
-		at = (at + 1) & (size - 1);
-	}
-	hashes[at] = hash;
-	return true;
-}
-
-static void grow(void)
-{
-	size_t size = claims.size ? 2 * claims.size : 1024;
-	uint64_t *hashes = xcalloc(size, sizeof(*hashes));
-
-	for (size_t i = 0; i < claims.size; i++)
-		if (claims.hashes[i])
-			insert(hashes, size, claims.hashes[i]);
-	free(claims.hashes);
-	claims.hashes = hashes;
-	claims.size = size;
-}
-
-bool dest_claim(const struct dirnode *dir, const char *name)
+int dest_claim(const struct dirnode *dir, const char *name, const struct stat *source,
+	       const struct copy_settings *set)
 {
 	const struct dest *dest = dir->data;
-	XXH64_hash_t seed = XXH64(&dest->ino, sizeof(dest->ino), dest->dev);
-	uint64_t hash = XXH3_64bits_withSeed(name, strlen(name), seed);
-	bool fresh;
 
-	pthread_mutex_lock(&claims.lock);
-	if (claims.count * 4 >= claims.size * 3)
-		grow();
-	fresh = insert(claims.hashes, claims.size, hash ? hash : 1);
-	claims.count += fresh;
-	pthread_mutex_unlock(&claims.lock);
-	return fresh;
+	return claims_take(dest->dev, dest->ino, name, source, set);
 }
 
 void dest_cleanup(void)
 {
+	if (last_below)
+		dirnode_put(last_below);
 	if (last_root)
 		dirnode_put(last_root);
-	last_root = NULL;
-	free(claims.hashes);
-	claims.hashes = NULL;
-	claims.size = claims.count = 0;
+	last_below = last_root = NULL;
+	claims_free();
 }
 
 /* ---- temporary names */

@@ -315,8 +315,10 @@ static int begin(void *arg)
 	struct copying *c = arg;
 	int err = c->src >= 0 ? 0 : open_source(c);
 
+	if (!err)
+		err = copy_claim(c->item, &c->st);
 	if (err)
-		return err;
+		return err > 0 ? DONE : err;
 	c->digests = c->set->alg || c->set->verify;
 	c->attributes = c->set->keep_mode && meta_has_attributes(c->set, c->src);
 	if (c->set->keep_links && c->st.st_nlink > 1 && !c->first_link)

@@ -158,9 +158,8 @@ bool copy_journal_restore(struct item *item, const char *result, size_t len)
 	l.to.dirfd = dirnode_fd(dir);
 	if (item->dir)
 		l.from.dirfd = dirnode_fd(item->dir);
-	there = blocking(look, &l) > 0 &&
-		(!l.is_linked || link_restore(item, &l.st, own->digest)) &&
-		(!item->dir || copy_claims(item, dir));
+	there = blocking(look, &l) > 0 && copy_claim(item, &l.st) >= 0 &&
+		(!l.is_linked || link_restore(item, &l.st, own->digest));
 	dirnode_put_open(dir);
 	return there;
 }

@@ -245,6 +245,28 @@ int meta_set(const struct copy_settings *set, int from, const struct stat *st, i
 	return err;
 }
 
+void meta_set_above(const struct copy_settings *set, const char *path, int to)
+{
+	struct timespec times[2];
+	size_t len = strlen(path);
+	char above[PATH_MAX];
+	struct stat st;
+
+	while (len && path[len - 1] == '/')
+		len--;
+	while (len && path[len - 1] != '/')
+		len--;
+	if (!set->keep_times || len >= sizeof(above))
+		return;
+	memcpy(above, path, len);
+	above[len] = '\0';
+	if (stat(len ? above : ".", &st))
+		return;
+	times_of(&st, times);
+	/* It is not what was to be copied: as good as can be. */
+	futimens(to, times);
+}
+
 /* The owner and the group of what is replaced, or the group alone. */
 static int stay_owned(const struct stat *old, int to, mode_t *mode)
 {

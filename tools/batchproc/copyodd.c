@@ -200,9 +200,11 @@ static int copy_by_name(void *arg)
 			m->target[len] = '\0';
 	}
 	if (!err)
+		err = copy_claim(m->item, &m->st);
+	if (!err)
 		err = make_lasting(m);
 	close(m->fd);
-	return err;
+	return err < 0 ? err : 0;
 }
 
 int copy_odd(struct item *item, const struct spot *from, const struct spot *to)

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "buf.h"
+#include "claims.h"
 #include "copy.h"
 #include "inputs.h"
 #include "job.h"
@@ -28,7 +29,8 @@ struct target {
 	bool single; /* there is one source */
 	bool into; /* sources get names of their own in @dir */
 	bool slash; /* the name ends with one: it is a directory's */
-	bool overlaps; /* in a tree's copy other sources may have their places */
+	bool shared; /* there are other sources in the run */
+	enum copy_overlap overlap; /* where in a tree's copy these may have their places */
 	struct dirnode *dir;
 	char *name; /* of the copy, or NULL: @dir itself */
 	int err; /* every source fails with it */
@@ -103,62 +105,78 @@ struct source {
 	struct stat st;
 	struct dirnode *dir;
 	char *name;
+	bool keeps_above; /* see struct copy_item */
 };
 
-/* The part of a path that its copy is called by, without slashes at its end. */
+/* The part of a path that its copy is called by, without slashes at its end; NULL: it has no name. */
+static const char *last_part(const char *path, size_t *len)
+{
+	size_t end = strlen(path), start;
+
+	while (end > 1 && path[end - 1] == '/')
+		end--;
+	for (start = end; start && path[start - 1] != '/'; start--)
+		;
+	*len = end - start;
+	path += start;
+	if (!*len || (*len == 1 && *path == '.') || (*len == 2 && !memcmp(path, "..", 2)))
+		return NULL;
+	return path;
+}
+
 static char *own_name(const char *path)
 {
-	size_t len = strlen(path), start;
-	char *name;
+	size_t len;
+	const char *part = last_part(path, &len);
+	char *name = NULL;
 
-	while (len > 1 && path[len - 1] == '/')
-		len--;
-	for (start = len; start && path[start - 1] != '/'; start--)
-		;
-	name = xrealloc(NULL, len - start + 1);
-	memcpy(name, path + start, len - start);
-	name[len - start] = '\0';
-	if (!*name || !strcmp(name, ".") || !strcmp(name, "..")) {
-		free(name);
-		return NULL;
+	if (part) {
+		name = xcalloc(1, len + 1);
+		memcpy(name, part, len);
 	}
 	return name;
 }
 
 /*
  * In a list, a/./b/c means the name b/c in the destination, as with rsync; so the parts of a tree can
- * be given back. What is behind the last slash is its name, what is before it a directory there.
+ * be given back. What is behind the last slash is its name, what is before it a directory there, which
+ * is the copy of that of the source. In a/././c it is the destination itself that is the copy of a.
  */
-static int place_marked(const struct target *t, struct source *src, const char *marked)
+static int place_marked(const struct job *job, const struct copy_settings *set,
+			const struct target *t, struct source *src, const char *marked)
 {
-	size_t len = strlen(marked);
-	char *below;
+	const char *end = marked + strlen(marked);
+	char *from;
 	int err = 0;
 
-	while (len && marked[len - 1] == '/')
-		len--;
-	while (len && marked[len - 1] != '/')
-		len--;
-	while (len && marked[len - 1] == '/')
-		len--;
-	if (!len)
+	while (end > marked && end[-1] == '/')
+		end--;
+	while (end > marked && end[-1] != '/')
+		end--;
+	src->keeps_above = end > marked;
+	while (end > marked && end[-1] == '/')
+		end--;
+	while (marked < end && (*marked == '/' || (*marked == '.' && marked[1] == '/')))
+		marked++;
+	if (marked == end || (end - marked == 1 && *marked == '.'))
 		return 0;
-	below = xrealloc(NULL, len + 1);
-	memcpy(below, marked, len);
-	below[len] = '\0';
+	from = xcalloc(1, (size_t)(end - src->path) + 1);
+	memcpy(from, src->path, (size_t)(end - src->path));
 	dirnode_put(src->dir);
 	src->dir = NULL;
-	err = dest_below(t->dir, below, &src->dir);
-	free(below);
+	err = dest_below(job, set, t->dir, from, (size_t)(marked - src->path), &src->dir);
+	free(from);
 	return err;
 }
 
-static int place(const struct target *t, struct source *src, bool from_list, const char **why)
+static int place(const struct job *job, const struct copy_settings *set, const struct target *t,
+		 struct source *src, bool from_list, const char **why)
 {
 	bool is_dir = src->known && S_ISDIR(src->st.st_mode);
 	const char *marked = from_list ? strstr(src->path, "/./") : NULL;
 	const struct dest *dest;
 	bool begun;
+	int err;
 
 	*why = t->why;
 	if (t->err)
@@ -190,7 +208,11 @@ static int place(const struct target *t, struct source *src, bool from_list, con
 	}
 	if (!src->name && !is_dir)
 		src->name = xstrdup("");
-	return marked ? place_marked(t, src, marked + 3) : 0;
+	if (!marked)
+		return 0;
+	err = place_marked(job, set, t, src, marked + 3);
+	src->keeps_above &= src->name != NULL;
+	return err;
 }
 
 /* Whether a directory would be copied into itself. */
@@ -204,21 +226,26 @@ static bool into_itself(const struct source *src)
 	       st.st_dev == src->st.st_dev && st.st_ino == src->st.st_ino;
 }
 
-static void add_item(struct job *job, const struct use *use, struct source *src, int err,
-		     const char *why)
+/* With an @err it has failed; with @why alone it is skipped. */
+static void add_item(struct job *job, const struct use *use, const struct target *t,
+		     struct source *src, bool from_list, int err, const char *why)
 {
 	struct item *item = job_item(job, use, NULL, src->path, strlen(src->path));
 	struct copy_item *own = item_priv(item);
 
 	own->dir = src->dir;
 	own->name = src->name;
+	/* Of what is not there nobody knows yet what it will be. */
+	own->claimed = src->known || !t->shared;
+	own->mark.kind = from_list ? MARK_OWN : MARK_NONE;
+	own->keeps_above = src->keeps_above && !job->opt->dry_run;
 	item->type = src->known ? IFTODT(src->st.st_mode) : DT_UNKNOWN;
-	if (!err || job_stopping(job)) {
+	if ((!err && !why) || job_stopping(job)) {
 		job_submit(item);
 		return;
 	}
 	item->why = why;
-	job_finish(item, STATUS_FAILED, err);
+	job_finish(item, err ? STATUS_FAILED : STATUS_SKIPPED, err);
 }
 
 /* The destination for a job of one source: with a slash, where it had to be a directory. */
@@ -233,21 +260,43 @@ static char *as_given(const struct target *t)
 	return dst;
 }
 
-/* For struct copy_root. What is in d is d/x in the destination where d is @named there, else x. */
-static size_t mark_of(const char *path, bool named)
+/* What is in d is d/x in the destination where d is @named there, else x. */
+static struct copy_mark mark_of(const char *path, bool named, bool from_list)
 {
-	size_t len = strlen(path), end = len;
+	size_t len = strlen(path);
+	struct copy_mark mark = {.kind = MARK_AT, .at = len, .in_place = !named};
 
-	/* It has its mark: it is from a list, or is d/. itself. */
-	if (strstr(path, "/./") || (len > 1 && !strcmp(path + len - 2, "/.")))
-		return 0;
-	while (end && path[end - 1] == '/')
-		end--;
-	if (!named)
-		return (end == len ? len + 1 : len) + 1;
-	while (end && path[end - 1] != '/')
-		end--;
-	return end + 1;
+	if (from_list && strstr(path, "/./")) {
+		mark.kind = MARK_OWN;
+		return mark;
+	}
+	if (!named) {
+		mark.at += !len || path[len - 1] != '/';
+		return mark;
+	}
+	while (mark.at && path[mark.at - 1] == '/')
+		mark.at--;
+	while (mark.at && path[mark.at - 1] != '/')
+		mark.at--;
+	return mark;
+}
+
+/* 0, with @why where the same source has the destination already; or -errno. */
+static int claim(const struct source *src, const struct copy_settings *set, const char **why)
+{
+	int found = dest_claim(src->dir, src->name ? src->name : ".", &src->st, set);
+
+	if (found == CLAIM_SAME)
+		*why = copy_shared;
+	if (found == CLAIM_OTHER)
+		*why = copy_claimed;
+	return found == CLAIM_OTHER ? -EEXIST : found < 0 ? found : 0;
+}
+
+/* Among the names of the destination only those can be met that are in it themselves. */
+static enum copy_overlap overlap_of(const struct target *t, const struct source *src)
+{
+	return t->overlap == OVERLAP_TOP && src->name ? OVERLAP_NONE : t->overlap;
 }
 
 static void add_source(struct job *job, const struct use *use, const struct target *t,
@@ -262,7 +311,7 @@ static void add_source(struct job *job, const struct use *use, const struct targ
 	/* What is to be given back as a job of its own has to have its place. */
 	if (!job_stopping(job) || job->ops->mixes) {
 		src.known = set->recursive ? !lstat(path, &src.st) : !stat(path, &src.st);
-		err = place(t, &src, from_list, &why);
+		err = place(job, set, t, &src, from_list, &why);
 	}
 	if (!src.dir && !src.name && job->ops->mixes)
 		src.name = as_given(t);
@@ -271,38 +320,42 @@ static void add_source(struct job *job, const struct use *use, const struct targ
 		err = -EINVAL;
 		why = "cannot be copied into itself";
 	}
-	if (!err && src.dir && (!t->single || job->ops->mixes) &&
-	    !dest_claim(src.dir, src.name ? src.name : ".")) {
-		err = -EEXIST;
-		why = copy_claimed;
-	}
-	if (!err && tree && src.dir)
+	if (!err && src.dir && src.known && t->shared)
+		err = claim(&src, set, &why);
+	if (!err && !why && tree && src.dir)
 		copy_tree_add(job, use, src.path,
 			      &(struct copy_root){
 				      .dir = src.dir,
 				      .name = src.name,
-				      .overlaps = t->overlaps,
-				      .mark = mark_of(src.path, t->into && src.name),
+				      .overlap = overlap_of(t, &src),
+				      .mark = mark_of(src.path, t->into && src.name, from_list),
+				      .keeps_above = src.keeps_above,
 			      });
 	else
-		add_item(job, use, &src, err, why);
+		add_item(job, use, t, &src, from_list, err, why);
 }
 
 /*
- * d/. has no name of its own, and is all over DST. A list may well name a directory and what is in it:
- * --failed-to does, of a run that was stopped.
+ * Where one source may meet another's tree below the destination. As they are called anew in it they
+ * lie beside each other, but d/. has no name, and lies among the others; and where a list says where
+ * in the destination something belongs, it may be anywhere.
  */
-static bool may_overlap(const struct options *opt)
+static unsigned int overlap_by(const char *name, bool from_list)
 {
-	bool overlaps = false;
-	char *name;
+	size_t len;
 
-	for (size_t i = 0; i < opt->arg_count && !overlaps; i++) {
-		name = own_name(opt->args[i]);
-		overlaps = !name;
-		free(name);
-	}
-	return overlaps;
+	if (from_list && strstr(name, "/./"))
+		return OVERLAP_ALL;
+	return last_part(name, &len) ? OVERLAP_NONE : OVERLAP_TOP;
+}
+
+/* A list has become another one since it was looked through. */
+static void refuse_new(struct job *job, const char *name)
+{
+	struct item *item = job_item(job, &job->use, NULL, name, strlen(name));
+
+	item->why = "the list has changed since it was looked through";
+	job_finish(item, STATUS_FAILED, -EINVAL);
 }
 
 /* As a command: many sources, and the destination that copy_run() found. */
@@ -318,13 +371,19 @@ void copy_feed(struct job *job)
 	const char *name;
 	size_t len;
 
-	t.overlaps = !t.single && may_overlap(opt);
+	t.shared = !t.single;
+	if (t.shared)
+		t.overlap =
+			(enum copy_overlap)inputs_most(job->inputs, job, OVERLAP_ALL, overlap_by);
 	target_open(job, set->exact, &t);
 	for (;;) {
 		from_list = job->inputs->next_arg >= opt->arg_count;
 		if (!inputs_next(job->inputs, job, &name, &len))
 			break;
-		add_source(job, &job->use, &t, name, from_list);
+		if (t.shared && overlap_by(name, from_list) > t.overlap)
+			refuse_new(job, name);
+		else
+			add_source(job, &job->use, &t, name, from_list);
 	}
 	target_close(&t);
 }
@@ -363,7 +422,8 @@ void copy_add(struct job *job, const struct jobspec *spec)
 	struct target t = {
 		.dst = spec->args[sources],
 		.single = sources == 1,
-		.overlaps = true,
+		.shared = true,
+		.overlap = OVERLAP_ALL,
 	};
 	char *name = NULL;
 
@@ -372,7 +432,10 @@ void copy_add(struct job *job, const struct jobspec *spec)
 		name = was_new(job, spec->use, spec->args[0], t.dst);
 	if (name) {
 		target_close(&t);
-		t = (struct target){.dst = name, .single = true, .overlaps = true};
+		t.dst = name;
+		t.into = false;
+		t.dir = NULL;
+		t.name = NULL;
 		target_open(job, true, &t);
 	}
 	if (!t.single && !t.into && !t.err) {

@@ -15,6 +15,7 @@
 #include "blocking.h"
 #include "buf.h"
 #include "calls.h"
+#include "claims.h"
 #include "copy.h"
 #include "job.h"
 #include "tree.h"
@@ -22,6 +23,7 @@
 #include "walk.h"
 
 const char copy_claimed[] = "another item of this run has the same destination";
+const char copy_shared[] = "another item of this run has the same source and destination";
 
 /* Of a tree: where the copy of its root comes to lie. */
 struct copy_tree {
@@ -64,31 +66,72 @@ bool copy_add_place(const struct item *item, struct buf *buf)
 	return true;
 }
 
+/* Adds a path without what would be taken for a mark. */
+static void add_unmarked(struct buf *buf, const char *path, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		while (len - i >= 3 && !memcmp(path + i, "/./", 3))
+			i += 2;
+		buf_char(buf, path[i]);
+	}
+}
+
+/* What is behind the mark: with another ./ where that says that the destination is a copy itself. */
+static void add_marked(struct buf *buf, const struct copy_mark *mark, const char *rest, size_t len)
+{
+	if (mark->in_place && len)
+		buf_str(buf, "./");
+	buf_add(buf, rest, len);
+}
+
 void copy_list_path(const struct item *item, struct buf *buf)
 {
 	const struct copy_item *own = item_priv_const(item);
 	const struct tree *in = item_tree(item);
-	size_t mark = in ? ((const struct copy_tree *)in->data)->at.mark : own->mark;
+	const struct copy_mark *mark = in ? &((const struct copy_tree *)in->data)->at.mark :
+					    &own->mark;
 	struct buf path = {0};
+	const char *found;
+	size_t at;
 
 	item_path(item, &path);
-	if (mark-- > 0) {
-		if (mark > path.len)
+	switch (mark->kind) {
+	case MARK_NONE:
+		add_unmarked(buf, path.data, path.len);
+		break;
+	case MARK_OWN:
+		found = memmem(path.data, path.len, "/./", 3);
+		at = found ? (size_t)(found - path.data) + 3 : path.len;
+		buf_add(buf, path.data, at);
+		add_marked(buf, mark, path.data + at, path.len - at);
+		break;
+	default: /* MARK_AT */
+		at = mark->at;
+		/* The path of the root itself may end before it. */
+		if (at > path.len)
 			buf_char(&path, '/');
-		buf_add(buf, path.data, mark);
+		add_unmarked(buf, path.data, at);
 		/* What makes it a mark is a slash on either side. */
-		buf_str(buf, mark ? "./" : "././");
-		buf_add(buf, path.data + mark, path.len - mark);
-	} else {
-		buf_add(buf, path.data, path.len);
+		buf_str(buf, at ? "./" : "././");
+		add_marked(buf, mark, path.data + at, path.len - at);
+		break;
 	}
 	buf_free(&path);
 }
 
 /* ---- entering */
 
+/* Whether what is found in a directory may have another item's destination. */
+static bool may_meet(const struct dirnode *dir)
+{
+	const struct copy_tree *tree = dir->tree->data;
+
+	return tree->at.overlap == OVERLAP_ALL || (tree->at.overlap == OVERLAP_TOP && !dir->parent);
+}
+
 static int enter_directory(struct dirnode *from)
 {
+	const struct copy_settings *set = from->tree->use->settings;
 	struct copy_tree *tree = from->tree->data;
 	struct dirnode *parent = from->parent ? from->parent->data : tree->at.dir;
 	const char *name = from->parent ? from->name : tree->at.name;
@@ -96,7 +139,7 @@ static int enter_directory(struct dirnode *from)
 	struct dirnode *to;
 	const struct dest *dest;
 	struct stat st;
-	int err = 0;
+	int err = 0, found = CLAIM_FIRST;
 
 	if (fstat(dirnode_fd(from), &st))
 		return -errno;
@@ -104,7 +147,11 @@ static int enter_directory(struct dirnode *from)
 		from->why = "is the destination, which is not copied into itself";
 		return -EINVAL;
 	}
-	if (from->parent && tree->at.overlaps && !dest_claim(parent, name)) {
+	if (from->parent && may_meet(from->parent))
+		found = dest_claim(parent, name, &st, set);
+	if (found < 0)
+		return found;
+	if (found == CLAIM_OTHER) {
 		from->why = copy_claimed;
 		return -EEXIST;
 	}
@@ -125,6 +172,11 @@ static int enter_directory(struct dirnode *from)
 	if (!from->parent) {
 		tree->top_dev = dest->dev;
 		tree->top_ino = dest->ino;
+	}
+	/* Its copy is there now, so that it does not come when the one around it has got its times. */
+	if (found == CLAIM_SAME) {
+		from->why = copy_shared;
+		return WALK_PASS;
 	}
 	return 0;
 }
@@ -192,11 +244,31 @@ void copy_tree_add(struct job *job, const struct use *use, const char *path,
 	walk_add(job->walk, &root, path, strlen(path));
 }
 
-bool copy_claims(const struct item *item, const struct dirnode *dir)
+int copy_claim(struct item *item, const struct stat *st)
 {
-	const struct copy_tree *tree = item->dir->tree->data;
+	struct copy_item *own = item_priv(item);
+	const struct dirnode *dir;
+	const char *name;
+	int found;
 
-	return !tree->at.overlaps || item->attempts > 1 || dest_claim(dir, item->name.data);
+	if (own->claimed || (item->dir && !may_meet(item->dir)))
+		return 0;
+	dir = copy_place(item, &name);
+	found = dest_claim(dir, name, st, item->settings);
+	switch (found) {
+	case CLAIM_FIRST:
+		own->claimed = true;
+		return 0;
+	case CLAIM_SAME:
+		item->status = STATUS_SKIPPED;
+		item->why = copy_shared;
+		return 1;
+	case CLAIM_OTHER:
+		item->why = copy_claimed;
+		return -EEXIST;
+	default:
+		return found;
+	}
 }
 
 /* ---- leaving */
@@ -205,7 +277,8 @@ struct leaving {
 	const struct copy_settings *set;
 	const struct dest *dest;
 	int from, to;
-	int above; /* -1, or what the copy of the root was made in: its name has to last too */
+	int above; /* -1, or what the copy of the root was made in */
+	const char *root; /* NULL: its times are nothing to us; the path of the root */
 };
 
 static int finish_directory(void *arg)
@@ -224,6 +297,9 @@ static int finish_directory(void *arg)
 	err = meta_set(l->set, l->from, &st, l->to, mode, l->dest->default_acl);
 	if (!err && l->set->sync)
 		err = call_fsync(l->to);
+	if (l->root)
+		meta_set_above(l->set, l->root, l->above);
+	/* The name of the root has to last too. */
 	return !err && l->set->sync && l->above >= 0 ? call_fsync(l->above) : err;
 }
 
@@ -245,7 +321,9 @@ int copy_leave(struct item *item)
 {
 	struct dirnode *from = item->self, *to = from->data;
 	struct leaving l = {.set = item->settings, .dest = to->data, .above = -1};
-	struct dirnode *above = l.set->sync && !from->parent ? to->parent : NULL;
+	const struct copy_tree *tree = from->tree->data;
+	const bool keeps_above = tree->at.keeps_above && !from->parent && l.set->keep_times;
+	struct dirnode *above = (l.set->sync && !from->parent) || keeps_above ? to->parent : NULL;
 	unsigned int tries = 0;
 	int err;
 
@@ -261,6 +339,8 @@ int copy_leave(struct item *item)
 	l.to = dirnode_fd(to);
 	if (above)
 		l.above = dirnode_fd(above);
+	if (above && keeps_above)
+		l.root = from->name;
 	err = l.set->sync ? blocking_long(finish_directory, &l) : blocking(finish_directory, &l);
 	dirnode_put_open(above);
 	dirnode_put_open(to);

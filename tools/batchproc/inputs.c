@@ -65,12 +65,13 @@ void lines_close(struct lines *lines)
 
 void lines_rewind(struct lines *lines)
 {
-	if (lseek(lines->fd, 0, SEEK_SET) < 0)
+	if (lseek(lines->fd, lines->start, SEEK_SET) < 0)
 		/* Cannot be: it was read, and is a file. */
 		abort();
 	lines->buf.len = 0;
 	lines->at = 0;
 	lines->ended = false;
+	lines->err = 0;
 }
 
 /* Milliseconds until the deadline of the run, so that a silent list does not outlast it. */
@@ -233,6 +234,31 @@ uint64_t inputs_count(const struct inputs *inputs)
 		if (!count_lines(&inputs->lists[i], &count))
 			return 0;
 	return count;
+}
+
+unsigned int inputs_most(struct inputs *inputs, const struct job *job, unsigned int most,
+			 unsigned int (*judge)(const char *name, bool from_list))
+{
+	unsigned int found = 0, one;
+
+	for (size_t i = 0; i < inputs->opt->arg_count; i++) {
+		one = judge(inputs->opt->args[i], false);
+		found = one > found ? one : found;
+	}
+	for (size_t i = 0; i < inputs->opt->list_count && found < most; i++) {
+		struct lines *lines = &inputs->lists[i];
+		char *line;
+		size_t len;
+
+		if (!lines->regular)
+			return most;
+		while (found < most && !job_stopped(job) && lines_next(lines, NULL, &line, &len)) {
+			one = judge(line, true);
+			found = one > found ? one : found;
+		}
+		lines_rewind(lines);
+	}
+	return found;
 }
 
 /* For the kernel a name ends at a NUL: what is before it could be another file. */

@@ -45,7 +45,7 @@ bool stdin_claim(void);
 int lines_open(struct lines *lines, const char *name, char separator);
 void lines_close(struct lines *lines);
 
-/* Back to the first line of a regular file. */
+/* Back to the first line of a regular file, where one may have been read. */
 void lines_rewind(struct lines *lines);
 
 /*
@@ -71,6 +71,13 @@ bool inputs_next(struct inputs *inputs, struct job *job, const char **name, size
  * while the lists are open.
  */
 uint64_t inputs_count(const struct inputs *inputs);
+
+/*
+ * The largest of what @judge says of them, without taking any; @most, which it never exceeds, where a
+ * list can be read only once. Before the first is taken.
+ */
+unsigned int inputs_most(struct inputs *inputs, const struct job *job, unsigned int most,
+			 unsigned int (*judge)(const char *name, bool from_list));
 
 /* A run over the inputs of the options; and its feed where each input is a job for the verb. */
 int inputs_run(const struct options *options, const struct job_ops *ops);

@@ -417,7 +417,8 @@ static int start_item(struct item *item)
 
 	if (job->opt->rate && (pace_start(job) || job_stopping(job)))
 		return -ECANCELED;
-	if (job->opt->reject)
+	/* What is left now was not offered, but entered. */
+	if (job->opt->reject && !item->self)
 		return bp_try_go(job->group, item_task, item);
 	if (pthread_equal(pthread_self(), job->main_thread))
 		return start_from_outside(item);

@@ -107,6 +107,11 @@ struct item_ops {
 	 */
 	bool roots_cover;
 	bool outlives_source; /* what was done stays done when its source is gone */
+	/*
+	 * A stop leaves the root of a tree undone while anything below it is: --failed-to names it
+	 * alone, and not what the stop left undone below it.
+	 */
+	bool roots_last;
 
 	/* One attempt, in a task: 0, or -errno. May set bytes, why and STATUS_SKIPPED. */
 	int (*work)(struct item *item);

@@ -187,6 +187,16 @@ static void add_again(struct buf *failed, struct buf *message, const struct item
 	buf_char(failed, job->opt->null ? '\0' : '\n');
 }
 
+/* Its root is there again when this is to be done, and stands in --failed-to for it. */
+static bool is_covered(const struct item *item)
+{
+	if (!item->below)
+		return false;
+	return item->ops->roots_cover ||
+	       (item->ops->roots_last &&
+		(item->status == STATUS_NOT_STARTED || item->status == STATUS_CANCELLED));
+}
+
 void record_item(struct item *item)
 {
 	const struct job *job = item->job;
@@ -204,8 +214,7 @@ void record_item(struct item *item)
 
 	if (wants_message(item))
 		add_message(lines, item);
-	if (job->opt->failed_to && (item_unsuccessful(item) || missed(item)) &&
-	    !(item->below && item->ops->roots_cover))
+	if (job->opt->failed_to && (item_unsuccessful(item) || missed(item)) && !is_covered(item))
 		add_again(&again, lines, item);
 	item->ends[SINK_ERR] = lines->len;
 

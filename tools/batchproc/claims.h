@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * claims: which destinations of a run are taken, and by which source; in flat memory. Any thread.
+ */
+#ifndef BATCHPROC_CLAIMS_H
+#define BATCHPROC_CLAIMS_H
+
+#include <sys/stat.h>
+
+enum claim {
+	CLAIM_FIRST, /* it is the caller's now */
+	CLAIM_SAME, /* the same source, under the same settings, has it already */
+	CLAIM_OTHER, /* another one has it */
+};
+
+/*
+ * Takes a name in a directory, which is known by device and inode, for a source. Returns an enum
+ * claim, or -errno where there is no room to note it. Plain calls.
+ */
+int claims_take(dev_t dev, ino_t ino, const char *name, const struct stat *source,
+		const void *settings);
+
+/* At the end of a run. */
+void claims_free(void);
+
+#endif
