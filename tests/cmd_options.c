@@ -120,6 +120,135 @@ static void usage_errors_start_nothing(struct test *t)
 	expect_exit(SH("test -s a"), 0);
 }
 
+/* What a run writes besides its output is none of its inputs, and nothing that it makes or removes. */
+static void a_run_does_not_touch_its_own_files(struct test *t)
+{
+	static const char *const lines[] = {
+		/* the destination: there or not, by other names, in a directory */
+		"copy a there %s there",
+		"copy a new %s new",
+		"copy a new %s ./d/../new",
+		"copy a new %s newlink",
+		"copy a newlink %s new",
+		"copy a there %s hard",
+		"copy a there %s soft",
+		"copy a d %s d/a",
+		"copy -t d a %s d//a",
+		"copy b a d %s dlink/a",
+		"copy -r e new/ %s new",
+		"copy a --no-target-directory d/new %s dlink/new",
+		/* sources and arguments */
+		"copy a new %s a",
+		"copy a b d %s bhard",
+		"copy a b d %s bsoft",
+		"copy nosuch d %s nosuch",
+		"hash a %s ./a",
+		"hash nosuch %s nosuch",
+		"hash - %s a <a",
+		"verify a %s a",
+		"verify %s a <a",
+		"rm a %s a",
+		"rm a %s ./d/../a",
+		"rm -r e %s e/x",
+		"rm -r e/ %s e/x",
+		"rm -r a e %s e/f/../new",
+		"rm -r d %s dlink/x",
+		/* lists */
+		"hash -T a %s a",
+		"copy -T a d %s ./a",
+		"rm -T bhard %s bsoft",
+		"run a %s a",
+		"run -T b %s bsoft a",
+		"run %s a <a",
+		"hash a --journal x %s ./x --failed-to x",
+	};
+	static const char *const options[] = {"--failed-to", "--journal", "--resume --journal"};
+	struct text before = {0};
+
+	fresh_dir(t);
+	make_ab();
+	make_file("there", "there");
+	make_dir("d");
+	make_file("d/a", "d/a");
+	make_dir("e");
+	make_dir("e/f");
+	assert_int_equal(link("there", "hard") | symlink("there", "soft") | symlink("d", "dlink") |
+				 symlink("new", "newlink") | link("b", "bhard") |
+				 symlink("b", "bsoft"),
+			 0);
+	for (size_t i = 0; i < COUNT_OF(options) * COUNT_OF(lines); i++) {
+		const char *line = lines[i / COUNT_OF(options)];
+		const char *option = options[i % COUNT_OF(options)];
+		struct run *run;
+
+		run = SH("ls -lR --time-style=full-iso; cat a b there d/a");
+		text_free(&before);
+		text_add(&before, run->out.data, run->out.len);
+		run = SH("eval \"exec \\\"\\$BATCHPROC\\\" $(printf \"$1\" \"$2\")\"", line,
+			 option);
+		if (!expect_exit(run, 2))
+			print_error("of: %s, %s\n", line, option);
+		expect_eq(run->out.len, 0);
+		expect_eq(text_count(&run->err, "\n"), 1);
+		run = SH("ls -lR --time-style=full-iso; cat a b there d/a");
+		if (!expect_out(run, before.data))
+			print_error("of: %s, %s\n", line, option);
+	}
+	text_free(&before);
+	/* A terminal, a pipe or nothing at all may be all of it at once. */
+	expect_exit(BP("copy", "/dev/null", "d", "--failed-to", "/dev/null"), 1);
+	expect_exit(RUN(HOW(.input = "nosuch\n"), "hash", "-T", "-", "--failed-to", "/dev/stdin"),
+		    2);
+	/* One for each is as it should be. */
+	expect_exit(BP("copy", "a", "d", "--failed-to", "d/f", "--journal", "d/j"), 0);
+}
+
+/* Nor does it where a list, a manifest or a walk comes upon them. */
+static void a_run_passes_over_its_own_files(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	make_ab();
+	make_dir("d");
+	make_file("d/f", "not to be lost");
+	make_dir("src");
+	make_file("src/f", "src/f");
+	make_file("src/j", "src/j");
+
+	run = BP("hash", "-r", ".", "--failed-to", "f", "--journal", "./j");
+	expect_exit(run, 0);
+	expect_eq(text_count(&run->out, "./f\n") + text_count(&run->out, "./j\n"), 0);
+	expect_eq(text_count(&run->out, "./d/f\n"), 1);
+	/* Who names them is told. */
+	run = RUN(HOW(.input = "./f\nj\na\n"), "hash", "-T", "-", "--failed-to", "f", "--journal",
+		  "j", "--resume");
+	expect_exit(run, 1);
+	expect_says(run, "./f: skipped: is what --failed-to is written to\n");
+	expect_says(run, "j: skipped: is the journal of this run\n");
+	expect_exit(RUN(HOW(.input = HELLO_SHA256 "  f\n"), "verify", "--failed-to", "f"), 1);
+
+	run = BP("copy", "-r", "src/.", ".", "--failed-to", "f", "--journal", "j",
+		 "--force-resume");
+	expect_exit(run, 1);
+	expect_says(run, "src/./f: the destination is what --failed-to is written to\n");
+	expect_says(run, "src/./j: the destination is the journal of this run\n");
+	expect_out(SH("sort f"), "src/././f\nsrc/././j\n");
+	run = RUN(HOW(.input = "copy a f\ncopy f d\nrm ./f\nrm -r d e\n"), "run", "--failed-to",
+		  "d/f");
+	expect_exit(run, 1);
+	expect_says(run, "d: what --failed-to is written to is in it\n");
+	run = RUN(HOW(.input = "copy src/f .\nrm ./f\n"), "run", "--failed-to", "f");
+	expect_exit(run, 1);
+	expect_says(run, "./f: is what --failed-to is written to\n");
+	expect_says(run, "src/f: the destination is what --failed-to is written to\n");
+	run = RUN(HOW(.input = "d\nsrc\n"), "rm", "-r", "-T", "-", "--failed-to", "d/f",
+		  "--journal", "src/new");
+	expect_exit(run, 1);
+	expect_says(run, "src: the journal of this run is in it\n");
+	expect_out(SH("ls d src; cat d/f"), "d:\nf\n\nsrc:\nf\nj\nnew\nd\nsrc\n");
+}
+
 static void values_at_the_edge_are_taken(struct test *t)
 {
 	static const char *const lines[] = {
@@ -390,6 +519,8 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		ONCE(usage_errors_start_nothing),
+		ONCE(a_run_does_not_touch_its_own_files),
+		ONCE(a_run_passes_over_its_own_files),
 		ONCE(values_at_the_edge_are_taken),
 		ONCE(help_and_version),
 		ONCE(a_missing_file_is_one_line_and_1),

@@ -19,6 +19,7 @@
 #include "inputs.h"
 #include "job.h"
 #include "options.h"
+#include "ownfiles.h"
 #include "paths.h"
 #include "sumline.h"
 #include "tool.h"
@@ -289,6 +290,26 @@ static const char *copy_settle(void *settings)
 	return NULL;
 }
 
+/* What the run writes besides the copies must not be one of them. */
+static int stand_apart(const struct options *opt, const struct copy_settings *set)
+{
+	static const char what[] = "the destination";
+	struct buf path = {0};
+	struct stat st;
+	int status;
+
+	if (set->exact || stat(set->dst, &st) || !S_ISDIR(st.st_mode))
+		return own_files_apart(opt, set->dst, what);
+	status = -1;
+	for (size_t i = 0; i < opt->arg_count && status < 0; i++) {
+		path.len = 0;
+		if (copy_add_destination(&path, set->dst, opt->args[i]))
+			status = own_files_apart(opt, path.data, what);
+	}
+	buf_free(&path);
+	return status;
+}
+
 static int copy_run(const struct options *options)
 {
 	struct copy_settings *set = options->settings;
@@ -299,6 +320,7 @@ static int copy_run(const struct options *options)
 		.feed = copy_feed,
 	};
 	struct stat st;
+	int status;
 
 	set->dst = set->target;
 	if (!set->dst) {
@@ -316,6 +338,9 @@ static int copy_run(const struct options *options)
 	    !own.list_count)
 		return usage_error(options->verb,
 				   "--shard with one source needs -t or --no-target-directory");
+	status = stand_apart(&own, set);
+	if (status >= 0)
+		return status;
 	set->into_or_as = !set->target && !set->exact && own.arg_count == 1 && !own.list_count;
 	if (set->into_or_as)
 		set->new_name = stat(set->dst, &st) || !S_ISDIR(st.st_mode);

@@ -67,6 +67,9 @@ struct spot {
 void copy_feed(struct job *job);
 void copy_add(struct job *job, const struct jobspec *spec);
 
+/* The path of a copy in the directory @dst, with a NUL; false where it has no name of its own there. */
+bool copy_add_destination(struct buf *buf, const char *dst, const char *source);
+
 /* ---- trees (copytree.c) */
 
 /* Why an item fails that is too late, and why one is skipped that another one is like. */

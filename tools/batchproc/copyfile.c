@@ -27,6 +27,7 @@
 #include "copyfile.h"
 #include "job.h"
 #include "journal.h"
+#include "ownfiles.h"
 #include "tool.h"
 #include "tree.h"
 #include "util.h"
@@ -105,6 +106,9 @@ int copy_may_replace(struct item *item, const struct stat *st, const struct stat
 		item->why = "the destination is a directory";
 		return -EISDIR;
 	}
+	item->why = own_file_as_destination(old);
+	if (item->why)
+		return -EINVAL;
 	/* What stays whatever it is need not be fit to be replaced. */
 	if (!S_ISREG(st->st_mode) || S_ISREG(old->st_mode) || set->ignore_existing)
 		return 0;
@@ -316,7 +320,7 @@ static int begin(void *arg)
 	int err = c->src >= 0 ? 0 : open_source(c);
 
 	if (!err)
-		err = copy_claim(c->item, &c->st);
+		err = own_file_skips(c->item, &c->st) ? 1 : copy_claim(c->item, &c->st);
 	if (err)
 		return err > 0 ? DONE : err;
 	c->digests = c->set->alg || c->set->verify;

@@ -27,6 +27,7 @@
 #include "calls.h"
 #include "copy.h"
 #include "job.h"
+#include "ownfiles.h"
 #include "tree.h"
 #include "util.h"
 
@@ -154,7 +155,7 @@ static int make(struct making *m)
 		if (errno != ENOENT)
 			return -errno;
 		old = (struct stat){.st_mode = S_IFREG};
-	} else if (!m->link.name || !S_ISREG(old.st_mode)) {
+	} else if (!m->link.name || !S_ISREG(old.st_mode) || own_file_as_destination(&old)) {
 		if (leads_to(m, &old)) {
 			m->item->why = copy_same;
 			return -EINVAL;

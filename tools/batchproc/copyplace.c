@@ -124,6 +124,20 @@ static const char *last_part(const char *path, size_t *len)
 	return path;
 }
 
+bool copy_add_destination(struct buf *buf, const char *dst, const char *source)
+{
+	size_t len;
+	const char *name = last_part(source, &len);
+
+	if (!name)
+		return false;
+	buf_str(buf, dst);
+	buf_char(buf, '/');
+	buf_add(buf, name, len);
+	buf_char(buf, '\0');
+	return true;
+}
+
 static char *own_name(const char *path)
 {
 	size_t len;

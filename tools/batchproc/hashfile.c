@@ -26,6 +26,7 @@
 #include "inputs.h"
 #include "job.h"
 #include "journal.h"
+#include "ownfiles.h"
 #include "paths.h"
 #include "tool.h"
 #include "tree.h"
@@ -356,6 +357,14 @@ bool hash_file_permanent(const struct item *item, int err)
 	return is_stdin(item);
 }
 
+/* It is written by this run, so that a digest of it would be one of nothing. */
+static bool is_own(struct item *item, int fd)
+{
+	struct stat st;
+
+	return own_file_called(item->name.data) && !fstat(fd, &st) && own_file_skips(item, &st);
+}
+
 int hash_file(struct item *item, const struct digest_alg *alg, bool stdin_name,
 	      unsigned char *result)
 {
@@ -376,6 +385,10 @@ int hash_file(struct item *item, const struct digest_alg *alg, bool stdin_name,
 	fd = open_item(item);
 	if (fd < 0)
 		return item->status == STATUS_SKIPPED ? 0 : fd;
+	if (is_own(item, fd)) {
+		bp_close(fd);
+		return 0;
+	}
 	journal_looks(item, fd);
 	tool = tool_get();
 	err = digest_opened(item, fd, alg, tool, result);

@@ -16,6 +16,7 @@
 
 #include "inputs.h"
 #include "job.h"
+#include "ownfiles.h"
 #include "util.h"
 #include "verb.h"
 
@@ -183,6 +184,9 @@ int inputs_open(struct inputs *inputs, const struct options *options)
 	*inputs = (struct inputs){.opt = options};
 	if (!options->list_count && !options->arg_count && !options->allow_empty)
 		return usage_error(options->verb, "nothing to do: no items were given");
+	err = own_files_check(options);
+	if (err >= 0)
+		return err;
 	if (!options->list_count)
 		return -1;
 	inputs->lists = xcalloc(options->list_count, sizeof(*inputs->lists));

@@ -61,7 +61,7 @@ struct inputs {
 	struct lines *lists; /* opened before the run starts */
 };
 
-/* Opens all lists; returns -1, or the exit status after a message. */
+/* Opens all lists, none of which the run writes; returns -1, or the exit status after a message. */
 int inputs_open(struct inputs *inputs, const struct options *options);
 void inputs_close(struct inputs *inputs);
 bool inputs_next(struct inputs *inputs, struct job *job, const char **name, size_t *len);

@@ -20,6 +20,7 @@
 #include "job.h"
 #include "journal.h"
 #include "output.h"
+#include "ownfiles.h"
 #include "progress.h"
 #include "record.h"
 #include "signals.h"
@@ -183,49 +184,20 @@ static void output_failed(void *ctx, const char *name, int err)
 	buf_free(&what);
 }
 
-/* Whether one of these is the file @target, by whatever name; '-' is standard input. */
-static bool is_among(const struct stat *target, const char *const *names, size_t count)
-{
-	struct stat st;
-
-	for (size_t i = 0; i < count; i++) {
-		int err = strcmp(names[i], "-") ? stat(names[i], &st) : fstat(STDIN_FILENO, &st);
-
-		if (!err && target->st_dev == st.st_dev && target->st_ino == st.st_ino)
-			return true;
-	}
-	return false;
-}
-
-/* The file of --failed-to. What is read meanwhile, a list or an item, must not be emptied by it. */
 static int open_failed_to(const struct job *job)
 {
 	const struct options *opt = job->opt;
-	struct stat target;
 	int fd;
 
 	if (!opt->failed_to)
 		return -1;
-	if (!stat(opt->failed_to, &target) && S_ISREG(target.st_mode)) {
-		const char *const *args = (const char *const *)opt->args;
-		const bool list = is_among(&target, opt->lists, opt->list_count);
-
-		if (list || is_among(&target, args, opt->arg_count)) {
-			say("--failed-to %s is one of the %s", opt->failed_to,
-			    list ? "lists to read" : "arguments");
-			return EXIT_USAGE;
-		}
-	}
-	if (journal_is(job, opt->failed_to)) {
-		say("--failed-to %s is the journal", opt->failed_to);
-		return EXIT_USAGE;
-	}
 	fd = open(opt->failed_to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (fd < 0) {
 		say("cannot write %s: %s", opt->failed_to, error_text(errno));
 		return EXIT_USAGE;
 	}
 	output_set_file(SINK_FAILED, fd, opt->failed_to);
+	own_file_opened(OWN_FAILED_TO, fd, opt->failed_to);
 	return -1;
 }
 
@@ -324,6 +296,7 @@ static void job_exit(struct job *job)
 			verbs[i]->cleanup();
 	pace_exit(job);
 	journal_close(job);
+	own_files_forget();
 	if (job->stop_fd >= 0)
 		close(job->stop_fd);
 	pthread_mutex_destroy(&job->lock);

@@ -26,6 +26,7 @@
 #include "journal_index.h"
 #include "journal_scan.h"
 #include "output.h"
+#include "ownfiles.h"
 #include "paths.h"
 #include "tree.h"
 #include "util.h"
@@ -298,6 +299,7 @@ int journal_open(struct job *job)
 		return refuse(job->journal, "is not a journal");
 	if (st.st_size && !resumes)
 		return refuse(job->journal, "exists already (--resume goes on with it)");
+	own_file_opened(OWN_JOURNAL, job->journal->fd, opt->journal);
 	return read_journal(job, (uint64_t)st.st_size);
 }
 
@@ -314,14 +316,6 @@ void journal_close(struct job *job)
 	buf_free(&journal->cwd);
 	buf_free(&journal->options);
 	free(journal);
-}
-
-bool journal_is(const struct job *job, const char *path)
-{
-	struct stat a, b;
-
-	return job->journal && job->journal->fd >= 0 && !stat(path, &a) &&
-	       !fstat(job->journal->fd, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 /* ---- items */

@@ -40,9 +40,6 @@ int journal_begin(const struct job *job);
 /* All items that ended have their lines, and this one is the last. Main thread. */
 void journal_ended(const struct job *job);
 
-/* Whether a file is the journal. */
-bool journal_is(const struct job *job, const char *path);
-
 /*
  * Whether an item need not be done, according to the journal; then it has the reason, and what the
  * verb gets back of it. Task only, just before the work.

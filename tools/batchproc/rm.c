@@ -24,6 +24,7 @@
 #include "inputs.h"
 #include "job.h"
 #include "options.h"
+#include "ownfiles.h"
 #include "paths.h"
 #include "tree.h"
 #include "util.h"
@@ -85,12 +86,27 @@ static int remove_name(struct item *item)
 	return remove_operand(item, flags);
 }
 
+/* What this run writes to must be there when it has ended. */
+static bool is_own(struct item *item)
+{
+	const char *path = item->name.data;
+	int dirfd = item->dir ? dirnode_fd(item->dir) : AT_FDCWD;
+	struct stat st;
+
+	if (!own_file_called(path) || fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW))
+		return false;
+	item->why = own_file_as_source(&st);
+	return item->why != NULL;
+}
+
 static int rm_work(struct item *item)
 {
 	const struct settings *set = item->settings;
 	int unread = item->err, err;
 
 	item->source.kind = SOURCE_NAME;
+	if (is_own(item))
+		return -EINVAL;
 	if (item->self && atomic_load(&item->self->failed)) {
 		item->why = "not removed: something in it could not be";
 		item->silent = true;
@@ -275,6 +291,8 @@ static void add_one(struct job *job, const struct use *use, const char *name)
 		       -ENOTDIR);
 	else if (known && S_ISDIR(st.st_mode) && is_slash(set, &st))
 		refuse(job, use, name, slash_refused, -EPERM);
+	else if (known && S_ISDIR(st.st_mode) && own_file_within(&st))
+		refuse(job, use, name, own_file_within(&st), -EINVAL);
 	else if (known && S_ISDIR(st.st_mode) && set->recursive)
 		add_tree(job, use, name, len);
 	else if (!known && set->recursive && len < whole)
@@ -378,7 +396,12 @@ static int rm_run(const struct options *options)
 		.feed = inputs_feed,
 	};
 	struct options own = *options;
-	int status = ask(options);
+	int status = -1;
+
+	for (size_t i = 0; i < own.arg_count && set->recursive && status < 0; i++)
+		status = own_files_outside(options, own.args[i], "in what is to be removed");
+	if (status < 0)
+		status = ask(options);
 
 	if (status >= 0)
 		return status;

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ownfiles: the files that a run writes besides its output: those of --failed-to and --journal. None
+ * of them may be what the run reads, makes or removes.
+ *
+ * What the options say is compared before anything is opened; what a list, a manifest or a walk comes
+ * upon is when the item is done. Main thread, but for what is said to be for any.
+ */
+#ifndef BATCHPROC_OWNFILES_H
+#define BATCHPROC_OWNFILES_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+struct item;
+struct options;
+
+/* ---- before the run. Return: -1 to go on, or the exit status after a message */
+
+/* They are not one file, and none of the lists and arguments. */
+int own_files_check(const struct options *opt);
+/* None of them is @path, which is @what: "the destination". */
+int own_files_apart(const struct options *opt, const char *path, const char *what);
+/* None of them is in the directory @path, or below it, which @what: "is to be removed". */
+int own_files_outside(const struct options *opt, const char *path, const char *what);
+
+/* ---- during the run */
+
+enum own_file {
+	OWN_FAILED_TO,
+	OWN_JOURNAL,
+	OWN_FILES,
+};
+
+/* It is open now, by this name. */
+void own_file_opened(enum own_file which, int fd, const char *name);
+void own_files_forget(void);
+
+/* Whether a file may be one of them, by the last part of its path; a quick look. Any thread. */
+bool own_file_called(const char *path);
+/* Why the destination @st must not be replaced; NULL: it is none of them. Any thread. */
+const char *own_file_as_destination(const struct stat *st);
+/* Likewise, why something must not be removed. Any thread. */
+const char *own_file_as_source(const struct stat *st);
+/* Why a directory must not be removed with all that is in it; NULL: none of them is. */
+const char *own_file_within(const struct stat *dir);
+/* Whether the source of an item is one of them; then the item is skipped. Any thread. */
+bool own_file_skips(struct item *item, const struct stat *st);
+
+#endif
