@@ -46,6 +46,7 @@ struct how {
 	const char *root; /* its root directory, in which ROOT_MARK has to be, and where it begins */
 	bool no_uring; /* the kernel refuses io_uring, as Docker's default profile has it */
 	long killed_at; /* the number of a system call: whoever begins one is killed, by SIGSYS */
+	int watched; /* the number of a system call: see until_called() */
 	const char *const *env; /* NAME=VALUE sets, NAME takes away */
 };
 
@@ -55,6 +56,8 @@ struct run {
 	char line[200]; /* what was run, for messages */
 	pid_t pid;
 	int in, fd[2]; /* -1: none, or at its end */
+	int watch; /* tells of the calls that are watched */
+	uint64_t call; /* the one that it stands still at; 0: none */
 	struct text out, err;
 	bool ended;
 	int status; /* as a shell says it: 128 + N for signal N */
@@ -94,6 +97,17 @@ bool until_printed(struct run *run, int fd, const char *word, size_t times);
 void run_kill(struct run *run, int sig);
 /** Sends a signal, and waits until the run has acted upon it: another than USR1 is followed by it. */
 void run_signal(struct run *run, int sig);
+
+/** Skips the test unless calls of a run can be watched. */
+void need_watch(struct test *t);
+/**
+ * Waits until the run comes to the next call that is watched; it stands still then, before the call is
+ * made. @path, of PATH_MAX bytes, is what the call's first argument, a descriptor, is open for. False:
+ * the run has ended.
+ */
+bool until_called(struct run *run, char *path);
+/** Lets the call be made. */
+void let_call(struct run *run);
 
 /** The exit status is this; otherwise it is a failure that shows the output. */
 #define expect_exit(run, code) expect_exit_(run, code, __FILE__, __LINE__)
