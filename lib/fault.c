@@ -7,7 +7,7 @@
  *	short		a read, write, send or receive is asked to move fewer bytes
  *	eintr, eagain	the operation ends so, and nothing was done
  *	eio		likewise: what touches a file; a close is done, and says so
- *	enospc		likewise: what needs space
+ *	enospc, edquot	likewise: what needs space
  *	econnreset	likewise: what touches a connection
  *	delay		a completion is held back for some turns of the loop
  *	reorder		the completions of a turn come in another order
@@ -34,6 +34,7 @@ enum fault_kind {
 	FAULT_EAGAIN,
 	FAULT_EIO,
 	FAULT_ENOSPC,
+	FAULT_EDQUOT,
 	FAULT_ECONNRESET,
 	FAULT_DELAY,
 	FAULT_REORDER,
@@ -42,8 +43,8 @@ enum fault_kind {
 };
 
 static const char *const names[FAULT_KINDS] = {
-	"short",      "eintr", "eagain",  "eio",	 "enospc",
-	"econnreset", "delay", "reorder", "lose_cancel",
+	"short",  "eintr",	"eagain", "eio",     "enospc",
+	"edquot", "econnreset", "delay",  "reorder", "lose_cancel",
 };
 
 #define HELD_MAX 64
@@ -203,6 +204,8 @@ static int draw_error(const struct bp_loop *loop, unsigned int what)
 		return -EIO;
 	if ((what & TOUCHES_SPACE) && happens(loop, FAULT_ENOSPC))
 		return -ENOSPC;
+	if ((what & TOUCHES_SPACE) && happens(loop, FAULT_EDQUOT))
+		return -EDQUOT;
 	if ((what & TOUCHES_CONNECTION) && happens(loop, FAULT_ECONNRESET))
 		return -ECONNRESET;
 	return 0;

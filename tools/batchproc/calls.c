@@ -5,9 +5,11 @@
  * In a debug build the environment variable BATCHPROC_FAULTS, which the library takes for its
  * operations, is looked at for names that are ours:
  *
- *	call_short	a read, a write or copy_file_range() moves fewer bytes
+ *	call_short	a read, a write or copy_file_range() moves fewer bytes, a listing has fewer
+ *			names
  *	call_eio	a call fails so, and nothing was done; a close is done, and says so
  *	call_enospc	likewise: what needs space
+ *	call_edquot	likewise
  *	call_range	copy_file_range() is not to be had: one of its errors, or 0 before the end
  *
  * The numbers are percentages; seed=N is shared with the library.
@@ -29,10 +31,13 @@
 #include "calls.h"
 #include "util.h"
 
+#define GETDENTS_SHORT 300u /* bytes: one name, however long it is */
+
 enum fault {
 	FAULT_SHORT,
 	FAULT_EIO,
 	FAULT_ENOSPC,
+	FAULT_EDQUOT,
 	FAULT_RANGE,
 	FAULT_COUNT,
 };
@@ -46,7 +51,7 @@ static _Atomic uint64_t random_state;
 static void read_spec(void)
 {
 	static const char *const names[] = {
-		"call_short=", "call_eio=", "call_enospc=", "call_range="};
+		"call_short=", "call_eio=", "call_enospc=", "call_edquot=", "call_range="};
 	const char *spec = getenv("BATCHPROC_FAULTS"), *at;
 
 	for (size_t i = 0; spec && i < ARRAY_SIZE(names); i++) {
@@ -92,6 +97,14 @@ static inline size_t shortened(size_t len)
 	return len > 1 && happens(FAULT_SHORT) ? 1 + (size_t)roll(len - 1) : len;
 }
 
+/* What is said of something that needs space, or 0. */
+static inline int no_space(void)
+{
+	if (happens(FAULT_ENOSPC))
+		return -ENOSPC;
+	return happens(FAULT_EDQUOT) ? -EDQUOT : 0;
+}
+
 /* What a call gives: itself, or -errno; again where a signal interrupted it. */
 #define CALL(expression)                                                                           \
 	({                                                                                         \
@@ -104,10 +117,12 @@ static inline size_t shortened(size_t len)
 
 int call_openat(int dirfd, const char *path, int flags, mode_t mode)
 {
+	int err = flags & O_CREAT ? no_space() : 0;
+
 	if (happens(FAULT_EIO))
 		return -EIO;
-	if (flags & O_CREAT && happens(FAULT_ENOSPC))
-		return -ENOSPC;
+	if (err)
+		return err;
 	return (int)CALL(openat(dirfd, path, flags | O_CLOEXEC, mode));
 }
 
@@ -132,10 +147,12 @@ ssize_t call_pread(int fd, void *buf, size_t len, off_t offset)
 
 ssize_t call_pwrite(int fd, const void *buf, size_t len, off_t offset)
 {
+	int err = no_space();
+
 	if (happens(FAULT_EIO))
 		return -EIO;
-	if (happens(FAULT_ENOSPC))
-		return -ENOSPC;
+	if (err)
+		return err;
 	return CALL(pwrite(fd, buf, shortened(len), offset));
 }
 
@@ -143,21 +160,22 @@ ssize_t call_copy_range(int from, int to, off_t offset, size_t len)
 {
 	static const int answers[] = {0, -EXDEV, -EINVAL, -EPERM, -EOPNOTSUPP, -ENOSYS};
 	off_t in = offset, out = offset;
+	int err = no_space();
 
 	if (happens(FAULT_RANGE))
 		return answers[roll(ARRAY_SIZE(answers))];
 	if (happens(FAULT_EIO))
 		return -EIO;
-	if (happens(FAULT_ENOSPC))
-		return -ENOSPC;
+	if (err)
+		return err;
 	return CALL(copy_file_range(from, &in, to, &out, shortened(len), 0));
 }
 
 int call_clone(int to, int from)
 {
-	if (happens(FAULT_ENOSPC))
-		return -ENOSPC;
-	return (int)CALL(ioctl(to, FICLONE, from));
+	int err = no_space();
+
+	return err ? err : (int)CALL(ioctl(to, FICLONE, from));
 }
 
 int call_ftruncate(int fd, off_t size)
@@ -177,7 +195,33 @@ int call_renameat(int dirfd, const char *from, const char *to)
 
 int call_mkdirat(int dirfd, const char *path, mode_t mode)
 {
-	return happens(FAULT_ENOSPC) ? -ENOSPC : (int)CALL(mkdirat(dirfd, path, mode));
+	int err = no_space();
+
+	return err ? err : (int)CALL(mkdirat(dirfd, path, mode));
+}
+
+int call_lstat(const char *path, struct stat *st)
+{
+	return happens(FAULT_EIO) ? -EIO : (int)CALL(lstat(path, st));
+}
+
+int call_fstat(int fd, struct stat *st)
+{
+	return happens(FAULT_EIO) ? -EIO : (int)CALL(fstat(fd, st));
+}
+
+ssize_t call_getdents(int fd, void *buf, size_t len)
+{
+	if (happens(FAULT_EIO))
+		return -EIO;
+	if (len > GETDENTS_SHORT && happens(FAULT_SHORT))
+		len = GETDENTS_SHORT;
+	return CALL(syscall(SYS_getdents64, fd, buf, len));
+}
+
+ssize_t call_read_list(int fd, void *buf, size_t len)
+{
+	return CALL(read(fd, buf, shortened(len)));
 }
 
 int call_close(int fd)

@@ -24,6 +24,11 @@ int call_ftruncate(int fd, off_t size);
 int call_fsync(int fd);
 int call_renameat(int dirfd, const char *from, const char *to);
 int call_mkdirat(int dirfd, const char *path, mode_t mode);
+int call_lstat(const char *path, struct stat *st);
+int call_fstat(int fd, struct stat *st);
+ssize_t call_getdents(int fd, void *buf, size_t len);
+/* Of a list, without which nothing can go on: no fault makes it fail. */
+ssize_t call_read_list(int fd, void *buf, size_t len);
 int call_close(int fd);
 
 #endif

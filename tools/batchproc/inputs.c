@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "calls.h"
 #include "inputs.h"
 #include "job.h"
 #include "ownfiles.h"
@@ -132,10 +133,10 @@ static bool fill(struct lines *lines, struct job *job)
 			lines->buf.len = 0;
 			return false;
 		}
-		n = read(lines->fd, buf_room(&lines->buf, READ_BYTES), READ_BYTES);
-	} while (n < 0 && (errno == EINTR || errno == EAGAIN));
+		n = call_read_list(lines->fd, buf_room(&lines->buf, READ_BYTES), READ_BYTES);
+	} while (n == -EAGAIN);
 	if (n < 0)
-		lines->err = -errno;
+		lines->err = (int)n;
 	if (n < 0 && job)
 		job_trouble(job, lines->name, lines->err);
 	if (n > 0)

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "calls.h"
 #include "inputs.h"
 #include "job.h"
 #include "options.h"
@@ -197,9 +198,11 @@ static int rm_enter(struct dirnode *dir)
 	const struct settings *set = dir->tree->use->settings;
 	dev_t *device = dir->tree->data;
 	struct stat st;
+	int err;
 
-	if (fstat(dirnode_fd(dir), &st))
-		return -errno;
+	err = call_fstat(dirnode_fd(dir), &st);
+	if (err)
+		return err;
 	/* Also where it is mounted once more within the tree. */
 	if (is_slash(set, &st)) {
 		dir->why = slash_refused;
@@ -256,6 +259,12 @@ static void add_tree(struct job *job, const struct use *use, const char *name, s
 	walk_add(job->walk, &root, name, len);
 }
 
+/* Then it could be a directory, and must not be tried as a file. A task copes with a long name. */
+static bool cannot_be_looked_at(int err)
+{
+	return err != -ENOENT && err != -ENOTDIR && err != -ENAMETOOLONG;
+}
+
 /* A directory by its slash, and called as a tree is: in the journal it may be one. */
 static void add_missing(struct job *job, const struct use *use, const char *name, size_t len)
 {
@@ -273,6 +282,7 @@ static void add_one(struct job *job, const struct use *use, const char *name)
 	struct stat st;
 	char *plain;
 	bool known;
+	int err = -ENOENT;
 
 	while (len && name[len - 1] == '/')
 		len--;
@@ -283,10 +293,13 @@ static void add_one(struct job *job, const struct use *use, const char *name)
 	}
 	/* Without the slashes: with them a link would be followed. */
 	plain = strndup(name, len);
-	known = plain && (set->recursive || len < whole) && !job_stopping(job) &&
-		!lstat(plain, &st);
+	if (plain && (set->recursive || len < whole) && !job_stopping(job))
+		err = call_lstat(plain, &st);
+	known = !err;
 	free(plain);
-	if (known && S_ISLNK(st.st_mode) && len < whole)
+	if (!known && cannot_be_looked_at(err))
+		refuse(job, use, name, NULL, err);
+	else if (known && S_ISLNK(st.st_mode) && len < whole)
 		refuse(job, use, name, "is a symbolic link, to be named without the slash",
 		       -ENOTDIR);
 	else if (known && S_ISDIR(st.st_mode) && is_slash(set, &st))

@@ -13,9 +13,9 @@
 #include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "calls.h"
 #include "job.h"
 #include "paths.h"
 #include "tree.h"
@@ -361,19 +361,12 @@ static bool take_block(struct walk *walk, struct dirnode *dir, off_t *position, 
 	return !rest;
 }
 
-static long read_block(int fd, char *block)
-{
-	long n = syscall(SYS_getdents64, fd, block, BLOCK_BYTES);
-
-	return n < 0 ? -errno : n;
-}
-
 struct pending *walkdir_read(struct walk *walk, struct dirnode *dir, struct pending *p, char *block)
 {
 	struct pending *first = NULL;
-	long n;
+	ssize_t n;
 
-	while ((n = read_block(dirnode_fd(dir), block)) > 0) {
+	while ((n = call_getdents(dirnode_fd(dir), block, BLOCK_BYTES)) > 0) {
 		if (!take_block(walk, dir, &p->position, block, (size_t)n, &first))
 			return first;
 		/* A block of nothing but links and directories has not let anybody else run. */
@@ -399,12 +392,12 @@ static int list_rest(void *arg)
 	struct listing *l = arg;
 	struct dirnode *dir = l->p->rest;
 	char *block;
-	long n;
+	ssize_t n;
 
 	if (open_rest(l->p))
 		return 0;
 	block = xrealloc(NULL, BLOCK_BYTES);
-	while ((n = read_block(dirnode_fd(dir), block)) > 0) {
+	while ((n = call_getdents(dirnode_fd(dir), block, BLOCK_BYTES)) > 0) {
 		const struct dirent64 *entry;
 
 		for (long at = 0; at < n; at += entry->d_reclen) {
