@@ -4,7 +4,7 @@
 # configure.sh DIR: what does this machine offer? Compiles each scripts/has/*.c, shows the answers
 # and leaves them in DIR:
 #
-#	config.mk	for make: CONFIG_FOUND, CONFIG_MISSING, CONFIG_NAME_x, x_CFLAGS, x_LIBS
+#	config.mk	for make: CONFIG_FOUND, CONFIG_MISSING, CONFIG_NAME_x, CONFIG_CFLAGS, x_CFLAGS, x_LIBS
 #	config.h	for C: BP_HAVE_x
 #	config.d	the headers that the answers rest on: when one changes or goes, ask again
 #	config.log	what the compiler said
@@ -89,6 +89,18 @@ library jansson jansson -ljansson libjansson-dev 'jansson 2.12 or newer'
 library cmocka cmocka -lcmocka libcmocka-dev 'cmocka 1.1 or newer'
 feature valgrind 'valgrind/valgrind.h'
 
+# A frame larger than the guard below a stack must not step over it. GCC for aarch64 takes guards to be
+# of 64 KiB unless it is told.
+probes=
+for flags in '-fstack-clash-protection --param=stack-clash-protection-guard-size=12' \
+	-fstack-clash-protection; do
+	if [ -z "$probes" ] && compiles compiler "-Werror $flags" ''; then
+		probes=$flags
+		printf '#define BP_HAVE_STACK_PROBES 1\n' >>"$h"
+	fi
+done
+say 'stack probes' "$([ -n "$probes" ] && echo yes || echo no)"
+
 # The assembly that fits, by what the compiler makes code for, not by what it runs on.
 # shellcheck disable=SC2086
 macros=$($CC $CFLAGS -dM -E -x c /dev/null)
@@ -123,6 +135,7 @@ esac
 {
 	printf 'CONFIG_FOUND :=%s\nCONFIG_MISSING :=%s\n' "$found" "$missing"
 	printf 'CONFIG_SWITCH := %s\nCONFIG_RUNNER := %s\n' "$switch" "$runner"
+	printf 'CONFIG_CFLAGS := %s\n' "$probes"
 } >>"$mk"
 
 # A config.h that says the same keeps its time, so that nothing is compiled again.

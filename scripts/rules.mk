@@ -33,6 +33,7 @@ endif
 
 include $(O)/config.mk
 -include $(O)/config.d
+bp-cflags += $(CONFIG_CFLAGS)
 
 # While something is missing it is looked for again each time, once for each make.
 $(O)/config.mk: scripts/configure.sh $(wildcard scripts/has/*.c) $(O)/config.key \

@@ -216,6 +216,7 @@ static void a_thread_keeps_its_rounding_mode(struct test *t)
 
 enum {
 	NO_SECCOMP = 77,
+	NO_GUARD = 78,
 	MADV_GUARD_INSTALL_ = 102
 };
 
@@ -311,6 +312,45 @@ static void guards_step_down_to_a_canary(struct test *t)
 	expect(strstr(child.err, "overflowed its stack"));
 }
 
+/* A frame of several stacks, of which it uses the far end alone, which is somebody else's. */
+static int steps_over_its_guard(void *unused)
+{
+	volatile char all[3 * BP_STACK_DEFAULT];
+
+	(void)unused;
+	all[0] = 1;
+	__asm__ volatile("" : : "r"(all) : "memory"); /* it has to be there */
+	return bp_yield();
+}
+
+static int with_a_large_frame(void *arg)
+{
+	struct test *t = arg;
+	struct bp_group *g = group_with(t, .limit = BP_LIMIT_NONE);
+	struct crowd crowd;
+
+	crowd_init(&crowd);
+	for (int i = 0; i < 40; i++)
+		bp_go(g, i == 20 ? steps_over_its_guard : crowd_task, &crowd);
+	until_ended(t, g, 1);
+	return strcmp(bp_engine_info(t->engine)->stack_guard, "canary") ? 0 : NO_GUARD;
+}
+
+static void a_large_frame_meets_the_guard(struct test *t)
+{
+	struct child_result child;
+
+#ifndef BP_HAVE_STACK_PROBES
+	skip_because(t, "this compiler has no -fstack-clash-protection");
+#endif
+	if (UNDER_ASAN || UNDER_TSAN || under_valgrind())
+		skip_because(t, "sanitizers and valgrind look at the frame first");
+	child = in_child(with_a_large_frame, t);
+	if (WIFEXITED(child.status) && WEXITSTATUS(child.status) == NO_GUARD)
+		skip_because(t, "stacks have no guards here");
+	expect(WIFSIGNALED(child.status) && WTERMSIG(child.status) == SIGSEGV);
+}
+
 static const struct test_case cases[] = {
 	ONCE(stacks_do_not_overlap_and_come_back_warm),
 	ONCE(a_switch_keeps_registers),
@@ -319,6 +359,7 @@ static const struct test_case cases[] = {
 	EACH_ROW(a_thread_keeps_its_rounding_mode),
 	ONCE(guards_step_down_to_mprotect),
 	ONCE(guards_step_down_to_a_canary),
+	EACH_ROW(a_large_frame_meets_the_guard),
 };
 
 int main(int argc, char **argv)
