@@ -513,6 +513,13 @@ static void info_tells_what_runs(struct test *t)
 	expect_eq(text_count(&run->out, "\n"), 1);
 	expect_(is_json(run->out.data, run->out.len), "info --json is JSON", __FILE__, __LINE__);
 	expect_eq(text_count(&run->out, "\"loops\":3,"), 1);
+	expect_eq(text_count(&run->out, "{\"v\":1,\"version\":\"" BP_VERSION_STRING "\","), 1);
+	run = RUN(HOW(.nofile = 4321), "info", "--json");
+	expect_eq(text_count(&run->out, "\"open_files\":{\"soft\":4321,\"hard\":4321}"), 1);
+	run = RUN(HOW(.no_uring = true), "info", "--json", "--backend", "uring");
+	expect_exit(run, 1);
+	expect_(is_json(run->out.data, run->out.len), "without a backend too", __FILE__, __LINE__);
+	expect_eq(text_count(&run->out, "\"backend\":\"none\",\"reason\":"), 1);
 	run = BP("info", "--backend", "threads");
 	expect_eq(text_count(&run->out, "backend             threads\n"), 1);
 }

@@ -22,15 +22,27 @@ struct flag {
 
 /* By number, since some are newer than the headers of liburing 2.3. */
 static const struct flag setup_flags[] = {
-	{1u << 0, "iopoll"},	     {1u << 1, "sqpoll"},
-	{1u << 2, "sq_aff"},	     {1u << 3, "cqsize"},
-	{1u << 4, "clamp"},	     {1u << 5, "attach_wq"},
-	{1u << 6, "r_disabled"},     {1u << 7, "submit_all"},
-	{1u << 8, "coop_taskrun"},   {1u << 9, "taskrun_flag"},
-	{1u << 10, "sqe128"},	     {1u << 11, "cqe32"},
-	{1u << 12, "single_issuer"}, {1u << 13, "defer_taskrun"},
-	{1u << 14, "no_mmap"},	     {1u << 15, "registered_fd_only"},
-	{1u << 16, "no_sqarray"},    {0, NULL},
+	{1u << 0, "iopoll"},
+	{1u << 1, "sqpoll"},
+	{1u << 2, "sq_aff"},
+	{1u << 3, "cqsize"},
+	{1u << 4, "clamp"},
+	{1u << 5, "attach_wq"},
+	{1u << 6, "r_disabled"},
+	{1u << 7, "submit_all"},
+	{1u << 8, "coop_taskrun"},
+	{1u << 9, "taskrun_flag"},
+	{1u << 10, "sqe128"},
+	{1u << 11, "cqe32"},
+	{1u << 12, "single_issuer"},
+	{1u << 13, "defer_taskrun"},
+	{1u << 14, "no_mmap"},
+	{1u << 15, "registered_fd_only"},
+	{1u << 16, "no_sqarray"},
+	{1u << 17, "hybrid_iopoll"},
+	{1u << 18, "cqe_mixed"},
+	{1u << 19, "sqe_mixed"},
+	{0, NULL},
 };
 
 static const struct flag feature_flags[] = {
@@ -64,7 +76,7 @@ struct out {
 static void add_name(struct out *out, const char *name)
 {
 	if (out->json) {
-		buf_str(&out->buf, out->buf.len > 1 ? ",\"" : "\"");
+		buf_str(&out->buf, ",\"");
 		buf_str(&out->buf, name);
 		buf_str(&out->buf, "\":");
 		return;
@@ -120,21 +132,22 @@ static void add_flags(struct out *out, const char *name, unsigned int bits,
 static void add_limit(struct out *out, const char *name, int resource)
 {
 	struct rlimit limit;
-	struct buf text = {0};
 	const rlim_t *values[] = {&limit.rlim_cur, &limit.rlim_max};
+	static const char *const before[] = {"{\"soft\":", ",\"hard\":"};
 
 	if (getrlimit(resource, &limit))
 		return;
+	add_name(out, name);
 	for (int i = 0; i < 2; i++) {
-		buf_str(&text, i ? " of " : "");
+		buf_str(&out->buf, out->json ? before[i] : i ? " of " : "");
 		if (*values[i] == RLIM_INFINITY)
-			buf_str(&text, "unlimited");
+			buf_str(&out->buf, out->json ? "null" : "unlimited");
 		else
-			buf_u64(&text, *values[i]);
+			buf_u64(&out->buf, *values[i]);
 	}
-	buf_char(&text, '\0');
-	add_text(out, name, text.data);
-	buf_free(&text);
+	if (out->json)
+		buf_char(&out->buf, '}');
+	add_end(out);
 }
 
 /* kernel.io_uring_disabled, which kernels before 6.6 do not have. */
@@ -144,16 +157,21 @@ static void add_sysctl(struct out *out)
 					      "2 (forbidden)"};
 	FILE *file = fopen("/proc/sys/kernel/io_uring_disabled", "re");
 	char text[16] = "";
+	bool known;
 
 	if (file && !fgets(text, sizeof(text), file))
 		text[0] = '\0';
 	if (file)
 		fclose(file);
-	text[strcspn(text, "\n")] = '\0';
-	if (text[0] >= '0' && text[0] <= '2' && !text[1])
-		add_text(out, "io_uring_disabled", meaning[text[0] - '0']);
+	known = text[0] >= '0' && text[0] <= '2' && (!text[1] || text[1] == '\n');
+	add_name(out, "io_uring_disabled");
+	if (!known)
+		buf_str(&out->buf, out->json ? "null" : "not known to this kernel");
+	else if (out->json)
+		buf_char(&out->buf, text[0]);
 	else
-		add_text(out, "io_uring_disabled", text[0] ? text : "not known to this kernel");
+		buf_str(&out->buf, meaning[text[0] - '0']);
+	add_end(out);
 }
 
 static void add_engine(struct out *out, const struct bp_engine_info *info)
@@ -184,7 +202,7 @@ static int info_run(const struct options *options)
 	err = bp_engine_create(&engine, &BP_ENGINE_OPTS(.backend = options->backend,
 							.loops = options->loops));
 	if (out.json)
-		buf_char(&out.buf, '{');
+		buf_str(&out.buf, "{\"v\":1");
 	add_text(&out, "version", bp_version());
 	if (!uname(&uts)) {
 		add_text(&out, "kernel", uts.release);
