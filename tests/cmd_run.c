@@ -527,6 +527,33 @@ static void a_long_manifest_is_read_in_little_memory(struct test *t)
 	expect_between(run->usage.ru_maxrss, 1, 64 * 1024);
 }
 
+/* Its words are read one by one: what is held is the line, and little else. */
+static void a_long_line_takes_little_more_than_itself(struct test *t)
+{
+	/* Each of 32 MiB: words, quoted words, a comment, and JSON. */
+	static const char *const lines[] = {
+		"printf 'hash '; yes \"$1\" | head -n 166111 | tr '\\n' ' '",
+		"printf 'hash '; yes \"'$1'\" | head -n 164483 | tr '\\n' ' '",
+		"printf 'hash a\\n#'; yes \"$1\" | head -n 166111 | tr '\\n' ' '",
+		"printf '{\"op\":\"hash\",\"algorithm\":[1'; yes ,1 | head -n 16777216 | "
+		"tr -d '\\n'; echo '],\"src\":\"a\"}'",
+	};
+	const struct run *run;
+	char name[202];
+
+	if (UNDER_ASAN || UNDER_TSAN || under_valgrind())
+		skip_because(t, "its size would be that of the sanitizer");
+	fresh_dir(t);
+	memset(name, 'x', sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	for (size_t i = 0; i < COUNT_OF(lines); i++) {
+		expect_exit(SH("eval \"$2\" >jobs", name, lines[i]), 0);
+		run = SH("\"$BATCHPROC\" run -n jobs >plan");
+		expect_exit(run, i == 3 ? 2 : 0);
+		expect_between(run->usage.ru_maxrss, 32 * 1024, 32 * 1024 * 5 / 4 + 8 * 1024);
+	}
+}
+
 static const struct test_case cases[] = {
 	ONCE(jobs_in_either_form_are_done),
 	ONCE(a_tree_is_walked_only_where_its_job_says_so),
@@ -550,6 +577,7 @@ static const struct test_case cases[] = {
 	ONCE(the_list_of_what_failed_is_not_the_manifest),
 	ONCE(standard_input_is_read_once),
 	ONCE(a_long_manifest_is_read_in_little_memory),
+	ONCE(a_long_line_takes_little_more_than_itself),
 };
 
 int main(int argc, char **argv)

@@ -14,6 +14,7 @@ static struct manifest_job job;
 static const char *parsed(const char *line, size_t len)
 {
 	static struct buf shown;
+	const char *operand;
 
 	shown.len = 0;
 	switch (manifest_parse(&job, line, len)) {
@@ -25,8 +26,8 @@ static const char *parsed(const char *line, size_t len)
 		break;
 	case MANIFEST_JOB:
 		buf_str(&shown, job.verb->name);
-		for (size_t i = 0; i < job.count; i++)
-			buf_printf(&shown, " %s", job.args[i]);
+		while ((operand = manifest_next(&job)))
+			buf_printf(&shown, " %s", operand);
 		manifest_add_options(&job, &shown);
 		break;
 	}
@@ -265,11 +266,56 @@ static void messages_show_what_is_visible(struct test *t)
 	buf_free(&line);
 }
 
+/* Operands are taken from the line once more: options between them do not come again. */
+static void operands_are_read_a_second_time(struct test *t)
+{
+	static const char line[] = "copy -r 'a b' --hash md5 c$'\\n'd -- -x";
+	struct buf options[2] = {{0}};
+
+	(void)t;
+	expect_eq(manifest_parse(&job, line, strlen(line)), MANIFEST_JOB);
+	expect_eq(job.count, 3);
+	expect_eq(strcmp(job.last.data, "-x"), 0);
+	manifest_add_options(&job, &options[0]);
+	expect_eq(strcmp(manifest_next(&job), "a b"), 0);
+	expect_eq(strcmp(manifest_next(&job), "c\nd"), 0);
+	expect_eq(strcmp(manifest_next(&job), "-x"), 0);
+	expect(!manifest_next(&job));
+	manifest_add_options(&job, &options[1]);
+	expect_eq(options[0].len, options[1].len);
+	expect_eq(memcmp(options[0].data, options[1].data, options[0].len), 0);
+	buf_free(&options[0]);
+	buf_free(&options[1]);
+}
+
+/* What no job needs is refused before it costs memory or time. */
+static void options_and_json_have_a_bound(struct test *t)
+{
+	struct buf line = {0};
+
+	(void)t;
+	buf_str(&line, "copy a b");
+	for (int i = 0; i < 256; i++)
+		buf_str(&line, " -r");
+	expect_eq(manifest_parse(&job, line.data, line.len), MANIFEST_JOB);
+	buf_str(&line, " -r");
+	expect_bad_(line.data, line.len, "more options than any job needs", __LINE__);
+	line.len = 0;
+	buf_str(&line, "{\"op\":\"hash\",\"src\":\"");
+	while (line.len < 1048576 - 2)
+		buf_char(&line, 'x');
+	buf_str(&line, "\"}");
+	expect_eq(manifest_parse(&job, line.data, line.len), MANIFEST_JOB);
+	buf_char(&line, ' ');
+	expect_bad_(line.data, line.len, "longer than any job in JSON", __LINE__);
+	buf_free(&line);
+}
+
 static void free_the_job(struct test *t)
 {
 	(void)t;
 	manifest_free(&job);
-	expect(!job.args && !job.options && !job.json);
+	expect(!job.words.word.data && !job.text.data && !job.last.data && !job.json);
 }
 
 static const struct test_case cases[] = {
@@ -287,6 +333,8 @@ static const struct test_case cases[] = {
 	ONCE(a_record_is_a_job),
 	ONCE(a_nul_is_never_part_of_a_line),
 	ONCE(messages_show_what_is_visible),
+	ONCE(operands_are_read_a_second_time),
+	ONCE(options_and_json_have_a_bound),
 	ONCE(free_the_job),
 };
 

@@ -16,13 +16,15 @@ static void add_name(struct buf *line, const char *key, const char *name)
 	buf_json(line, name, strlen(name));
 }
 
-static void must_be_same(const struct manifest_job *a, const struct manifest_job *b)
+static void must_be_same(const struct manifest_job *a, struct buf *names, struct manifest_job *b)
 {
 	struct buf options[2] = {{0}};
+	const char *name = names->data;
 
 	must(a->verb == b->verb && a->count == b->count);
-	for (size_t i = 0; i < a->count; i++)
-		must(!strcmp(a->args[i], b->args[i]));
+	for (size_t i = 0; i < a->count; i++, name += strlen(name) + 1)
+		must(!strcmp(name, manifest_next(b)));
+	must(!manifest_next(b));
 	manifest_add_options(a, &options[0]);
 	manifest_add_options(b, &options[1]);
 	must(options[0].len == options[1].len);
@@ -31,21 +33,26 @@ static void must_be_same(const struct manifest_job *a, const struct manifest_job
 	buf_free(&options[1]);
 }
 
-static void written_and_read(const struct manifest_job *job)
+static void written_and_read(struct manifest_job *job)
 {
 	struct manifest_job again = {0};
-	struct buf line = {0};
+	struct buf line = {0}, names = {0};
+	const char *name;
 
 	buf_printf(&line, "{\"op\":\"%s\"", job->verb->name);
-	add_name(&line, "src", job->args[0]);
+	while ((name = manifest_next(job))) {
+		add_name(&line, names.len ? "dst" : "src", name);
+		buf_add(&names, name, strlen(name) + 1);
+	}
 	if (job->verb->has_dst)
-		add_name(&line, "dst", job->args[1]);
+		must(!strcmp(names.data + strlen(names.data) + 1, job->last.data));
 	manifest_add_options(job, &line);
 	buf_char(&line, '}');
 	must(manifest_parse(&again, line.data, line.len) == MANIFEST_JOB);
-	must_be_same(job, &again);
+	must_be_same(job, &names, &again);
 	manifest_free(&again);
 	buf_free(&line);
+	buf_free(&names);
 }
 
 int fuzz_manifest(const uint8_t *data, size_t size)

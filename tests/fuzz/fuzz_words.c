@@ -24,19 +24,22 @@ int fuzz_words(const uint8_t *data, size_t size)
 {
 	struct words words = {0}, again = {0};
 	struct buf line = {0}, error = {0};
+	enum words_found found;
 
-	if (!words_split(&words, (const char *)data, size, &error)) {
-		must(error.len > 0);
-	} else {
-		buf_char(&line, ' ');
-		for (size_t i = 0; i < words.count; i++)
-			quote(&line, words_at(&words, i));
-		must(words_split(&again, line.data, line.len, &error));
-		must(again.count == words.count);
-		for (size_t i = 0; i < words.count; i++)
-			must(!strcmp(words_at(&words, i), words_at(&again, i)));
-		must(error.len == 0);
+	buf_char(&line, ' ');
+	words_begin(&words, (const char *)data, size);
+	while ((found = words_next(&words, &error)) == WORDS_WORD)
+		quote(&line, words.word.data);
+	must((found == WORDS_BAD) == (error.len > 0));
+	words_begin(&words, (const char *)data, size);
+	words_begin(&again, line.data, line.len);
+	error.len = 0;
+	while (words_next(&again, &error) == WORDS_WORD) {
+		must(words_next(&words, &error) == WORDS_WORD);
+		must(!strcmp(words.word.data, again.word.data));
 	}
+	must(error.len == 0);
+	must(words_next(&words, &error) == found);
 	buf_free(&line);
 	buf_free(&error);
 	words_free(&words);

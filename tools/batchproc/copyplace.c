@@ -434,16 +434,17 @@ void copy_add(struct job *job, const struct jobspec *spec)
 	const struct copy_settings *set = spec->use->settings;
 	const size_t sources = spec->count - 1;
 	struct target t = {
-		.dst = spec->args[sources],
+		.dst = spec->last,
 		.single = sources == 1,
 		.shared = true,
 		.overlap = OVERLAP_ALL,
 	};
+	const char *source = jobspec_next(spec);
 	char *name = NULL;
 
 	target_open(job, set->exact || spec->exact, &t);
 	if (t.single && t.into && set->recursive)
-		name = was_new(job, spec->use, spec->args[0], t.dst);
+		name = was_new(job, spec->use, source, t.dst);
 	if (name) {
 		target_close(&t);
 		t.dst = name;
@@ -456,8 +457,8 @@ void copy_add(struct job *job, const struct jobspec *spec)
 		t.err = -ENOTDIR;
 		t.why = "the destination is not a directory to copy into";
 	}
-	for (size_t i = 0; i < sources; i++)
-		add_source(job, spec->use, &t, spec->args[i], false);
+	for (size_t i = 0; i < sources; i++, source = jobspec_next(spec))
+		add_source(job, spec->use, &t, source, false);
 	target_close(&t);
 	free(name);
 }

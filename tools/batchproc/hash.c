@@ -141,7 +141,7 @@ static const char *hash_check(const struct jobspec *spec)
 static void hash_add(struct job *job, const struct jobspec *spec)
 {
 	for (size_t i = 0; i < spec->count; i++)
-		add_one(job, spec->use, spec->args[i]);
+		add_one(job, spec->use, jobspec_next(spec));
 }
 
 static const char *hash_option(void *settings, int id, const char *arg)

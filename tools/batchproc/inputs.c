@@ -22,6 +22,7 @@
 #include "verb.h"
 
 #define READ_BYTES 65536u
+#define KEEP_BYTES (4 * READ_BYTES) /* a larger buffer is not kept for the next lines */
 #define COUNT_BYTES 268435456 /* of a list that is read once more to count what is in it */
 #define IDLE_MS 250 /* after a stop: a writer that has said nothing for so long, ... */
 #define CUT_NS 5000000000ull /* ... or that goes on for so long, is not heard to its end */
@@ -126,6 +127,11 @@ static bool fill(struct lines *lines, struct job *job)
 		lines->buf.len -= lines->at;
 		memmove(lines->buf.data, lines->buf.data + lines->at, lines->buf.len);
 		lines->at = 0;
+		/* What a long line has left. */
+		if (lines->buf.cap > KEEP_BYTES && lines->buf.len <= READ_BYTES) {
+			lines->buf.data = xrealloc(lines->buf.data, KEEP_BYTES);
+			lines->buf.cap = KEEP_BYTES;
+		}
 	}
 	do {
 		if (!await_data(lines, job)) {
@@ -297,13 +303,21 @@ bool inputs_next(struct inputs *inputs, struct job *job, const char **name, size
 	return false;
 }
 
+static const char *only_operand(void *name)
+{
+	return name;
+}
+
 void inputs_feed(struct job *job)
 {
 	const char *name;
 	size_t len;
 
 	while (inputs_next(job->inputs, job, &name, &len))
-		job->opt->verb->add(job, &(struct jobspec){&job->use, &name, 1, false});
+		job->opt->verb->add(job, &(struct jobspec){.use = &job->use,
+							   .count = 1,
+							   .next = only_operand,
+							   .from = (void *)name});
 }
 
 int inputs_run(const struct options *options, const struct job_ops *ops)

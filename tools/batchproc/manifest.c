@@ -13,6 +13,8 @@
 #include "util.h"
 #include "verb.h"
 
+#define JSON_MOST 1048576u
+#define KEEP_BYTES 65536u /* longer ones are not kept for the next line */
 #define SHOWN_MOST 60u /* bytes of the line in a message about it */
 
 /* ---- what is wrong */
@@ -63,21 +65,20 @@ static bool add_operand(struct manifest_job *job, const char *arg)
 {
 	if (!*arg)
 		return wrong(job, "an empty name");
-	if (job->count == job->arg_room) {
-		job->arg_room = job->arg_room ? 2 * job->arg_room : 16;
-		job->args = xrealloc(job->args, job->arg_room * sizeof(*job->args));
+	job->count++;
+	if (job->verb->has_dst) {
+		job->last.len = 0;
+		buf_add(&job->last, arg, strlen(arg) + 1);
 	}
-	job->args[job->count++] = arg;
 	return true;
 }
 
-static void add_option(struct manifest_job *job, const struct opt *opt, const char *arg)
+static bool add_option(struct manifest_job *job, const struct opt *opt, const char *arg)
 {
-	if (job->option_count == job->option_room) {
-		job->option_room = job->option_room ? 2 * job->option_room : 8;
-		job->options = xrealloc(job->options, job->option_room * sizeof(*job->options));
-	}
+	if (job->option_count == ARRAY_SIZE(job->options))
+		return wrong(job, "more options than any job needs");
 	job->options[job->option_count++] = (struct manifest_option){opt, arg};
+	return true;
 }
 
 static const struct opt *own_letter(struct manifest_job *job, const char *letter)
@@ -115,71 +116,120 @@ static const struct opt *own_name(struct manifest_job *job, const char *name, si
 
 /* ---- words */
 
-/* --name, --name=argument, --name argument. */
-static bool take_long(struct manifest_job *job, size_t *at)
+/*
+ * Words are read one after the other, and twice: for the options and the number of the operands, and
+ * then for these. So a line may have any number of them.
+ */
+enum part {
+	PART_END,
+	PART_OPERAND,
+	PART_OPTIONS,
+	PART_BAD,
+};
+
+/* With an argument that is kept: there is room for all that the line may have. */
+static bool add_word_option(struct manifest_job *job, const struct opt *opt, const char *arg)
 {
-	const char *word = words_at(&job->words, *at);
-	const char *name = word + 2, *arg = NULL;
+	size_t from = job->text.len;
+
+	/* The second time they are there already. */
+	if (job->given)
+		return true;
+	if (arg)
+		buf_add(&job->text, arg, strlen(arg) + 1);
+	return add_option(job, opt, arg ? job->text.data + from : NULL);
+}
+
+/* The next word is the argument of the option that ends the word before it. */
+static bool add_option_and_word(struct manifest_job *job, const struct opt *opt)
+{
+	char before[SHOWN_MOST + 2];
+
+	/* For the message; it stands where the argument comes to stand. */
+	snprintf(before, sizeof(before), "%s", job->words.word.data);
+	if (words_next(&job->words, &job->error) == WORDS_WORD)
+		return add_word_option(job, opt, job->words.word.data);
+	return job->error.len ? false : wrong_key(job, before, "needs an argument");
+}
+
+/* --name, --name=argument, --name argument. */
+static bool take_long(struct manifest_job *job)
+{
+	const char *word = job->words.word.data;
+	const char *name = word + 2;
 	size_t len = strcspn(name, "=");
 	const struct opt *opt = own_name(job, name, len, 2, false);
 
 	if (!opt)
 		return false;
-	if (name[len])
-		arg = name + len + 1;
-	else if (opt->arg && *at + 1 < job->words.count)
-		arg = words_at(&job->words, ++*at);
-	if (opt->arg && !arg)
-		return wrong_key(job, word, "needs an argument");
-	if (!opt->arg && arg)
+	if (!opt->arg && name[len])
 		return wrong_part(job, word, 2 + len, "takes no argument");
-	add_option(job, opt, arg);
-	return true;
+	if (opt->arg && !name[len])
+		return add_option_and_word(job, opt);
+	return add_word_option(job, opt, opt->arg ? name + len + 1 : NULL);
 }
 
 /* -a, -ab, -aargument, -a argument. */
-static bool take_letters(struct manifest_job *job, size_t *at)
+static bool take_letters(struct manifest_job *job)
 {
-	const char *word = words_at(&job->words, *at);
+	const char *letter = job->words.word.data + 1;
 
-	for (const char *letter = word + 1; *letter; letter++) {
+	for (; *letter; letter++) {
 		const struct opt *opt = own_letter(job, letter);
-		const char *arg = NULL;
 
 		if (!opt)
 			return false;
 		if (opt->arg && letter[1])
-			arg = letter + 1;
-		else if (opt->arg && *at + 1 < job->words.count)
-			arg = words_at(&job->words, ++*at);
-		if (opt->arg && !arg)
-			return wrong_key(job, word, "needs an argument");
-		add_option(job, opt, arg);
-		if (arg)
-			break;
+			return add_word_option(job, opt, letter + 1);
+		if (opt->arg)
+			return add_option_and_word(job, opt);
+		if (!add_word_option(job, opt, NULL))
+			return false;
 	}
 	return true;
 }
 
-static bool take_words(struct manifest_job *job)
+/* The next part of the line: an operand, in job->words.word, or one word of options. */
+static enum part next_part(struct manifest_job *job)
 {
-	bool options_end = false, good = true;
+	const char *word;
+	bool good;
 
-	if (!set_verb(job, words_at(&job->words, 0)))
-		return false;
-	for (size_t i = 1; i < job->words.count && good; i++) {
-		const char *word = words_at(&job->words, i);
-
-		if (options_end || word[0] != '-' || !word[1])
-			good = add_operand(job, word);
-		else if (!strcmp(word, "--"))
-			options_end = true;
-		else if (word[1] == '-')
-			good = take_long(job, &i);
-		else
-			good = take_letters(job, &i);
+	for (;;) {
+		switch (words_next(&job->words, &job->error)) {
+		case WORDS_END:
+			return PART_END;
+		case WORDS_BAD:
+			return PART_BAD;
+		case WORDS_WORD:
+			break;
+		}
+		word = job->words.word.data;
+		if (job->options_end || word[0] != '-' || !word[1])
+			return PART_OPERAND;
+		if (strcmp(word, "--"))
+			break;
+		job->options_end = true;
 	}
-	return good;
+	good = word[1] == '-' ? take_long(job) : take_letters(job);
+	return good ? PART_OPTIONS : PART_BAD;
+}
+
+static enum manifest_line take_words(struct manifest_job *job)
+{
+	enum words_found found = words_next(&job->words, &job->error);
+	enum part part;
+
+	if (found != WORDS_WORD)
+		return found == WORDS_END ? MANIFEST_NOTHING : MANIFEST_BAD;
+	if (!set_verb(job, job->words.word.data))
+		return MANIFEST_BAD;
+	do {
+		part = next_part(job);
+		if (part == PART_OPERAND && !add_operand(job, job->words.word.data))
+			part = PART_BAD;
+	} while (part == PART_OPERAND || part == PART_OPTIONS);
+	return part == PART_END ? MANIFEST_JOB : MANIFEST_BAD;
 }
 
 /* ---- JSON */
@@ -270,16 +320,13 @@ static bool take_option(struct manifest_job *job, const char *key, const json_t 
 	if (!opt->arg) {
 		if (!json_is_boolean(value))
 			return wrong_key(job, key, "is neither true nor false");
-		if (json_is_true(value))
-			add_option(job, opt, NULL);
-		return true;
+		return json_is_false(value) || add_option(job, opt, NULL);
 	}
 	for (size_t i = 0; i < (many ? json_array_size(value) : 1); i++) {
 		const char *arg = take_argument(job, key, many ? json_array_get(value, i) : value);
 
-		if (!arg)
+		if (!arg || !add_option(job, opt, arg))
 			return false;
-		add_option(job, opt, arg);
 	}
 	return true;
 }
@@ -310,7 +357,10 @@ static bool take_name(struct manifest_job *job, const char *key)
 	if (!value)
 		return wrong_key(job, key, "is missing");
 	name = take_text(job, key, value);
-	return name && add_operand(job, name);
+	if (!name || !add_operand(job, name))
+		return false;
+	job->names[job->count - 1] = name;
+	return true;
 }
 
 static bool take_members(struct manifest_job *job)
@@ -342,6 +392,11 @@ static enum manifest_line take_json(struct manifest_job *job, const char *line, 
 {
 	json_error_t error;
 
+	/* The parser takes several times the length, and no job that makes sense is as long. */
+	if (len > JSON_MOST) {
+		wrong(job, "longer than any job in JSON needs to be");
+		return MANIFEST_BAD;
+	}
 	job->json = json_loadb(line, len, JSON_REJECT_DUPLICATES, &error);
 	if (!job->json) {
 		buf_str(&job->error, "not JSON: ");
@@ -351,8 +406,6 @@ static enum manifest_line take_json(struct manifest_job *job, const char *line, 
 	}
 	if (json_is_true(json_object_get(job->json, "summary")))
 		return MANIFEST_NOTHING;
-	/* No string is longer here than it was in the line, so that none moves the others. */
-	buf_room(&job->text, len + 1);
 	return take_members(job) ? MANIFEST_JOB : MANIFEST_BAD;
 }
 
@@ -368,13 +421,19 @@ static enum manifest_line parse(struct manifest_job *job, const char *line, size
 	}
 	while (blanks < len && is_blank(line[blanks]))
 		blanks++;
+	/* No string is longer here than it was in the line, so that none moves the others. */
+	buf_room(&job->text, len + 1);
 	if (blanks < len && line[blanks] == '{')
 		return take_json(job, line, len);
-	if (!words_split(&job->words, line, len, &job->error))
-		return MANIFEST_BAD;
-	if (!job->words.count)
-		return MANIFEST_NOTHING;
-	return take_words(job) ? MANIFEST_JOB : MANIFEST_BAD;
+	words_begin(&job->words, line, len);
+	return take_words(job);
+}
+
+/* What a long line has left. */
+static void trim(struct buf *buf)
+{
+	if (buf->cap > KEEP_BYTES)
+		buf_free(buf);
 }
 
 enum manifest_line manifest_parse(struct manifest_job *job, const char *line, size_t len)
@@ -385,14 +444,36 @@ enum manifest_line manifest_parse(struct manifest_job *job, const char *line, si
 	job->json = NULL;
 	job->verb = NULL;
 	job->exact = false;
+	job->options_end = false;
 	job->count = 0;
+	job->given = 0;
 	job->option_count = 0;
 	job->text.len = 0;
 	job->error.len = 0;
+	trim(&job->text);
+	trim(&job->last);
 	kind = parse(job, line, len);
 	buf_char(&job->error, '\0');
 	job->error.len--;
 	return kind;
+}
+
+const char *manifest_next(struct manifest_job *job)
+{
+	if (job->given == job->count)
+		return NULL;
+	if (job->json)
+		return job->names[job->given++];
+	if (!job->given++) {
+		/* Once more from the beginning; what was good the first time is so again. */
+		words_begin(&job->words, job->words.start,
+			    (size_t)(job->words.end - job->words.start));
+		words_next(&job->words, &job->error);
+		job->options_end = false;
+	}
+	while (next_part(job) != PART_OPERAND)
+		;
+	return job->words.word.data;
 }
 
 void manifest_free(struct manifest_job *job)
@@ -400,9 +481,8 @@ void manifest_free(struct manifest_job *job)
 	json_decref(job->json);
 	words_free(&job->words);
 	buf_free(&job->text);
+	buf_free(&job->last);
 	buf_free(&job->error);
-	free(job->args);
-	free(job->options);
 	*job = (struct manifest_job){0};
 }
 

@@ -8,6 +8,10 @@
  *
  * A record that --json printed is such a job too: what it says about the result is passed over. So is
  * the summary. What the verb says about values and operands is asked elsewhere (run.c).
+ *
+ * A line of words may be of any length: beside it no more is held than its options and its longest word.
+ * For JSON the parser holds it up to three times, and each number of an array in 32 bytes; a line in JSON
+ * that is longer than 1 MiB is refused.
  */
 #ifndef BATCHPROC_MANIFEST_H
 #define BATCHPROC_MANIFEST_H
@@ -26,21 +30,24 @@ struct manifest_option {
 	const char *arg; /* NULL: it takes none */
 };
 
+#define OPTIONS_MOST 256u /* of one job */
+
 /* A job. Begins zeroed, and is used again for the next line; what it points to, until then. */
 struct manifest_job {
 	const struct verb *verb;
-	const char **args; /* operands; in JSON first src, then dst */
-	size_t count;
+	size_t count; /* of operands; in JSON first src, then dst */
+	struct buf last; /* the last of them with its NUL, of a verb that has a destination */
 	bool exact; /* the destination is what the copy is called: in a record */
-	struct manifest_option *options; /* as given, the verb's own only */
+	struct manifest_option options[OPTIONS_MOST]; /* as given, the verb's own only */
 	size_t option_count;
 	struct buf error; /* what is wrong with the line; ends with a NUL that is not counted */
 
-	size_t arg_room;
-	size_t option_room;
-	struct words words;
-	void *json; /* what the strings of a JSON job stand in */
-	struct buf text; /* strings that stood in another form */
+	size_t given; /* of the operands, by manifest_next() */
+	struct words words; /* of the line, which stays the caller's */
+	bool options_end; /* they are behind -- */
+	const char *names[2]; /* the operands of a JSON job */
+	void *json; /* what its strings stand in */
+	struct buf text; /* arguments of options, and strings that stood in another form */
 };
 
 enum manifest_line {
@@ -49,8 +56,10 @@ enum manifest_line {
 	MANIFEST_BAD,
 };
 
-/* @line is without its end. */
+/* @line is without its end, and has to stay as it is until the last operand was taken. */
 enum manifest_line manifest_parse(struct manifest_job *job, const char *line, size_t len);
+/* The next operand, until the next call; NULL behind the last one. */
+const char *manifest_next(struct manifest_job *job);
 void manifest_free(struct manifest_job *job);
 
 /*

@@ -326,7 +326,7 @@ static const char *rm_check(const struct jobspec *spec)
 static void rm_add(struct job *job, const struct jobspec *spec)
 {
 	for (size_t i = 0; i < spec->count; i++)
-		add_one(job, spec->use, spec->args[i]);
+		add_one(job, spec->use, jobspec_next(spec));
 }
 
 /* ---- the command */

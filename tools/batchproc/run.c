@@ -175,6 +175,11 @@ static bool next_line(struct manifest *m, struct job *job)
 	return true;
 }
 
+static const char *next_operand(void *job)
+{
+	return manifest_next(job);
+}
+
 /* Takes the line as a job; the error of one that is none is in run.job. */
 static enum manifest_line read_job(const struct manifest *m, struct jobspec *spec)
 {
@@ -188,7 +193,12 @@ static enum manifest_line read_job(const struct manifest *m, struct jobspec *spe
 	made = made_for_job();
 	if (!made)
 		return MANIFEST_BAD;
-	*spec = (struct jobspec){&made->use, job->args, job->count, job->exact};
+	*spec = (struct jobspec){.use = &made->use,
+				 .count = job->count,
+				 .next = next_operand,
+				 .from = job,
+				 .last = job->last.data,
+				 .exact = job->exact};
 	wrong = job->verb->check(spec);
 	if (!wrong)
 		return MANIFEST_JOB;

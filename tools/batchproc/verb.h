@@ -40,10 +40,18 @@ enum {
 /* One job for a verb: what its items are, and its operands. */
 struct jobspec {
 	const struct use *use;
-	const char *const *args;
 	size_t count;
-	bool exact; /* the last is what the copy is called, never a directory to copy into */
+	/* Gives these one after the other, each until the next call. */
+	const char *(*next)(void *from);
+	void *from;
+	const char *last; /* the last one, of a verb that has a destination */
+	bool exact; /* it is what the copy is called, never a directory to copy into */
 };
+
+static inline const char *jobspec_next(const struct jobspec *spec)
+{
+	return spec->next(spec->from);
+}
 
 /*
  * A verb's own options are kept in a struct of its settings, so that the jobs of one run may have

@@ -14,22 +14,23 @@
 
 #include "buf.h"
 
-/* Words of a line; begins zeroed, and is used again for the next line. */
+/* A line, of which the words are taken one by one; begins zeroed, and is used again for the next. */
 struct words {
-	struct buf text; /* the words, each with a NUL behind it */
-	size_t *starts; /* where in the text each one begins */
-	size_t count;
-	size_t room;
+	const char *start;
+	const char *at; /* what is behind it was not looked at yet */
+	const char *end;
+	struct buf word; /* with a NUL behind it */
 };
 
-/* False: the line is not in order, and @error says what is wrong with it. */
-bool words_split(struct words *words, const char *line, size_t len, struct buf *error);
-void words_free(struct words *words);
+enum words_found {
+	WORDS_END,
+	WORDS_WORD, /* it is in words->word, until the next */
+	WORDS_BAD, /* the line is not in order, and @error says what is wrong with it */
+};
 
-/* Until the next split. */
-static inline char *words_at(const struct words *words, size_t index)
-{
-	return words->text.data + words->starts[index];
-}
+/* @line stays the caller's, as it is. */
+void words_begin(struct words *words, const char *line, size_t len);
+enum words_found words_next(struct words *words, struct buf *error);
+void words_free(struct words *words);
 
 #endif
