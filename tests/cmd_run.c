@@ -527,6 +527,53 @@ static void a_long_manifest_is_read_in_little_memory(struct test *t)
 	expect_between(run->usage.ru_maxrss, 1, 64 * 1024);
 }
 
+/* Settings are there as long as an item has them: the choices are the bits of the line's number. */
+static void many_settings_are_held_in_little_memory(struct test *t)
+{
+	const unsigned long count = 1ul << 18;
+	struct text jobs = {0};
+	const struct run *run;
+
+	if (UNDER_ASAN || UNDER_TSAN || under_valgrind())
+		skip_because(t, "its size would be that of the sanitizer");
+	fresh_dir(t);
+	for (unsigned long i = 0; i < count; i++) {
+		text_printf(&jobs, "hash");
+		for (unsigned long bit = count; bit; bit >>= 1)
+			text_printf(&jobs, i & bit ? " -amd5" : " -axxh3");
+		text_printf(&jobs, " -amd5 f\n");
+	}
+	make_file("jobs", jobs.data);
+	text_free(&jobs);
+	run = SH("\"$BATCHPROC\" run -n jobs | tail -n 1");
+	expect_out(run, "hash f\n");
+	expect_between(run->usage.ru_maxrss, 1, 64 * 1024);
+}
+
+/* Also while items of them run, and where a tree has them longer than its job is read. */
+static void settings_last_as_long_as_their_items(struct test *t)
+{
+	struct text jobs = {0};
+	struct run *run;
+
+	fresh_dir(t);
+	make_dir("d");
+	for (int i = 0; i < 40; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "d/%d", i);
+		make_file(name, name);
+	}
+	for (int i = 0; i < 300; i++)
+		text_printf(&jobs, "hash -r%s -asha%s d\nhash -asha%s d/%d\n",
+			    i & 1 ? " --tag" : "", i % 3 ? "256" : "512", i & 2 ? "256" : "512",
+			    i % 40);
+	run = RUN(HOW(.input = jobs.data), "run", "--json");
+	expect_exit(run, 0);
+	expect_records(run, 300 * 41);
+	text_free(&jobs);
+}
+
 /* Its words are read one by one: what is held is the line, and little else. */
 static void a_long_line_takes_little_more_than_itself(struct test *t)
 {
@@ -577,6 +624,8 @@ static const struct test_case cases[] = {
 	ONCE(the_list_of_what_failed_is_not_the_manifest),
 	ONCE(standard_input_is_read_once),
 	ONCE(a_long_manifest_is_read_in_little_memory),
+	ONCE(many_settings_are_held_in_little_memory),
+	ONCE(settings_last_as_long_as_their_items),
 	ONCE(a_long_line_takes_little_more_than_itself),
 };
 

@@ -113,6 +113,7 @@ static struct item *new_item(struct job *job, const struct use *use, struct dirn
 
 	item->ops = use->ops;
 	item->settings = use->settings;
+	item->use = dir ? NULL : use_get(use);
 	item->dir = dir;
 	item->self = NULL;
 	item->type = DT_UNKNOWN;
@@ -226,14 +227,22 @@ static enum verdict count(struct job *job, const struct item *item)
 	return policy_judge(&job->opt->policy, &job->view);
 }
 
+/* The last word on it: from here on it is its lines and its counts. */
+static void release(struct item *item)
+{
+	if (item->ops->release)
+		item->ops->release(item);
+	if (item->use)
+		use_put(item->use);
+}
+
 /* Another process does it, and has its record. */
 static void forget(struct item *item)
 {
 	struct job *job = item->job;
 	struct dirnode *dir = item->dir, *self = item->self;
 
-	if (item->ops->release)
-		item->ops->release(item);
+	release(item);
 	pthread_mutex_lock(&job->lock);
 	item_put(item);
 	pthread_mutex_unlock(&job->lock);
@@ -256,9 +265,8 @@ void job_finish(struct item *item, enum status status, int err)
 		item->end_ns = bp_now(job->engine);
 	record_item(item);
 
-	/* From here on an item is its lines and its counts; a directory is left after its last. */
-	if (item->ops->release)
-		item->ops->release(item);
+	/* A directory is left after its last item. */
+	release(item);
 	if (item->dir && item_unsuccessful(item))
 		atomic_store(&item->dir->failed, true);
 	if (!job->opt->keep_order)

@@ -275,7 +275,7 @@ static void job_init(struct job *job, const struct options *opt, const struct jo
 	*job = (struct job){
 		.opt = opt,
 		.ops = ops,
-		.use = {opt->verb->items, opt->settings},
+		.use = {.ops = opt->verb->items, .settings = opt->settings},
 		.inputs = inputs,
 		.main_thread = pthread_self(),
 	};

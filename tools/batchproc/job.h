@@ -64,6 +64,7 @@ struct item {
 	struct job *job;
 	const struct item_ops *ops; /* of its verb */
 	const void *settings; /* of its verb */
+	const struct use *use; /* that it holds, or NULL: its tree does */
 	uint64_t seq;
 
 	/* Its name: relative to a directory of a walk, or as the user gave it. */
@@ -159,11 +160,30 @@ struct item_ops {
 	bool (*journal_always)(const struct item *item);
 };
 
-/* A verb's items with the settings that they are made with; lives as long as the run. */
+/*
+ * A verb's items with the settings that they are made with. Who was given one has it until the call
+ * returns; who keeps it longer, and is no item of a tree, which has it, holds it.
+ */
 struct use {
 	const struct item_ops *ops;
 	const void *settings;
+	/* Any thread; NULL: it lives as long as the run. */
+	void (*hold)(const struct use *use);
+	void (*drop)(const struct use *use);
 };
+
+static inline const struct use *use_get(const struct use *use)
+{
+	if (use->hold)
+		use->hold(use);
+	return use;
+}
+
+static inline void use_put(const struct use *use)
+{
+	if (use->drop)
+		use->drop(use);
+}
 
 /* What a run is as a whole. */
 struct job_ops {

@@ -11,10 +11,13 @@
  * one by one, and memory does not grow with their number.
  *
  * What a verb does with its options is made once for all jobs that have the same, and kept until the
- * end. Everything here belongs to the main thread, but for run_again().
+ * last item has ended that was made with it. Everything here belongs to the main thread, but for
+ * run_again() and what holds and drops that.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <search.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -34,6 +37,7 @@
 struct made {
 	const struct verb *verb;
 	char *key; /* the options as members of a JSON job; settings point into what follows it */
+	atomic_uint refs; /* 1 -> 0 under run.lock, and then it is not in the tree any more */
 	struct use use;
 	_Alignas(max_align_t) unsigned char settings[];
 };
@@ -54,9 +58,10 @@ static struct {
 	struct manifest *manifests;
 	struct manifest_job job; /* of the line that is read */
 	struct buf key;
-	void *tree; /* of struct made, as tsearch() has it */
-	struct made *last; /* the one that was used last */
-} run;
+	struct made *last; /* the one that was used last, held */
+	pthread_mutex_t lock;
+	void *tree; /* of struct made, as tsearch() has it; under the lock */
+} run = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* What stands for the end of a manifest that is gone. */
 static const struct item_ops cut_items = {.op = "run"};
@@ -72,12 +77,40 @@ static int compare_made(const void *a, const void *b)
 	return strcmp(left->key, right->key);
 }
 
-static void free_made(void *node)
+static struct made *made_of(const struct use *use)
 {
-	struct made *made = node;
+	return (struct made *)((char *)use - offsetof(struct made, use));
+}
 
+static void free_made(struct made *made)
+{
 	free(made->key);
 	free(made);
+}
+
+static void hold_made(const struct use *use)
+{
+	atomic_fetch_add_explicit(&made_of(use)->refs, 1, memory_order_relaxed);
+}
+
+/* The last one takes it out of the tree; under the lock, so that it is not found meanwhile. */
+static void drop_made(const struct use *use)
+{
+	struct made *made = made_of(use);
+	unsigned int refs = atomic_load_explicit(&made->refs, memory_order_relaxed);
+
+	while (refs > 1)
+		if (atomic_compare_exchange_weak_explicit(&made->refs, &refs, refs - 1,
+							  memory_order_release,
+							  memory_order_relaxed))
+			return;
+	pthread_mutex_lock(&run.lock);
+	refs = atomic_fetch_sub_explicit(&made->refs, 1, memory_order_acq_rel);
+	if (refs == 1)
+		tdelete(made, &run.tree, compare_made);
+	pthread_mutex_unlock(&run.lock);
+	if (refs == 1)
+		free_made(made);
 }
 
 /* As own_option() says it of the command line. */
@@ -129,17 +162,56 @@ static struct made *make(void)
 	made->verb = verb;
 	made->key = xcalloc(1, len);
 	memcpy(made->key, run.key.data, run.key.len);
-	made->use = (struct use){verb->items, made->settings};
+	made->use = (struct use){verb->items, made->settings, hold_made, drop_made};
+	atomic_init(&made->refs, 1);
 	if (set_options(made, made->key + run.key.len))
 		return made;
 	free_made(made);
 	return NULL;
 }
 
-/* The settings for the job that was read; NULL, and an error, where its options make no sense. */
+/* One that is there already, held. */
+static struct made *find_made(const struct made *probe)
+{
+	struct made **found;
+
+	pthread_mutex_lock(&run.lock);
+	found = tfind(probe, &run.tree, compare_made);
+	if (found)
+		hold_made(&(*found)->use);
+	pthread_mutex_unlock(&run.lock);
+	return found ? *found : NULL;
+}
+
+static struct made *make_and_add(void)
+{
+	struct made *made = make();
+	bool added;
+
+	if (!made)
+		return NULL;
+	pthread_mutex_lock(&run.lock);
+	added = tsearch(made, &run.tree, compare_made);
+	pthread_mutex_unlock(&run.lock);
+	if (!added)
+		abort(); /* out of memory, where nothing else would have been */
+	return made;
+}
+
+static void forget_last(void)
+{
+	if (run.last)
+		drop_made(&run.last->use);
+	run.last = NULL;
+}
+
+/*
+ * The settings for the job that was read, until the next one; NULL, and an error, where its options make
+ * no sense.
+ */
 static struct made *made_for_job(void)
 {
-	struct made probe = {.verb = run.job.verb}, **found;
+	struct made probe = {.verb = run.job.verb};
 
 	run.key.len = 0;
 	manifest_add_options(&run.job, &run.key);
@@ -147,13 +219,10 @@ static struct made *made_for_job(void)
 	probe.key = run.key.data;
 	if (run.last && !compare_made(run.last, &probe))
 		return run.last;
-	found = tfind(&probe, &run.tree, compare_made);
-	if (found)
-		run.last = *found;
-	else
-		run.last = make();
-	if (run.last && !found && !tsearch(run.last, &run.tree, compare_made))
-		abort(); /* out of memory, where nothing else would have been */
+	forget_last();
+	run.last = find_made(&probe);
+	if (!run.last)
+		run.last = make_and_add();
 	return run.last;
 }
 
@@ -298,7 +367,7 @@ static void bad_line(struct job *job, const struct manifest *m)
 /* Jobs that were there when the manifest was checked are gone: that is no success. */
 static void cut_short(struct job *job, const struct manifest *m)
 {
-	static const struct use use = {&cut_items, NULL};
+	static const struct use use = {.ops = &cut_items};
 	const char *name = m->lines->name;
 	struct item *item = job_item_undivided(job, &use, NULL, name, strlen(name));
 
@@ -390,7 +459,7 @@ static int run_run(const struct options *given)
 	if (status < 0)
 		status = job_run(&options, &ops, &inputs);
 	inputs_close(&inputs);
-	tdestroy(run.tree, free_made);
+	forget_last();
 	manifest_free(&run.job);
 	buf_free(&run.key);
 	free(run.manifests);

@@ -12,6 +12,7 @@
 
 #include "batchproc.h"
 #include "buf.h"
+#include "job.h"
 #include "paths.h"
 #include "tree.h"
 #include "util.h"
@@ -30,6 +31,7 @@ void tree_put(struct tree *tree)
 		close(tree->above);
 	if (tree->release)
 		tree->release(tree->data);
+	use_put(tree->use);
 	free(tree);
 }
 

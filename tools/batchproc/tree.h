@@ -71,7 +71,7 @@ struct tree_ops {
 struct tree {
 	atomic_uint refs;
 	struct walk *walk;
-	const struct use *use;
+	const struct use *use; /* held */
 	const struct tree_ops *ops;
 	int above; /* -1: not opened */
 	void *data; /* the verb's own */

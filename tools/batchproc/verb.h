@@ -55,7 +55,7 @@ static inline const char *jobspec_next(const struct jobspec *spec)
 
 /*
  * A verb's own options are kept in a struct of its settings, so that the jobs of one run may have
- * different ones. Settings live as long as the run; argument strings too.
+ * different ones. Settings live as long as an item that was made with them; argument strings too.
  */
 struct verb {
 	const char *name;

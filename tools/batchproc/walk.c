@@ -307,7 +307,7 @@ void walk_add(struct walk *walk, const struct walk_root *root, const char *path,
 
 	atomic_init(&tree->refs, 1);
 	tree->walk = walk;
-	tree->use = root->use;
+	tree->use = use_get(root->use);
 	tree->ops = root->ops;
 	tree->above = -1;
 	tree->data = root->data;
