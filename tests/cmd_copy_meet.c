@@ -153,6 +153,14 @@ static void jobs_that_are_the_same_are_done_once(struct test *t)
 	expect_what_was_told(records_of_all(run));
 	expect_eq(text_count(&run->out, SHARED), 2);
 	expect_eq(text_count(&run->out, CLAIMED), 1);
+
+	/* Also where nothing is left of the first by the time the second comes. */
+	run_sh("rm -r dst; mkdir dst; for i in $(seq 100); do echo copy -p a/x/f dst/$i; "
+	       "echo copy b/w/f dst/w; echo copy -p a/x/f dst/$i; echo copy a/x/f dst/$i; done >jobs");
+	run = BP("run", "--json", "-j1", "jobs");
+	expect_exit(run, 1);
+	expect_eq(text_count(&run->out, SHARED), 100 + 99);
+	expect_eq(text_count(&run->out, CLAIMED), 100);
 }
 
 static void a_dry_run_takes_no_two_new_directories_for_one(struct test *t)

@@ -15,7 +15,7 @@
 
 static int take(uint64_t dir, const char *name, uint64_t source)
 {
-	return claims_take(1, dir, name, &(struct stat){.st_dev = 2, .st_ino = source}, NULL);
+	return claims_take(1, dir, name, &(struct stat){.st_dev = 2, .st_ino = source}, 0);
 }
 
 static int take_one(uint64_t i, uint64_t source)
@@ -29,7 +29,6 @@ static int take_one(uint64_t i, uint64_t source)
 static void a_place_is_given_once(struct test *t)
 {
 	const struct stat source = {.st_dev = 3, .st_ino = 7};
-	int settings;
 
 	(void)t;
 	expect_eq(take(7, "f", 9), CLAIM_FIRST);
@@ -39,9 +38,9 @@ static void a_place_is_given_once(struct test *t)
 	/* Another directory, another name, another file system. */
 	expect_eq(take(8, "f", 10), CLAIM_FIRST);
 	expect_eq(take(7, "g", 10), CLAIM_FIRST);
-	expect_eq(claims_take(2, 7, "f", &source, NULL), CLAIM_FIRST);
-	expect_eq(claims_take(2, 7, "f", &source, NULL), CLAIM_SAME);
-	expect_eq(claims_take(2, 7, "f", &source, &settings), CLAIM_OTHER);
+	expect_eq(claims_take(2, 7, "f", &source, 1), CLAIM_FIRST);
+	expect_eq(claims_take(2, 7, "f", &source, 1), CLAIM_SAME);
+	expect_eq(claims_take(2, 7, "f", &source, 2), CLAIM_OTHER);
 	claims_free();
 	expect_eq(take(7, "f", 10), CLAIM_FIRST);
 	claims_free();

@@ -63,13 +63,13 @@ static uint64_t place_of(const struct entry *entry)
 }
 
 static struct entry make_entry(dev_t dev, ino_t ino, const char *name, const struct stat *source,
-			       const void *settings)
+			       uint64_t way)
 {
 	struct {
 		uint64_t dev, ino;
 		char name[NAME_BYTES];
 	} place = {.dev = dev, .ino = ino};
-	const uint64_t from[] = {source->st_dev, source->st_ino, (uintptr_t)settings};
+	const uint64_t from[] = {source->st_dev, source->st_ino, way};
 	size_t len = strnlen(name, NAME_BYTES);
 	uint64_t hash;
 
@@ -247,10 +247,9 @@ static int take(const struct entry *entry)
 			       take_in_file(number, entry);
 }
 
-int claims_take(dev_t dev, ino_t ino, const char *name, const struct stat *source,
-		const void *settings)
+int claims_take(dev_t dev, ino_t ino, const char *name, const struct stat *source, uint64_t way)
 {
-	const struct entry entry = make_entry(dev, ino, name, source, settings);
+	const struct entry entry = make_entry(dev, ino, name, source, way);
 	int found, err = 0;
 
 	pthread_mutex_lock(&claims.lock);

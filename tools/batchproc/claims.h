@@ -5,20 +5,20 @@
 #ifndef BATCHPROC_CLAIMS_H
 #define BATCHPROC_CLAIMS_H
 
+#include <stdint.h>
 #include <sys/stat.h>
 
 enum claim {
 	CLAIM_FIRST, /* it is the caller's now */
-	CLAIM_SAME, /* the same source, under the same settings, has it already */
+	CLAIM_SAME, /* the same source has it already, and in the same way */
 	CLAIM_OTHER, /* another one has it */
 };
 
 /*
- * Takes a name in a directory, which is known by device and inode, for a source. Returns an enum
- * claim, or -errno where there is no room to note it. Plain calls.
+ * Takes a name in a directory, which is known by device and inode, for a source, which is to come there
+ * in this @way. Returns an enum claim, or -errno where there is no room to note it. Plain calls.
  */
-int claims_take(dev_t dev, ino_t ino, const char *name, const struct stat *source,
-		const void *settings);
+int claims_take(dev_t dev, ino_t ino, const char *name, const struct stat *source, uint64_t way);
 
 /* At the end of a run. */
 void claims_free(void);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "batchproc.h"
 #include "blocking.h"
@@ -287,6 +288,8 @@ static const char *copy_settle(void *settings)
 		return "-t and --no-target-directory exclude each other";
 	if (set->alg && digest_setup(set->alg))
 		return "this OpenSSL does not offer the algorithm";
+	/* Settings come and go, and others may come to lie where some have been. */
+	set->way = XXH3_64bits(set, sizeof(*set));
 	return NULL;
 }
 

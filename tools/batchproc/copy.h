@@ -52,6 +52,7 @@ struct copy_settings {
 	const struct digest_alg *alg; /* NULL: none is printed */
 	const char *target; /* -t */
 	mode_t umask;
+	uint64_t way; /* a hash of all the options */
 	const char *dst; /* as a command: the destination of all sources */
 };
 

@@ -120,7 +120,7 @@ int dest_root(struct job *job, const char *path, const char *shown, struct dirno
  */
 static int make_like(const struct copy_settings *set, int dirfd, const char *name, const char *from)
 {
-	int source = call_openat(AT_FDCWD, from, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	int source = call_openat(AT_FDCWD, from, O_RDONLY | O_DIRECTORY, 0);
 	struct stat st;
 	int err, fd;
 
@@ -325,7 +325,7 @@ int dest_claim(const struct dirnode *dir, const char *name, const struct stat *s
 {
 	const struct dest *dest = dir->data;
 
-	return claims_take(dest->dev, dest->ino, name, source, set);
+	return claims_take(dest->dev, dest->ino, name, source, set->way);
 }
 
 void dest_cleanup(void)
