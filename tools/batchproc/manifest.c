@@ -13,7 +13,6 @@
 #include "util.h"
 #include "verb.h"
 
-#define JSON_MOST 1048576u
 #define KEEP_BYTES 65536u /* longer ones are not kept for the next line */
 #define SHOWN_MOST 60u /* bytes of the line in a message about it */
 
@@ -392,11 +391,6 @@ static enum manifest_line take_json(struct manifest_job *job, const char *line, 
 {
 	json_error_t error;
 
-	/* The parser takes several times the length, and no job that makes sense is as long. */
-	if (len > JSON_MOST) {
-		wrong(job, "longer than any job in JSON needs to be");
-		return MANIFEST_BAD;
-	}
 	job->json = json_loadb(line, len, JSON_REJECT_DUPLICATES, &error);
 	if (!job->json) {
 		buf_str(&job->error, "not JSON: ");

@@ -10,8 +10,7 @@
  * the summary. What the verb says about values and operands is asked elsewhere (run.c).
  *
  * A line of words may be of any length: beside it no more is held than its options and its longest word.
- * For JSON the parser holds it up to three times, and each number of an array in 32 bytes; a line in JSON
- * that is longer than 1 MiB is refused.
+ * For JSON the parser holds it up to three times, and each number of an array in 32 bytes.
  */
 #ifndef BATCHPROC_MANIFEST_H
 #define BATCHPROC_MANIFEST_H
