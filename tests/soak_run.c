@@ -158,8 +158,7 @@ static void do_the_rest(struct soak *s, bool by_journal, const char *failed)
 
 void soak_manifest(struct soak *s)
 {
-	/* A list of what is left may have two jobs for one copy: a directory, and what is in it. */
-	const bool by_journal = s->seed / 8 % 2, tree = by_journal && s->seed % 3;
+	const bool by_journal = s->seed / 8 % 2, tree = s->seed % 3;
 	char manifest[PATH_ROOM], file[PATH_ROOM], dst[PATH_ROOM];
 
 	chance = s->seed;
