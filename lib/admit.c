@@ -25,17 +25,6 @@ static void take_place(struct bp_group *group)
 		group->peak = group->running;
 }
 
-void admit_release(struct bp_group *group)
-{
-	bp_assert(group->running > 0);
-	group->running--;
-	if (!list_empty(&group->go_waiters)) {
-		admit_waiters(group);
-		admit_check_deadlock(group);
-	}
-	group_check_done(group);
-}
-
 static void set_starved(struct bp_group *group)
 {
 	if (list_linked(&group->starved_link))
@@ -276,7 +265,7 @@ static int wait_for_place(struct bp_group *group)
 	if (has_place(group)) {
 		set_starved(group);
 		atomic_thread_fence(memory_order_seq_cst);
-		/* A loop may have made room since admit() looked, and seen nobody who wants it. */
+		/* A loop may have made room since admit_now() looked, and seen nobody who wants it. */
 		if (list_empty(&group->go_waiters) && !engine_is_full(group->engine)) {
 			admit_forget(group);
 			take_place(group);
@@ -298,19 +287,26 @@ static int wait_for_place(struct bp_group *group)
 	return 0;
 }
 
-/** Takes a place, waiting for one unless @try. */
-static int admit(struct bp_group *group, bool try)
+/** Takes a place if there is one and nobody else waits for it. */
+static inline bool admit_now(struct bp_group *group)
 {
-	if (unlikely(group->closed))
+	if (unlikely(group->closed || group_cancelled(group)))
+		return false;
+	if (unlikely(!has_place(group) || !list_empty(&group->go_waiters)) ||
+	    unlikely(engine_is_full(group->engine)))
+		return false;
+	take_place(group);
+	return true;
+}
+
+/** After admit_now(): waits for a place unless @try. */
+static __attribute__((noinline)) int admit_otherwise(struct bp_group *group, bool try)
+{
+	if (group->closed)
 		return -EBADF;
-	if (unlikely(group_cancelled(group))) {
+	if (group_cancelled(group)) {
 		group->refused = true;
 		return -ECANCELED;
-	}
-	if (likely(has_place(group) && list_empty(&group->go_waiters)) &&
-	    likely(!engine_is_full(group->engine))) {
-		take_place(group);
-		return 0;
 	}
 	if (try) {
 		group->rejected++;
@@ -338,7 +334,7 @@ static void start_now(struct bp_group *group, struct bp_loop *loop, struct bp_op
 }
 
 /** Puts an item that has a place where a loop will take it. */
-static void enlist(struct bp_group *group, struct bp_op *op)
+static inline void enlist(struct bp_group *group, struct bp_op *op)
 {
 	struct bp_engine *engine = group->engine;
 
@@ -356,8 +352,7 @@ static void enlist(struct bp_group *group, struct bp_op *op)
 	list_add_tail(&group->ready, &op->link_);
 	if (!list_linked(&group->ready_link))
 		list_add_tail(&engine->ready_groups, &group->ready_link);
-	atomic_store(&engine->ready,
-		     atomic_load_explicit(&engine->ready, memory_order_relaxed) + 1);
+	engine_set_ready(engine, atomic_load_explicit(&engine->ready, memory_order_relaxed) + 1);
 }
 
 /*
@@ -373,7 +368,7 @@ static void after_accept(struct bp_engine *engine)
 	struct bp_loop *loop = bp_this_loop;
 	uint64_t now;
 
-	if (engine->driven || !engine_sleeper(engine))
+	if (!engine_sleeper(engine))
 		return;
 	if (loop && loop->engine == engine &&
 	    atomic_load_explicit(&engine->ready, memory_order_relaxed) < WAKE_ITEMS) {
@@ -394,7 +389,7 @@ static int go_task(struct bp_group *group, bp_task_fn fn, void *arg, void *copy,
 
 	engine_check_thread(engine, call);
 	engine_lock(engine);
-	err = admit(group, try);
+	err = likely(admit_now(group)) ? 0 : admit_otherwise(group, try);
 	if (likely(!err)) {
 		task = task_alloc(engine);
 		if (unlikely(!task)) {
@@ -411,10 +406,10 @@ static int go_task(struct bp_group *group, bp_task_fn fn, void *arg, void *copy,
 		enlist(group, &task->op);
 	}
 	engine_unlock(engine);
-	if (likely(!err))
-		after_accept(engine);
-	else
+	if (unlikely(err))
 		free(copy);
+	else if (!engine->driven)
+		after_accept(engine);
 	return err;
 }
 
@@ -446,13 +441,13 @@ static int go_op(struct bp_group *group, struct bp_op *op, bool try, const char 
 		bp_fatal("%s: this operation is in use, or was not zeroed", call);
 	engine_check_thread(engine, call);
 	engine_lock(engine);
-	err = admit(group, try);
+	err = likely(admit_now(group)) ? 0 : admit_otherwise(group, try);
 	if (likely(!err)) {
 		op->kind_ = OP_KIND_ITEM;
 		enlist(group, op);
 	}
 	engine_unlock(engine);
-	if (likely(!err))
+	if (!err && !engine->driven)
 		after_accept(engine);
 	return err;
 }

@@ -231,7 +231,6 @@ static struct bp_engine *engine_alloc(const struct bp_engine_opts *opts)
 	list_init(&engine->groups);
 	list_init(&engine->ready_groups);
 	list_init(&engine->starved);
-	list_init(&engine->task_free);
 	pool_init(&engine->pool);
 	engine->threads = calloc(engine->nloops, sizeof(*engine->threads));
 	engine->loops = calloc(engine->nloops, sizeof(*engine->loops));

@@ -37,7 +37,7 @@ struct bp_engine {
 	struct bp_link_ starved; /* those whose bp_go() waits for room in the rings */
 	struct timer_heap deadlines;
 	struct task_slab *task_slabs;
-	struct bp_link_ task_free;
+	struct bp_link_ *task_free; /* linked by next alone */
 	size_t ngroups;
 	size_t granted; /* places given to waiting bp_go() that have not used them yet */
 
@@ -85,6 +85,16 @@ static inline bool engine_has_ready(const struct bp_engine *engine, const struct
 static inline bool engine_is_starved(const struct bp_engine *engine)
 {
 	return atomic_load_explicit(&engine->is_starved, memory_order_relaxed);
+}
+
+/** Sets how many items wait to be started. Under the lock. */
+static inline void engine_set_ready(struct bp_engine *engine, size_t n)
+{
+	/* In order, since a loop that is about to sleep looks without the lock. */
+	if (engine->driven)
+		atomic_store_explicit(&engine->ready, n, memory_order_relaxed);
+	else
+		atomic_store(&engine->ready, n);
 }
 
 /** Whether the completion queues have no place for one more item. Under the lock. */

@@ -124,15 +124,8 @@ void group_run_deadlines(struct bp_loop *loop)
 
 /* ---------------------------------------------------------------- waiting */
 
-static bool is_done(const struct bp_group *group)
+void group_done(struct bp_group *group)
 {
-	return group->running == 0 && group->stops == 0 && list_empty(&group->go_waiters);
-}
-
-void group_check_done(struct bp_group *group)
-{
-	if (!is_done(group))
-		return;
 	bp_assert(group->accepted ==
 		  group->succeeded + group->failed + group->stopped + group->never_started);
 	if (group_cancelled(group) && !group->cancel_ns) {
@@ -189,7 +182,7 @@ static int wait_done(struct bp_group *group, uint64_t until, const char *call)
 	enum group_context context = group_context(group->engine);
 	struct bp_group *own;
 
-	if (is_done(group))
+	if (group_is_done(group))
 		return 0;
 	if (context == CONTEXT_CALLBACK)
 		bp_fatal("%s: called in a callback, which must not block", call);
@@ -200,14 +193,14 @@ static int wait_done(struct bp_group *group, uint64_t until, const char *call)
 				bp_fatal("%s: called by a task on a group that it runs in", call);
 		if (task_reason(waiter.task))
 			group_cancel_locked(group, task_reason(waiter.task), CANCEL_BY_PARENT);
-		if (is_done(group))
+		if (group_is_done(group))
 			return 0;
 	}
-	while (!is_done(group)) {
+	while (!group_is_done(group)) {
 		waiter.woken = false;
 		waiter_block(&waiter, &group->wait_waiters, until, wait_interrupted);
 		if (waiter.result)
-			return is_done(group) ? 0 : waiter.result;
+			return group_is_done(group) ? 0 : waiter.result;
 	}
 	return 0;
 }
@@ -335,7 +328,7 @@ void bp_group_destroy(struct bp_group *group)
 	engine = group->engine;
 	engine_check_thread(engine, __func__);
 	engine_lock(engine);
-	if (!is_done(group))
+	if (!group_is_done(group))
 		group_cancel_locked(group, -ECANCELED, CANCEL_BY_CALLER);
 	wait_done(group, BP_NEVER, __func__);
 	close_group(group);

@@ -139,7 +139,21 @@ void group_run_deadlines(struct bp_loop *loop);
 
 /* All that follow: under the lock. */
 void group_cancel_locked(struct bp_group *top, int cause, enum cancel_by by);
-void group_check_done(struct bp_group *group);
+
+/** Wakes those who wait for the end of a group that is done. */
+void group_done(struct bp_group *group);
+
+/** Whether no item runs, and none is about to. */
+static inline bool group_is_done(const struct bp_group *group)
+{
+	return group->running == 0 && group->stops == 0 && list_empty(&group->go_waiters);
+}
+
+static inline void group_check_done(struct bp_group *group)
+{
+	if (unlikely(group_is_done(group)))
+		group_done(group);
+}
 
 /* admit.c; all under the lock */
 
@@ -158,7 +172,16 @@ void admit_refuse_all(struct bp_group *group, int result);
 void admit_check_deadlock(struct bp_group *group);
 
 /** Gives a place back. */
-void admit_release(struct bp_group *group);
+static inline void admit_release(struct bp_group *group)
+{
+	bp_assert(group->running > 0);
+	group->running--;
+	if (unlikely(!list_empty(&group->go_waiters))) {
+		admit_waiters(group);
+		admit_check_deadlock(group);
+	}
+	group_check_done(group);
+}
 
 /** The group does not wait for room in the queues any more. */
 void admit_forget(struct bp_group *group);

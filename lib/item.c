@@ -37,7 +37,7 @@ static enum bp_end account(struct bp_group *group, struct bp_op *op, void *arg, 
 		group->never_started++;
 		return BP_END_NEVER_STARTED;
 	}
-	if (result >= 0) {
+	if (likely(result >= 0)) {
 		if (group->succeeded++ == 0) {
 			group->winner = arg;
 			if (op->kind_ == OP_KIND_TASK && task_of_op(op)->copy)
@@ -225,7 +225,7 @@ static void take(struct bp_loop *loop, unsigned int room)
 		n++;
 	/* Not ready any more and not yet in flight: they need room all the same. */
 	atomic_store_explicit(&loop->starting, n, memory_order_release);
-	atomic_store(&engine->ready, ready - n);
+	engine_set_ready(engine, ready - n);
 	engine_unlock(engine);
 	if (!engine->driven && ready > n)
 		engine_wake_one(engine);
@@ -311,9 +311,9 @@ void group_member_stop(struct bp_loop *loop, struct bp_message *message)
 	if (group->nready) {
 		list_splice_tail(&unstarted, &group->ready);
 		list_del(&group->ready_link);
-		atomic_store(&engine->ready,
-			     atomic_load_explicit(&engine->ready, memory_order_relaxed) -
-				     group->nready);
+		engine_set_ready(engine,
+				 atomic_load_explicit(&engine->ready, memory_order_relaxed) -
+					 group->nready);
 		group->nready = 0;
 	}
 	engine_unlock(engine);

@@ -62,12 +62,6 @@ int loop_init(struct bp_loop *loop, struct bp_engine *engine, unsigned int index
 	return 0;
 }
 
-void loop_note_stacks(struct bp_loop *loop)
-{
-	atomic_store_explicit(&loop->stacks_mapped, loop->stacks.mapped, memory_order_relaxed);
-	atomic_store_explicit(&loop->stack_guard, loop->stacks.guard, memory_order_relaxed);
-}
-
 void loop_exit(struct bp_loop *loop)
 {
 	bp_assert(loop_in_flight(loop) == 0 && loop->pooled == 0);

@@ -123,9 +123,6 @@ extern __thread struct bp_loop *bp_this_loop;
 int loop_init(struct bp_loop *loop, struct bp_engine *engine, unsigned int index);
 void loop_exit(struct bp_loop *loop);
 
-/** Lets other threads see how many stacks there are. */
-void loop_note_stacks(struct bp_loop *loop);
-
 /** One turn: starts, resumes, submits, waits until @until at most, dispatches. */
 void loop_turn(struct bp_loop *loop, uint64_t until);
 
@@ -154,6 +151,13 @@ static inline void loop_freshen(struct bp_loop *loop)
 		return;
 	loop->stale = false;
 	loop->now = loop->backend->now(loop->engine);
+}
+
+/** Lets other threads see how many stacks there are. */
+static inline void loop_note_stacks(struct bp_loop *loop)
+{
+	atomic_store_explicit(&loop->stacks_mapped, loop->stacks.mapped, memory_order_relaxed);
+	atomic_store_explicit(&loop->stack_guard, loop->stacks.guard, memory_order_relaxed);
 }
 
 static inline unsigned int loop_in_flight(const struct bp_loop *loop)

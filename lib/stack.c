@@ -131,7 +131,7 @@ static enum stack_guard guard_install(char *page, enum stack_guard weakest)
 	return STACK_GUARD_CANARY;
 }
 
-static struct bp_stack *stack_cut(struct stack_pool *pool)
+static __attribute__((noinline)) struct bp_stack *stack_cut(struct stack_pool *pool)
 {
 	size_t page = page_size(), each = pool->size + page;
 	struct stack_slab *slab = pool->slabs;

@@ -24,29 +24,40 @@ struct bp_task *task_need(const char *call)
 	return task;
 }
 
-struct bp_task *task_alloc(struct bp_engine *engine)
+static __attribute__((noinline)) bool slab_create(struct bp_engine *engine)
 {
-	struct bp_link_ *link = list_pop(&engine->task_free);
-	struct task_slab *slab;
+	struct task_slab *slab = calloc(1, sizeof(*slab));
 	unsigned int i;
 
-	if (likely(link))
-		return task_of_op(op_of_link(link));
-	slab = calloc(1, sizeof(*slab));
 	if (!slab)
-		return NULL;
+		return false;
 	slab->next = engine->task_slabs;
 	engine->task_slabs = slab;
-	for (i = 1; i < SLAB_TASKS; i++)
-		list_add_tail(&engine->task_free, &slab->tasks[i].op.link_);
-	return &slab->tasks[0];
+	for (i = SLAB_TASKS; i > 0; i--)
+		task_free(engine, &slab->tasks[i - 1]);
+	return true;
+}
+
+struct bp_task *task_alloc(struct bp_engine *engine)
+{
+	struct bp_link_ *link;
+
+	if (unlikely(!engine->task_free) && !slab_create(engine))
+		return NULL;
+	link = engine->task_free;
+	engine->task_free = link->next;
+	link->next = NULL;
+	return task_of_op(op_of_link(link));
 }
 
 void task_free(struct bp_engine *engine, struct bp_task *task)
 {
-	free(task->copy);
-	task->copy = NULL;
-	list_add_head(&engine->task_free, &task->op.link_);
+	if (unlikely(task->copy)) {
+		free(task->copy);
+		task->copy = NULL;
+	}
+	task->op.link_.next = engine->task_free;
+	engine->task_free = &task->op.link_;
 }
 
 void task_slabs_free(struct bp_engine *engine)
