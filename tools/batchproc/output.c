@@ -244,7 +244,8 @@ void output_set_file(enum sink_id id, int fd, const char *name)
 	out.sinks[id].name = name;
 }
 
-void output_add_all(const char *data, const size_t ends[SINK_COUNT])
+/* False: the writer has ended. */
+static bool hand_over(const char *data, const size_t ends[SINK_COUNT])
 {
 	bool running, wake = false;
 	size_t from = 0;
@@ -261,21 +262,42 @@ void output_add_all(const char *data, const size_t ends[SINK_COUNT])
 	if (wake)
 		out.asleep = false;
 	pthread_mutex_unlock(&out.lock);
-	/* After the end the signal thread may have something to say; other sinks are being closed then. */
-	for (int i = 0; i < SINK_COUNT && !running; from = ends[i++])
-		if (ends[i] != from)
-			write_all(out.sinks[i].fd, data + from, ends[i] - from);
 	if (wake)
 		pthread_cond_signal(&out.wake);
+	return running;
+}
+
+void output_add_all(const char *data, const size_t ends[SINK_COUNT])
+{
+	size_t from = 0;
+
+	if (hand_over(data, ends))
+		return;
+	for (int i = 0; i < SINK_COUNT; from = ends[i++])
+		if (ends[i] != from)
+			write_all(out.sinks[i].fd, data + from, ends[i] - from);
+}
+
+static void put_ends(size_t ends[SINK_COUNT], enum sink_id id, size_t len)
+{
+	for (int i = 0; i < SINK_COUNT; i++)
+		ends[i] = i < (int)id ? 0 : len;
 }
 
 void output_add(enum sink_id id, const char *data, size_t len)
 {
-	size_t ends[SINK_COUNT] = {0};
+	size_t ends[SINK_COUNT];
 
-	for (int i = (int)id; i < SINK_COUNT; i++)
-		ends[i] = len;
+	put_ends(ends, id, len);
 	output_add_all(data, ends);
+}
+
+void output_try_add(enum sink_id id, const char *data, size_t len)
+{
+	size_t ends[SINK_COUNT];
+
+	put_ends(ends, id, len);
+	hand_over(data, ends);
 }
 
 bool output_full(void)

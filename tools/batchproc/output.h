@@ -45,6 +45,9 @@ void output_set_file(enum sink_id id, int fd, const char *name);
 
 void output_add(enum sink_id id, const char *data, size_t len);
 
+/* The same while the writer runs; else nothing. For a thread that must not stand still at the end. */
+void output_try_add(enum sink_id id, const char *data, size_t len);
+
 /* The same for all sinks at once: what each gets stands in @data behind the one before, up to its end. */
 void output_add_all(const char *data, const size_t ends[SINK_COUNT]);
 

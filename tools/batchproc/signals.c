@@ -19,6 +19,7 @@
 
 static sigset_t handled;
 static pthread_t waiter;
+static atomic_bool over; /* the next SIGUSR1 ends the thread */
 
 void signals_block(void)
 {
@@ -35,20 +36,13 @@ void signals_block(void)
 	signal(SIGXFSZ, SIG_IGN);
 }
 
-static void free_line(void *line)
-{
-	buf_free(line);
-}
-
-/* It may stand still where nobody reads it; signals_stop() ends that. */
 static void status_line(struct job *job)
 {
 	struct buf line = {0};
 
-	pthread_cleanup_push(free_line, &line);
 	progress_status(job, &line);
-	output_add(SINK_ERR, line.data, line.len);
-	pthread_cleanup_pop(true);
+	output_try_add(SINK_ERR, line.data, line.len);
+	buf_free(&line);
 }
 
 static void ending_signal(struct job *job, int signal)
@@ -70,16 +64,13 @@ static void *wait_for_signals(void *arg)
 	for (;;) {
 		int signal = sigwaitinfo(&handled, &info);
 
+		if (signal == SIGUSR1 && atomic_load(&over))
+			return NULL;
 		if (signal == SIGUSR1)
 			status_line(job);
-		if (signal <= 0 || signal == SIGUSR1)
-			continue;
-		/* What it wakes is woken by calls that end a cancelled thread, some of them under a lock. */
-		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
-		ending_signal(job, signal);
-		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+		else if (signal > 0)
+			ending_signal(job, signal);
 	}
-	return NULL;
 }
 
 int signals_start(struct job *job)
@@ -89,8 +80,9 @@ int signals_start(struct job *job)
 
 void signals_stop(void)
 {
-	/* sigwaitinfo() is a cancellation point; a status line that is being written is ended. */
-	pthread_cancel(waiter);
+	/* Not pthread_cancel(): that would end it in the midst of what it does about a signal. */
+	atomic_store(&over, true);
+	pthread_kill(waiter, SIGUSR1);
 	pthread_join(waiter, NULL);
 }
 
@@ -99,8 +91,6 @@ void signals_die(int signal)
 	struct sigaction action = {.sa_handler = SIG_DFL};
 	sigset_t set;
 
-	/* Where the run ends by itself meanwhile, this thread goes on to its end. */
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	bar_abandon();
 	sigemptyset(&action.sa_mask);
 	sigaction(signal, &action, NULL);
