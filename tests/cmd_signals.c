@@ -106,30 +106,82 @@ static void the_second_signal_cancels_items_that_compute(struct test *t)
 	expect_exit(run, 128 + SIGINT);
 }
 
-/* Output that nobody takes holds up the program's end, but not against a third signal. */
-static void the_third_signal_ends_it_at_once(struct test *t)
+/* As many records as a pipe and the buffers behind it do not hold. */
+static void make_long_list(unsigned long count)
 {
-	const unsigned long count = 30000;
 	struct text list = {0};
-	struct run *run;
-	int out[2];
 
-	fresh_dir(t);
 	make_ab();
 	for (unsigned long i = 0; i < count; i++)
 		text_printf(&list, "a\n");
 	make_bytes("list", list.data, list.len);
+	text_free(&list);
+}
+
+/* Hashes the list into a pipe that is full now, and gets some signals: what is left waits. */
+static struct run *stopped_before_a_reader(int out[2], int signals)
+{
+	struct run *run;
+
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
 	run = START(HOW(.out = out[1]), "hash", "--json", "-T", "list");
-	/* The pipe is full: what follows waits. */
+	close(out[1]);
 	poll(&(struct pollfd){.fd = out[0], .events = POLLIN}, 1, -1);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < signals; i++)
 		run_kill(run, SIGINT);
+	return run;
+}
+
+/* Output that nobody takes holds up the program's end, but not against a third signal. */
+static void the_third_signal_ends_it_at_once(struct test *t)
+{
+	struct run *run;
+	int out[2];
+
+	fresh_dir(t);
+	make_long_list(30000);
+	run = stopped_before_a_reader(out, 2);
+	run_kill(run, SIGINT);
 	run_end(run);
 	expect_exit(run, 128 + SIGINT);
 	close(out[0]);
-	close(out[1]);
-	text_free(&list);
+}
+
+/* ... and nor for ever against a second one. */
+static void after_the_second_signal_a_reader_has_some_seconds(struct test *t)
+{
+	struct run *run;
+	int out[2];
+
+	fresh_dir(t);
+	make_long_list(30000);
+	run = stopped_before_a_reader(out, 2);
+	run_end(run);
+	expect_exit(run, 128 + SIGINT);
+	close(out[0]);
+}
+
+static void the_second_signal_loses_no_record(struct test *t)
+{
+	const size_t count = 30000;
+	char block[65536];
+	size_t lines = 0;
+	struct run *run;
+	int out[2];
+	ssize_t n;
+
+	fresh_dir(t);
+	make_long_list(count);
+	run = stopped_before_a_reader(out, 2);
+	usleep(200000);
+	while ((n = read(out[0], block, sizeof(block))) > 0)
+		for (ssize_t i = 0; i < n; i++)
+			lines += block[i] == '\n';
+	run_end(run);
+	expect_exit(run, 128 + SIGINT);
+	/* The last is the summary. */
+	expect_eq(lines, count + 1);
+	close(out[0]);
 }
 
 static void a_list_that_never_ends_is_cut(struct test *t)
@@ -295,6 +347,8 @@ int main(int argc, char **argv)
 		ONCE(the_second_signal_cancels_running_items),
 		ONCE(the_second_signal_cancels_items_that_compute),
 		ONCE(the_third_signal_ends_it_at_once),
+		ONCE(after_the_second_signal_a_reader_has_some_seconds),
+		ONCE(the_second_signal_loses_no_record),
 		ONCE(a_list_that_never_ends_is_cut),
 		ONCE(a_list_in_a_file_is_read_to_its_end),
 		ONCE(an_interrupted_walk_can_be_completed),

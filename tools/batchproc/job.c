@@ -404,7 +404,6 @@ int job_run(const struct options *opt, const struct job_ops *ops, struct inputs 
 	}
 	status = run_items(&job);
 	/* Signals are heard until the last byte is written: a reader may be slow for ever. */
-	atomic_store(&job.flushing, true);
 	err = output_finish();
 	if (err && !atomic_load(&job.trouble))
 		say("cannot write the output: %s", error_text(err));

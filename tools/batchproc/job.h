@@ -257,7 +257,6 @@ struct job {
 	atomic_uint signals; /* how many */
 	atomic_uint starved; /* items that wait for a descriptor */
 	_Atomic uint64_t moved; /* bytes, while items run, for the progress display */
-	atomic_bool flushing; /* all is done but for writing the output */
 	atomic_bool trouble; /* the program itself could not go on */
 	int stop_fd; /* readable once the run stops */
 	bool empty_is_fine; /* something was given, though no item came of it */

@@ -27,6 +27,8 @@
 #define GATHER_NS 4000000ull /* how long a short line may wait for company */
 #define GATHER_BYTES 262144u /* what is worth a write at once */
 #define FULL_BYTES 1048576u /* what may wait before the feed has to wait too */
+#define WRITE_BYTES                                                                                \
+	65536u /* of one write, so that it is seen whether a slow reader takes anything */
 
 struct sink {
 	int fd;
@@ -45,6 +47,7 @@ static struct {
 	struct output_hooks hooks;
 	struct sink sinks[SINK_COUNT];
 	atomic_size_t pending; /* bytes in all fill buffers; changed under the lock */
+	atomic_ulong calls; /* twice the writes that returned, and 1 while one has not */
 	bool running;
 	bool asleep; /* the writer waits without a reason to wake by itself */
 	bool gathering; /* the writer waits for more to write */
@@ -88,6 +91,23 @@ static int write_all(int fd, const char *data, size_t len)
 	return 0;
 }
 
+/* The writer's: output_calls() tells the others how it goes on. */
+static int write_watched(int fd, const char *data, size_t len)
+{
+	int err = 0;
+
+	while (len && !err) {
+		size_t n = len < WRITE_BYTES ? len : WRITE_BYTES;
+
+		atomic_fetch_add(&out.calls, 1);
+		err = write_all(fd, data, n);
+		atomic_fetch_add(&out.calls, 1);
+		data += n;
+		len -= n;
+	}
+	return err;
+}
+
 /* Who wrote into the pipe is ended by the signal, but not before the bar is gone. */
 static void broken_pipe(void)
 {
@@ -117,7 +137,7 @@ static void write_sink(struct sink *sink)
 		out.bar_erased |= bar_erase();
 		bar_passed(sink->busy.data, sink->busy.len);
 	}
-	err = is_cut(sink) ? 0 : write_all(sink->fd, sink->busy.data, sink->busy.len);
+	err = is_cut(sink) ? 0 : write_watched(sink->fd, sink->busy.data, sink->busy.len);
 	sink->busy.len = 0;
 	if (!err)
 		return;
@@ -298,6 +318,11 @@ void output_try_add(enum sink_id id, const char *data, size_t len)
 
 	put_ends(ends, id, len);
 	hand_over(data, ends);
+}
+
+unsigned long output_calls(void)
+{
+	return atomic_load(&out.calls);
 }
 
 bool output_full(void)

@@ -58,6 +58,9 @@ void output_add_all(const char *data, const size_t ends[SINK_COUNT]);
 bool output_full(void);
 void output_wait(void);
 
+/* Changes whenever a write begins or ends: odd and the same for long, a reader takes nothing. Any thread. */
+unsigned long output_calls(void);
+
 /* Writes what is left and ends the thread. Returns 0, or the first error of a data sink. */
 int output_finish(void);
 

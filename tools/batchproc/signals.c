@@ -3,9 +3,11 @@
  * signals: INT and TERM end a run in two steps, USR1 asks for a status line.
  *
  *	first INT or TERM	nothing more is admitted, what runs may end
- *	second			what runs is cancelled
+ *	second			what runs is cancelled; a reader who then takes none of the records
+ *				for some seconds is not waited for
  *	third			the program ends at once, whoever still blocks it
  */
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -16,6 +18,9 @@
 #include "output.h"
 #include "progress.h"
 #include "signals.h"
+
+#define TICK_NS 100000000 /* between two looks at the output, after a second signal */
+#define PATIENCE 50u /* ticks in which the reader may take nothing */
 
 static sigset_t handled;
 static pthread_t waiter;
@@ -51,19 +56,44 @@ static void ending_signal(struct job *job, int signal)
 	int none = 0;
 
 	atomic_compare_exchange_strong(&job->signal, &none, signal);
-	if (nth > 2 || (nth == 2 && atomic_load(&job->flushing)))
+	if (nth > 2)
 		signals_die(signal);
 	job_stop(job, STOP_SIGNAL, nth == 2);
+}
+
+/* The next signal, or -1 after a tick where somebody wants to be gone. */
+static int next_signal(struct job *job)
+{
+	static const struct timespec tick = {.tv_nsec = TICK_NS};
+
+	if (atomic_load(&job->signals) < 2)
+		return sigwaitinfo(&handled, NULL);
+	return sigtimedwait(&handled, NULL, &tick);
+}
+
+/* How many ticks one and the same write has taken by now. */
+static unsigned int stuck(unsigned int before, unsigned long *seen)
+{
+	unsigned long calls = output_calls();
+	bool same = calls == *seen && calls % 2;
+
+	*seen = calls;
+	return same ? before + 1 : 0;
 }
 
 static void *wait_for_signals(void *arg)
 {
 	struct job *job = arg;
-	siginfo_t info;
+	unsigned int ticks = 0;
+	unsigned long seen = 0;
 
 	for (;;) {
-		int signal = sigwaitinfo(&handled, &info);
+		int signal = next_signal(job);
 
+		if (signal < 0 && errno == EAGAIN)
+			ticks = stuck(ticks, &seen);
+		if (ticks > PATIENCE)
+			signals_die(atomic_load(&job->signal));
 		if (signal == SIGUSR1 && atomic_load(&over))
 			return NULL;
 		if (signal == SIGUSR1)
