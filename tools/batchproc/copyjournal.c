@@ -103,11 +103,21 @@ static bool same_target(const struct looking *l)
 	       !memcmp(a, b, (size_t)len);
 }
 
+/* With --hash a file's line has the digest, and it is printed again. */
+static bool has_what_is_printed(const struct item *item)
+{
+	const struct copy_settings *set = item->settings;
+	const struct copy_item *own = item_priv_const(item);
+
+	return !set->alg || own->has_digest;
+}
+
 /* The source is not there any more: what the journal says it was. What was in a directory nobody knows. */
 static bool is_what_was_noted(const struct item *item, const struct stat *copy)
 {
 	if (item->source.kind == SOURCE_GONE)
-		return S_ISREG(copy->st_mode) && (uint64_t)copy->st_size == item->source.size &&
+		return S_ISREG(copy->st_mode) && has_what_is_printed(item) &&
+		       (uint64_t)copy->st_size == item->source.size &&
 		       !copy_is_unfinished(copy, copy); /* whoever owned the source */
 	return !S_ISREG(copy->st_mode) && !S_ISDIR(copy->st_mode);
 }
@@ -133,6 +143,8 @@ static int look(void *arg)
 		return same_target(l);
 	if (!S_ISREG(l->st.st_mode))
 		return 1;
+	if (!has_what_is_printed(l->item))
+		return 0;
 	/* It may have been about to become a link to another name's copy. */
 	l->is_linked = set->keep_links && l->st.st_nlink > 1;
 	if (l->is_linked)
@@ -148,11 +160,8 @@ bool copy_journal_restore(struct item *item, const char *result, size_t len)
 	struct dirnode *dir = copy_place(item, &l.to.name);
 	bool there;
 
-	if (set->alg && item->type != DT_LNK) {
-		own->has_digest = sumfield_parse(own->digest, set->alg, result, len);
-		if (!own->has_digest)
-			return false;
-	}
+	/* What is no file has none; what it is may not be known before it is looked at. */
+	own->has_digest = set->alg && len && sumfield_parse(own->digest, set->alg, result, len);
 	if (dirnode_open(dir))
 		return false;
 	l.to.dirfd = dirnode_fd(dir);
