@@ -2,16 +2,33 @@
 /*
  * test_claims - each destination is given to one source, however many there are, in flat memory
  */
+#include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "claims.h"
 #include "harness.h"
 
+/* The next write finds no room, although it had been promised. */
+static bool disk_is_full;
+
+ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
+{
+	if (disk_is_full) {
+		disk_is_full = false;
+		errno = ENOSPC;
+		return -1;
+	}
+	return syscall(SYS_pwrite64, fd, data, len, at);
+}
+
 /* In memory until there are about 600,000, in a file that is twice as large from 1,200,000 on. */
 #define SOME 650000u
-#define MANY (UNDER_TSAN || UNDER_ASAN || under_valgrind() ? SOME : 1400000u)
+#define MANY (UNDER_TSAN || UNDER_ASAN || under_valgrind() ? SOME : 1250000u)
+#define LOOKS 5u /* one of so many is asked for again */
 #define THREADS 4
 
 static int take(uint64_t dir, const char *name, uint64_t source)
@@ -54,7 +71,7 @@ static void take_many(uint64_t count)
 	for (uint64_t i = 0; i < count; i++)
 		wrong += take_one(i, i) != CLAIM_FIRST;
 	expect_eq(wrong, 0);
-	for (uint64_t i = 0; i < count; i++) {
+	for (uint64_t i = 0; i < count; i += LOOKS) {
 		const bool same = i % 3;
 
 		wrong += take_one(i, same ? i : i + 1) != (same ? CLAIM_SAME : CLAIM_OTHER);
@@ -81,6 +98,15 @@ static void memory_stands_in_where_no_file_can_be_made(struct test *t)
 	take_many(SOME);
 	claims_free();
 	unsetenv("TMPDIR");
+}
+
+static void memory_stands_in_where_a_file_cannot_be_written(struct test *t)
+{
+	(void)t;
+	disk_is_full = true;
+	take_many(SOME);
+	expect(!disk_is_full);
+	claims_free();
 }
 
 struct taker {
@@ -122,6 +148,7 @@ int main(int argc, char **argv)
 		ONCE(a_place_is_given_once),
 		ONCE(many_are_told_apart_in_flat_memory),
 		ONCE(memory_stands_in_where_no_file_can_be_made),
+		ONCE(memory_stands_in_where_a_file_cannot_be_written),
 		ONCE(threads_share_them_out),
 	};
 

@@ -102,17 +102,22 @@ static int look_for(const struct entry *entries, size_t count, const struct entr
 
 /* ---- files */
 
-/* With room for it, so that a full disk is noticed now; there is memory in its place. */
+/* With room for it, so that a full disk is noticed before it is filled. */
 static int new_file(off_t size)
 {
 	int fd = scratch_file(NULL);
 
 	if (fd >= 0 && fallocate(fd, 0, 0, size) && (errno == ENOSPC || errno == EDQUOT)) {
 		close(fd);
-		fd = -1;
+		return -ENOSPC;
 	}
-	if (fd < 0)
-		fd = memfd_create("batchproc-claims", MFD_CLOEXEC);
+	return fd;
+}
+
+static int new_memory(void)
+{
+	int fd = memfd_create("batchproc-claims", MFD_CLOEXEC);
+
 	return fd < 0 ? -errno : fd;
 }
 
@@ -176,11 +181,11 @@ static void free_blocks(void)
 	claims.blocks = NULL;
 }
 
-/* A block is full: twice as many, in a file. */
-static int grow(void)
+/* Writes twice as many blocks to the new file @fd, which from then on has them. */
+static int move_to(int fd)
 {
 	const uint64_t count = 1ull << claims.bits;
-	int fd = new_file((off_t)(2 * count * PAGE_BYTES)), err = fd < 0 ? fd : 0;
+	int err = fd < 0 ? fd : 0;
 
 	for (uint64_t i = 0; i < count && !err; i++) {
 		if (claims.blocks) {
@@ -202,6 +207,14 @@ static int grow(void)
 	claims.fd = fd;
 	claims.bits++;
 	return 0;
+}
+
+/* A block is full. Not every file system says beforehand that it is, too. */
+static int grow(void)
+{
+	int err = move_to(new_file(2 * (off_t)PAGE_BYTES << claims.bits));
+
+	return err ? move_to(new_memory()) : 0;
 }
 
 /* ---- taking one: enum claim, IS_FULL, or -errno */
