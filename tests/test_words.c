@@ -88,6 +88,7 @@ static void dollar_quotes_name_characters(struct test *t)
 	(void)t;
 	EXPECT_SPLIT("$'a\\nb' c", "[a\nb][c]");
 	EXPECT_SPLIT("$'\\a\\b\\e\\f\\n\\r\\t\\v\\\\\\'\\\"\\?'", "[\a\b\033\f\n\r\t\v\\'\"?]");
+	EXPECT_SPLIT("$'\\E[m'", "[\033[m]");
 	EXPECT_SPLIT("$'\\377\\1019\\x41g\\xe4'", "[\377A9Ag\xe4]");
 	EXPECT_SPLIT("x$'y'z", "[xyz]");
 	EXPECT_REFUSED("$'\\q'", "not known");

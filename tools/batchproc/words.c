@@ -101,7 +101,7 @@ static bool number(struct words *s, struct buf *error, int base, int most)
 /* What stands behind a backslash in $'...': the form in which bash prints odd names. */
 static bool escaped(struct words *s, struct buf *error)
 {
-	static const char names[] = "abefnrtv\\'\"?", values[] = "\a\b\033\f\n\r\t\v\\'\"?";
+	static const char names[] = "abeEfnrtv\\'\"?", values[] = "\a\b\033\033\f\n\r\t\v\\'\"?";
 	const char *name = *s->at ? strchr(names, *s->at) : NULL;
 
 	if (name) {
