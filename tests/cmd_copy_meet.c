@@ -163,6 +163,25 @@ static void jobs_that_are_the_same_are_done_once(struct test *t)
 	expect_eq(text_count(&run->out, CLAIMED), 100);
 }
 
+/* What has not failed is passed over, and stays what it is. */
+static void what_is_tried_again_takes_nobodys_place(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	make_two();
+	make_dir("dst");
+	make_file("list", "a/./x\nb/./x/f\n");
+	/* In this order the tree comes first. */
+	expect_exit(BP("copy", "-r", "-k", "--journal", "J", "-T", "list", "dst"), 1);
+	expect_out(SH("cat dst/x/f"), "a\n");
+	run = BP("copy", "-r", "-k", "--json", "--journal", "J", "--retry-failed", "-T", "list",
+		 "dst");
+	expect_exit(run, 1);
+	expect_eq(text_count(&run->out, CLAIMED), 1);
+	expect_out(SH("cat dst/x/f"), "a\n");
+}
+
 static void a_dry_run_takes_no_two_new_directories_for_one(struct test *t)
 {
 	fresh_dir(t);
@@ -354,6 +373,7 @@ static const struct test_case cases[] = {
 	ONCE(what_lies_beside_each_other_is_copied),
 	ONCE(a_source_that_is_named_twice_is_copied_once),
 	ONCE(jobs_that_are_the_same_are_done_once),
+	ONCE(what_is_tried_again_takes_nobodys_place),
 	ONCE(a_dry_run_takes_no_two_new_directories_for_one),
 	ONCE(directories_in_front_of_a_name_are_made),
 	ONCE(what_failed_comes_to_its_place),

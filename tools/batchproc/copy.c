@@ -216,6 +216,7 @@ static const struct item_ops copy_items = {
 	.journal_key = copy_journal_key,
 	.journal_result = copy_journal_result,
 	.journal_restore = copy_journal_restore,
+	.journal_pass = copy_journal_pass,
 	.journal_always = copy_journal_always,
 };
 

@@ -120,6 +120,8 @@ void copy_list_path(const struct item *item, struct buf *buf);
  * source and the same destination; or -errno. Plain calls.
  */
 int copy_claim(struct item *item, const struct stat *st);
+/* Whether it would do anything. */
+bool copy_needs_claim(const struct item *item);
 /* The item of a directory: all below it has ended. Task. */
 int copy_leave(struct item *item);
 
@@ -241,6 +243,7 @@ void copy_journal_adopt(void *settings, const char *options);
 void copy_journal_key(const struct item *item, struct buf *buf);
 void copy_journal_result(const struct item *item, struct buf *buf);
 bool copy_journal_restore(struct item *item, const char *result, size_t len);
+bool copy_journal_pass(struct item *item);
 bool copy_journal_always(const struct item *item);
 
 /* ---- hard links (copyodd.c) */

@@ -172,3 +172,27 @@ bool copy_journal_restore(struct item *item, const char *result, size_t len)
 	dirnode_put_open(dir);
 	return there;
 }
+
+static int look_at_source(void *arg)
+{
+	struct looking *l = arg;
+	const struct copy_settings *set = l->item->settings;
+
+	return fstatat(l->from.dirfd, l->from.name, &l->st,
+		       set->recursive ? AT_SYMLINK_NOFOLLOW : 0) ?
+		       -errno :
+		       0;
+}
+
+/* What was copied keeps its place: another source that failed at that must not have it now. */
+bool copy_journal_pass(struct item *item)
+{
+	struct looking l = {.item = item, .from = {AT_FDCWD, item->name.data}};
+
+	if (!copy_needs_claim(item))
+		return true;
+	if (item->dir)
+		l.from.dirfd = dirnode_fd(item->dir);
+	blocking(look_at_source, &l);
+	return copy_claim(item, &l.st) >= 0;
+}

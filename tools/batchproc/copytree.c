@@ -244,6 +244,13 @@ void copy_tree_add(struct job *job, const struct use *use, const char *path,
 	walk_add(job->walk, &root, path, strlen(path));
 }
 
+bool copy_needs_claim(const struct item *item)
+{
+	const struct copy_item *own = item_priv_const(item);
+
+	return !own->claimed && (!item->dir || may_meet(item->dir));
+}
+
 int copy_claim(struct item *item, const struct stat *st)
 {
 	struct copy_item *own = item_priv(item);
@@ -251,7 +258,7 @@ int copy_claim(struct item *item, const struct stat *st)
 	const char *name;
 	int found;
 
-	if (own->claimed || (item->dir && !may_meet(item->dir)))
+	if (!copy_needs_claim(item))
 		return 0;
 	dir = copy_place(item, &name);
 	found = dest_claim(dir, name, st, item->settings);

@@ -156,6 +156,11 @@ struct item_ops {
 	 * again. Task only.
 	 */
 	bool (*journal_restore)(struct item *item, const char *result, size_t len);
+	/*
+	 * It was done, and is passed over without a look. False: it cannot be, and its work says why.
+	 * Task only.
+	 */
+	bool (*journal_pass)(struct item *item);
 	/* Whether it is to be done whatever the journal says of it. */
 	bool (*journal_always)(const struct item *item);
 };

@@ -517,7 +517,8 @@ static bool skips(struct item *item, bool has_line, const struct journal_line *l
 			(!has_line || (!line->ok && !span_is(line->result, "ENOENT")));
 	if (item->job->opt->retry_failed) {
 		item->why = "has not failed according to the journal";
-		return !has_line || line->ok;
+		return !has_line ||
+		       (line->ok && (!item->ops->journal_pass || item->ops->journal_pass(item)));
 	}
 	item->why = "done according to the journal";
 	item->restored = has_line && line->ok && unchanged(item, line->stamp) &&
