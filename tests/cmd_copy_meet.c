@@ -163,6 +163,33 @@ static void jobs_that_are_the_same_are_done_once(struct test *t)
 	expect_eq(text_count(&run->out, CLAIMED), 100);
 }
 
+/* What comes into a directory that is there, and what makes that: found out when it is made. */
+static void of_two_trees_that_become_one_directory_one_is_copied(struct test *t)
+{
+	static const char *const manifests[][2] = {
+		{"copy -r --no-target-directory a dst/new",
+		 "copy -r --no-target-directory b dst/new"},
+		{"copy -r --no-target-directory a dst/new", "copy -r b/. dst/new/x"},
+		{"copy -r a/x/. dst/x", "copy -r b/x dst"},
+	};
+
+	fresh_dir(t);
+	make_two();
+	run_sh("mv b/x/f b/x/other");
+	for (size_t i = 0; i < COUNT_OF(manifests); i++) {
+		struct run *run;
+
+		run_sh("rm -rf dst; mkdir -p dst/x");
+		run = SH(
+			"(echo \"$1\"; until [ -e dst/new/x ] || [ -e dst/x/f ]; do sleep 0.01; done; "
+			"echo \"$2\") | \"$BATCHPROC\" run --json",
+			manifests[i][0], manifests[i][1]);
+		expect_exit(run, 1);
+		expect_what_was_told(records_of_all(run));
+		expect_eq(text_count(&run->out, CLAIMED), 1);
+	}
+}
+
 /* What has not failed is passed over, and stays what it is. */
 static void what_is_tried_again_takes_nobodys_place(struct test *t)
 {
@@ -373,6 +400,7 @@ static const struct test_case cases[] = {
 	ONCE(what_lies_beside_each_other_is_copied),
 	ONCE(a_source_that_is_named_twice_is_copied_once),
 	ONCE(jobs_that_are_the_same_are_done_once),
+	ONCE(of_two_trees_that_become_one_directory_one_is_copied),
 	ONCE(what_is_tried_again_takes_nobodys_place),
 	ONCE(a_dry_run_takes_no_two_new_directories_for_one),
 	ONCE(directories_in_front_of_a_name_are_made),

@@ -168,6 +168,15 @@ static int enter_directory(struct dirnode *from)
 			return err;
 	}
 	from->data = to;
+	/* It may be another one's that was to come into a directory that is there. */
+	if (found == CLAIM_FIRST && name && tree->at.overlap == OVERLAP_ALL)
+		found = dest_claim(to, ".", &st, set);
+	if (found < 0)
+		return found;
+	if (found == CLAIM_OTHER) {
+		from->why = copy_claimed;
+		return -EEXIST;
+	}
 	dest = to->data;
 	if (!from->parent) {
 		tree->top_dev = dest->dev;
