@@ -209,6 +209,31 @@ static void what_is_tried_again_takes_nobodys_place(struct test *t)
 	expect_out(SH("cat dst/x/f"), "a\n");
 }
 
+/* Of a run that was killed: its name is that under which the copy of f is made. */
+static void what_was_left_half_made_is_not_copied(struct test *t)
+{
+	static const char left[] = "src/.f.batchproc-67188e74";
+	struct run *run;
+
+	fresh_dir(t);
+	run_sh("mkdir src dst; echo left >\"$1\"; echo f >src/.f.batchproc-00000000; "
+	       "echo old >dst/f; head -c 40000000 /dev/zero >src/f",
+	       left);
+	/* Neither is the one taken for a leftover, nor does it get the other's name. */
+	for (size_t i = 0; i < 3; i++) {
+		const char *const order[] = {"src/f", left, "src/f"};
+
+		run = i < 2 ? BP("copy", "--reflink", "never", order[i], order[i + 1], "dst") :
+			      BP("copy", "--reflink", "never", "-r", "src/.", "dst");
+		expect_exit(run, 1);
+		expect_says(run, "unfinished copy of another file");
+		expect_out(SH("cmp src/f dst/f; ls -A dst"),
+			   i < 2 ? "f\n" : ".f.batchproc-00000000\nf\n");
+	}
+	expect_exit(BP("copy", "src/f", "dst/.f.batchproc-67188e74"), 1);
+	expect_exit(BP("copy", left, "dst/g"), 0);
+}
+
 static void a_dry_run_takes_no_two_new_directories_for_one(struct test *t)
 {
 	fresh_dir(t);
@@ -402,6 +427,7 @@ static const struct test_case cases[] = {
 	ONCE(jobs_that_are_the_same_are_done_once),
 	ONCE(of_two_trees_that_become_one_directory_one_is_copied),
 	ONCE(what_is_tried_again_takes_nobodys_place),
+	ONCE(what_was_left_half_made_is_not_copied),
 	ONCE(a_dry_run_takes_no_two_new_directories_for_one),
 	ONCE(directories_in_front_of_a_name_are_made),
 	ONCE(what_failed_comes_to_its_place),

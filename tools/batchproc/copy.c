@@ -70,6 +70,11 @@ static int copy_by_type(struct item *item, const struct spot *from, const struct
 
 	if (err)
 		return err;
+	/* What is made under it meanwhile would be mixed up with this, or this be taken for a leftover. */
+	if (item->type != DT_DIR && temp_is_one(to->name)) {
+		item->why = "would be called as the unfinished copy of another file";
+		return -EINVAL;
+	}
 	switch (item->type) {
 	case DT_REG:
 		return copy_file(item, from, to, dest);

@@ -172,6 +172,8 @@ void dest_cleanup(void);
 
 /* The name under which @name is made before it gets it, the same each time. */
 void temp_name(const char *name, char temp[NAME_MAX + 1]);
+/* Whether it may be that of something else. */
+bool temp_is_one(const char *name);
 /*
  * Makes the temporary file, and holds it so that no other run takes it for a leftover. A leftover
  * of a run that was killed is removed first. Returns its descriptor, or -errno.

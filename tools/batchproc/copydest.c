@@ -33,6 +33,8 @@
 #include "util.h"
 
 #define MADE_MODE (S_ISVTX | S_IRWXU)
+#define TEMP_ENDING ".batchproc-"
+#define TEMP_KEEPS 200 /* bytes of the name */
 
 static void forget(struct dirnode *dir)
 {
@@ -344,7 +346,28 @@ void temp_name(const char *name, char temp[NAME_MAX + 1])
 {
 	size_t len = strlen(name);
 
-	snprintf(temp, NAME_MAX + 1, ".%.200s.batchproc-%08x", name, XXH32(name, len, 0));
+	snprintf(temp, NAME_MAX + 1, ".%.*s" TEMP_ENDING "%08x", TEMP_KEEPS, name,
+		 XXH32(name, len, 0));
+}
+
+bool temp_is_one(const char *name)
+{
+	const size_t len = strlen(name), ending = strlen(TEMP_ENDING) + 8;
+	char of[TEMP_KEEPS + 1], temp[NAME_MAX + 1];
+	size_t keeps;
+
+	if (*name != '.' || len < ending + 2 || len > ending + 1 + TEMP_KEEPS)
+		return false;
+	if (memcmp(name + len - ending, TEMP_ENDING, strlen(TEMP_ENDING)))
+		return false;
+	/* What was cut off, and so the number, may be anything. */
+	keeps = len - ending - 1;
+	if (keeps == TEMP_KEEPS)
+		return true;
+	memcpy(of, name + 1, keeps);
+	of[keeps] = '\0';
+	temp_name(of, temp);
+	return !strcmp(name, temp);
 }
 
 bool dest_is_named(int dirfd, const char *name, int fd)
