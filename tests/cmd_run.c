@@ -574,6 +574,43 @@ static void settings_last_as_long_as_their_items(struct test *t)
 	text_free(&jobs);
 }
 
+/*
+ * Some are found again while others go, and are those that were looked for. The choices are the bits of a
+ * number, three jobs apart, and the last is the file's name.
+ */
+static void settings_are_found_while_others_go(struct test *t)
+{
+	static const char *const algs[] = {"md5", "sha1", "sha512"};
+	const int count = 4000;
+	struct text jobs = {0};
+	struct run *run;
+
+	fresh_dir(t);
+	for (size_t i = 0; i < COUNT_OF(algs); i++)
+		make_file(algs[i], algs[i]);
+	for (int i = 0; i < count; i++) {
+		const int key = i & 1 && i > 6 ? i / 2 - 3 : i / 2;
+		const char *alg = algs[key % 3];
+
+		text_printf(&jobs, "hash");
+		for (int bit = 1; bit < count / 2; bit <<= 1)
+			text_printf(&jobs, key & bit ? " -amd5" : " -asha256");
+		text_printf(&jobs, " -a%s %s\n", alg, alg);
+	}
+	make_file("jobs", jobs.data);
+	text_free(&jobs);
+	run = BP("run", "--json", "--loops", "2", "jobs");
+	expect_exit(run, 0);
+	expect_records(run, count);
+	for (size_t i = 0; i < COUNT_OF(algs); i++) {
+		char both[64];
+
+		snprintf(both, sizeof(both), "\"src\":\"%s\",\"status\":\"ok\",\"alg\":\"%s\"",
+			 algs[i], algs[i]);
+		expect_between(text_count(&run->out, both), count / 3 - 3, count / 3 + 3);
+	}
+}
+
 /* Its words are read one by one: what is held is the line, and little else. */
 static void a_long_line_takes_little_more_than_itself(struct test *t)
 {
@@ -624,6 +661,7 @@ static const struct test_case cases[] = {
 	ONCE(a_long_manifest_is_read_in_little_memory),
 	ONCE(many_settings_are_held_in_little_memory),
 	ONCE(settings_last_as_long_as_their_items),
+	ONCE(settings_are_found_while_others_go),
 	ONCE(a_long_line_takes_little_more_than_itself),
 };
 

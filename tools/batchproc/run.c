@@ -173,14 +173,16 @@ static struct made *make(void)
 /* One that is there already, held. */
 static struct made *find_made(const struct made *probe)
 {
-	struct made **found;
+	struct made **node, *made;
 
 	pthread_mutex_lock(&run.lock);
-	found = tfind(probe, &run.tree, compare_made);
-	if (found)
-		hold_made(&(*found)->use);
+	/* The node is the tree's: whoever takes out another one may free it, or give it a new key. */
+	node = tfind(probe, &run.tree, compare_made);
+	made = node ? *node : NULL;
+	if (made)
+		hold_made(&made->use);
 	pthread_mutex_unlock(&run.lock);
-	return found ? *found : NULL;
+	return made;
 }
 
 static struct made *make_and_add(void)
