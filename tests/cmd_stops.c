@@ -126,7 +126,7 @@ static void a_policy_that_the_last_item_meets_has_stopped_nothing(struct test *t
 		{"soon,success=2", "b", 0, 0},	 {"now,success=2", "b", 0, 0},
 	};
 	struct run *run;
-	char path[8];
+	char path[16];
 
 	fresh_dir(t);
 	make_ab();
