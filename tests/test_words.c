@@ -105,6 +105,7 @@ static void a_comment_begins_where_a_word_could(struct test *t)
 {
 	(void)t;
 	EXPECT_SPLIT("# copy a b", "");
+	EXPECT_REFUSED("a # b\ncopy", "a newline in a comment (column 6)");
 	EXPECT_SPLIT("copy a b # why, and it's *", "[copy][a][b]");
 	EXPECT_SPLIT("copy a#b '#c' \\#d", "[copy][a#b][#c][#d]");
 }

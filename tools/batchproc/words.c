@@ -187,6 +187,14 @@ static bool take_word(struct words *s, struct buf *error)
 	return true;
 }
 
+/* To the end of the line; more than one has it where somebody wrote lines and said that NULs end them. */
+static bool take_comment(const struct words *s, struct buf *error)
+{
+	const char *newline = memchr(s->at, '\n', (size_t)(s->end - s->at));
+
+	return !newline || wrong(s, error, newline, "a newline in a comment");
+}
+
 void words_begin(struct words *words, const char *line, size_t len)
 {
 	if (words->word.cap > KEEP_BYTES)
@@ -200,8 +208,10 @@ enum words_found words_next(struct words *words, struct buf *error)
 	words->word.len = 0;
 	while (words->at < words->end && is_blank(*words->at))
 		words->at++;
-	if (words->at == words->end || *words->at == '#')
+	if (words->at == words->end)
 		return WORDS_END;
+	if (*words->at == '#')
+		return take_comment(words, error) ? WORDS_END : WORDS_BAD;
 	return take_word(words, error) ? WORDS_WORD : WORDS_BAD;
 }
 
