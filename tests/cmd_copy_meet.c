@@ -234,6 +234,54 @@ static void what_was_left_half_made_is_not_copied(struct test *t)
 	expect_exit(BP("copy", left, "dst/g"), 0);
 }
 
+static void expect_two_jobs(const char *one, const char *two, int shared, int claimed)
+{
+	struct run *run;
+
+	run_sh("rm -rf dst; mkdir dst; for how in \"$1\" \"$2\"; do "
+	       "echo copy $how a/x/f dst/f; done >jobs",
+	       one, two);
+	run = BP("run", "--json", "jobs");
+	expect_what_was_told(records_of_all(run));
+	if (text_count(&run->out, SHARED) != (size_t)shared ||
+	    text_count(&run->out, CLAIMED) != (size_t)claimed)
+		record_failure("copy %s and copy %s: %s", one, two, run->out.data);
+}
+
+/* However it is written. What says which destination is meant does not count once that is known. */
+static void each_option_makes_another_job_but_what_names_the_place(struct test *t)
+{
+	static const char *const others[] = {
+		"-r",
+		"-a",
+		"-p",
+		"-u",
+		"--ignore-existing",
+		"--sync",
+		"--atomic",
+		"--reflink=never",
+		"--hash=sha256",
+		"--hash=md5",
+		"--verify",
+	};
+	static const char *const same[][2] = {
+		{"", "--reflink=auto"},
+		{"-p --sync", "--sync -p"},
+		{"-a", "-r -p -a"},
+		{"--hash=md5", "--hash=sha256 --hash=md5"},
+		{"", "--no-target-directory"},
+	};
+
+	fresh_dir(t);
+	make_two();
+	for (size_t i = 0; i < COUNT_OF(others); i++) {
+		expect_two_jobs("", others[i], 0, 1);
+		expect_two_jobs(others[i], others[(i + 1) % COUNT_OF(others)], 0, 1);
+	}
+	for (size_t i = 0; i < COUNT_OF(same); i++)
+		expect_two_jobs(same[i][0], same[i][1], 1, 0);
+}
+
 static void a_dry_run_takes_no_two_new_directories_for_one(struct test *t)
 {
 	fresh_dir(t);
@@ -425,6 +473,7 @@ static const struct test_case cases[] = {
 	ONCE(what_lies_beside_each_other_is_copied),
 	ONCE(a_source_that_is_named_twice_is_copied_once),
 	ONCE(jobs_that_are_the_same_are_done_once),
+	ONCE(each_option_makes_another_job_but_what_names_the_place),
 	ONCE(of_two_trees_that_become_one_directory_one_is_copied),
 	ONCE(what_is_tried_again_takes_nobodys_place),
 	ONCE(what_was_left_half_made_is_not_copied),

@@ -285,6 +285,23 @@ static const char *copy_option(void *settings, int id, const char *arg)
 	}
 }
 
+/*
+ * What an item does that has the same source and destination as another one, as a number: the same for
+ * the same options, wherever the settings lie. What only says which destination that is does not count.
+ */
+static uint64_t way_of(const struct copy_settings *set)
+{
+	const unsigned char how[] = {
+		set->recursive,	 set->archive,	   set->keep_mode,	 set->keep_owner,
+		set->keep_times, set->keep_xattrs, set->keep_links,	 set->atomic,
+		set->sync,	 set->update,	   set->ignore_existing, set->verify,
+		set->reflink,
+	};
+	const char *alg = set->alg ? set->alg->name : "";
+
+	return XXH3_64bits_withSeed(alg, strlen(alg), XXH3_64bits(how, sizeof(how)));
+}
+
 static const char *copy_settle(void *settings)
 {
 	struct copy_settings *set = settings;
@@ -294,8 +311,7 @@ static const char *copy_settle(void *settings)
 		return "-t and --no-target-directory exclude each other";
 	if (set->alg && digest_setup(set->alg))
 		return "this OpenSSL does not offer the algorithm";
-	/* Settings come and go, and others may come to lie where some have been. */
-	set->way = XXH3_64bits(set, sizeof(*set));
+	set->way = way_of(set);
 	return NULL;
 }
 

@@ -52,7 +52,7 @@ struct copy_settings {
 	const struct digest_alg *alg; /* NULL: none is printed */
 	const char *target; /* -t */
 	mode_t umask;
-	uint64_t way; /* a hash of all the options */
+	uint64_t way; /* a hash of the options that make two items do different things */
 	const char *dst; /* as a command: the destination of all sources */
 };
 
