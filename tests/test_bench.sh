@@ -33,5 +33,5 @@ done
 ! "$bench" nosuchrow 2>/dev/null || fail "an unknown row was accepted"
 ! "$bench" -n 2 nop-op 2>/dev/null || fail "two runs were accepted"
 # Nothing is left of the trees that rows make.
-"$bench" --smoke --dir "$tmp" hash-tree lanes >/dev/null || fail "--dir"
+"$bench" --smoke --dir "$tmp" hash-tree copy-tree rm-tree lanes >/dev/null || fail "--dir"
 ! find "$tmp" -name 'batchproc-bench.*' | grep -q . || fail "a tree was left behind"

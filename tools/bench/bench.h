@@ -50,6 +50,13 @@ struct contestant {
 /* Runs all contestants in turn, once to warm up and then @runs rounds: A B C, A B C, ... */
 int interleave(struct contestant *all[], unsigned int n, unsigned int runs);
 
+/*
+ * The fair pool has the number of threads that serves it best, out of 1, 2, 4 ... 256, by the best of
+ * @runs runs of each. @set prepares the contestant, which is left with that number.
+ */
+int best_threads(const struct bench *b, struct contestant *c, unsigned int runs,
+		 void (*set)(const struct bench *b, unsigned int threads));
+
 /* Median over the rounds of one measure. */
 struct measure median_of(const struct contestant *c, unsigned int measure, unsigned int runs);
 
@@ -96,7 +103,43 @@ void report_skip(const struct bench *b, const char *row, const char *peer, const
 /* A bare ring with the flags that the library asks for, fewer where the kernel lacks one. */
 int bare_ring(struct io_uring *ring, unsigned int entries);
 
+/* ---------------------------------------------------------------- process.c */
+
+/* A command that is timed as a whole. */
+struct process {
+	char command[3 * 4096]; /* for sh */
+	char out[4096 + 32]; /* where what it prints goes */
+};
+
+/* Runs it once; @out is in seconds. */
+int process_run(const struct process *p, struct measure *out);
+
+/* How batchproc runs when it is left to choose. */
+struct choice {
+	char backend[16];
+	unsigned int loops;
+	long limit;
+};
+
+/* Finds it in the record that ends what @p prints, with --json. */
+int process_choice(const struct process *p, struct choice *choice);
+
+/* ---------------------------------------------------------------- image.c */
+
+/* A fresh ext4 in a file, mounted. */
+struct image {
+	char root[4096];
+	char mnt[4096 + 8];
+};
+
+/* Return: NULL, or why there is none. */
+const char *image_create(struct image *image, const struct bench *b, size_t size);
+void image_remove(struct image *image);
+
 /* ---------------------------------------------------------------- tree.c */
+
+/* The first directory that is writable and on a disk, where the command line names none. */
+const char *find_place(const struct bench *b);
 
 /* A tree of files of one size in a fresh directory on a real disk. */
 struct tree {
@@ -106,7 +149,10 @@ struct tree {
 	size_t file_size;
 };
 
-int tree_create(struct tree *t, const struct bench *b, unsigned int files, size_t file_size);
+int tree_create(struct tree *t, const struct bench *b, unsigned int files,
+		unsigned int files_per_dir, size_t file_size);
+/* Whether a copy of it at @path is whole, as far as the number of files and their sizes tell. */
+bool tree_is_copied(const struct tree *t, const char *path);
 int tree_warm(const struct tree *t);
 int tree_drop_caches(const struct tree *t); /* needs root */
 void tree_remove(struct tree *t);
@@ -132,5 +178,7 @@ int row_lanes(const struct bench *b);
 int row_nop_op(const struct bench *b);
 int row_nop_task(const struct bench *b);
 int row_hash_tree(const struct bench *b);
+int row_copy_tree(const struct bench *b);
+int row_rm_tree(const struct bench *b);
 
 #endif /* BENCH_H */

@@ -29,6 +29,9 @@ static const struct row rows[] = {
 	{"nop-task", row_nop_task, "NOPs in tasks, against a bare liburing loop and Go's errgroup"},
 	{"hash-tree", row_hash_tree,
 	 "batchproc hash -r, against xargs sha256sum and a thread pool"},
+	{"copy-tree", row_copy_tree,
+	 "batchproc copy -r to a new ext4, against cp -r and a thread pool"},
+	{"rm-tree", row_rm_tree, "batchproc rm -r on a new ext4, against rm -rf and a thread pool"},
 	{"lanes", row_lanes, "ways to carry out open, statx, read, close (sets lib/lane.c)"},
 };
 
@@ -45,7 +48,9 @@ static const char usage_text[] =
 	"      --smoke           tiny counts and one run: only shows that it works\n"
 	"      --dir DIR         where trees of files are made (default: a disk is looked for)\n"
 	"      --batchproc PATH  the command to measure (default: the one of this build)\n"
-	"  -h, --help            this\n";
+	"  -h, --help            this\n"
+	"\n"
+	"copy-tree and rm-tree need root, mkfs.ext4 and loop devices for a new file system in each run.\n";
 
 static int list_rows(void)
 {

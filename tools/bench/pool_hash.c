@@ -9,7 +9,6 @@
  * files travel in chunks so that the queue's mutex is hardly seen, openat() is relative to the
  * directory, digest contexts and buffers are reused, output is written in large pieces.
  *
- * Shared between threads, under queue.lock: the stack of units and the count of unfinished ones.
  * A directory is freed by whoever drops its last reference.
  */
 #define _GNU_SOURCE
@@ -26,10 +25,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pool.h"
+
 #define CHUNK_BYTES 2048u /* names of one chunk, NUL-separated */
 #define READ_BYTES (128u << 10)
 #define OUT_BYTES (64u << 10)
-#define THREADS_MAX 512u
 
 struct dir {
 	_Atomic unsigned int refs;
@@ -38,24 +38,15 @@ struct dir {
 };
 
 /* A directory to list, or a chunk of the names of files in one. */
-struct unit {
-	struct unit *next;
+struct piece {
+	struct unit unit; /* first */
 	struct dir *dir;
 	bool list;
 	unsigned int len;
 	char names[];
 };
 
-static struct {
-	pthread_mutex_t lock;
-	pthread_cond_t work;
-	struct unit *head;
-	unsigned long unfinished;
-	unsigned int idle;
-} queue = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
-
 static pthread_mutex_t out_lock = PTHREAD_MUTEX_INITIALIZER;
-static atomic_bool failed;
 static EVP_MD *sha256;
 
 struct worker {
@@ -64,58 +55,6 @@ struct worker {
 	char *out;
 	size_t out_len;
 };
-
-static void complain(const char *path, const char *name, int err)
-{
-	fprintf(stderr, "pool-hash: %s%s%s: %s\n", path, name[0] ? "/" : "", name, strerror(err));
-	failed = true;
-}
-
-static void *must(void *p)
-{
-	if (!p) {
-		fprintf(stderr, "pool-hash: out of memory\n");
-		exit(125);
-	}
-	return p;
-}
-
-/* ---------------------------------------------------------------- queue */
-
-static void push(struct unit *u)
-{
-	bool wake;
-
-	pthread_mutex_lock(&queue.lock);
-	u->next = queue.head;
-	queue.head = u;
-	queue.unfinished++;
-	wake = queue.idle > 0;
-	pthread_mutex_unlock(&queue.lock);
-	if (wake)
-		pthread_cond_signal(&queue.work);
-}
-
-/* The next unit after @done was finished; NULL when nothing is left and nothing can come. */
-static struct unit *pop(bool done)
-{
-	struct unit *u;
-
-	pthread_mutex_lock(&queue.lock);
-	queue.unfinished -= done;
-	while (!queue.head && queue.unfinished) {
-		queue.idle++;
-		pthread_cond_wait(&queue.work, &queue.lock);
-		queue.idle--;
-	}
-	u = queue.head;
-	if (u)
-		queue.head = u->next;
-	else
-		pthread_cond_broadcast(&queue.work);
-	pthread_mutex_unlock(&queue.lock);
-	return u;
-}
 
 static void dir_put(struct dir *d)
 {
@@ -130,26 +69,26 @@ static void push_dir(const char *parent, const char *name)
 {
 	size_t len = strlen(parent) + strlen(name) + 2;
 	struct dir *d = must(malloc(sizeof(*d) + len));
-	struct unit *u = must(malloc(sizeof(*u)));
+	struct piece *p = must(malloc(sizeof(*p)));
 
 	snprintf(d->path, len, "%s%s%s", parent, parent[0] ? "/" : "", name);
 	d->refs = 1;
 	d->fd = -1;
-	u->dir = d;
-	u->list = true;
-	push(u);
+	p->dir = d;
+	p->list = true;
+	pool_push(&p->unit);
 }
 
 static void push_chunk(struct dir *d, const char *names, unsigned int len)
 {
-	struct unit *u = must(malloc(sizeof(*u) + len));
+	struct piece *p = must(malloc(sizeof(*p) + len));
 
 	atomic_fetch_add(&d->refs, 1);
-	u->dir = d;
-	u->list = false;
-	u->len = len;
-	memcpy(u->names, names, len);
-	push(u);
+	p->dir = d;
+	p->list = false;
+	p->len = len;
+	memcpy(p->names, names, len);
+	pool_push(&p->unit);
 }
 
 /* ---------------------------------------------------------------- walking */
@@ -298,13 +237,15 @@ static void *work(void *arg)
 	unsigned int at;
 
 	(void)arg;
-	for (u = pop(false); u; u = pop(true)) {
-		if (u->list)
-			list_dir(u->dir);
-		for (at = 0; !u->list && at < u->len; at += strlen(u->names + at) + 1)
-			hash_file(&w, u->dir, u->names + at);
-		dir_put(u->dir);
-		free(u);
+	for (u = pool_pop(false); u; u = pool_pop(true)) {
+		struct piece *p = (struct piece *)u;
+
+		if (p->list)
+			list_dir(p->dir);
+		for (at = 0; !p->list && at < p->len; at += strlen(p->names + at) + 1)
+			hash_file(&w, p->dir, p->names + at);
+		dir_put(p->dir);
+		free(p);
 	}
 	flush(&w);
 	free(w.out);
@@ -315,13 +256,9 @@ static void *work(void *arg)
 
 int main(int argc, char **argv)
 {
-	pthread_t thread[THREADS_MAX];
-	unsigned int threads = 2, i;
-	int opt;
+	unsigned int threads = pool_threads(argc, argv);
 
-	while ((opt = getopt(argc, argv, "t:")) == 't')
-		threads = (unsigned int)strtoul(optarg, NULL, 10);
-	if (opt != -1 || optind == argc || !threads || threads > THREADS_MAX) {
+	if (!threads || optind == argc) {
 		fprintf(stderr, "usage: pool-hash [-t THREADS] DIR...\n");
 		return 2;
 	}
@@ -332,16 +269,7 @@ int main(int argc, char **argv)
 	}
 	for (; optind < argc; optind++)
 		push_dir("", argv[optind]);
-	for (i = 0; i < threads; i++) {
-		int err = pthread_create(&thread[i], NULL, work, NULL);
-
-		if (err) {
-			fprintf(stderr, "pool-hash: pthread_create: %s\n", strerror(err));
-			return 125;
-		}
-	}
-	for (i = 0; i < threads; i++)
-		pthread_join(thread[i], NULL);
+	pool_run(threads, work);
 	EVP_MD_free(sha256);
-	return failed;
+	return complained();
 }

@@ -10,161 +10,82 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench.h"
 
-struct process {
+struct hashing {
+	struct process process;
 	const struct tree *tree;
-	char command[3 * 4096]; /* for sh: runs as the group of processes that is timed */
-	char out[4096 + 32];
 	uint64_t lines, sum; /* of the output, whatever its order */
 };
 
-static double cpu_of_children(void)
+static int run_hashing(void *arg, struct measure *out)
 {
-	struct rusage ru;
+	const struct hashing *h = arg;
 
-	getrusage(RUSAGE_CHILDREN, &ru);
-	return (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
-	       (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6;
-}
-
-/* Runs the command with its output in @p->out. */
-static int spawn(const struct process *p)
-{
-	int status, fd;
-	pid_t pid;
-
-	fd = open(p->out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return -errno;
-	pid = fork();
-	if (!pid) {
-		dup2(fd, STDOUT_FILENO);
-		execl("/bin/sh", "sh", "-c", p->command, (char *)NULL);
-		_exit(127);
-	}
-	close(fd);
-	if (pid < 0)
-		return -errno;
-	while (waitpid(pid, &status, 0) < 0) {
-		if (errno != EINTR)
-			return -errno;
-	}
-	if (WIFEXITED(status) && !WEXITSTATUS(status))
-		return 0;
-	fprintf(stderr, "bench: failed: %s\n", p->command);
-	return interrupted() ? -EINTR : -EIO;
-}
-
-static int run_process(void *arg, struct measure *out)
-{
-	struct process *p = arg;
-	double cpu = cpu_of_children();
-	struct stopwatch w;
-	int err;
-
-	watch_start(&w);
-	err = spawn(p);
-	*out = watch_stop(&w, 1e9); /* seconds */
-	out->cpu = cpu_of_children() - cpu;
-	return err;
+	return process_run(&h->process, out);
 }
 
 /* Counts the lines of the output and adds up a hash of each, so that order plays no part. */
-static int sum_output(struct process *p)
+static int sum_output(struct hashing *h)
 {
 	char *line = NULL;
 	size_t room = 0;
 	ssize_t n, i;
-	FILE *f = fopen(p->out, "r");
+	FILE *f = fopen(h->process.out, "r");
 
 	if (!f)
 		return -errno;
-	p->lines = p->sum = 0;
+	h->lines = h->sum = 0;
 	while ((n = getline(&line, &room, f)) > 0) {
-		uint64_t h = 0xcbf29ce484222325u;
+		uint64_t sum = 0xcbf29ce484222325u;
 
 		for (i = 0; i < n; i++)
-			h = (h ^ (unsigned char)line[i]) * 0x100000001b3u;
-		p->lines++;
-		p->sum += h;
+			sum = (sum ^ (unsigned char)line[i]) * 0x100000001b3u;
+		h->lines++;
+		h->sum += sum;
 	}
 	free(line);
 	fclose(f);
 	return 0;
 }
 
-static int check_output(struct process *p, const struct process *other)
+static int check_output(struct hashing *h, const struct hashing *other)
 {
-	int err = sum_output(p);
+	int err = sum_output(h);
 
 	if (err)
 		return err;
-	if (p->lines == (uint64_t)p->tree->dirs * p->tree->files_per_dir &&
-	    (!other || p->sum == other->sum))
+	if (h->lines == (uint64_t)h->tree->dirs * h->tree->files_per_dir &&
+	    (!other || h->sum == other->sum))
 		return 0;
 	fprintf(stderr, "bench: %llu lines, or other lines than its peers: %s\n",
-		(unsigned long long)p->lines, p->command);
+		(unsigned long long)h->lines, h->process.command);
 	return -EBADMSG;
 }
 
-static struct process ours, xargs, pool;
+static struct hashing ours, xargs, pool;
+static struct choice choice;
 
-/* How the command runs when it is left to choose. */
-static struct {
-	char backend[16];
-	unsigned int loops;
-	long limit;
-} choice;
-
-/* Asks for it: the record that ends a run with --json says so. */
 static int ask_choice(const struct bench *b)
 {
-	struct process ask = {.tree = ours.tree};
-	char *line = NULL, *backend = NULL, *loops = NULL, *limit = NULL;
-	size_t room = 0;
-	FILE *f;
-	int err;
+	struct process ask;
 
 	snprintf(ask.command, sizeof(ask.command), "exec '%s' hash -r --json '%s/d000'",
 		 b->batchproc, ours.tree->root);
-	snprintf(ask.out, sizeof(ask.out), "%s", ours.out);
-	err = spawn(&ask);
-	f = err ? NULL : fopen(ask.out, "r");
-	if (!f)
-		return err ? err : -errno;
-	while (getline(&line, &room, f) > 0 && !strstr(line, "\"summary\":true"))
-		;
-	fclose(f);
-	if (line) {
-		backend = strstr(line, "\"backend\":\"");
-		loops = strstr(line, "\"loops\":");
-		limit = strstr(line, "\"limit\":");
-	}
-	err = backend && loops && limit &&
-			      sscanf(backend, "\"backend\":\"%15[a-z]", choice.backend) == 1 &&
-			      sscanf(loops, "\"loops\":%u", &choice.loops) == 1 &&
-			      sscanf(limit, "\"limit\":%ld", &choice.limit) == 1 ?
-		      0 :
-		      -EBADMSG;
-	free(line);
-	return err;
+	snprintf(ask.out, sizeof(ask.out), "%s", ours.process.out);
+	return process_choice(&ask, &choice);
 }
 
-static struct contestant ours_side = {.name = "batchproc", .run = run_process, .arg = &ours};
+static struct contestant ours_side = {.name = "batchproc", .run = run_hashing, .arg = &ours};
 static struct contestant xargs_side = {.name = "find | xargs -P2 sha256sum",
-				       .run = run_process,
+				       .run = run_hashing,
 				       .arg = &xargs};
-static struct contestant pool_side = {.run = run_process, .arg = &pool};
+static struct contestant pool_side = {.run = run_hashing, .arg = &pool};
 
 static void set_pool(const struct bench *b, unsigned int threads)
 {
@@ -172,39 +93,14 @@ static void set_pool(const struct bench *b, unsigned int threads)
 
 	snprintf(name, sizeof(name), "pool of %u threads", threads);
 	pool_side.name = name;
-	snprintf(pool.command, sizeof(pool.command), "exec '%s/pool-hash' -t %u '%s'", b->bindir,
-		 threads, pool.tree->root);
+	snprintf(pool.process.command, sizeof(pool.process.command),
+		 "exec '%s/pool-hash' -t %u '%s'", b->bindir, threads, pool.tree->root);
 }
 
-/* The fair pool has the number of threads that serves it best: the best of three runs of each. */
-static int find_best_pool(const struct bench *b)
+static void prepare(struct hashing *h, const struct tree *tree, const char *out)
 {
-	unsigned int threads, best = 1, run, most = b->smoke ? 2 : 256;
-	double best_wall = 0;
-
-	for (threads = 1; threads <= most; threads *= 2) {
-		for (run = 0; run < 3; run++) {
-			struct measure m;
-			int err;
-
-			set_pool(b, threads);
-			err = run_process(&pool, &m);
-			if (err || interrupted())
-				return err ? err : -EINTR;
-			if (best_wall > 0 && m.wall >= best_wall)
-				continue;
-			best_wall = m.wall;
-			best = threads;
-		}
-	}
-	set_pool(b, best);
-	return 0;
-}
-
-static void prepare(struct process *p, const struct tree *tree, const char *out)
-{
-	p->tree = tree;
-	snprintf(p->out, sizeof(p->out), "%s.%s", tree->root, out);
+	h->tree = tree;
+	snprintf(h->process.out, sizeof(h->process.out), "%s.%s", tree->root, out);
 }
 
 static void report_pair(const struct bench *b, const char *what, const struct contestant *theirs,
@@ -245,13 +141,13 @@ static int run_row(const struct bench *b)
 
 	err = ask_choice(b);
 	if (!err)
-		err = find_best_pool(b);
+		err = best_threads(b, &pool_side, 3, set_pool);
 	for (i = 0; i < 3 && !err; i++) {
-		struct process *p = all[i]->arg;
+		struct hashing *h = all[i]->arg;
 
-		err = run_process(p, &m);
+		err = run_hashing(h, &m);
 		if (!err)
-			err = check_output(p, i ? all[0]->arg : NULL);
+			err = check_output(h, i ? all[0]->arg : NULL);
 	}
 	if (!err)
 		err = interleave(all, 3, b->runs);
@@ -272,22 +168,22 @@ int row_hash_tree(const struct bench *b)
 			    "not there: build it or give --batchproc");
 		return 0;
 	}
-	err = tree_create(&tree, b, b->smoke ? 60 : 50000, 8192);
+	err = tree_create(&tree, b, b->smoke ? 60 : 50000, 500, 8192);
 	if (err)
 		return err;
 	prepare(&ours, &tree, "ours");
 	prepare(&xargs, &tree, "xargs");
 	prepare(&pool, &tree, "pool");
-	snprintf(ours.command, sizeof(ours.command), "exec '%s' hash -r --progress none '%s'",
-		 b->batchproc, tree.root);
-	snprintf(xargs.command, sizeof(xargs.command),
+	snprintf(ours.process.command, sizeof(ours.process.command),
+		 "exec '%s' hash -r --progress none '%s'", b->batchproc, tree.root);
+	snprintf(xargs.process.command, sizeof(xargs.process.command),
 		 "find '%s' -type f -print0 | xargs -0 -P2 -n200 sha256sum", tree.root);
 	err = tree_warm(&tree);
 	if (!err)
 		err = run_row(b);
-	unlink(ours.out);
-	unlink(xargs.out);
-	unlink(pool.out);
+	unlink(ours.process.out);
+	unlink(xargs.process.out);
+	unlink(pool.process.out);
 	tree_remove(&tree);
 	return err;
 }

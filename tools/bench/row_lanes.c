@@ -481,7 +481,7 @@ int row_lanes(const struct bench *b)
 		nofile.rlim_cur = nofile.rlim_max; /* a batch stays open at once */
 		setrlimit(RLIMIT_NOFILE, &nofile);
 	}
-	err = tree_create(&tree, b, b->smoke ? 64 : 8000, 8192);
+	err = tree_create(&tree, b, b->smoke ? 64 : 8000, 500, 8192);
 	if (err)
 		return err;
 	err = tree_warm(&tree);

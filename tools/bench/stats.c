@@ -59,6 +59,31 @@ int interleave(struct contestant *all[], unsigned int n, unsigned int runs)
 	return 0;
 }
 
+int best_threads(const struct bench *b, struct contestant *c, unsigned int runs,
+		 void (*set)(const struct bench *b, unsigned int threads))
+{
+	unsigned int threads, best = 1, run, most = b->smoke ? 2 : 256;
+	double best_wall = 0;
+
+	for (threads = 1; threads <= most; threads *= 2) {
+		for (run = 0; run < runs; run++) {
+			struct measure m;
+			int err;
+
+			set(b, threads);
+			err = c->run(c->arg, &m);
+			if (err || interrupted())
+				return err ? err : -EINTR;
+			if (best_wall > 0 && m.wall >= best_wall)
+				continue;
+			best_wall = m.wall;
+			best = threads;
+		}
+	}
+	set(b, best);
+	return 0;
+}
+
 static int compare_doubles(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;

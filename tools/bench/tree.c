@@ -19,8 +19,6 @@
 
 #include "bench.h"
 
-#define FILES_PER_DIR 500u
-
 static const char *fs_name(const char *path)
 {
 	static char number[32];
@@ -56,7 +54,7 @@ static bool on_disk(const char *path)
 }
 
 /* The first directory that is writable and on a disk; --smoke measures nothing, so any will do. */
-static const char *find_place(const struct bench *b)
+const char *find_place(const struct bench *b)
 {
 	const char *places[] = {b->dir, getenv("TMPDIR"), "/var/tmp", "/tmp", "."};
 	size_t i;
@@ -115,7 +113,7 @@ static int fill_dir(const struct tree *t, unsigned int dir, unsigned int files, 
 		char name[32];
 
 		snprintf(name, sizeof(name), "f%05u", i);
-		fill(data, t->file_size, (uint64_t)dir * FILES_PER_DIR + i);
+		fill(data, t->file_size, (uint64_t)dir * files + i);
 		err = write_file(fd, name, data, t->file_size);
 	}
 	close(fd);
@@ -134,9 +132,10 @@ static int sync_tree(const struct tree *t)
 	return err;
 }
 
-int tree_create(struct tree *t, const struct bench *b, unsigned int files, size_t file_size)
+int tree_create(struct tree *t, const struct bench *b, unsigned int files,
+		unsigned int files_per_dir, size_t file_size)
 {
-	unsigned int i, per_dir = files < FILES_PER_DIR ? files : FILES_PER_DIR;
+	unsigned int i, per_dir = files < files_per_dir ? files : files_per_dir;
 	const char *place = find_place(b);
 	char *data;
 	int err = 0;
@@ -188,6 +187,33 @@ static int read_whole(const char *path, const struct stat *st, int type, struct 
 int tree_warm(const struct tree *t)
 {
 	return nftw(t->root, read_whole, 32, FTW_PHYS) ? -EIO : 0;
+}
+
+/* What nftw() has found. */
+static struct {
+	unsigned long files;
+	unsigned long long bytes;
+} found;
+
+static int count_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)path;
+	(void)ftw;
+	if (type == FTW_F) {
+		found.files++;
+		found.bytes += (unsigned long long)st->st_size;
+	}
+	return 0;
+}
+
+bool tree_is_copied(const struct tree *t, const char *path)
+{
+	const unsigned long files = (unsigned long)t->dirs * t->files_per_dir;
+
+	found.files = 0;
+	found.bytes = 0;
+	return !nftw(path, count_one, 32, FTW_PHYS) && found.files == files &&
+	       found.bytes == (unsigned long long)files * t->file_size;
 }
 
 int tree_drop_caches(const struct tree *t)
