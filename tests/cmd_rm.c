@@ -200,16 +200,34 @@ static void lists_are_removed(struct test *t)
 
 static void in_order_and_under_any_limit(struct test *t)
 {
+	static const char *const how[] = {"-k",
+					  "-j1",
+					  "-j2",
+					  "-j3",
+					  "--backend=threads",
+					  "--loops=3",
+					  "--retries=1",
+					  "--timeout=1h",
+					  "--rate=1000000/s"};
 	const struct records *records;
 
 	fresh_dir(t);
-	for (int i = 0; i < 3; i++) {
-		static const char *const how[] = {"-k", "-j1", "--backend=threads"};
-
+	for (size_t i = 0; i < sizeof(how) / sizeof(how[0]); i++) {
 		make_tree("d");
 		records = expect_records(BP("rm", "-r", "--json", how[i], "d"), TREE_ITEMS);
 		expect_eq(records->ok, TREE_ITEMS);
+		expect_between(records->peak, 1, records->limit);
 		expect_gone("d");
+	}
+	/* Several trees, and files that are named beside them and take places too. */
+	for (int i = 1; i < 5; i++) {
+		make_tree("d");
+		make_tree("e");
+		make_file("f", "");
+		make_file("g", "");
+		expect_exit(SH("\"$BATCHPROC\" rm -r -j $1 f d g e", (char[]){(char)('0' + i), 0}),
+			    0);
+		expect_out(SH("ls"), "");
 	}
 	/* What is rejected stays, and the directories that it is in; the list brings it back. */
 	expect_exit(SH("mkdir -p d/e; for i in $(seq 2000); do : >d/e/$i; done"), 0);

@@ -146,6 +146,49 @@ static void stopped_in_the_middle(struct test *t)
 	}
 }
 
+/* So many names, so long, that their records do not fit into what may wait for a reader. */
+static void make_wordy(const char *top)
+{
+	char path[300];
+
+	make_dir(top);
+	make_file("one", "");
+	for (int i = 0; i < 12; i++) {
+		snprintf(path, sizeof(path), "%s/%d", top, i);
+		make_dir(path);
+		for (int k = 0; k < 400; k++) {
+			snprintf(path, sizeof(path), "%s/%d/%0230d", top, i, k);
+			assert_int_equal(link("one", path), 0);
+		}
+	}
+}
+
+/* While walkers do by themselves what they find, and wait for the reader of their records. */
+static void stopped_between_two_files(struct test *t)
+{
+	static const char *const how[] = {"-j128", "-j3", "-j1", "--backend=threads"};
+
+	fresh_dir(t);
+	for (unsigned int i = 0; i < 4; i++) {
+		const struct records *records;
+		struct run *run;
+
+		make_wordy("d");
+		run = START(HOW(.feed = true), "rm", "-r", "--json", how[i], "d");
+		until_printed(run, 1, "\"ok\"", 10);
+		run_kill(run, SIGINT);
+		run_feed_end(run);
+		run_kept(run);
+		expect_exit(run, is_there("d") ? 128 + SIGINT : run->status);
+		records = records_once(run);
+		expect_between(records->ok, 10, 12 * 401 + 1);
+		expect_eq(records->failed, 0);
+		if (is_there("d"))
+			expect_status(records, "d", "not_started");
+		expect_exit(BP("rm", "-rf", "d"), 0);
+	}
+}
+
 static void a_deadline_in_the_middle(struct test *t)
 {
 	const struct records *records;
@@ -404,6 +447,7 @@ int main(int argc, char **argv)
 		ONCE(many_trees_with_few_descriptors),
 		ONCE(large_directories_take_no_more_memory),
 		ONCE(stopped_in_the_middle),
+		ONCE(stopped_between_two_files),
 		ONCE(a_deadline_in_the_middle),
 		ONCE(what_stays_is_named_once),
 		ONCE(directories_that_may_not_be_read),

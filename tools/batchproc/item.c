@@ -370,9 +370,8 @@ static int end_cancelled(struct item *item)
 	return -ECANCELED;
 }
 
-static int item_task(void *arg)
+static int perform(struct item *item)
 {
-	struct item *item = arg;
 	struct job *job = item->job;
 	int err;
 
@@ -399,6 +398,16 @@ static int item_task(void *arg)
 		return end_cancelled(item);
 	job_finish(item, STATUS_FAILED, err);
 	return err;
+}
+
+static int item_task(void *arg)
+{
+	return perform(arg);
+}
+
+void job_perform(struct item *item)
+{
+	perform(item);
 }
 
 /*
@@ -467,9 +476,14 @@ bool job_submit(struct item *item)
 
 void items_never_started(void *ctx, void *arg, enum bp_end end, int result)
 {
-	(void)ctx;
+	const struct job *job = ctx;
+
 	(void)result;
 	/* Any other end was written by the task itself, and its item is another one's by now. */
-	if (end == BP_END_NEVER_STARTED)
+	if (end != BP_END_NEVER_STARTED)
+		return;
+	if (arg == job->walk)
+		walk_never_started(job->walk);
+	else
 		job_finish(arg, STATUS_NOT_STARTED, 0);
 }

@@ -242,7 +242,7 @@ static int start_group(struct job *job)
 			      &BP_GROUP_OPTS(.limit = job->limit, .stop_after_failures = 0,
 					     .deadline_ns = job->deadline_ns,
 					     .item_timeout_ns = job->opt->timeout_ns,
-					     .report = items_never_started));
+					     .report = items_never_started, .report_arg = job));
 	if (err)
 		say("cannot start: %s", error_text(err));
 	return err;

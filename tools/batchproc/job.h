@@ -113,6 +113,11 @@ struct item_ops {
 	 * alone, and not what the stop left undone below it.
 	 */
 	bool roots_last;
+	/*
+	 * Its work is one call that seldom waits, and its directories are left: a walker does by
+	 * itself what it finds, and spares it a task (walk.c).
+	 */
+	bool brief;
 
 	/* One attempt, in a task: 0, or -errno. May set bytes, why and STATUS_SKIPPED. */
 	int (*work)(struct item *item);
@@ -338,6 +343,9 @@ bool job_passes_over(struct job *job, const char *name, size_t len);
  */
 bool job_submit(struct item *item);
 
+/* Works an item off at once. In a task of the items' group, whose place in the limit it has. */
+void job_perform(struct item *item);
+
 /* Ends an item: counts it and writes its record. Any thread; not under the job's lock. */
 void job_finish(struct item *item, enum status status, int err);
 
@@ -345,7 +353,7 @@ void job_finish(struct item *item, enum status status, int err);
 void items_init(struct job *job);
 void items_exit(struct job *job);
 
-/* The report callback of the items' group. */
+/* The report callback of the items' group, with the job as its first argument. */
 void items_never_started(void *ctx, void *arg, enum bp_end end, int result);
 
 /* The name as the user knows it, with the directory of the walk in front. */

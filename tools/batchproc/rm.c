@@ -178,6 +178,7 @@ static const struct item_ops rm_items = {
 	.op = "rm",
 	.descriptors = 2, /* a tree has its root and the directory above it open */
 	.roots_cover = true,
+	.brief = true,
 	.work = rm_work,
 	.permanent = rm_permanent,
 	.text = rm_text,

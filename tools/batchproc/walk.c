@@ -11,6 +11,11 @@
  * never takes the place that it waits for. They start when there is work and end when there is
  * none. The stack is last in, first out: depth first, which keeps it short.
  *
+ * Where the work on an item is one short call, as with rm, walkers work: each does by itself what it
+ * finds, and is a task of the items' group with one item in flight. So a directory is one thread's, for
+ * threads that unlink in one directory wait for each other in the kernel (two of them do 1.5 times
+ * the work of one on ext4, and 2.0 times in a directory each), and no task is started for each file.
+ *
  * Memory. A pending directory is its name and its parent. When the stack is long, a walker leaves
  * the rest of the directory that it reads below the subdirectories found so far, as a pending one
  * that goes on at a position, so that a million subdirectories never stand in memory at once.
@@ -29,6 +34,7 @@
 #include "walkdir.h"
 
 #define STACK_LONG 65536u /* pending directories from which on reading is put off */
+#define WORKERS_PER_LOOP 2u /* one works while the other opens a directory, or waits */
 
 /* ---- the stack */
 
@@ -72,17 +78,24 @@ static bool wants_walker(struct walk *walk)
 	return wants;
 }
 
-static void start_walker(struct walk *walk)
+void walk_never_started(struct walk *walk)
 {
-	int err = bp_go(walk->group, walker, walk);
-
-	if (!err)
-		return;
 	pthread_mutex_lock(&walk->lock);
 	walk->active--;
 	pthread_cond_broadcast(&walk->changed);
 	pthread_mutex_unlock(&walk->lock);
-	if (err != -ECANCELED)
+}
+
+static void start_walker(struct walk *walk)
+{
+	/* One that has a place among the items must not wait for another: it goes on alone. */
+	const bool waits = !walk->works || pthread_equal(pthread_self(), walk->job->main_thread);
+	int err = (waits ? bp_go : bp_try_go)(walk->group, walker, walk);
+
+	if (!err)
+		return;
+	walk_never_started(walk);
+	if (err != -ECANCELED && (waits || err != -EAGAIN))
 		job_trouble(walk->job, "cannot walk a directory", err);
 }
 
@@ -178,6 +191,8 @@ static struct dirnode *pop_leaving(struct walk *walk)
 /* What is to be done next: one of the two. False: nothing, and the walker that asks has ended. */
 static bool pop(struct walk *walk, struct pending **p, struct dirnode **dir)
 {
+	bool start = false;
+
 	*p = NULL;
 	*dir = NULL;
 	pthread_mutex_lock(&walk->lock);
@@ -189,8 +204,13 @@ static bool pop(struct walk *walk, struct pending **p, struct dirnode **dir)
 	if (!*dir && !*p) {
 		walk->active--;
 		pthread_cond_broadcast(&walk->changed);
+	} else if (walk->works && walk->stack) {
+		/* Each one is busy for long, so there cannot be too many too soon. */
+		start = wants_walker(walk);
 	}
 	pthread_mutex_unlock(&walk->lock);
+	if (start)
+		start_walker(walk);
 	return *dir || *p;
 }
 
@@ -207,7 +227,7 @@ bool walk_is_deep(struct walk *walk)
 /* ---- walkers */
 
 /* From a directory into its first subdirectory, then into that one's ... */
-static void descend(struct walk *walk, struct pending *p, char *block)
+static void descend(struct walk *walk, struct pending *p, struct block *block)
 {
 	struct pending *next;
 
@@ -228,18 +248,30 @@ static void descend(struct walk *walk, struct pending *p, char *block)
 	}
 }
 
+/*
+ * A task stays on its loop. So that one loop does not keep all walkers that work while another sleeps,
+ * each is followed by a new one, which goes to the loop that takes it first.
+ */
+static bool give_way(struct walk *walk)
+{
+	return walk->works && !bp_try_go(walk->group, walker, walk);
+}
+
 static int walker(void *arg)
 {
 	struct walk *walk = arg;
-	char *block = xrealloc(NULL, BLOCK_BYTES);
+	struct block *block = xrealloc(NULL, sizeof(*block));
 	struct dirnode *dir;
 	struct pending *p;
 
 	while (pop(walk, &p, &dir)) {
-		if (dir)
+		if (dir) {
 			walkdir_leave(walk, dir);
-		else
-			descend(walk, p, block);
+			continue;
+		}
+		descend(walk, p, block);
+		if (give_way(walk))
+			break;
 	}
 	free(block);
 	return 0;
@@ -249,35 +281,56 @@ static int walker(void *arg)
 
 static void walker_ended(void *ctx, void *arg, enum bp_end end, int result)
 {
-	struct walk *walk = arg;
-
 	(void)ctx;
 	(void)result;
-	if (end != BP_END_NEVER_STARTED)
+	if (end == BP_END_NEVER_STARTED)
+		walk_never_started(arg);
+}
+
+/*
+ * Whether walkers work, and how many there may be. They do not where an item has to be a task because it
+ * is timed, waits before it starts or is tried again, or where directories of other verbs are on the stack.
+ */
+static void settle(struct walk *walk)
+{
+	const struct job *job = walk->job;
+	const struct options *opt = job->opt;
+	unsigned int most = job->walkers;
+
+	/* One walker alone reads in an order that does not depend on time. */
+	walk->most = opt->keep_order ? 1 : most;
+	walk->works = job->use.ops->brief && !job->ops->mixes && !opt->keep_order &&
+		      !opt->timeout_ns && !opt->retries && !opt->rate && !opt->reject;
+	if (!walk->works)
 		return;
-	pthread_mutex_lock(&walk->lock);
-	walk->active--;
-	pthread_cond_broadcast(&walk->changed);
-	pthread_mutex_unlock(&walk->lock);
+	if (bp_engine_info(job->engine)->backend == BP_BACKEND_URING &&
+	    most > WORKERS_PER_LOOP * job->loops)
+		most = WORKERS_PER_LOOP * job->loops;
+	/* One place is for the walker that takes over from another, where there are more than two. */
+	if (job->limit <= (long)most)
+		most = (unsigned int)(job->limit > 2 ? job->limit - 1 : job->limit);
+	walk->most = most;
 }
 
 int walk_create(struct job *job)
 {
 	struct walk *walk = xcalloc(1, sizeof(*walk));
-	int err;
+	int err = 0;
 
 	walk->job = job;
-	/* One walker alone reads in an order that does not depend on time. */
-	walk->most = job->opt->keep_order ? 1 : job->walkers;
+	settle(walk);
 	walk->dirs.idle_most = job->idle_dirs;
 	walk->dirs.ended = nothing_below;
 	pthread_mutex_init(&walk->dirs.lock, NULL);
 	pthread_mutex_init(&walk->lock, NULL);
 	pthread_cond_init(&walk->changed, NULL);
-	err = bp_group_create(&walk->group, job->engine,
-			      &BP_GROUP_OPTS(.stop_after_failures = 0,
-					     .deadline_ns = job->deadline_ns,
-					     .report = walker_ended));
+	if (walk->works)
+		walk->group = job->group;
+	else
+		err = bp_group_create(&walk->group, job->engine,
+				      &BP_GROUP_OPTS(.stop_after_failures = 0,
+						     .deadline_ns = job->deadline_ns,
+						     .report = walker_ended));
 	job->walk = walk;
 	return err;
 }
@@ -286,7 +339,8 @@ void walk_destroy(struct walk *walk)
 {
 	if (!walk)
 		return;
-	bp_group_destroy(walk->group);
+	if (!walk->works)
+		bp_group_destroy(walk->group);
 	pthread_cond_destroy(&walk->changed);
 	pthread_mutex_destroy(&walk->lock);
 	pthread_mutex_destroy(&walk->dirs.lock);
@@ -361,12 +415,14 @@ void walk_wait(struct walk *walk)
 			break;
 		give_up_one(walk);
 	}
-	bp_wait(walk->group);
+	/* That of the items takes more until all is fed. */
+	if (!walk->works)
+		bp_wait(walk->group);
 }
 
 void walk_cancel(struct walk *walk)
 {
-	if (walk)
+	if (walk && !walk->works)
 		bp_cancel(walk->group, 0);
 }
 

@@ -49,4 +49,7 @@ void walk_wake(struct walk *walk);
  */
 void walk_item_ended(struct dirnode *dir, struct dirnode *self);
 
+/* A walker that stood among the items will not be started. Any thread. */
+void walk_never_started(struct walk *walk);
+
 #endif

@@ -22,6 +22,15 @@
 #include "util.h"
 #include "walkdir.h"
 
+/* Has it worked off: by a task of its own, or by this walker, which then is one of them. */
+static void give(struct walk *walk, struct item *item)
+{
+	if (walk->works)
+		job_perform(item);
+	else
+		job_submit(item);
+}
+
 /* ---- opening and leaving */
 
 /* With @open, the parent is held open for the item; else the name is the path. */
@@ -169,7 +178,7 @@ static bool submit_unread(struct walk *walk, const struct pending *p, int err)
 		return false;
 	item = directory_item(walk, p->tree, p->parent, true, p->name, p->len);
 	item->err = err;
-	job_submit(item);
+	give(walk, item);
 	return true;
 }
 
@@ -234,7 +243,7 @@ void walkdir_leave(struct walk *walk, struct dirnode *dir)
 	if (dir->why)
 		job_finish(item, STATUS_SKIPPED, 0);
 	else if (!err)
-		job_submit(item);
+		give(walk, item);
 	else if (err == -ECANCELED && job_stopping(walk->job))
 		job_finish(item, STATUS_NOT_STARTED, 0);
 	else {
@@ -318,25 +327,43 @@ static void take_entry(struct walk *walk, struct dirnode *dir, const struct dire
 	if (err) {
 		job_finish(item, STATUS_FAILED, err);
 	} else if (takes(dir->tree, type)) {
-		job_submit(item);
+		give(walk, item);
 	} else {
 		item->why = odd_type(type);
 		job_finish(item, STATUS_SKIPPED, 0);
 	}
 }
 
+/* Subdirectories, and the rest of their directory, to the stack; the first one becomes *@first. */
+static void push_found(struct walk *walk, struct pending *chain, struct pending *rest,
+		       struct pending **first)
+{
+	if (chain && !*first) {
+		*first = chain;
+		chain = chain->next;
+		(*first)->next = NULL;
+	}
+	if (rest) {
+		/* walk_push() turns a chain round: the first one comes to lie at the bottom. */
+		rest->next = chain;
+		chain = rest;
+	}
+	if (chain)
+		walk_push(walk, chain);
+}
+
 /*
  * One block of entries, and its subdirectories to the stack; the first one found is kept in
  * *@first instead, as the next for this walker. False: the rest is somebody's later.
  */
-static bool take_block(struct walk *walk, struct dirnode *dir, off_t *position, const char *block,
-		       size_t len, struct pending **first)
+static bool take_block(struct walk *walk, struct dirnode *dir, off_t *position,
+		       const struct block *block, size_t len, struct pending **first)
 {
 	struct pending *chain = NULL, *rest = NULL;
 	const struct dirent64 *entry;
 
 	for (size_t at = 0; at < len && !rest; at += entry->d_reclen) {
-		entry = (const struct dirent64 *)(block + at);
+		entry = (const struct dirent64 *)(block->bytes + at);
 		if (job_stopping(walk->job)) {
 			rest = pending_rest(dir, *position);
 			break;
@@ -346,28 +373,67 @@ static bool take_block(struct walk *walk, struct dirnode *dir, off_t *position, 
 	}
 	if (!rest && chain && walk_is_deep(walk))
 		rest = pending_rest(dir, *position);
-	if (chain && !*first) {
-		*first = chain;
-		chain = chain->next;
-		(*first)->next = NULL;
-	}
-	if (rest) {
-		/* push() turns a chain round: the first one comes to lie at the bottom. */
-		rest->next = chain;
-		chain = rest;
-	}
-	if (chain)
-		walk_push(walk, chain);
+	push_found(walk, chain, rest, first);
 	return !rest;
 }
 
-struct pending *walkdir_read(struct walk *walk, struct dirnode *dir, struct pending *p, char *block)
+/*
+ * In the order of inodes a file system has those of several files in one block, and most often their names
+ * beside each other. FIGURES
+ */
+static int by_inode(const void *a, const void *b)
+{
+	uint64_t x = (*(const struct dirent64 *const *)a)->d_ino;
+	uint64_t y = (*(const struct dirent64 *const *)b)->d_ino;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * The same by a walker that works: others get the subdirectories before it begins, and the rest of a
+ * large directory too. After a stop that directory stands for what was not reached in it.
+ */
+static bool work_block(struct walk *walk, struct dirnode *dir, off_t *position, struct block *block,
+		       size_t len, struct pending **first)
+{
+	struct pending *chain = NULL, *rest = NULL;
+	const struct dirent64 *entry;
+	size_t count = 0;
+
+	for (size_t at = 0; at < len; at += entry->d_reclen) {
+		entry = (const struct dirent64 *)(block->bytes + at);
+		if (entry->d_type == DT_DIR)
+			take_entry(walk, dir, entry, &chain);
+		else
+			block->sorted[count++] = entry;
+		*position = entry->d_off;
+	}
+	if (len > BLOCK_BYTES / 2 || (chain && walk_is_deep(walk)))
+		rest = pending_rest(dir, *position);
+	push_found(walk, chain, rest, first);
+
+	chain = NULL;
+	qsort(block->sorted, count, sizeof(block->sorted[0]), by_inode);
+	for (size_t i = 0; i < count && !job_stopping(walk->job); i++)
+		take_entry(walk, dir, block->sorted[i], &chain);
+	/* Where the file system does not say what is one. */
+	push_found(walk, chain, NULL, first);
+	return !rest && !job_stopping(walk->job);
+}
+
+struct pending *walkdir_read(struct walk *walk, struct dirnode *dir, struct pending *p,
+			     struct block *block)
 {
 	struct pending *first = NULL;
+	bool goes_on;
 	ssize_t n;
 
-	while ((n = call_getdents(dirnode_fd(dir), block, BLOCK_BYTES)) > 0) {
-		if (!take_block(walk, dir, &p->position, block, (size_t)n, &first))
+	while ((n = call_getdents(dirnode_fd(dir), block->bytes, BLOCK_BYTES)) > 0) {
+		if (walk->works)
+			goes_on = work_block(walk, dir, &p->position, block, (size_t)n, &first);
+		else
+			goes_on = take_block(walk, dir, &p->position, block, (size_t)n, &first);
+		if (!goes_on)
 			return first;
 		/* A block of nothing but links and directories has not let anybody else run. */
 		bp_yield();

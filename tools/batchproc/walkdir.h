@@ -15,7 +15,16 @@
 struct item;
 struct job;
 
-#define BLOCK_BYTES 65536u /* of directory entries, in one call */
+struct dirent64;
+
+#define BLOCK_BYTES 65536u
+#define ENTRY_LEAST 24u /* bytes of an entry */
+
+/* Entries of a directory as one call gives them. */
+struct block {
+	_Alignas(max_align_t) char bytes[BLOCK_BYTES];
+	const struct dirent64 *sorted[BLOCK_BYTES / ENTRY_LEAST];
+};
 
 struct pending {
 	struct pending *next;
@@ -29,8 +38,9 @@ struct pending {
 
 struct walk {
 	struct job *job;
-	struct bp_group *group;
+	struct bp_group *group; /* of the walkers */
 	unsigned int most; /* walkers */
+	bool works; /* they do by themselves what they find, and are in the items' group */
 	struct dirs dirs;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -62,11 +72,11 @@ bool walk_is_deep(struct walk *walk);
  */
 struct dirnode *walkdir_open(struct walk *walk, struct pending *p);
 /*
- * Reads it by blocks of BLOCK_BYTES, as far as the stack allows: its files become items, its
- * directories pending ones, of which the first is returned instead of being pushed. Walker.
+ * Reads it block by block, as far as the stack allows: its files become items, its directories
+ * pending ones, of which the first is returned instead of being pushed. Walker.
  */
 struct pending *walkdir_read(struct walk *walk, struct dirnode *dir, struct pending *p,
-			     char *block);
+			     struct block *block);
 /* All below it has ended: its own item, and that given to the job. The latter by a walker. */
 struct item *walkdir_leaving(struct walk *walk, struct dirnode *dir, bool open);
 void walkdir_leave(struct walk *walk, struct dirnode *dir);
