@@ -342,6 +342,37 @@ static void mount_points_stay(struct test *t)
 	expect_exit(BP("rm", "-r", "d"), 0);
 }
 
+/* Removes what two layers of an overlayfs show as one, with $1 descriptors; 77: it cannot be mounted. */
+static const char remove_merged[] =
+	"mount -t tmpfs none m && cd m && mkdir low up work all &&"
+	"for d in $(seq 6); do for layer in low up; do"
+	"	mkdir -p $layer/d/$d && (cd $layer/d/$d &&"
+	"	seq -f $layer-one-of-many-in-a-large-directory-%.0f 3000 | xargs touch &&"
+	"	seq -f dir-%.0f 300 | xargs mkdir); done; done &&"
+	"mount -t overlay -o lowerdir=low,upperdir=up,workdir=work none all || exit 77\n"
+	"cd all && ulimit -n $1 && \"$BATCHPROC\" rm -r d";
+
+/*
+ * Another walker may have to open them anew to read on. There a position is how many names are before it,
+ * and those removed meanwhile do not count any more.
+ */
+static void large_directories_whose_positions_move(struct test *t)
+{
+	static const char *const most[] = {"22", "24", "40"};
+
+	fresh_dir(t);
+	need_mounts(t);
+	make_dir("m");
+	for (size_t i = 0; i < sizeof(most) / sizeof(most[0]); i++) {
+		struct run *run = SH("exec " MOUNTS " \"$2\" sh $1", most[i], remove_merged);
+
+		if (run->status == 77)
+			skip_because(t, "there is no overlayfs here");
+		expect_exit(run, 0);
+		expect_err(run, "");
+	}
+}
+
 static void the_root_directory_stays_wherever_it_is_seen(struct test *t)
 {
 	struct run *run;
@@ -453,6 +484,7 @@ int main(int argc, char **argv)
 		ONCE(directories_that_may_not_be_read),
 		ONCE(what_is_immutable_fails_and_ends_a_run_that_fails_fast),
 		ONCE(mount_points_stay),
+		ONCE(large_directories_whose_positions_move),
 		ONCE(the_root_directory_stays_wherever_it_is_seen),
 		ONCE(a_directory_that_becomes_a_link_leads_nowhere),
 		ONCE(files_that_come_meanwhile),

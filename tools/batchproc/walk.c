@@ -59,8 +59,40 @@ struct pending *pending_rest(struct dirnode *dir, off_t position)
 	return rest;
 }
 
+struct pending *pending_rest_open(struct dirnode *dir, off_t position)
+{
+	struct walk *walk = dir->tree->walk;
+	struct pending *rest;
+	bool may;
+
+	pthread_mutex_lock(&walk->lock);
+	may = walk->held < walk->held_most;
+	walk->held += may;
+	pthread_mutex_unlock(&walk->lock);
+	if (!may)
+		return NULL;
+	rest = pending_rest(dir, position);
+	dirnode_get_open(dir);
+	rest->held = true;
+	return rest;
+}
+
+void pending_let_go(struct pending *p)
+{
+	struct walk *walk = p->tree->walk;
+
+	if (!p->held)
+		return;
+	p->held = false;
+	pthread_mutex_lock(&walk->lock);
+	walk->held--;
+	pthread_mutex_unlock(&walk->lock);
+	dirnode_put_open(p->rest);
+}
+
 void pending_free(struct pending *p)
 {
+	pending_let_go(p);
 	dirnode_put(p->rest);
 	dirnode_put(p->parent);
 	tree_put(p->tree);
@@ -320,6 +352,7 @@ int walk_create(struct job *job)
 	walk->job = job;
 	settle(walk);
 	walk->dirs.idle_most = job->idle_dirs;
+	walk->held_most = job->idle_dirs;
 	walk->dirs.ended = nothing_below;
 	pthread_mutex_init(&walk->dirs.lock, NULL);
 	pthread_mutex_init(&walk->lock, NULL);

@@ -137,10 +137,12 @@ static int open_below(const struct pending *p)
 	return fd;
 }
 
-static int open_rest(const struct pending *p)
+static int open_rest(struct pending *p)
 {
 	int err = dirnode_open(p->rest);
 
+	if (!err)
+		pending_let_go(p);
 	if (!err && lseek(dirnode_fd(p->rest), p->position, SEEK_SET) < 0) {
 		err = -errno;
 		dirnode_put_open(p->rest);
@@ -408,7 +410,9 @@ static bool work_block(struct walk *walk, struct dirnode *dir, off_t *position, 
 			block->sorted[count++] = entry;
 		*position = entry->d_off;
 	}
-	if (len > BLOCK_BYTES / 2 || (chain && walk_is_deep(walk)))
+	if (len > BLOCK_BYTES / 2)
+		rest = pending_rest_open(dir, *position);
+	if (!rest && chain && walk_is_deep(walk))
 		rest = pending_rest(dir, *position);
 	push_found(walk, chain, rest, first);
 

@@ -32,6 +32,7 @@ struct pending {
 	struct dirnode *parent; /* NULL: it is the root */
 	struct dirnode *rest; /* it was opened before, and the rest of it is to be read */
 	off_t position; /* from where on */
+	bool held; /* and is held open until then */
 	size_t len;
 	char name[];
 };
@@ -42,10 +43,12 @@ struct walk {
 	unsigned int most; /* walkers */
 	bool works; /* they do by themselves what they find, and are in the items' group */
 	struct dirs dirs;
+	unsigned int held_most; /* rests that may be held open */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct pending *stack;
 	size_t depth;
+	unsigned int held;
 	struct dirnode *leaving; /* nothing is left below these */
 	size_t live; /* directories that will be left or have not ended being so */
 	unsigned int active;
@@ -57,6 +60,12 @@ struct pending *pending_new(struct tree *tree, struct dirnode *parent, const cha
 			    size_t len);
 /* Where reading stopped for now: it goes back on the stack, under what it led to. */
 struct pending *pending_rest(struct dirnode *dir, off_t position);
+/*
+ * The same with @dir, which the caller holds open, held open until somebody else does: where entries
+ * vanish meanwhile, some file systems keep a position only for who has it open. NULL: too many are.
+ */
+struct pending *pending_rest_open(struct dirnode *dir, off_t position);
+void pending_let_go(struct pending *p);
 void pending_free(struct pending *p);
 
 /* Puts a chain of directories on the stack, and starts a walker if there should be one more. */
