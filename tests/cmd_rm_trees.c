@@ -93,6 +93,21 @@ static void many_trees_with_few_descriptors(struct test *t)
 	expect_exit(BP("rm", "-d", "d"), 0);
 }
 
+/* Whose roots have to stay open until what is in their directories is gone. */
+static void many_deeper_trees_with_few_descriptors(struct test *t)
+{
+	static const char *const most[] = {"22", "40"};
+
+	fresh_dir(t);
+	for (size_t i = 0; i < sizeof(most) / sizeof(most[0]); i++) {
+		expect_exit(SH("mkdir -p $(seq -f d/%.0f/a 400) $(seq -f d/%.0f/b 400) &&"
+			       "touch $(seq -f d/%.0f/a/x 400) && ls d | sed 's|^|d/|' >list"),
+			    0);
+		expect_exit(SH("ulimit -n $1; \"$BATCHPROC\" rm -r -T list", most[i]), 0);
+		expect_exit(BP("rm", "-d", "d"), 0);
+	}
+}
+
 static long rss_of(const char *dir, size_t records)
 {
 	struct run *run = BP("rm", "-r", "--json", dir);
@@ -476,6 +491,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		ONCE(chains_of_thousands_of_levels),
 		ONCE(many_trees_with_few_descriptors),
+		ONCE(many_deeper_trees_with_few_descriptors),
 		ONCE(large_directories_take_no_more_memory),
 		ONCE(stopped_in_the_middle),
 		ONCE(stopped_between_two_files),

@@ -9,7 +9,8 @@
  *
  * Walkers are tasks in a group of their own, so that one that waits for a place among the items
  * never takes the place that it waits for. They start when there is work and end when there is
- * none. The stack is last in, first out: depth first, which keeps it short.
+ * none. The stack is last in, first out: depth first, which keeps it short. The roots of further trees
+ * wait in a queue beside it until it is empty.
  *
  * Where the work on an item is one short call, as with rm, walkers work: each does by itself what it
  * finds, and is a task of the items' group with one item in flight. So a directory is one thread's, for
@@ -34,6 +35,7 @@
 #include "walkdir.h"
 
 #define STACK_LONG 65536u /* pending directories from which on reading is put off */
+#define ROOTS_MANY 65536u /* of trees that are not begun, before more are taken in */
 #define WORKERS_PER_LOOP 2u /* one works while the other opens a directory, or waits */
 
 /* ---- the stack */
@@ -197,16 +199,29 @@ void walk_item_ended(struct dirnode *dir, struct dirnode *self)
 }
 
 /* Under the lock. */
+static bool has_pending(const struct walk *walk)
+{
+	return walk->stack || walk->roots;
+}
+
+/* Under the lock. */
 static struct pending *pop_pending(struct walk *walk)
 {
 	struct pending *p = walk->stack;
 
-	if (!p)
-		return NULL;
-	walk->stack = p->next;
-	p->next = NULL;
-	if (--walk->depth == STACK_LONG - 1)
-		pthread_cond_broadcast(&walk->changed);
+	if (p) {
+		walk->stack = p->next;
+		walk->depth--;
+	} else if (walk->roots) {
+		p = walk->roots;
+		walk->roots = p->next;
+		if (!walk->roots)
+			walk->roots_end = &walk->roots;
+		if (--walk->queued == ROOTS_MANY - 1)
+			pthread_cond_broadcast(&walk->changed);
+	}
+	if (p)
+		p->next = NULL;
 	return p;
 }
 
@@ -236,7 +251,7 @@ static bool pop(struct walk *walk, struct pending **p, struct dirnode **dir)
 	if (!*dir && !*p) {
 		walk->active--;
 		pthread_cond_broadcast(&walk->changed);
-	} else if (walk->works && walk->stack) {
+	} else if (walk->works && has_pending(walk)) {
 		/* Each one is busy for long, so there cannot be too many too soon. */
 		start = wants_walker(walk);
 	}
@@ -292,7 +307,7 @@ static bool give_way(struct walk *walk)
 static int walker(void *arg)
 {
 	struct walk *walk = arg;
-	struct block *block = xrealloc(NULL, sizeof(*block));
+	struct block *block = block_new(walk);
 	struct dirnode *dir;
 	struct pending *p;
 
@@ -305,7 +320,7 @@ static int walker(void *arg)
 		if (give_way(walk))
 			break;
 	}
-	free(block);
+	block_free(block);
 	return 0;
 }
 
@@ -353,6 +368,7 @@ int walk_create(struct job *job)
 	settle(walk);
 	walk->dirs.idle_most = job->idle_dirs;
 	walk->held_most = job->idle_dirs;
+	walk->roots_end = &walk->roots;
 	walk->dirs.ended = nothing_below;
 	pthread_mutex_init(&walk->dirs.lock, NULL);
 	pthread_mutex_init(&walk->lock, NULL);
@@ -384,8 +400,36 @@ void walk_destroy(struct walk *walk)
 static bool may_add(const struct walk *walk)
 {
 	if (walk->job->opt->keep_order)
-		return !walk->active && !walk->live && !walk->stack;
-	return walk->depth < STACK_LONG;
+		return !walk->active && !walk->live && !has_pending(walk);
+	return walk->queued < ROOTS_MANY;
+}
+
+/* Behind the others: as few trees as can be are begun and not ended, for each holds descriptors. */
+static void push_root(struct walk *walk, struct pending *p)
+{
+	bool start;
+
+	pthread_mutex_lock(&walk->lock);
+	*walk->roots_end = p;
+	walk->roots_end = &p->next;
+	walk->queued++;
+	start = wants_walker(walk);
+	pthread_mutex_unlock(&walk->lock);
+	if (start)
+		start_walker(walk);
+}
+
+/* Whether a further tree may be added; if not, some time later. */
+static bool added(struct walk *walk)
+{
+	bool may;
+
+	pthread_mutex_lock(&walk->lock);
+	may = may_add(walk);
+	if (!may && !job_stopped(walk->job))
+		pthread_cond_wait(&walk->changed, &walk->lock);
+	pthread_mutex_unlock(&walk->lock);
+	return may;
 }
 
 void walk_add(struct walk *walk, const struct walk_root *root, const char *path, size_t len)
@@ -399,13 +443,12 @@ void walk_add(struct walk *walk, const struct walk_root *root, const char *path,
 	tree->above = -1;
 	tree->data = root->data;
 	tree->release = root->release;
-	walk_push(walk, pending_new(tree, NULL, path, len));
+	push_root(walk, pending_new(tree, NULL, path, len));
 	tree_put(tree);
 
-	pthread_mutex_lock(&walk->lock);
-	while (!job_stopped(walk->job) && !may_add(walk))
-		pthread_cond_wait(&walk->changed, &walk->lock);
-	pthread_mutex_unlock(&walk->lock);
+	/* The deadline may have ended all that would wake this thread. */
+	while (!job_stopping(walk->job) && !added(walk))
+		;
 }
 
 /* After a stop: what was not reached has its record all the same, as input for another run. */
@@ -437,9 +480,9 @@ void walk_wait(struct walk *walk)
 		/* The deadline may have ended all that would go on; then the walk has stopped. */
 		job_stopping(walk->job);
 		pthread_mutex_lock(&walk->lock);
-		over = !walk->live && !walk->stack && !walk->leaving;
+		over = !walk->live && !has_pending(walk) && !walk->leaving;
 		active = walk->active || (!over && !job_stopped(walk->job));
-		if (active || (!over && !walk->stack && !walk->leaving))
+		if (active || (!over && !has_pending(walk) && !walk->leaving))
 			pthread_cond_wait(&walk->changed, &walk->lock);
 		pthread_mutex_unlock(&walk->lock);
 		if (active)

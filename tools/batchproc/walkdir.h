@@ -17,13 +17,15 @@ struct job;
 
 struct dirent64;
 
-#define BLOCK_BYTES 65536u
+#define BLOCK_BYTES 65536u /* of directory entries, in one call */
+#define WORK_BYTES 1048576u /* of which a walker that works sorts so many */
 #define ENTRY_LEAST 24u /* bytes of an entry */
 
-/* Entries of a directory as one call gives them. */
+/* A walker's own: entries of a directory, and for one that works also their order. */
 struct block {
-	_Alignas(max_align_t) char bytes[BLOCK_BYTES];
-	const struct dirent64 *sorted[BLOCK_BYTES / ENTRY_LEAST];
+	const struct dirent64 **sorted;
+	size_t room;
+	_Alignas(max_align_t) char bytes[];
 };
 
 struct pending {
@@ -48,6 +50,8 @@ struct walk {
 	pthread_cond_t changed;
 	struct pending *stack;
 	size_t depth;
+	struct pending *roots, **roots_end; /* not begun; taken when the stack is empty */
+	size_t queued;
 	unsigned int held;
 	struct dirnode *leaving; /* nothing is left below these */
 	size_t live; /* directories that will be left or have not ended being so */
@@ -80,6 +84,9 @@ bool walk_is_deep(struct walk *walk);
  * Walker.
  */
 struct dirnode *walkdir_open(struct walk *walk, struct pending *p);
+struct block *block_new(const struct walk *walk);
+void block_free(struct block *block);
+
 /*
  * Reads it block by block, as far as the stack allows: its files become items, its directories
  * pending ones, of which the first is returned instead of being pushed. Walker.
