@@ -146,7 +146,8 @@ static void list(struct dir *d, char *buffer, struct names *n)
 	}
 	if (len < 0)
 		complain(d->name, "", errno);
-	qsort(n->entries, n->count, sizeof(*n->entries), by_inode);
+	if (n->count)
+		qsort(n->entries, n->count, sizeof(*n->entries), by_inode);
 }
 
 /* ---------------------------------------------------------------- files */
