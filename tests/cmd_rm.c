@@ -198,6 +198,29 @@ static void lists_are_removed(struct test *t)
 	expect_exit(RUN(HOW(.input = "\n"), "rm", "-T", "-"), 2);
 }
 
+/* What one operand is in may be gone before it is begun. */
+static void operands_that_lie_in_each_other(struct test *t)
+{
+	const struct records *records;
+
+	fresh_dir(t);
+	for (int i = 0; i < 2; i++) {
+		static const char *const how[] = {"-j128", "-k"};
+
+		make_tree("d");
+		expect_exit(SH("find d >list"), 0);
+		expect_exit(BP("rm", "-rf", how[i], "-T", "list"), 0);
+		expect_gone("d");
+		make_tree("d");
+		expect_exit(BP("rm", "-rf", how[i], "d", "d"), 0);
+		expect_gone("d");
+	}
+	make_dir("d");
+	records = expect_records(BP("rm", "-r", "--json", "-j1", "d", "d"), 2);
+	expect_eq(records->ok, 1);
+	expect_eq(records->failed, 1);
+}
+
 static void in_order_and_under_any_limit(struct test *t)
 {
 	static const char *const how[] = {"-k",
@@ -292,6 +315,7 @@ int main(int argc, char **argv)
 		ONCE(what_is_refused),
 		ONCE(links_are_removed_and_not_followed),
 		ONCE(lists_are_removed),
+		ONCE(operands_that_lie_in_each_other),
 		ONCE(in_order_and_under_any_limit),
 		ONCE(trees_are_not_divided),
 		ONCE(one_question_before_many),

@@ -43,8 +43,8 @@ struct tree_ops {
 	 */
 	bool leaves;
 	/*
-	 * A directory that must not be read becomes an item as well, with its error in item->err
-	 * and without item->self: it may be empty.
+	 * A directory that must not be read, or is gone, becomes an item as well, with its error in
+	 * item->err and without item->self: it may be empty, or need not be there.
 	 */
 	bool unread;
 	/* The directory that a root is in is open as tree->above, and the root was opened in it. */

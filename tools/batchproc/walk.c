@@ -114,6 +114,8 @@ static bool wants_walker(struct walk *walk)
 
 void walk_never_started(struct walk *walk)
 {
+	/* As in nothing_below(): there may be nobody else to notice the deadline. */
+	job_stopping(walk->job);
 	pthread_mutex_lock(&walk->lock);
 	walk->active--;
 	pthread_cond_broadcast(&walk->changed);

@@ -145,7 +145,9 @@ static int open_rest(struct pending *p)
 
 	if (!err)
 		pending_let_go(p);
-	if (!err && lseek(dirnode_fd(p->rest), p->position, SEEK_SET) < 0) {
+	/* Most often it stands there. */
+	if (!err && lseek(dirnode_fd(p->rest), 0, SEEK_CUR) != p->position &&
+	    lseek(dirnode_fd(p->rest), p->position, SEEK_SET) < 0) {
 		err = -errno;
 		dirnode_put_open(p->rest);
 	}
@@ -173,7 +175,13 @@ static struct dirnode *enter(struct walk *walk, struct pending *p, int fd, int *
 	return NULL;
 }
 
-/* What may not be read may be empty all the same. False: its parent is gone too. */
+/* What may not be read may be empty all the same; what is gone is the verb's to judge. */
+static bool is_tried_unread(const struct pending *p, int err)
+{
+	return p->tree->ops->unread && !p->rest && (err == -EACCES || err == -ENOENT);
+}
+
+/* False: its parent is gone too. */
 static bool submit_unread(struct walk *walk, const struct pending *p, int err)
 {
 	struct item *item;
@@ -203,7 +211,7 @@ struct dirnode *walkdir_open(struct walk *walk, struct pending *p)
 
 	if (err >= 0)
 		dir = p->rest ? p->rest : enter(walk, p, err, &err, &why);
-	if (err == -EACCES && p->tree->ops->unread && !p->rest && submit_unread(walk, p, err))
+	if (is_tried_unread(p, err) && submit_unread(walk, p, err))
 		return NULL;
 	if (err < 0) {
 		bool stopped = err == -ECANCELED && job_stopping(walk->job);
@@ -276,19 +284,20 @@ void block_free(struct block *block)
 	free(block);
 }
 
-/* Entries until the directory ends, which *@ends says, or there may be no room for more: bytes, or -errno. */
-static ssize_t fill(const struct dirnode *dir, struct block *block, bool *ends)
+/*
+ * Entries as long as there is room: bytes. *@last: what the last call gave, 0 at the end of the directory, or
+ * -errno.
+ */
+static size_t fill(const struct dirnode *dir, struct block *block, ssize_t *last)
 {
 	size_t len = 0;
-	ssize_t n;
 
 	do {
-		n = call_getdents(dirnode_fd(dir), block->bytes + len, BLOCK_BYTES);
-		if (n > 0)
-			len += (size_t)n;
-	} while (n > 0 && len + BLOCK_BYTES <= block->room);
-	*ends = !n;
-	return len ? (ssize_t)len : n;
+		*last = call_getdents(dirnode_fd(dir), block->bytes + len, BLOCK_BYTES);
+		if (*last > 0)
+			len += (size_t)*last;
+	} while (*last > 0 && len + BLOCK_BYTES <= block->room);
+	return len;
 }
 
 static unsigned char type_of(const struct dirnode *dir, const struct dirent64 *entry, int *err)
@@ -476,23 +485,25 @@ struct pending *walkdir_read(struct walk *walk, struct dirnode *dir, struct pend
 			     struct block *block)
 {
 	struct pending *first = NULL;
-	bool ends = false, goes_on;
-	ssize_t n = 0;
+	ssize_t last = 1;
+	bool goes_on;
+	size_t len;
 
-	while (!ends && (n = fill(dir, block, &ends)) > 0) {
+	while (last > 0 && (len = fill(dir, block, &last)) > 0) {
 		if (walk->works)
 			goes_on =
-				work_block(walk, dir, &p->position, block, (size_t)n, ends, &first);
+				work_block(walk, dir, &p->position, block, len, last <= 0, &first);
 		else
-			goes_on = take_block(walk, dir, &p->position, block, (size_t)n, &first);
+			goes_on = take_block(walk, dir, &p->position, block, len, &first);
 		if (!goes_on)
 			return first;
 		/* A block of nothing but links and directories has not let anybody else run. */
 		bp_yield();
 	}
-	if (n < 0) {
+	/* Removed by somebody else, it is empty; when it is left that is found out. */
+	if (last < 0 && !(last == -ENOENT && dir->tree->ops->unread)) {
 		dir->recorded = true;
-		finish_directory(walk, p, STATUS_FAILED, (int)n, NULL);
+		finish_directory(walk, p, STATUS_FAILED, (int)last, NULL);
 	}
 	return first;
 }
