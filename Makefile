@@ -210,7 +210,7 @@ breakages:
 # What is fuzzed is compiled anew, for clang's libFuzzer; all else is linked as it is.
 fuzz: $(O)/config.h $(public-header) $(O)/tools/batchproc/parts.a $(libbatchproc).a
 	@T='$(T)' LIBS='$(filter %.a,$^) $(part-libs) $(LIBURING_LIBS)' \
-		CPPFLAGS='$(bp-cppflags) -std=gnu11 -Itools/batchproc $(public-header:%/batchproc.h=-I%) -include $(O)/config.h $(LIBURING_CFLAGS) $(JANSSON_CFLAGS) $(OPENSSL_CFLAGS) $(XXHASH_CFLAGS)' \
+		CPPFLAGS='$(bp-cppflags) -std=gnu11 -iquote tools/batchproc $(public-header:%/batchproc.h=-I%) -include $(O)/config.h $(LIBURING_CFLAGS) $(JANSSON_CFLAGS) $(OPENSSL_CFLAGS) $(XXHASH_CFLAGS)' \
 		scripts/fuzz.sh $(O)/fuzz $(or $(SECONDS),60)
 
 # ---------------------------------------------------------------- install
@@ -288,7 +288,7 @@ cppcheck: ## static analysis
 	@echo '  CPPCHK  lib tools tests docs'
 	$(Q)$(CPPCHECK) --quiet --error-exitcode=1 --std=c11 --inline-suppr -j 2 \
 		--enable=warning,performance,portability --suppressions-list=scripts/cppcheck.txt \
-		-Ilib -D_GNU_SOURCE -D__x86_64__ lib tools tests docs/examples
+		-Ilib -Itools/batchproc -Itests -D_GNU_SOURCE -D__x86_64__ lib tools tests docs/examples
 
 shellcheck: ## check the scripts
 	@echo '  SHELLCK $(words $(sh-sources)) files'

@@ -25,10 +25,10 @@ ln -sfn "$include/liburing" "$dir/include/liburing"
 cc()
 {
 	"$CROSS_CC" -D_GNU_SOURCE= -std=gnu11 -O2 -g -Wall -Wextra -Werror \
-		-Ilib -I"$dir/include" "$@"
+		-iquote lib -I"$dir/include" "$@"
 }
 
-for source in lib/*.c lib/switch_aarch64.S; do
+for source in lib/*.c lib/*/*.c lib/switch_aarch64.S; do
 	[ "$source" != lib/switch_ucontext.c ] || continue # below
 	cc -fPIC -fvisibility=hidden -c -o "$dir/$source.o" "$source"
 done

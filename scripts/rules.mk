@@ -70,7 +70,7 @@ shown-as := AS
 cmd-as = $(cmd-cc)
 
 shown-ar := AR
-cmd-ar = rm -f $@ && $(AR) rcsD $@ $(filter %.o,$^)
+cmd-ar = rm -f $@ && $(AR) qcsD $@ $(filter %.o,$^)
 
 # Hidden names are hidden in the archive too: a program may have a timer_add() of its own.
 shown-local := AR
