@@ -2,7 +2,7 @@
 /*
  * test_journal - the lines of a journal to the byte, and the index that finds one among many
  */
-#include "buf.h"
+#include "base/buf.h"
 #include "harness.h"
 #include "journal_file.h"
 #include "journal_index.h"

@@ -2,7 +2,7 @@
 /*
  * fuzz_manifest: a job that was read from a line is read again from the JSON that is written of it.
  *
- * fuzzes: tools/batchproc/manifest.c tools/batchproc/words.c tools/batchproc/buf.c
+ * fuzzes: tools/batchproc/manifest.c tools/batchproc/words.c tools/batchproc/base/buf.c
  */
 #include <string.h>
 

@@ -3,11 +3,11 @@
  * fuzz_sumline: what was read from a line of digests is read again from the line that is written of
  * it. The first byte says what is asked for: names that end with NUL, one algorithm alone, tags.
  *
- * fuzzes: tools/batchproc/sumline.c tools/batchproc/buf.c
+ * fuzzes: tools/batchproc/sumline.c tools/batchproc/base/buf.c
  */
 #include <string.h>
 
-#include "buf.h"
+#include "base/buf.h"
 #include "fuzz.h"
 #include "sumline.h"
 

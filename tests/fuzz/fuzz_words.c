@@ -2,7 +2,7 @@
 /*
  * fuzz_words: words that came out of a line come out again when each is quoted.
  *
- * fuzzes: tools/batchproc/words.c tools/batchproc/buf.c
+ * fuzzes: tools/batchproc/words.c tools/batchproc/base/buf.c
  */
 #include <string.h>
 

@@ -20,7 +20,7 @@
 
 #include "ahead.h"
 #include "job.h"
-#include "util.h"
+#include "base/util.h"
 
 #define SLOTS 4u
 #define BLOCK_BYTES 262144u

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "bar.h"
-#include "buf.h"
+#include "base/buf.h"
 
 #define ERASE "\r\033[J"
 

@@ -24,8 +24,8 @@
 #include <xxhash.h>
 
 #include "claims.h"
-#include "scratch.h"
-#include "util.h"
+#include "base/scratch.h"
+#include "base/util.h"
 
 #define FIRST_BITS 11u
 #define PAGE_BYTES 4096u

@@ -13,19 +13,19 @@
 #include <xxhash.h>
 
 #include "batchproc.h"
-#include "blocking.h"
-#include "buf.h"
+#include "base/blocking.h"
+#include "base/buf.h"
 #include "copy.h"
 #include "digest.h"
 #include "inputs.h"
 #include "job.h"
 #include "options.h"
 #include "ownfiles.h"
-#include "paths.h"
+#include "base/path.h"
 #include "sumline.h"
 #include "tool.h"
 #include "tree.h"
-#include "util.h"
+#include "base/util.h"
 #include "verb.h"
 
 enum {

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "calls.h"
+#include "base/calls.h"
 #include "copyfile.h"
 #include "job.h"
 

@@ -24,13 +24,13 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "blocking.h"
-#include "calls.h"
+#include "base/blocking.h"
+#include "base/calls.h"
 #include "claims.h"
 #include "copy.h"
 #include "job.h"
 #include "tree.h"
-#include "util.h"
+#include "base/util.h"
 
 #define MADE_MODE (S_ISVTX | S_IRWXU)
 #define TEMP_ENDING ".batchproc-"

@@ -22,15 +22,15 @@
 #include <unistd.h>
 
 #include "batchproc.h"
-#include "blocking.h"
-#include "calls.h"
+#include "base/blocking.h"
+#include "base/calls.h"
 #include "copyfile.h"
 #include "job.h"
 #include "journal.h"
 #include "ownfiles.h"
 #include "tool.h"
 #include "tree.h"
-#include "util.h"
+#include "base/util.h"
 
 /* Not 0, which some give their secrets. */
 #define MADE_MODE S_ISVTX

@@ -16,14 +16,14 @@
 #include <unistd.h>
 
 #include "batchproc.h"
-#include "blocking.h"
-#include "buf.h"
+#include "base/blocking.h"
+#include "base/buf.h"
 #include "copyfile.h"
 #include "job.h"
 #include "journal.h"
 #include "sumline.h"
 #include "tree.h"
-#include "util.h"
+#include "base/util.h"
 
 /* In the header: DST did not exist, and was the name of the only source. */
 #define NEW_NAME "destination=new"

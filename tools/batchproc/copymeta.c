@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "copy.h"
-#include "util.h"
+#include "base/util.h"
 
 #define ACL_ACCESS "system.posix_acl_access"
 #define ACL_DEFAULT "system.posix_acl_default"

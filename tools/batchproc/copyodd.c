@@ -22,14 +22,14 @@
 #include <xxhash.h>
 
 #include "batchproc.h"
-#include "blocking.h"
-#include "buf.h"
-#include "calls.h"
+#include "base/blocking.h"
+#include "base/buf.h"
+#include "base/calls.h"
 #include "copy.h"
 #include "job.h"
 #include "ownfiles.h"
 #include "tree.h"
-#include "util.h"
+#include "base/util.h"
 
 #define TABLE_LEAST 256u
 

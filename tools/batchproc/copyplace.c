@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "buf.h"
+#include "base/buf.h"
 #include "claims.h"
 #include "copy.h"
 #include "inputs.h"
@@ -20,7 +20,7 @@
 #include "journal.h"
 #include "options.h"
 #include "tree.h"
-#include "util.h"
+#include "base/util.h"
 #include "verb.h"
 
 /* What DST means for the sources that it is given with. */

@@ -12,14 +12,14 @@
 #include <sys/stat.h>
 
 #include "batchproc.h"
-#include "blocking.h"
-#include "buf.h"
-#include "calls.h"
+#include "base/blocking.h"
+#include "base/buf.h"
+#include "base/calls.h"
 #include "claims.h"
 #include "copy.h"
 #include "job.h"
 #include "tree.h"
-#include "util.h"
+#include "base/util.h"
 #include "walk.h"
 
 const char copy_claimed[] = "another item of this run has the same destination";

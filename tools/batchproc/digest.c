@@ -17,7 +17,7 @@
 #include <xxhash.h>
 
 #include "digest.h"
-#include "util.h"
+#include "base/util.h"
 
 static const struct digest_alg algs[] = {
 	{.name = "sha256", .tag = "SHA256", .size = 32, .evp = "SHA2-256"},

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "buf.h"
+#include "base/buf.h"
 #include "digest.h"
 #include "hashfile.h"
 #include "inputs.h"
@@ -15,7 +15,7 @@
 #include "options.h"
 #include "sumline.h"
 #include "tool.h"
-#include "util.h"
+#include "base/util.h"
 #include "verb.h"
 #include "tree.h"
 #include "walk.h"

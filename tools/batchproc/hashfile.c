@@ -27,10 +27,10 @@
 #include "job.h"
 #include "journal.h"
 #include "ownfiles.h"
-#include "paths.h"
+#include "base/path.h"
 #include "tool.h"
 #include "tree.h"
-#include "util.h"
+#include "base/util.h"
 
 /* ---- opening */
 

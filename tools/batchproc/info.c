@@ -10,9 +10,9 @@
 #include <sys/utsname.h>
 
 #include "batchproc.h"
-#include "buf.h"
+#include "base/buf.h"
 #include "options.h"
-#include "util.h"
+#include "base/util.h"
 #include "verb.h"
 
 struct flag {

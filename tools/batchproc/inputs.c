@@ -14,11 +14,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "calls.h"
+#include "base/calls.h"
 #include "inputs.h"
 #include "job.h"
 #include "ownfiles.h"
-#include "util.h"
+#include "base/util.h"
 #include "verb.h"
 
 #define READ_BYTES 65536u

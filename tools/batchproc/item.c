@@ -20,7 +20,7 @@
 #include "journal.h"
 #include "output.h"
 #include "record.h"
-#include "util.h"
+#include "base/util.h"
 #include "tree.h"
 #include "walk.h"
 

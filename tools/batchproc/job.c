@@ -24,7 +24,7 @@
 #include "progress.h"
 #include "record.h"
 #include "signals.h"
-#include "util.h"
+#include "base/util.h"
 #include "verb.h"
 #include "walk.h"
 

@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #include "batchproc.h"
-#include "buf.h"
+#include "base/buf.h"
 #include "options.h"
 #include "pace.h"
 

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "batchproc.h"
-#include "buf.h"
+#include "base/buf.h"
 #include "job.h"
 #include "journal.h"
 #include "journal_file.h"
@@ -27,9 +27,9 @@
 #include "journal_scan.h"
 #include "output.h"
 #include "ownfiles.h"
-#include "paths.h"
+#include "base/path.h"
 #include "tree.h"
-#include "util.h"
+#include "base/util.h"
 #include "verb.h"
 
 #define LINE_BYTES 512u /* read at first: most lines are shorter */

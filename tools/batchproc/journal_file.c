@@ -5,7 +5,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "buf.h"
+#include "base/buf.h"
 #include "journal_file.h"
 
 #define SUM_DIGITS 16u

@@ -13,8 +13,8 @@
 
 #include "batchproc.h"
 #include "journal_index.h"
-#include "scratch.h"
-#include "util.h"
+#include "base/scratch.h"
+#include "base/util.h"
 
 #define RUN_ENTRIES 524288u
 #define BLOCK_ENTRIES 128u

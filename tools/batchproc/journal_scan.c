@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "buf.h"
+#include "base/buf.h"
 #include "journal_file.h"
 #include "journal_scan.h"
 

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "buf.h"
+#include "base/buf.h"
 
 struct journal_found {
 	uint64_t end; /* of the last whole line: what follows is torn */

@@ -9,7 +9,7 @@
 
 #include "batchproc.h"
 #include "options.h"
-#include "util.h"
+#include "base/util.h"
 #include "verb.h"
 
 const struct verb *const verbs[] = {&hash_verb, &verify_verb, &copy_verb,

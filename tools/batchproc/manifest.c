@@ -10,7 +10,7 @@
 
 #include "manifest.h"
 #include "options.h"
-#include "util.h"
+#include "base/util.h"
 #include "verb.h"
 
 #define KEEP_BYTES 65536u /* longer ones are not kept for the next line */

@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "buf.h"
+#include "base/buf.h"
 #include "options.h"
-#include "parse.h"
-#include "util.h"
+#include "base/parse.h"
+#include "base/util.h"
 #include "verb.h"
 
 #define OPTIONS_MAX 64

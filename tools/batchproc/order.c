@@ -17,7 +17,7 @@
 #include <stdlib.h>
 
 #include "job.h"
-#include "util.h"
+#include "base/util.h"
 
 #define HELD_LEAST 1024u
 

@@ -20,9 +20,9 @@
 #include <unistd.h>
 
 #include "bar.h"
-#include "buf.h"
+#include "base/buf.h"
 #include "output.h"
-#include "util.h"
+#include "base/util.h"
 
 #define GATHER_NS 4000000ull /* how long a short line may wait for company */
 #define GATHER_BYTES 262144u /* what is worth a write at once */

@@ -16,7 +16,7 @@
 #include "job.h"
 #include "options.h"
 #include "ownfiles.h"
-#include "util.h"
+#include "base/util.h"
 
 #define LINKS_MOST 40
 

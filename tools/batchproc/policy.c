@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "parse.h"
+#include "base/parse.h"
 #include "policy.h"
 
 /* A percentage of a handful says little; GNU parallel wants three as well. */

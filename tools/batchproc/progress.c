@@ -18,7 +18,7 @@
 #include "job.h"
 #include "output.h"
 #include "progress.h"
-#include "util.h"
+#include "base/util.h"
 
 #define BAR_FIRST_NS 500000000ull
 #define BAR_EVERY_NS 100000000ull

@@ -11,7 +11,7 @@
 #include "journal.h"
 #include "output.h"
 #include "record.h"
-#include "util.h"
+#include "base/util.h"
 #include "verb.h"
 
 static const char *const status_names[STATUS_COUNT] = {

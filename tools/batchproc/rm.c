@@ -20,15 +20,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "buf.h"
-#include "calls.h"
+#include "base/buf.h"
+#include "base/calls.h"
 #include "inputs.h"
 #include "job.h"
 #include "options.h"
 #include "ownfiles.h"
-#include "paths.h"
+#include "base/path.h"
 #include "tree.h"
-#include "util.h"
+#include "base/util.h"
 #include "verb.h"
 #include "walk.h"
 

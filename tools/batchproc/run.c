@@ -28,7 +28,7 @@
 #include "manifest.h"
 #include "options.h"
 #include "record.h"
-#include "util.h"
+#include "base/util.h"
 #include "verb.h"
 
 #define ERRORS_SHOWN 10

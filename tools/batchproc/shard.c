@@ -9,10 +9,10 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "buf.h"
-#include "parse.h"
+#include "base/buf.h"
+#include "base/parse.h"
 #include "shard.h"
-#include "util.h"
+#include "base/util.h"
 
 #define PARTS_MOST 1000000000u
 

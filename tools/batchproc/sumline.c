@@ -5,9 +5,9 @@
  */
 #include <string.h>
 
-#include "buf.h"
+#include "base/buf.h"
 #include "sumline.h"
-#include "util.h"
+#include "base/util.h"
 
 static void add_escaped(struct buf *buf, const char *name, size_t len)
 {

@@ -7,7 +7,7 @@
 
 #include "digest.h"
 #include "tool.h"
-#include "util.h"
+#include "base/util.h"
 
 /*
  * Buffers that all begin at the same place within a page and a cache way would push one another

@@ -11,11 +11,11 @@
 #include <unistd.h>
 
 #include "batchproc.h"
-#include "buf.h"
+#include "base/buf.h"
 #include "job.h"
-#include "paths.h"
+#include "base/path.h"
 #include "tree.h"
-#include "util.h"
+#include "base/util.h"
 
 struct tree *tree_get(struct tree *tree)
 {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "buf.h"
+#include "base/buf.h"
 #include "digest.h"
 #include "hashfile.h"
 #include "inputs.h"
@@ -17,7 +17,7 @@
 #include "options.h"
 #include "sumline.h"
 #include "tool.h"
-#include "util.h"
+#include "base/util.h"
 #include "verb.h"
 
 enum {

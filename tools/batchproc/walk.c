@@ -30,7 +30,7 @@
 
 #include "job.h"
 #include "tree.h"
-#include "util.h"
+#include "base/util.h"
 #include "walk.h"
 #include "walkdir.h"
 

@@ -17,11 +17,11 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "calls.h"
+#include "base/calls.h"
 #include "job.h"
-#include "paths.h"
+#include "base/path.h"
 #include "tree.h"
-#include "util.h"
+#include "base/util.h"
 #include "walkdir.h"
 
 /* Has it worked off: by a task of its own, or by this walker, which then is one of them. */

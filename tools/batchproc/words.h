@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "buf.h"
+#include "base/buf.h"
 
 /* A line, of which the words are taken one by one; begins zeroed, and is used again for the next. */
 struct words {

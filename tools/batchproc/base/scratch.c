@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "buf.h"
-#include "scratch.h"
+#include "base/buf.h"
+#include "base/scratch.h"
 
 static int file_in(const char *dir, size_t len)
 {

@@ -28,8 +28,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "calls.h"
-#include "util.h"
+#include "base/calls.h"
+#include "base/util.h"
 
 #define GETDENTS_SHORT 300u /* bytes: one name, however long it is */
 

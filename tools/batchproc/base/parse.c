@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "parse.h"
-#include "util.h"
+#include "base/parse.h"
+#include "base/util.h"
 
 struct unit {
 	const char *name;

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "batchproc.h"
-#include "paths.h"
+#include "base/path.h"
 
 /* The slash that ends the longest part which fits, or NULL where a single name is too long. */
 static const char *last_slash(const char *path)

@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "buf.h"
+#include "base/buf.h"
 #include "output.h"
-#include "util.h"
+#include "base/util.h"
 
 static const char *message_verb;
 

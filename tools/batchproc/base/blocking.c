@@ -19,7 +19,7 @@
 #include <time.h>
 
 #include "batchproc.h"
-#include "blocking.h"
+#include "base/blocking.h"
 
 #define SLOW_NS 250000 /* on the average: it waits */
 #define SHARE 16 /* of a new measurement in the average */
