@@ -5,7 +5,7 @@
  * The verbs are those of fuzz/verbs.c.
  */
 #include "harness.h"
-#include "manifest.h"
+#include "cli/manifest.h"
 #include "verb.h"
 
 static struct manifest_job job;

@@ -3,7 +3,7 @@
  * test_words - a line of words is taken apart as sh does it, and what sh would expand is refused
  */
 #include "harness.h"
-#include "words.h"
+#include "cli/words.h"
 
 /* The words of a line, each in brackets; or what is wrong with it. */
 static char *split(const char *line, size_t len)

@@ -2,12 +2,12 @@
 /*
  * fuzz_manifest: a job that was read from a line is read again from the JSON that is written of it.
  *
- * fuzzes: tools/batchproc/manifest.c tools/batchproc/words.c tools/batchproc/base/buf.c
+ * fuzzes: tools/batchproc/cli/manifest.c tools/batchproc/cli/words.c tools/batchproc/base/buf.c
  */
 #include <string.h>
 
 #include "fuzz.h"
-#include "manifest.h"
+#include "cli/manifest.h"
 #include "verb.h"
 
 static void add_name(struct buf *line, const char *key, const char *name)

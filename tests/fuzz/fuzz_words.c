@@ -2,12 +2,12 @@
 /*
  * fuzz_words: words that came out of a line come out again when each is quoted.
  *
- * fuzzes: tools/batchproc/words.c tools/batchproc/base/buf.c
+ * fuzzes: tools/batchproc/cli/words.c tools/batchproc/base/buf.c
  */
 #include <string.h>
 
 #include "fuzz.h"
-#include "words.h"
+#include "cli/words.h"
 
 static void quote(struct buf *line, const char *word)
 {

@@ -23,7 +23,7 @@
 
 #include "ahead.h"
 #include "hashfile.h"
-#include "inputs.h"
+#include "cli/inputs.h"
 #include "job.h"
 #include "journal.h"
 #include "ownfiles.h"

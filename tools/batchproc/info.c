@@ -11,7 +11,7 @@
 
 #include "batchproc.h"
 #include "base/buf.h"
-#include "options.h"
+#include "cli/options.h"
 #include "base/util.h"
 #include "verb.h"
 

@@ -22,7 +22,7 @@
 
 #include "batchproc.h"
 #include "base/buf.h"
-#include "options.h"
+#include "cli/options.h"
 #include "pace.h"
 
 struct dirnode;

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "batchproc.h"
-#include "options.h"
+#include "cli/options.h"
 #include "base/util.h"
 #include "verb.h"
 

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "job.h"
-#include "options.h"
+#include "cli/options.h"
 #include "ownfiles.h"
 #include "base/util.h"
 

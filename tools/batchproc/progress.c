@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "bar.h"
-#include "inputs.h"
+#include "cli/inputs.h"
 #include "job.h"
 #include "output.h"
 #include "progress.h"

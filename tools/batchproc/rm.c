@@ -22,9 +22,9 @@
 
 #include "base/buf.h"
 #include "base/calls.h"
-#include "inputs.h"
+#include "cli/inputs.h"
 #include "job.h"
-#include "options.h"
+#include "cli/options.h"
 #include "ownfiles.h"
 #include "base/path.h"
 #include "tree.h"

@@ -23,10 +23,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "inputs.h"
+#include "cli/inputs.h"
 #include "job.h"
-#include "manifest.h"
-#include "options.h"
+#include "cli/manifest.h"
+#include "cli/options.h"
 #include "record.h"
 #include "base/util.h"
 #include "verb.h"

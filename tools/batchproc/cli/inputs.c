@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/calls.h"
-#include "inputs.h"
+#include "cli/inputs.h"
 #include "job.h"
 #include "ownfiles.h"
 #include "base/util.h"

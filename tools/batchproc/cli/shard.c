@@ -11,7 +11,7 @@
 
 #include "base/buf.h"
 #include "base/parse.h"
-#include "shard.h"
+#include "cli/shard.h"
 #include "base/util.h"
 
 #define PARTS_MOST 1000000000u

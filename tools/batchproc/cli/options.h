@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 #include "batchproc.h"
-#include "policy.h"
-#include "shard.h"
+#include "cli/policy.h"
+#include "cli/shard.h"
 
 struct opt;
 struct verb;

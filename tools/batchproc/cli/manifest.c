@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "manifest.h"
-#include "options.h"
+#include "cli/manifest.h"
+#include "cli/options.h"
 #include "base/util.h"
 #include "verb.h"
 

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "options.h"
+#include "cli/options.h"
 #include "base/parse.h"
 #include "base/util.h"
 #include "verb.h"

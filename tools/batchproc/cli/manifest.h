@@ -19,7 +19,7 @@
 #include <stddef.h>
 
 #include "base/buf.h"
-#include "words.h"
+#include "cli/words.h"
 
 struct opt;
 struct verb;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "words.h"
+#include "cli/words.h"
 
 #define KEEP_BYTES 65536u /* a longer word's memory is not kept for the next line */
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/parse.h"
-#include "policy.h"
+#include "cli/policy.h"
 
 /* A percentage of a handful says little; GNU parallel wants three as well. */
 #define PERCENT_LEAST 3u
