@@ -19,7 +19,7 @@
 
 #include "job.h"
 #include "journal.h"
-#include "output.h"
+#include "output/output.h"
 #include "ownfiles.h"
 #include "progress.h"
 #include "record.h"

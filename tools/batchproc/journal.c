@@ -25,7 +25,7 @@
 #include "journal_file.h"
 #include "journal_index.h"
 #include "journal_scan.h"
-#include "output.h"
+#include "output/output.h"
 #include "ownfiles.h"
 #include "base/path.h"
 #include "tree.h"

@@ -13,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bar.h"
+#include "output/bar.h"
 #include "cli/inputs.h"
 #include "job.h"
-#include "output.h"
+#include "output/output.h"
 #include "progress.h"
 #include "base/util.h"
 

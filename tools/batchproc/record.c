@@ -9,7 +9,7 @@
 
 #include "job.h"
 #include "journal.h"
-#include "output.h"
+#include "output/output.h"
 #include "record.h"
 #include "base/util.h"
 #include "verb.h"

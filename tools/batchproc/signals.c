@@ -13,9 +13,9 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "bar.h"
+#include "output/bar.h"
 #include "job.h"
-#include "output.h"
+#include "output/output.h"
 #include "progress.h"
 #include "signals.h"
 

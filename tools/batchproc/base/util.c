@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "output.h"
+#include "output/output.h"
 #include "base/util.h"
 
 static const char *message_verb;

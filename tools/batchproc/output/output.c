@@ -19,9 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bar.h"
+#include "output/bar.h"
 #include "base/buf.h"
-#include "output.h"
+#include "output/output.h"
 #include "base/util.h"
 
 #define GATHER_NS 4000000ull /* how long a short line may wait for company */

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bar.h"
+#include "output/bar.h"
 #include "base/buf.h"
 
 #define ERASE "\r\033[J"
