@@ -19,7 +19,7 @@
 #include <string.h>
 
 #include "ahead.h"
-#include "job.h"
+#include "run/job.h"
 #include "base/util.h"
 
 #define SLOTS 4u

@@ -13,7 +13,7 @@
 
 #include "base/calls.h"
 #include "copyfile.h"
-#include "job.h"
+#include "run/job.h"
 
 #define HOLE_BYTES 268435456u /* of a hole, digested in one block */
 

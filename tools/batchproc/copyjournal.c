@@ -19,7 +19,7 @@
 #include "base/blocking.h"
 #include "base/buf.h"
 #include "copyfile.h"
-#include "job.h"
+#include "run/job.h"
 #include "journal.h"
 #include "sumline.h"
 #include "tree.h"

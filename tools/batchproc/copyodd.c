@@ -26,8 +26,8 @@
 #include "base/buf.h"
 #include "base/calls.h"
 #include "copy.h"
-#include "job.h"
-#include "ownfiles.h"
+#include "run/job.h"
+#include "run/ownfiles.h"
 #include "tree.h"
 #include "base/util.h"
 

@@ -16,7 +16,7 @@
 #include "claims.h"
 #include "copy.h"
 #include "cli/inputs.h"
-#include "job.h"
+#include "run/job.h"
 #include "journal.h"
 #include "cli/options.h"
 #include "tree.h"

@@ -17,7 +17,7 @@
 #include "base/calls.h"
 #include "claims.h"
 #include "copy.h"
-#include "job.h"
+#include "run/job.h"
 #include "tree.h"
 #include "base/util.h"
 #include "walk.h"

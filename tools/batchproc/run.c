@@ -24,10 +24,10 @@
 #include <unistd.h>
 
 #include "cli/inputs.h"
-#include "job.h"
+#include "run/job.h"
 #include "cli/manifest.h"
 #include "cli/options.h"
-#include "record.h"
+#include "run/record.h"
 #include "base/util.h"
 #include "verb.h"
 

@@ -12,7 +12,7 @@
 
 #include "batchproc.h"
 #include "base/buf.h"
-#include "job.h"
+#include "run/job.h"
 #include "base/path.h"
 #include "tree.h"
 #include "base/util.h"

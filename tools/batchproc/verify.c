@@ -13,7 +13,7 @@
 #include "digest.h"
 #include "hashfile.h"
 #include "cli/inputs.h"
-#include "job.h"
+#include "run/job.h"
 #include "cli/options.h"
 #include "sumline.h"
 #include "tool.h"

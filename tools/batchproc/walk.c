@@ -28,7 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "job.h"
+#include "run/job.h"
 #include "tree.h"
 #include "base/util.h"
 #include "walk.h"

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "base/calls.h"
-#include "job.h"
+#include "run/job.h"
 #include "base/path.h"
 #include "tree.h"
 #include "base/util.h"

@@ -16,8 +16,8 @@
 
 #include "base/calls.h"
 #include "cli/inputs.h"
-#include "job.h"
-#include "ownfiles.h"
+#include "run/job.h"
+#include "run/ownfiles.h"
 #include "base/util.h"
 #include "verb.h"
 

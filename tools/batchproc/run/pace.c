@@ -8,8 +8,8 @@
 #include <poll.h>
 #include <time.h>
 
-#include "job.h"
-#include "pace.h"
+#include "run/job.h"
+#include "run/pace.h"
 
 /*
  * What may be caught up with after a pause, and how much is paid for at once, in time: long enough

@@ -16,10 +16,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "job.h"
+#include "run/job.h"
 #include "journal.h"
 #include "output/output.h"
-#include "record.h"
+#include "run/record.h"
 #include "base/util.h"
 #include "tree.h"
 #include "walk.h"

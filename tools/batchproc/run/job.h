@@ -23,7 +23,7 @@
 #include "batchproc.h"
 #include "base/buf.h"
 #include "cli/options.h"
-#include "pace.h"
+#include "run/pace.h"
 
 struct dirnode;
 struct inputs;

@@ -15,9 +15,9 @@
 
 #include "output/bar.h"
 #include "cli/inputs.h"
-#include "job.h"
+#include "run/job.h"
 #include "output/output.h"
-#include "progress.h"
+#include "run/progress.h"
 #include "base/util.h"
 
 #define BAR_FIRST_NS 500000000ull

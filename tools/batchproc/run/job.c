@@ -17,13 +17,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "job.h"
+#include "run/job.h"
 #include "journal.h"
 #include "output/output.h"
-#include "ownfiles.h"
-#include "progress.h"
-#include "record.h"
-#include "signals.h"
+#include "run/ownfiles.h"
+#include "run/progress.h"
+#include "run/record.h"
+#include "run/signals.h"
 #include "base/util.h"
 #include "verb.h"
 #include "walk.h"

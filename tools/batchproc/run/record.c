@@ -7,10 +7,10 @@
  */
 #include <string.h>
 
-#include "job.h"
+#include "run/job.h"
 #include "journal.h"
 #include "output/output.h"
-#include "record.h"
+#include "run/record.h"
 #include "base/util.h"
 #include "verb.h"
 

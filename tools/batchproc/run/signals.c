@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 #include "output/bar.h"
-#include "job.h"
+#include "run/job.h"
 #include "output/output.h"
-#include "progress.h"
-#include "signals.h"
+#include "run/progress.h"
+#include "run/signals.h"
 
 #define TICK_NS 100000000 /* between two looks at the output, after a second signal */
 #define PATIENCE 50u /* ticks in which the reader may take nothing */

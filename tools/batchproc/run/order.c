@@ -16,7 +16,7 @@
  */
 #include <stdlib.h>
 
-#include "job.h"
+#include "run/job.h"
 #include "base/util.h"
 
 #define HELD_LEAST 1024u

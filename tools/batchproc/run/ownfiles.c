@@ -13,9 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "job.h"
+#include "run/job.h"
 #include "cli/options.h"
-#include "ownfiles.h"
+#include "run/ownfiles.h"
 #include "base/util.h"
 
 #define LINKS_MOST 40
