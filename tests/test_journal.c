@@ -4,8 +4,8 @@
  */
 #include "base/buf.h"
 #include "harness.h"
-#include "journal_file.h"
-#include "journal_index.h"
+#include "journal/file.h"
+#include "journal/index.h"
 
 /* ---------------------------------------------------------------- lines */
 

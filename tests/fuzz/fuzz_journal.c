@@ -6,7 +6,7 @@
  * whole, so that what is behind the sum is reached too. Lines are then parsed one by one, and the file
  * is scanned: both must find the same.
  *
- * fuzzes: tools/batchproc/journal_file.c tools/batchproc/journal_scan.c tools/batchproc/base/buf.c
+ * fuzzes: tools/batchproc/journal/file.c tools/batchproc/journal/scan.c tools/batchproc/base/buf.c
  */
 #include <string.h>
 #include <sys/mman.h>
@@ -14,8 +14,8 @@
 
 #include "base/buf.h"
 #include "fuzz.h"
-#include "journal_file.h"
-#include "journal_scan.h"
+#include "journal/file.h"
+#include "journal/scan.h"
 
 static struct buf journal;
 

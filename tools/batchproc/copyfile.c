@@ -26,7 +26,7 @@
 #include "base/calls.h"
 #include "copyfile.h"
 #include "run/job.h"
-#include "journal.h"
+#include "journal/journal.h"
 #include "run/ownfiles.h"
 #include "tool.h"
 #include "tree.h"

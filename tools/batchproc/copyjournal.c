@@ -20,7 +20,7 @@
 #include "base/buf.h"
 #include "copyfile.h"
 #include "run/job.h"
-#include "journal.h"
+#include "journal/journal.h"
 #include "sumline.h"
 #include "tree.h"
 #include "base/util.h"

@@ -17,7 +17,7 @@
 #include "copy.h"
 #include "cli/inputs.h"
 #include "run/job.h"
-#include "journal.h"
+#include "journal/journal.h"
 #include "cli/options.h"
 #include "tree.h"
 #include "base/util.h"

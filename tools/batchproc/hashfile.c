@@ -25,7 +25,7 @@
 #include "hashfile.h"
 #include "cli/inputs.h"
 #include "run/job.h"
-#include "journal.h"
+#include "journal/journal.h"
 #include "run/ownfiles.h"
 #include "base/path.h"
 #include "tool.h"

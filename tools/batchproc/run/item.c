@@ -17,7 +17,7 @@
 #include <time.h>
 
 #include "run/job.h"
-#include "journal.h"
+#include "journal/journal.h"
 #include "output/output.h"
 #include "run/record.h"
 #include "base/util.h"

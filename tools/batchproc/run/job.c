@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "run/job.h"
-#include "journal.h"
+#include "journal/journal.h"
 #include "output/output.h"
 #include "run/ownfiles.h"
 #include "run/progress.h"

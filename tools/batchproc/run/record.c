@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "run/job.h"
-#include "journal.h"
+#include "journal/journal.h"
 #include "output/output.h"
 #include "run/record.h"
 #include "base/util.h"

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "batchproc.h"
-#include "journal_index.h"
+#include "journal/index.h"
 #include "base/scratch.h"
 #include "base/util.h"
 

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "journal_file.h"
-#include "journal_scan.h"
+#include "journal/file.h"
+#include "journal/scan.h"
 
 #define READ_BYTES 131072u
 

@@ -6,7 +6,7 @@
 #include <xxhash.h>
 
 #include "base/buf.h"
-#include "journal_file.h"
+#include "journal/file.h"
 
 #define SUM_DIGITS 16u
 
