@@ -24,7 +24,7 @@
 #include "base/path.h"
 #include "sumline.h"
 #include "tool.h"
-#include "tree.h"
+#include "walk/tree.h"
 #include "base/util.h"
 #include "verb.h"
 

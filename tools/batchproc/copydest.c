@@ -29,7 +29,7 @@
 #include "claims.h"
 #include "copy.h"
 #include "run/job.h"
-#include "tree.h"
+#include "walk/tree.h"
 #include "base/util.h"
 
 #define MADE_MODE (S_ISVTX | S_IRWXU)

@@ -29,7 +29,7 @@
 #include "journal/journal.h"
 #include "run/ownfiles.h"
 #include "tool.h"
-#include "tree.h"
+#include "walk/tree.h"
 #include "base/util.h"
 
 /* Not 0, which some give their secrets. */

@@ -22,7 +22,7 @@
 #include "run/job.h"
 #include "journal/journal.h"
 #include "sumline.h"
-#include "tree.h"
+#include "walk/tree.h"
 #include "base/util.h"
 
 /* In the header: DST did not exist, and was the name of the only source. */

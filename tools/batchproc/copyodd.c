@@ -28,7 +28,7 @@
 #include "copy.h"
 #include "run/job.h"
 #include "run/ownfiles.h"
-#include "tree.h"
+#include "walk/tree.h"
 #include "base/util.h"
 
 #define TABLE_LEAST 256u

@@ -19,7 +19,7 @@
 #include "run/job.h"
 #include "journal/journal.h"
 #include "cli/options.h"
-#include "tree.h"
+#include "walk/tree.h"
 #include "base/util.h"
 #include "verb.h"
 

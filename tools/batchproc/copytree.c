@@ -18,9 +18,9 @@
 #include "claims.h"
 #include "copy.h"
 #include "run/job.h"
-#include "tree.h"
+#include "walk/tree.h"
 #include "base/util.h"
-#include "walk.h"
+#include "walk/walk.h"
 
 const char copy_claimed[] = "another item of this run has the same destination";
 const char copy_shared[] = "another item of this run has the same source and destination";

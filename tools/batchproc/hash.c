@@ -17,8 +17,8 @@
 #include "tool.h"
 #include "base/util.h"
 #include "verb.h"
-#include "tree.h"
-#include "walk.h"
+#include "walk/tree.h"
+#include "walk/walk.h"
 
 enum {
 	OPT_TAG = OPT_VERB

@@ -29,7 +29,7 @@
 #include "run/ownfiles.h"
 #include "base/path.h"
 #include "tool.h"
-#include "tree.h"
+#include "walk/tree.h"
 #include "base/util.h"
 
 /* ---- opening */

@@ -27,10 +27,10 @@
 #include "cli/options.h"
 #include "run/ownfiles.h"
 #include "base/path.h"
-#include "tree.h"
+#include "walk/tree.h"
 #include "base/util.h"
 #include "verb.h"
-#include "walk.h"
+#include "walk/walk.h"
 
 enum {
 	OPT_ONE_FILE_SYSTEM = OPT_VERB

@@ -28,7 +28,7 @@
 #include "output/output.h"
 #include "run/ownfiles.h"
 #include "base/path.h"
-#include "tree.h"
+#include "walk/tree.h"
 #include "base/util.h"
 #include "verb.h"
 

@@ -21,8 +21,8 @@
 #include "output/output.h"
 #include "run/record.h"
 #include "base/util.h"
-#include "tree.h"
-#include "walk.h"
+#include "walk/tree.h"
+#include "walk/walk.h"
 
 #define SLAB_ITEMS 64u
 #define KEEP_BYTES 4096u /* a longer buffer is not kept for the next item */

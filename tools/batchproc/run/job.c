@@ -26,7 +26,7 @@
 #include "run/signals.h"
 #include "base/util.h"
 #include "verb.h"
-#include "walk.h"
+#include "walk/walk.h"
 
 #define JOBS_PER_LOOP 64u
 #define IDLE_DIRS_MOST 256u

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "tree.h"
+#include "walk/tree.h"
 
 struct item;
 struct job;

@@ -29,10 +29,10 @@
 #include <string.h>
 
 #include "run/job.h"
-#include "tree.h"
+#include "walk/tree.h"
 #include "base/util.h"
-#include "walk.h"
-#include "walkdir.h"
+#include "walk/walk.h"
+#include "walk/walkdir.h"
 
 #define STACK_LONG 65536u /* pending directories from which on reading is put off */
 #define ROOTS_MANY 65536u /* of trees that are not begun, before more are taken in */

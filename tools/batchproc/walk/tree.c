@@ -14,7 +14,7 @@
 #include "base/buf.h"
 #include "run/job.h"
 #include "base/path.h"
-#include "tree.h"
+#include "walk/tree.h"
 #include "base/util.h"
 
 struct tree *tree_get(struct tree *tree)

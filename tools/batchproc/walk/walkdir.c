@@ -20,9 +20,9 @@
 #include "base/calls.h"
 #include "run/job.h"
 #include "base/path.h"
-#include "tree.h"
+#include "walk/tree.h"
 #include "base/util.h"
-#include "walkdir.h"
+#include "walk/walkdir.h"
 
 /* Has it worked off: by a task of its own, or by this walker, which then is one of them. */
 static void give(struct walk *walk, struct item *item)
