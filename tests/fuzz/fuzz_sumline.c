@@ -3,13 +3,13 @@
  * fuzz_sumline: what was read from a line of digests is read again from the line that is written of
  * it. The first byte says what is asked for: names that end with NUL, one algorithm alone, tags.
  *
- * fuzzes: tools/batchproc/sumline.c tools/batchproc/base/buf.c
+ * fuzzes: tools/batchproc/digest/sumline.c tools/batchproc/base/buf.c
  */
 #include <string.h>
 
 #include "base/buf.h"
 #include "fuzz.h"
-#include "sumline.h"
+#include "digest/sumline.h"
 
 static void written_and_read(const struct sumline *line, bool tag, bool zero)
 {

@@ -19,7 +19,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-#include "digest.h"
+#include "digest/digest.h"
 
 struct buf;
 struct dirnode;

@@ -28,7 +28,7 @@
 #include "run/job.h"
 #include "journal/journal.h"
 #include "run/ownfiles.h"
-#include "tool.h"
+#include "digest/hasher.h"
 #include "walk/tree.h"
 #include "base/util.h"
 

@@ -7,7 +7,7 @@
 #define BATCHPROC_COPYFILE_H
 
 #include "copy.h"
-#include "tool.h"
+#include "digest/hasher.h"
 
 #define SMALL_BYTES TOOL_BYTES /* one read, one write */
 

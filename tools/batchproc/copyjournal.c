@@ -21,7 +21,7 @@
 #include "copyfile.h"
 #include "run/job.h"
 #include "journal/journal.h"
-#include "sumline.h"
+#include "digest/sumline.h"
 #include "walk/tree.h"
 #include "base/util.h"
 

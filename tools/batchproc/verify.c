@@ -10,13 +10,13 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "digest.h"
-#include "hashfile.h"
+#include "digest/digest.h"
+#include "digest/hashfile.h"
 #include "cli/inputs.h"
 #include "run/job.h"
 #include "cli/options.h"
-#include "sumline.h"
-#include "tool.h"
+#include "digest/sumline.h"
+#include "digest/hasher.h"
 #include "base/util.h"
 #include "verb.h"
 

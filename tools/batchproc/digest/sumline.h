@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "digest.h"
+#include "digest/digest.h"
 
 struct buf;
 

@@ -5,7 +5,7 @@
 #ifndef BATCHPROC_HASHFILE_H
 #define BATCHPROC_HASHFILE_H
 
-#include "digest.h"
+#include "digest/digest.h"
 
 struct item;
 

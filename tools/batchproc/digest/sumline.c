@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "sumline.h"
+#include "digest/sumline.h"
 #include "base/util.h"
 
 static void add_escaped(struct buf *buf, const char *name, size_t len)

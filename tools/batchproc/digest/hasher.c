@@ -5,8 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "digest.h"
-#include "tool.h"
+#include "digest/digest.h"
+#include "digest/hasher.h"
 #include "base/util.h"
 
 /*

@@ -16,7 +16,7 @@
 #include <openssl/evp.h>
 #include <xxhash.h>
 
-#include "digest.h"
+#include "digest/digest.h"
 #include "base/util.h"
 
 static const struct digest_alg algs[] = {

@@ -21,14 +21,14 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "ahead.h"
-#include "hashfile.h"
+#include "digest/ahead.h"
+#include "digest/hashfile.h"
 #include "cli/inputs.h"
 #include "run/job.h"
 #include "journal/journal.h"
 #include "run/ownfiles.h"
 #include "base/path.h"
-#include "tool.h"
+#include "digest/hasher.h"
 #include "walk/tree.h"
 #include "base/util.h"
 

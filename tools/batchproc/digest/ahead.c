@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ahead.h"
+#include "digest/ahead.h"
 #include "run/job.h"
 #include "base/util.h"
 
