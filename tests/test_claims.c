@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "claims.h"
+#include "verbs/copy/claims.h"
 #include "harness.h"
 
 /* The next write finds no room, although it had been promised. */

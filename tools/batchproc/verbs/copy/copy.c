@@ -15,7 +15,7 @@
 #include "batchproc.h"
 #include "base/blocking.h"
 #include "base/buf.h"
-#include "copy.h"
+#include "verbs/copy/copy.h"
 #include "digest/digest.h"
 #include "cli/inputs.h"
 #include "run/job.h"

@@ -17,7 +17,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "copy.h"
+#include "verbs/copy/copy.h"
 #include "base/util.h"
 
 #define ACL_ACCESS "system.posix_acl_access"

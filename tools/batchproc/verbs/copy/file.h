@@ -6,7 +6,7 @@
 #ifndef BATCHPROC_COPYFILE_H
 #define BATCHPROC_COPYFILE_H
 
-#include "copy.h"
+#include "verbs/copy/copy.h"
 #include "digest/hasher.h"
 
 #define SMALL_BYTES TOOL_BYTES /* one read, one write */

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/calls.h"
-#include "copyfile.h"
+#include "verbs/copy/file.h"
 #include "run/job.h"
 
 #define HOLE_BYTES 268435456u /* of a hole, digested in one block */

@@ -25,7 +25,7 @@
 #include "base/blocking.h"
 #include "base/buf.h"
 #include "base/calls.h"
-#include "copy.h"
+#include "verbs/copy/copy.h"
 #include "run/job.h"
 #include "run/ownfiles.h"
 #include "walk/tree.h"

@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 
 #include "base/buf.h"
-#include "claims.h"
-#include "copy.h"
+#include "verbs/copy/claims.h"
+#include "verbs/copy/copy.h"
 #include "cli/inputs.h"
 #include "run/job.h"
 #include "journal/journal.h"

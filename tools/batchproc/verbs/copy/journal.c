@@ -18,7 +18,7 @@
 #include "batchproc.h"
 #include "base/blocking.h"
 #include "base/buf.h"
-#include "copyfile.h"
+#include "verbs/copy/file.h"
 #include "run/job.h"
 #include "journal/journal.h"
 #include "digest/sumline.h"

@@ -26,8 +26,8 @@
 
 #include "base/blocking.h"
 #include "base/calls.h"
-#include "claims.h"
-#include "copy.h"
+#include "verbs/copy/claims.h"
+#include "verbs/copy/copy.h"
 #include "run/job.h"
 #include "walk/tree.h"
 #include "base/util.h"

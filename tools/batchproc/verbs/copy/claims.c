@@ -23,7 +23,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "claims.h"
+#include "verbs/copy/claims.h"
 #include "base/scratch.h"
 #include "base/util.h"
 

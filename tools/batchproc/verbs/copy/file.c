@@ -24,7 +24,7 @@
 #include "batchproc.h"
 #include "base/blocking.h"
 #include "base/calls.h"
-#include "copyfile.h"
+#include "verbs/copy/file.h"
 #include "run/job.h"
 #include "journal/journal.h"
 #include "run/ownfiles.h"
