@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "engine.h"
-#include "fault.h"
+#include "backend/fault.h"
 #include "group.h"
 #include "sim.h"
 

@@ -32,7 +32,7 @@
  * 1.09 s with the ring (medians of 3). What it holds its loop up for is one file's truncation: a tenth of a
  * second for each GiB of it that is in the page cache.
  */
-#include "exec.h"
+#include "backend/exec.h"
 #include "lane.h"
 
 /* Inline calls in one turn of the loop before the caller steps back. */

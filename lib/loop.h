@@ -23,7 +23,7 @@
 #ifndef BP_LOOP_H
 #define BP_LOOP_H
 
-#include "backend.h"
+#include "backend/backend.h"
 #include "stack.h"
 #include "timer.h"
 

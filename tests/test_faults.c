@@ -6,7 +6,7 @@
  * one that is said to be short moved so much and no more, a close closes whatever it says, and whatever
  * is delayed or lost on the way a group ends with every item counted.
  */
-#include "fault.h"
+#include "backend/fault.h"
 #include "harness.h"
 #include "sim.h"
 

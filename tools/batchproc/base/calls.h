@@ -3,7 +3,7 @@
  * calls: plain system calls, for work that is not handed to the ring. Each returns what the call
  * does, or -errno; a call that a signal interrupted is made again. Any thread.
  *
- * In a debug build BATCHPROC_FAULTS makes some of them go wrong, as lib/fault.c does with
+ * In a debug build BATCHPROC_FAULTS makes some of them go wrong, as lib/backend/fault.c does with
  * operations; see calls.c.
  */
 #ifndef BATCHPROC_CALLS_H

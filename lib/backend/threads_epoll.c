@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "threads.h"
+#include "backend/threads.h"
 
 /*
  * Events in a row that helped nobody who waited before a descriptor is left alone for a while: it

@@ -15,7 +15,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "exec.h"
+#include "backend/exec.h"
 
 /* Transfers that RWF_NOWAIT would still make wait for the disk. */
 #define WAITING_FLAGS (O_DIRECT | O_DSYNC | O_SYNC)

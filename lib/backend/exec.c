@@ -16,7 +16,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "exec.h"
+#include "backend/exec.h"
 
 /* ---------------------------------------------------------------- one call each */
 

@@ -24,7 +24,7 @@
 #include <string.h>
 
 #include "engine.h"
-#include "fault.h"
+#include "backend/fault.h"
 
 const char *bp_faults;
 

@@ -23,7 +23,7 @@
 #include <sys/epoll.h>
 
 #include "engine.h"
-#include "exec.h"
+#include "backend/exec.h"
 
 #define THREADS_EVENTS 256
 

@@ -8,7 +8,7 @@
 #ifndef BP_FAULT_H
 #define BP_FAULT_H
 
-#include "backend.h"
+#include "backend/backend.h"
 
 struct faults;
 

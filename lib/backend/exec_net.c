@@ -16,7 +16,7 @@
 #include <sys/un.h>
 #include <time.h>
 
-#include "exec.h"
+#include "backend/exec.h"
 
 /* How long until a connect() to a local socket whose queue is full is tried again. */
 #define CONNECT_PAUSE_NS 2000000ull

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "threads.h"
+#include "backend/threads.h"
 
 static inline struct request *request_of_op(const struct bp_op *op)
 {
