@@ -12,7 +12,7 @@
 #include "engine.h"
 #include "backend/fault.h"
 #include "group.h"
-#include "sim.h"
+#include "sim/sim.h"
 
 void bp_fatal(const char *fmt, ...)
 {

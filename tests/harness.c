@@ -16,7 +16,7 @@
 
 #include "group.h"
 #include "harness.h"
-#include "sim.h"
+#include "sim/sim.h"
 
 static const struct row rows[] = {
 	{"uring", BP_BACKEND_URING, 0},	    {"uring, 2 loops", BP_BACKEND_URING, 2},

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 
 #include "harness.h"
-#include "sim.h"
+#include "sim/sim.h"
 
 /* Gates of a test on the simulated backend that were made before its engine. */
 static struct gate *early[16];

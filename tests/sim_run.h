@@ -10,7 +10,7 @@
 #define BATCHPROC_TESTS_SIM_RUN_H
 
 #include "group.h"
-#include "sim.h"
+#include "sim/sim.h"
 #include "sim_prog.h"
 
 #define RUN_GROUPS 64

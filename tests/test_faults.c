@@ -8,7 +8,7 @@
  */
 #include "backend/fault.h"
 #include "harness.h"
-#include "sim.h"
+#include "sim/sim.h"
 
 #define SIZE 5000
 

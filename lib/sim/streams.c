@@ -5,7 +5,7 @@
 #include <poll.h>
 #include <string.h>
 
-#include "sim.h"
+#include "sim/sim.h"
 
 static int make_streams(struct sim *sim, struct sim_file **a, struct sim_file **b)
 {

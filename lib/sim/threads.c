@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #include "group.h"
-#include "sim.h"
+#include "sim/sim.h"
 
 #define THREAD_STACK (256u << 10)
 

@@ -6,7 +6,7 @@
  * operation out at once or later, in any order; move fewer bytes than asked; fail it; answer a cancel
  * before or after its target, with 0, -ENOENT or -EALREADY, none of which says how the target will end.
  */
-#include "sim.h"
+#include "sim/sim.h"
 
 /* ---------------------------------------------------------------- completions */
 

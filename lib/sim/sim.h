@@ -17,7 +17,7 @@
 
 #include "engine.h"
 #include "pool.h"
-#include "sim_model.h"
+#include "sim/model.h"
 
 /* Where the virtual clock starts: 0 means "none" where a deadline is asked for. */
 #define SIM_EPOCH NSEC_PER_SEC
