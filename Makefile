@@ -172,22 +172,24 @@ kind-test_sysctl.sh := alone
 # since what is another there is how it begins; the cases not under sanitizers, where they have run on threads already;
 # and where it is not there at all, a few, since that is the same program again.
 refused = 'cmocka $(1)/$(notdir $(3)) env TEST_REFUSE=$(2) TEST_SHARE=20 $(3) $(4)'
-tests-of = $(filter $(O)/tests/$(1)_%,$(all-tests))
-refused-list = $(foreach t,$(call tests-of,cmd),$(call refused,denied,EPERM,$(t))) \
-	$(if $(SAN),,$(foreach t,$(call tests-of,conf),$(call refused,denied,EPERM,$(t),*[threads*))) \
-	$(foreach t,cmd_hash cmd_limits,$(call refused,hidden,ENOSYS,$(O)/tests/$(t)))
+tests-of = $(filter $(O)/tests/$(2)/$(1)_%,$(all-tests))
+refused-list = $(foreach t,$(call tests-of,cmd,command),$(call refused,denied,EPERM,$(t))) \
+	$(if $(SAN),,$(foreach t,$(call tests-of,conf,lib),$(call refused,denied,EPERM,$(t),*[threads*))) \
+	$(foreach t,cmd_hash cmd_limits,$(call refused,hidden,ENOSYS,$(O)/tests/command/$(t)))
+
+test-scripts := $(wildcard tests/*/test_*.sh)
 
 check-list = $(refused-list) $(foreach t,$(all-tests),'cmocka $(notdir $(t)) $(t)') \
-	$(foreach t,$(wildcard tests/test_*.sh),'$(or $(kind-$(notdir $(t))),script) $(basename $(notdir $(t))) $(t)') \
+	$(foreach t,$(test-scripts),'$(or $(kind-$(notdir $(t))),script) $(basename $(notdir $(t))) $(t)') \
 	$(foreach t,$(all-examples),'program $(t:$(O)/docs/%=%) $(t) $(args-$(t))') \
 	'script symbols scripts/check-abi.sh lib/batchproc.h lib/batchproc.map $(libbatchproc).so $(libbatchproc).a' \
 	'script install scripts/check-install.sh $(O)'
 
 # With T only what it names is built; scripts may need everything but the other tests.
 check-patterns := $(subst *,%,$(patsubst denied/%,%,$(patsubst hidden/%,%,$(or $(T),*))))
-check-tests := $(filter $(addprefix $(O)/tests/,$(check-patterns)),$(all-tests))
+check-tests := $(filter $(foreach d,lib command,$(addprefix $(O)/tests/$d/,$(check-patterns))),$(all-tests))
 check-examples := $(filter $(addprefix $(O)/docs/,$(check-patterns)),$(all-examples))
-check-scripts := $(filter $(check-patterns),symbols install $(basename $(notdir $(wildcard tests/test_*.sh))))
+check-scripts := $(filter $(check-patterns),symbols install $(basename $(notdir $(test-scripts))))
 
 # Under another name, or `make -n check` would run the tests: make runs what it sees to call make.
 test-make = $(MAKE) $(MAKEOVERRIDES)
@@ -201,8 +203,8 @@ check: $(check-tests) $(check-examples) $(if $(check-scripts),$(lib-files) $(all
 		T='$(T)' CASE='$(CASE)' JOBS='$(JOBS)' V='$(V)' TEST_TIMEOUT='$(TEST_TIMEOUT)' \
 		RUNNER='$(CONFIG_RUNNER)' MEMCHECK='$(memcheck)' scripts/check.sh $(O)/check
 
-sim: $(O)/tests/test_sim
-	$(O)/tests/test_sim play $(or $(FIRST),0) $(or $(SEEDS),10000000)
+sim: $(O)/tests/lib/test_sim
+	$(O)/tests/lib/test_sim play $(or $(FIRST),0) $(or $(SEEDS),10000000)
 
 breakages:
 	@TEST_MAKE='$(test-make)' MAKEFLAGS= scripts/breakages.sh $(O)/breakages $(SEEDS)

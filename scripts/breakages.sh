@@ -25,7 +25,7 @@ dir=$(cd "$dir" && pwd)
 build()
 {
 	# shellcheck disable=SC2086
-	eval "$TEST_MAKE -s -C '$copy' O='$dir/build' '$dir/build/tests/test_sim'" >"$dir/log" 2>&1 || {
+	eval "$TEST_MAKE -s -C '$copy' O='$dir/build' '$dir/build/tests/lib/test_sim'" >"$dir/log" 2>&1 || {
 		cat "$dir/log"
 		return 1
 	}
@@ -34,7 +34,7 @@ build()
 # play: runs test_sim; what it says is in $dir/log
 play()
 {
-	SIM_BRIEF=1 "$dir/build/tests/test_sim" play 0 "$seeds" >"$dir/log" 2>&1
+	SIM_BRIEF=1 "$dir/build/tests/lib/test_sim" play 0 "$seeds" >"$dir/log" 2>&1
 }
 
 build

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # check-aarch64.sh DIR: compiles all of lib/ for aarch64, without warnings, and runs
-# tests/bare/switch.c with lib/switch_aarch64.S and with lib/switch_ucontext.c in an emulator.
+# tests/lib/bare/switch.c with lib/switch_aarch64.S and with lib/switch_ucontext.c in an emulator.
 # (An emulator offers no io_uring, so the other tests need a real machine.) Exit status 77, and
 # a line that says so, where the cross compiler or the emulator is not installed.
 set -eu
@@ -32,8 +32,8 @@ for source in lib/*.c lib/*/*.c lib/switch_aarch64.S; do
 	[ "$source" != lib/switch_ucontext.c ] || continue # below
 	cc -fPIC -fvisibility=hidden -c -o "$dir/$source.o" "$source"
 done
-cc -static -o "$dir/switch" tests/bare/switch.c lib/stack.c lib/switch_aarch64.S -lm
+cc -static -o "$dir/switch" tests/lib/bare/switch.c lib/stack.c lib/switch_aarch64.S -lm
 "$EMULATOR" "$dir/switch"
-cc -static -DBP_SWITCH_UCONTEXT -o "$dir/switch-ucontext" tests/bare/switch.c lib/stack.c \
+cc -static -DBP_SWITCH_UCONTEXT -o "$dir/switch-ucontext" tests/lib/bare/switch.c lib/stack.c \
 	lib/switch_ucontext.c -lm
 "$EMULATOR" "$dir/switch-ucontext"

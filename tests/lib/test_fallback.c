@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: MIT
+/*
+ * test_fallback - where io_uring is refused, threads do the work, and it is said why
+ *
+ * Refused by a seccomp filter as a container has it, by kernel.io_uring_disabled, to one loop of
+ * several; and on systems where the calls that the threads backend likes best are missing too. What
+ * cannot be taken back happens in a child process.
+ */
+#include <dlfcn.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "support/harness.h"
+
+/* ---------------------------------------------------------------- io_uring for some loops only */
+
+static atomic_int rings_left = -1; /* that may be made; negative: any number */
+static atomic_int rings_made;
+static int refusal;
+
+/* Stands before liburing's own. */
+int io_uring_queue_init_params(unsigned int entries, struct io_uring *ring,
+			       struct io_uring_params *params)
+{
+	static int (*real)(unsigned int, struct io_uring *, struct io_uring_params *);
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "io_uring_queue_init_params");
+	if (atomic_load(&rings_left) == 0)
+		return refusal;
+	if (atomic_load(&rings_left) > 0)
+		atomic_fetch_sub(&rings_left, 1);
+	atomic_fetch_add(&rings_made, 1);
+	return real(entries, ring, params);
+}
+
+static int read_file(void *arg)
+{
+	char buf[100];
+	int fd = bp_openat(AT_FDCWD, arg, O_RDONLY | O_CLOEXEC, 0);
+
+	expect(fd >= 0);
+	expect_eq(bp_read(fd, buf, sizeof(buf), 0), sizeof(buf));
+	return bp_close(fd);
+}
+
+static int through_a_pipe(void *arg)
+{
+	const int *fd = arg;
+	char byte = 0;
+
+	expect_eq(bp_write(fd[1], "x", 1, 0), 1);
+	expect_eq(bp_read(fd[0], &byte, 1, 0), 1);
+	expect_eq(byte, 'x');
+	return 0;
+}
+
+/* The engine works: files, pipes, helpers and clocks. */
+static void use(struct bp_engine *engine)
+{
+	struct bp_group *g;
+	int fd[2];
+
+	assert_int_equal(pipe2(fd, O_CLOEXEC), 0);
+	assert_int_equal(bp_group_create(&g, engine, &BP_GROUP_OPTS(.limit = 8)), 0);
+	for (int i = 0; i < 50; i++) {
+		expect_eq(bp_go(g, read_file, (void *)"/proc/self/exe"), 0);
+		expect_eq(bp_go(g, through_a_pipe, fd), 0);
+	}
+	expect_eq(bp_wait(g), 0);
+	bp_group_destroy(g);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+static bool says(const struct bp_engine *engine, const char *word)
+{
+	return strstr(bp_engine_info(engine)->reason, word);
+}
+
+/* The third ring of four is refused: all loops are threads, and no ring is left. */
+static void one_refused_ring_makes_threads_of_all_loops(struct test *t)
+{
+	static const struct {
+		int err;
+		const char *word;
+	} reasons[] = {
+		{-EPERM, "EPERM"},   {-ENOSYS, "ENOSYS"}, {-ENOMEM, "ENOMEM"},
+		{-EMFILE, "EMFILE"}, {-ENFILE, "ENFILE"},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(reasons); i++) {
+		const struct bp_engine_info *info;
+		int before = open_fds(), made = rings_made;
+
+		refusal = reasons[i].err;
+		rings_left = 2;
+		assert_int_equal(bp_engine_create(&t->engine, &BP_ENGINE_OPTS(.loops = 4)), 0);
+		rings_left = -1;
+		if (rings_made == made) {
+			skip_because(t, "the machine itself offers no io_uring");
+			return;
+		}
+		info = bp_engine_info(t->engine);
+		expect_eq(info->backend, BP_BACKEND_THREADS);
+		expect_eq(info->loops, 4);
+		expect_eq(info->sq_entries, 0);
+		expect_eq(info->cq_entries, 0);
+		expect_eq(info->setup_flags, 0);
+		expect(says(t->engine, reasons[i].word));
+		use(t->engine);
+		bp_engine_destroy(t->engine);
+		t->engine = NULL;
+		expect_eq(open_fds(), before);
+	}
+}
+
+/* What is not a refusal of io_uring is an error, and nothing is left of the first loops. */
+static void other_errors_make_no_threads(struct test *t)
+{
+	int before = open_fds();
+
+	refusal = -EFAULT;
+	rings_left = 1;
+	expect_eq(bp_engine_create(&t->engine, &BP_ENGINE_OPTS(.loops = 3)), -EFAULT);
+	rings_left = -1;
+	expect(t->engine == NULL);
+	expect_eq(open_fds(), before);
+}
+
+/* Who asks for io_uring gets it or the error. */
+static void io_uring_asked_for_is_never_threads(struct test *t)
+{
+	refusal = -EPERM;
+	rings_left = 0;
+	expect_eq(bp_engine_create(&t->engine, &BP_ENGINE_OPTS(.backend = BP_BACKEND_URING)),
+		  -EPERM);
+	rings_left = -1;
+	expect(t->engine == NULL);
+}
+
+static void threads_asked_for_say_so(struct test *t)
+{
+	rings_left = 0;
+	assert_int_equal(
+		bp_engine_create(&t->engine, &BP_ENGINE_OPTS(.backend = BP_BACKEND_THREADS)), 0);
+	rings_left = -1;
+	expect(says(t->engine, "asked for"));
+	use(t->engine);
+}
+
+/* ---------------------------------------------------------------- seccomp */
+
+/* One call that a filter refuses; @flags_arg: only where that argument is not 0, or -1. */
+struct denied {
+	unsigned int nr;
+	int err;
+	int flags_arg;
+};
+
+enum {
+	NO_SECCOMP = 77,
+	DENIED_MAX = 8
+};
+
+static int deny(const struct denied *denied, size_t count)
+{
+	struct sock_filter code[5 * DENIED_MAX + 2] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	};
+	struct sock_fprog program = {.len = 1, .filter = code};
+
+	for (size_t i = 0; i < count; i++) {
+		const struct denied *d = &denied[i];
+		unsigned int arg = d->flags_arg < 0 ? 0 : (unsigned int)d->flags_arg;
+		bool any = d->flags_arg < 0;
+		struct sock_filter each[] = {
+			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, d->nr, 0, 4),
+			BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+				 offsetof(struct seccomp_data, args) + 8 * arg),
+			/* Either way the filter is over: the number is no longer at hand. */
+			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, any ? 0 : 1, 0),
+			BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned int)d->err),
+			BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		};
+
+		if (any)
+			each[1] = (struct sock_filter)BPF_STMT(
+				BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned int)d->err);
+		memcpy(&code[program.len], each, sizeof(each));
+		program.len += COUNT_OF(each);
+	}
+	code[program.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		return -errno;
+	return 0;
+}
+
+static void expect_clean_exit(struct test *t, const struct child_result *child)
+{
+	if (WIFEXITED(child->status) && WEXITSTATUS(child->status) == NO_SECCOMP)
+		skip_because(t, "no seccomp filter can be set here");
+	if (!WIFEXITED(child->status) || WEXITSTATUS(child->status) != 0)
+		record_failure("the child ended with 0x%x: %s", child->status, child->err);
+}
+
+struct refused {
+	int err;
+	const char *words[3];
+};
+
+static int where_io_uring_is_denied(void *arg)
+{
+	const struct refused *refused = arg;
+	struct denied denied = {SYS_io_uring_setup, refused->err, -1};
+	struct bp_engine *engine;
+
+	if (deny(&denied, 1))
+		return NO_SECCOMP;
+	for (unsigned int loops = 0; loops < 4; loops++) {
+		int err = bp_engine_create(&engine, &BP_ENGINE_OPTS(.loops = loops));
+
+		if (!expect_eq(err, 0))
+			return 1;
+		expect_eq(bp_engine_info(engine)->backend, BP_BACKEND_THREADS);
+		for (size_t i = 0; i < COUNT_OF(refused->words); i++)
+			expect(!refused->words[i] || says(engine, refused->words[i]));
+		use(engine);
+		bp_engine_destroy(engine);
+	}
+	return 0;
+}
+
+static void a_filter_that_denies_io_uring_names_both_causes(struct test *t)
+{
+	struct refused refused = {EPERM, {"kernel.io_uring_disabled", "seccomp", "EPERM"}};
+	struct child_result child = in_child(where_io_uring_is_denied, &refused);
+
+	expect_clean_exit(t, &child);
+}
+
+static void a_filter_that_hides_io_uring_is_named(struct test *t)
+{
+	struct refused refused = {ENOSYS, {"kernel", "seccomp", "ENOSYS"}};
+	struct child_result child = in_child(where_io_uring_is_denied, &refused);
+
+	expect_clean_exit(t, &child);
+}
+
+/* ---------------------------------------------------------------- older systems */
+
+static int stream_out(void *arg)
+{
+	const int *fd = arg;
+	char buf[10000] = {0};
+	size_t left = 300000;
+
+	while (left) {
+		ssize_t n = bp_write(fd[1], buf, left < sizeof(buf) ? left : sizeof(buf), 0);
+
+		if (n <= 0)
+			return (int)n;
+		left -= (size_t)n;
+	}
+	return bp_close(fd[1]);
+}
+
+static int stream_in(void *arg)
+{
+	const int *fd = arg;
+	char buf[7000];
+	size_t got = 0;
+	ssize_t n;
+
+	while ((n = bp_read(fd[0], buf, sizeof(buf), 0)) > 0)
+		got += (size_t)n;
+	expect_eq(got, 300000);
+	bp_close(fd[0]);
+	return (int)n;
+}
+
+static int sleep_a_little(void *engine)
+{
+	uint64_t begin = bp_now(engine);
+
+	expect_eq(bp_sleep(2 * MS), 0);
+	expect(bp_now(engine) - begin >= 2 * MS);
+	return 0;
+}
+
+static void stream(struct bp_engine *engine, int in, int out)
+{
+	int fd[2] = {in, out};
+	struct bp_group *g;
+
+	assert_int_equal(bp_group_create(&g, engine, NULL), 0);
+	expect_eq(bp_go(g, stream_out, fd), 0);
+	expect_eq(bp_go(g, stream_in, fd), 0);
+	expect_eq(bp_go(g, sleep_a_little, engine), 0);
+	expect_eq(bp_wait(g), 0);
+	bp_group_destroy(g);
+}
+
+static int on_an_older_system(void *arg)
+{
+	/* RWF_NOWAIT knows neither pipes nor sockets before 6.4, and the others are from 5.x. */
+	static const struct denied denied[] = {
+		{SYS_io_uring_setup, ENOSYS, -1}, {SYS_preadv2, EOPNOTSUPP, 5},
+		{SYS_pwritev2, EOPNOTSUPP, 5},	  {SYS_epoll_pwait2, ENOSYS, -1},
+		{SYS_openat2, ENOSYS, -1},
+	};
+	struct bp_engine *engine;
+	int fd[2];
+
+	(void)arg;
+	if (deny(denied, COUNT_OF(denied)))
+		return NO_SECCOMP;
+	for (unsigned int loops = 0; loops < 3; loops += 2) {
+		assert_int_equal(bp_engine_create(&engine, &BP_ENGINE_OPTS(.loops = loops)), 0);
+		use(engine);
+		assert_int_equal(pipe2(fd, O_CLOEXEC), 0);
+		stream(engine, fd[0], fd[1]);
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+		stream(engine, fd[0], fd[1]);
+		bp_engine_destroy(engine);
+	}
+	return 0;
+}
+
+static void older_kernels_and_filters_will_do(struct test *t)
+{
+	struct child_result child = in_child(on_an_older_system, NULL);
+
+	expect_clean_exit(t, &child);
+}
+
+/* ---------------------------------------------------------------- no threads to be had */
+
+static int returns_7(void *unused)
+{
+	(void)unused;
+	return 7;
+}
+
+static int needs_a_helper(void *arg)
+{
+	struct io_uring_sqe *sqe;
+	const int *fd = arg;
+	char buf[10];
+
+	sqe = bp_sqe();
+	io_uring_prep_read(sqe, *fd, buf, sizeof(buf), 0);
+	sqe->flags |= IOSQE_ASYNC;
+	expect_eq(bp_await(), sizeof(buf));
+	expect_eq(bp_unlinkat(AT_FDCWD, "/nonexistent/file", 0), -ENOENT);
+	expect_eq(bp_offload(returns_7, NULL), -EAGAIN);
+	return 0;
+}
+
+static int where_no_thread_can_be_made(void *arg)
+{
+	static const struct denied denied[] = {
+		{SYS_clone3, EAGAIN, -1},
+		{SYS_clone, EAGAIN, -1},
+	};
+	struct bp_engine *engine;
+	struct bp_group *g;
+
+	if (bp_engine_create(&engine, &BP_ENGINE_OPTS(.backend = BP_BACKEND_THREADS)))
+		return 1;
+	if (deny(denied, COUNT_OF(denied)))
+		return NO_SECCOMP;
+	assert_int_equal(bp_group_create(&g, engine, NULL), 0);
+	for (int i = 0; i < 3; i++)
+		expect_eq(bp_go(g, needs_a_helper, arg), 0);
+	expect_eq(bp_wait(g), 0);
+	bp_group_destroy(g);
+	bp_engine_destroy(engine);
+	return 0;
+}
+
+/* Then the loop makes the calls itself: slow, and not wrong. */
+static void files_are_read_without_a_helper(struct test *t)
+{
+	int fd = temp_file(t, "file", 10, O_RDONLY);
+	struct child_result child = in_child(where_no_thread_can_be_made, &fd);
+
+	expect_clean_exit(t, &child);
+	close(fd);
+}
+
+/* ---------------------------------------------------------------- kernel.io_uring_disabled */
+
+#define SYSCTL "/proc/sys/kernel/io_uring_disabled"
+
+static char sysctl_read(void)
+{
+	int fd = open(SYSCTL, O_RDONLY | O_CLOEXEC);
+	char value = 0;
+
+	if (fd < 0 || read(fd, &value, 1) != 1)
+		value = 0;
+	if (fd >= 0)
+		close(fd);
+	return value;
+}
+
+/* Set by who runs the test (test_sysctl.sh): it is the whole machine's, and others make rings meanwhile. */
+static void kernel_io_uring_disabled_names_both_causes(struct test *t)
+{
+	struct bp_engine *engine = NULL;
+
+	if (sysctl_read() != '2')
+		skip_because(t, "kernel.io_uring_disabled is not 2");
+	expect_eq(bp_engine_create(&engine, &BP_ENGINE_OPTS(.backend = BP_BACKEND_URING)), -EPERM);
+	assert_int_equal(bp_engine_create(&t->engine, &BP_ENGINE_OPTS(.loops = 2)), 0);
+	expect_eq(bp_engine_info(t->engine)->backend, BP_BACKEND_THREADS);
+	expect(says(t->engine, "kernel.io_uring_disabled"));
+	expect(says(t->engine, "seccomp"));
+	use(t->engine);
+}
+
+static const struct test_case cases[] = {
+	ONCE(one_refused_ring_makes_threads_of_all_loops),
+	ONCE(other_errors_make_no_threads),
+	ONCE(io_uring_asked_for_is_never_threads),
+	ONCE(threads_asked_for_say_so),
+	ONCE(a_filter_that_denies_io_uring_names_both_causes),
+	ONCE(a_filter_that_hides_io_uring_is_named),
+	ONCE(older_kernels_and_filters_will_do),
+	ONCE(files_are_read_without_a_helper),
+	ONCE(kernel_io_uring_disabled_names_both_causes),
+};
+
+int main(int argc, char **argv)
+{
+	return RUN_CASES(argc, argv, cases);
+}
