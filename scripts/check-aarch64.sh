@@ -18,7 +18,7 @@ done
 
 # liburing's headers are the same for all machines; nothing else of this one may be seen.
 include=$(${PKG_CONFIG:-pkg-config} --variable=includedir liburing 2>/dev/null || echo /usr/include)
-mkdir -p "$dir/include" "$dir/lib"
+mkdir -p "$dir/include" "$dir/lib/backend" "$dir/lib/sim"
 ln -sfn "$include/liburing.h" "$dir/include/liburing.h"
 ln -sfn "$include/liburing" "$dir/include/liburing"
 

@@ -81,10 +81,10 @@ if ! grep -q '^backend  *threads$' "$dir/info"; then
 	failed=1
 fi
 for test in cmd_hash cmd_stops; do
-	try "$tests/$test"
+	try "$tests/command/$test"
 done
-try "$tests/test_fallback" 'kernel_io_uring_disabled_*'
-for test in "$tests"/conf_*; do
+try "$tests/lib/test_fallback" 'kernel_io_uring_disabled_*'
+for test in "$tests"/lib/conf_*; do
 	[ ! -x "$test" ] || try "$test" '*[threads*'
 done
 exec 9>&-
