@@ -8,7 +8,7 @@ set -eu
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-header=$(CDPATH='' cd -- "$(dirname -- "$0")/../lib" && pwd)
+header=$(CDPATH='' cd -- "$(dirname -- "$0")/../../lib" && pwd)
 flags="-fsyntax-only -Wall -Wextra -Werror -D_GNU_SOURCE -I$header"
 tried=0
 failed=0
