@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tool: a buffer and a digest state, kept for the next file. See tool.h.
+ * hasher: a buffer and a digest state, kept for the next file. See hasher.h.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -19,46 +19,46 @@
 #define COLOURS 16u
 #define COLOUR_BYTES (PAGE_BYTES + 64u)
 
-static _Thread_local struct tool *idle;
+static _Thread_local struct hasher *idle;
 
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct tool *all_tools; /* these two under all_lock */
-static unsigned int tool_count;
+static struct hasher *all_hashers; /* these two under all_lock */
+static unsigned int hasher_count;
 
-struct tool *tool_get(void)
+struct hasher *hasher_get(void)
 {
-	struct tool *tool = idle;
+	struct hasher *hasher = idle;
 
-	if (tool) {
-		idle = tool->next;
-		return tool;
+	if (hasher) {
+		idle = hasher->next;
+		return hasher;
 	}
-	tool = xcalloc(1, sizeof(*tool));
-	tool->digest = digest_new();
-	tool->memory = xaligned(PAGE_BYTES, TOOL_BYTES + COLOURS * COLOUR_BYTES);
+	hasher = xcalloc(1, sizeof(*hasher));
+	hasher->digest = digest_new();
+	hasher->memory = xaligned(PAGE_BYTES, HASHER_BYTES + COLOURS * COLOUR_BYTES);
 	pthread_mutex_lock(&all_lock);
-	tool->buffer = tool->memory + tool_count++ % COLOURS * COLOUR_BYTES;
-	tool->all = all_tools;
-	all_tools = tool;
+	hasher->buffer = hasher->memory + hasher_count++ % COLOURS * COLOUR_BYTES;
+	hasher->all = all_hashers;
+	all_hashers = hasher;
 	pthread_mutex_unlock(&all_lock);
-	return tool;
+	return hasher;
 }
 
-void tool_put(struct tool *tool)
+void hasher_put(struct hasher *hasher)
 {
-	tool->next = idle;
-	idle = tool;
+	hasher->next = idle;
+	idle = hasher;
 }
 
-void tools_free(void)
+void hashers_free(void)
 {
-	struct tool *tool;
+	struct hasher *hasher;
 
-	while ((tool = all_tools)) {
-		all_tools = tool->all;
-		digest_free(tool->digest);
-		free(tool->memory);
-		free(tool);
+	while ((hasher = all_hashers)) {
+		all_hashers = hasher->all;
+		digest_free(hasher->digest);
+		free(hasher->memory);
+		free(hasher);
 	}
 	digest_cleanup();
 }

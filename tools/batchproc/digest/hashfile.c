@@ -177,29 +177,29 @@ static ssize_t read_cached(int fd, void *buffer, size_t len, off_t offset)
  * have no end to seek to, other character devices say 0, and for disks it is large. (A device of
  * less than a buffer's length is read when root puts it in the place of a file that was listed.)
  */
-static size_t read_whole(const struct item *item, int fd, struct tool *tool)
+static size_t read_whole(const struct item *item, int fd, struct hasher *hasher)
 {
 	off_t size;
 
 	if (all_through_engine())
 		return 0;
 	size = item->source.kind == SOURCE_FILE ? (off_t)item->source.size : lseek(fd, 0, SEEK_END);
-	if (size <= 0 || size >= (off_t)TOOL_BYTES)
+	if (size <= 0 || size >= (off_t)HASHER_BYTES)
 		return 0;
-	return read_cached(fd, tool->buffer, TOOL_BYTES, 0) == size ? (size_t)size : 0;
+	return read_cached(fd, hasher->buffer, HASHER_BYTES, 0) == size ? (size_t)size : 0;
 }
 
 /* What is cached from @*done on, up to the first gap, which may be the end. */
-static int digest_cached(struct item *item, int fd, uint64_t *done, struct tool *tool)
+static int digest_cached(struct item *item, int fd, uint64_t *done, struct hasher *hasher)
 {
 	int err = 0;
 
 	while (!err && !all_through_engine()) {
-		ssize_t n = read_cached(fd, tool->buffer, TOOL_BYTES, (off_t)*done);
+		ssize_t n = read_cached(fd, hasher->buffer, HASHER_BYTES, (off_t)*done);
 
 		if (n <= 0)
 			break;
-		digest_update(tool->digest, tool->buffer, (size_t)n);
+		digest_update(hasher->digest, hasher->buffer, (size_t)n);
 		moved(item, (size_t)n);
 		*done += (uint64_t)n;
 		err = bp_yield();
@@ -212,19 +212,20 @@ static int digest_cached(struct item *item, int fd, uint64_t *done, struct tool 
  * one that is short of the buffer ends at @size. The latter spares the small file a second read;
  * but files of /proc have size 0, and FUSE may give less than there is.
  */
-static int digest_rest(struct item *item, int fd, off_t offset, uint64_t size, struct tool *tool)
+static int digest_rest(struct item *item, int fd, off_t offset, uint64_t size,
+		       struct hasher *hasher)
 {
 	for (;;) {
-		ssize_t n = bp_read(fd, tool->buffer, TOOL_BYTES, offset);
+		ssize_t n = bp_read(fd, hasher->buffer, HASHER_BYTES, offset);
 		int err;
 
 		if (n <= 0)
 			return (int)n;
-		digest_update(tool->digest, tool->buffer, (size_t)n);
+		digest_update(hasher->digest, hasher->buffer, (size_t)n);
 		moved(item, (size_t)n);
 		if (offset >= 0)
 			offset += n;
-		if ((uint64_t)offset == size && n < (ssize_t)TOOL_BYTES)
+		if ((uint64_t)offset == size && n < (ssize_t)HASHER_BYTES)
 			return 0;
 		/* A cached file may never make this task wait; cancels and others need a turn. */
 		err = bp_yield();
@@ -237,9 +238,9 @@ static int digest_rest(struct item *item, int fd, off_t offset, uint64_t size, s
  * Under --bwlimit: each block is paid for before it is read, as far as the size tells how long it
  * will be. At most as much as is paid at once, without reading ahead.
  */
-static int digest_paced(struct item *item, int fd, uint64_t size, struct tool *tool)
+static int digest_paced(struct item *item, int fd, uint64_t size, struct hasher *hasher)
 {
-	const size_t block = job_pace_block(item->job, TOOL_BYTES);
+	const size_t block = job_pace_block(item->job, HASHER_BYTES);
 	const bool seekable = fd != STDIN_FILENO;
 	uint64_t done = 0;
 
@@ -250,7 +251,7 @@ static int digest_paced(struct item *item, int fd, uint64_t size, struct tool *t
 
 		if (err)
 			return err;
-		n = bp_read(fd, tool->buffer, block, seekable ? (off_t)done : -1);
+		n = bp_read(fd, hasher->buffer, block, seekable ? (off_t)done : -1);
 		if (n < 0 || (uint64_t)n < paid)
 			job_unpace(item->job, n < 0 ? paid : paid - (uint64_t)n);
 		if (n <= 0)
@@ -259,14 +260,15 @@ static int digest_paced(struct item *item, int fd, uint64_t size, struct tool *t
 			err = job_pace(item->job, (uint64_t)n - paid);
 		if (err)
 			return err;
-		digest_update(tool->digest, tool->buffer, (size_t)n);
+		digest_update(hasher->digest, hasher->buffer, (size_t)n);
 		moved(item, (size_t)n);
 		done += (uint64_t)n;
 	}
 }
 
 /* Reads ahead from @*done on. */
-static int digest_ahead(struct item *item, int fd, uint64_t size, uint64_t *done, struct tool *tool)
+static int digest_ahead(struct item *item, int fd, uint64_t size, uint64_t *done,
+			struct hasher *hasher)
 {
 	struct ahead *ahead = ahead_open(item->job, fd, *done, size);
 	int err = 0;
@@ -279,7 +281,7 @@ static int digest_ahead(struct item *item, int fd, uint64_t size, uint64_t *done
 			err = (int)n;
 			break;
 		}
-		digest_update(tool->digest, data, (size_t)n);
+		digest_update(hasher->digest, data, (size_t)n);
 		moved(item, (size_t)n);
 		*done += (uint64_t)n;
 	}
@@ -292,57 +294,57 @@ static int digest_ahead(struct item *item, int fd, uint64_t size, uint64_t *done
  * where the digest takes longer than the copy, or where there is a disk to wait for.
  */
 static int digest_fast(struct item *item, int fd, uint64_t size, const struct digest_alg *alg,
-		       struct tool *tool)
+		       struct hasher *hasher)
 {
 	uint64_t done = 0;
 	int err = 0;
 
-	if (size >= TOOL_BYTES && (size <= AHEAD_LEAST || digest_is_quick(alg)))
-		err = digest_cached(item, fd, &done, tool);
+	if (size >= HASHER_BYTES && (size <= AHEAD_LEAST || digest_is_quick(alg)))
+		err = digest_cached(item, fd, &done, hasher);
 	if (!err && size > done + AHEAD_LEAST)
-		err = digest_ahead(item, fd, size, &done, tool);
+		err = digest_ahead(item, fd, size, &done, hasher);
 	/* The end, what a file that grows has behind its first size, or the whole. */
-	return err ? err : digest_rest(item, fd, (off_t)done, size, tool);
+	return err ? err : digest_rest(item, fd, (off_t)done, size, hasher);
 }
 
 static int digest_regular(struct item *item, int fd, const struct digest_alg *alg,
-			  struct tool *tool, unsigned char *result)
+			  struct hasher *hasher, unsigned char *result)
 {
 	uint64_t size;
 	int err = check_open(item, fd, &size);
 
 	if (err)
 		return err;
-	digest_begin(tool->digest, alg);
-	err = pace_bytes_limited(item->job) ? digest_paced(item, fd, size, tool) :
-					      digest_fast(item, fd, size, alg, tool);
+	digest_begin(hasher->digest, alg);
+	err = pace_bytes_limited(item->job) ? digest_paced(item, fd, size, hasher) :
+					      digest_fast(item, fd, size, alg, hasher);
 	if (!err)
-		digest_finish(tool->digest, result);
+		digest_finish(hasher->digest, result);
 	return err;
 }
 
-static int digest_opened(struct item *item, int fd, const struct digest_alg *alg, struct tool *tool,
-			 unsigned char *result)
+static int digest_opened(struct item *item, int fd, const struct digest_alg *alg,
+			 struct hasher *hasher, unsigned char *result)
 {
-	size_t len = pace_bytes_limited(item->job) ? 0 : read_whole(item, fd, tool);
+	size_t len = pace_bytes_limited(item->job) ? 0 : read_whole(item, fd, hasher);
 
 	if (!len)
-		return digest_regular(item, fd, alg, tool, result);
+		return digest_regular(item, fd, alg, hasher, result);
 	moved(item, len);
-	digest_once(tool->digest, alg, tool->buffer, len, result);
+	digest_once(hasher->digest, alg, hasher->buffer, len, result);
 	return 0;
 }
 
-static int digest_stdin(struct item *item, const struct digest_alg *alg, struct tool *tool,
+static int digest_stdin(struct item *item, const struct digest_alg *alg, struct hasher *hasher,
 			unsigned char *result)
 {
 	int err;
 
-	digest_begin(tool->digest, alg);
-	err = pace_bytes_limited(item->job) ? digest_paced(item, STDIN_FILENO, 0, tool) :
-					      digest_rest(item, STDIN_FILENO, -1, 0, tool);
+	digest_begin(hasher->digest, alg);
+	err = pace_bytes_limited(item->job) ? digest_paced(item, STDIN_FILENO, 0, hasher) :
+					      digest_rest(item, STDIN_FILENO, -1, 0, hasher);
 	if (!err)
-		digest_finish(tool->digest, result);
+		digest_finish(hasher->digest, result);
 	return err;
 }
 
@@ -368,7 +370,7 @@ static bool is_own(struct item *item, int fd)
 int hash_file(struct item *item, const struct digest_alg *alg, bool stdin_name,
 	      unsigned char *result)
 {
-	struct tool *tool;
+	struct hasher *hasher;
 	int fd, err;
 
 	if (stdin_name && is_stdin(item)) {
@@ -377,9 +379,9 @@ int hash_file(struct item *item, const struct digest_alg *alg, bool stdin_name,
 			item->why = "standard input can be read only once";
 			return -EBUSY;
 		}
-		tool = tool_get();
-		err = digest_stdin(item, alg, tool, result);
-		tool_put(tool);
+		hasher = hasher_get();
+		err = digest_stdin(item, alg, hasher, result);
+		hasher_put(hasher);
 		return err;
 	}
 	fd = open_item(item);
@@ -390,9 +392,9 @@ int hash_file(struct item *item, const struct digest_alg *alg, bool stdin_name,
 		return 0;
 	}
 	journal_looks(item, fd);
-	tool = tool_get();
-	err = digest_opened(item, fd, alg, tool, result);
-	tool_put(tool);
+	hasher = hasher_get();
+	err = digest_opened(item, fd, alg, hasher, result);
+	hasher_put(hasher);
 	bp_close(fd);
 	/* Positive: it is skipped. */
 	return err < 0 ? err : 0;

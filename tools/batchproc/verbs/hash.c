@@ -212,6 +212,6 @@ const struct verb hash_verb = {
 	.settle = hash_settle,
 	.check = hash_check,
 	.add = hash_add,
-	.cleanup = tools_free,
+	.cleanup = hashers_free,
 	.run = hash_run,
 };

@@ -405,6 +405,6 @@ const struct verb verify_verb = {
 	.items = &verify_items,
 	.settings_size = sizeof(struct settings),
 	.option = verify_option,
-	.cleanup = tools_free,
+	.cleanup = hashers_free,
 	.run = verify_run,
 };

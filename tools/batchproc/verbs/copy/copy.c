@@ -49,7 +49,7 @@ static int skip(struct item *item, const char *why)
 }
 
 /* The type of what was named itself; one found in a walk is known. */
-static int look_at(struct item *item, const struct spot *from)
+static int look_at(struct item *item, const struct at_name *from)
 {
 	const struct copy_settings *set = item->settings;
 	struct stat st;
@@ -62,7 +62,7 @@ static int look_at(struct item *item, const struct spot *from)
 	return 0;
 }
 
-static int copy_by_type(struct item *item, const struct spot *from, const struct spot *to,
+static int copy_by_type(struct item *item, const struct at_name *from, const struct at_name *to,
 			const struct dest *dest)
 {
 	const struct copy_settings *set = item->settings;
@@ -124,7 +124,7 @@ static void keep_above(const struct item *item, int to)
 
 static int copy_work(struct item *item)
 {
-	struct spot from = {AT_FDCWD, item->name.data}, to;
+	struct at_name from = {AT_FDCWD, item->name.data}, to;
 	struct dirnode *dir;
 	unsigned int tries = 0;
 	int opened = -1, err;
@@ -376,7 +376,7 @@ static void copy_cleanup(void)
 {
 	links_cleanup();
 	dest_cleanup();
-	tools_free();
+	hashers_free();
 }
 
 static const struct opt copy_options[] = {

@@ -57,7 +57,7 @@ struct copy_settings {
 };
 
 /* A name in a directory that is held open. */
-struct spot {
+struct at_name {
 	int dirfd;
 	const char *name;
 };
@@ -208,7 +208,7 @@ int meta_keep(const struct copy_settings *set, int old_fd, const struct stat *ol
 	      mode_t *mode, bool default_acl);
 /* For what cannot be opened: a symbolic link, a FIFO, a device. */
 int meta_set_odd(const struct copy_settings *set, int from, const struct stat *st,
-		 const struct spot *to);
+		 const struct at_name *to);
 
 /* ---- files (copyfile.c) */
 
@@ -223,10 +223,10 @@ struct copy_item {
 };
 
 /* One attempt at an item that is a file, a link, a FIFO ...; its directories are held open. */
-int copy_file(struct item *item, const struct spot *from, const struct spot *to,
+int copy_file(struct item *item, const struct at_name *from, const struct at_name *to,
 	      const struct dest *dest);
 /* The same for a symbolic link, and for what must not be opened: a FIFO, a socket, a device. */
-int copy_odd(struct item *item, const struct spot *from, const struct spot *to);
+int copy_odd(struct item *item, const struct at_name *from, const struct at_name *to);
 
 /* The copy of @st was never finished, by a run that was killed. */
 bool copy_is_unfinished(const struct stat *copy, const struct stat *st);
@@ -281,7 +281,7 @@ enum link_turn link_turn(const struct item *item, const struct stat *st, struct 
 void link_done(const struct item *item, const struct stat *st, enum link_end end,
 	       const unsigned char *digest);
 /* Makes @to a link to the copy. Task. */
-int link_to(struct item *item, const struct link_copy *copy, const struct spot *to);
+int link_to(struct item *item, const struct link_copy *copy, const struct at_name *to);
 /*
  * Whether the copy that an earlier run has made of a file is the first of its names to come: then the
  * others become links to it.

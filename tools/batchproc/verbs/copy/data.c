@@ -89,11 +89,11 @@ int copy_changed(struct copying *c)
 /* A block of zeros that need not be written. */
 static void digest_hole(struct copying *c, uint64_t len)
 {
-	memset(c->tool->buffer, 0, TOOL_BYTES);
+	memset(c->hasher->buffer, 0, HASHER_BYTES);
 	while (len) {
-		size_t part = len < TOOL_BYTES ? (size_t)len : TOOL_BYTES;
+		size_t part = len < HASHER_BYTES ? (size_t)len : HASHER_BYTES;
 
-		digest_update(c->tool->digest, c->tool->buffer, part);
+		digest_update(c->hasher->digest, c->hasher->buffer, part);
 		len -= part;
 	}
 }
@@ -159,7 +159,7 @@ static ssize_t copy_range(struct copying *c, size_t len)
 
 static ssize_t copy_buffer(struct copying *c, size_t len)
 {
-	ssize_t n = call_pread(c->src, c->tool->buffer, len < TOOL_BYTES ? len : TOOL_BYTES,
+	ssize_t n = call_pread(c->src, c->hasher->buffer, len < HASHER_BYTES ? len : HASHER_BYTES,
 			       (off_t)c->pos);
 	int err;
 
@@ -168,8 +168,8 @@ static ssize_t copy_buffer(struct copying *c, size_t len)
 	if (!n)
 		return copy_changed(c);
 	if (c->digests)
-		digest_update(c->tool->digest, c->tool->buffer, (size_t)n);
-	err = write_all(c, c->tool->buffer, (size_t)n, c->pos);
+		digest_update(c->hasher->digest, c->hasher->buffer, (size_t)n);
+	err = write_all(c, c->hasher->buffer, (size_t)n, c->pos);
 	return err ? err : n;
 }
 
@@ -217,7 +217,7 @@ int copy_small(struct copying *c)
 	/* One byte more than there should be shows whether it grew. */
 	while (got < SMALL_BYTES) {
 		ssize_t n =
-			call_pread(c->src, c->tool->buffer + got, SMALL_BYTES - got, (off_t)got);
+			call_pread(c->src, c->hasher->buffer + got, SMALL_BYTES - got, (off_t)got);
 
 		if (n < 0)
 			return (int)n;
@@ -231,9 +231,9 @@ int copy_small(struct copying *c)
 	if (!size && got == SMALL_BYTES)
 		return copy_fail(c, -EFBIG, "has no size, and more than can be read at once");
 	if (c->digests)
-		digest_once(c->tool->digest, copy_algorithm(c->set), c->tool->buffer, got,
+		digest_once(c->hasher->digest, copy_algorithm(c->set), c->hasher->buffer, got,
 			    c->digest);
-	err = write_all(c, c->tool->buffer, got, 0);
+	err = write_all(c, c->hasher->buffer, got, 0);
 	if (err)
 		return err;
 	c->pos = got;
@@ -246,12 +246,12 @@ int copy_read_back(struct copying *c, const struct digest_alg *alg, unsigned cha
 	off_t pos = 0;
 	ssize_t n;
 
-	digest_begin(c->tool->digest, alg);
-	while ((n = call_pread(c->dst, c->tool->buffer, TOOL_BYTES, pos)) > 0) {
-		digest_update(c->tool->digest, c->tool->buffer, (size_t)n);
+	digest_begin(c->hasher->digest, alg);
+	while ((n = call_pread(c->dst, c->hasher->buffer, HASHER_BYTES, pos)) > 0) {
+		digest_update(c->hasher->digest, c->hasher->buffer, (size_t)n);
 		pos += n;
 	}
-	digest_finish(c->tool->digest, digest);
+	digest_finish(c->hasher->digest, digest);
 	if (!n && (uint64_t)pos != c->pos)
 		n = -EIO;
 	return (int)n;

@@ -309,7 +309,7 @@ static int make_and_copy(struct copying *c)
 		return err ? err : finish(c);
 	}
 	if (c->digests)
-		digest_begin(c->tool->digest, copy_algorithm(c->set));
+		digest_begin(c->hasher->digest, copy_algorithm(c->set));
 	posix_fadvise(c->src, 0, 0, POSIX_FADV_SEQUENTIAL);
 	return MORE;
 }
@@ -360,7 +360,7 @@ static int copy_blocks(struct copying *c)
 	while ((err = next_block(c)) == MORE)
 		;
 	if (!err && c->digests)
-		digest_finish(c->tool->digest, c->digest);
+		digest_finish(c->hasher->digest, c->digest);
 	return err ? err : blocking_long(finish, c);
 }
 
@@ -445,7 +445,7 @@ static int copy_linked(struct copying *c)
 	return err;
 }
 
-int copy_file(struct item *item, const struct spot *from, const struct spot *to,
+int copy_file(struct item *item, const struct at_name *from, const struct at_name *to,
 	      const struct dest *dest)
 {
 	struct copy_item *own = item_priv(item);
@@ -458,7 +458,7 @@ int copy_file(struct item *item, const struct spot *from, const struct spot *to,
 		.src = -1,
 		.dst = -1,
 		.old_fd = -1,
-		.tool = tool_get(),
+		.hasher = hasher_get(),
 		.paced = pace_bytes_limited(item->job),
 	};
 	int err = run_begin(&c);
@@ -472,6 +472,6 @@ int copy_file(struct item *item, const struct spot *from, const struct spot *to,
 		memcpy(own->digest, c.digest, c.set->alg->size);
 		own->has_digest = true;
 	}
-	tool_put(c.tool);
+	hasher_put(c.hasher);
 	return err;
 }

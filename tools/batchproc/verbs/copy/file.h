@@ -9,13 +9,13 @@
 #include "verbs/copy/copy.h"
 #include "digest/hasher.h"
 
-#define SMALL_BYTES TOOL_BYTES /* one read, one write */
+#define SMALL_BYTES HASHER_BYTES /* one read, one write */
 
 struct copying {
 	struct item *item;
 	const struct copy_settings *set;
-	struct tool *tool;
-	struct spot from, to;
+	struct hasher *hasher;
+	struct at_name from, to;
 	const struct dest *dest;
 	int src, dst;
 	struct stat st; /* of the source when it was opened */

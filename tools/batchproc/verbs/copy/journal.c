@@ -89,7 +89,7 @@ bool copy_journal_always(const struct item *item)
 
 struct looking {
 	const struct item *item;
-	struct spot from, to;
+	struct at_name from, to;
 	struct stat st; /* of the source */
 	bool is_linked; /* with other names that are copied too */
 };

@@ -298,7 +298,7 @@ int meta_keep(const struct copy_settings *set, int old_fd, const struct stat *ol
 }
 
 int meta_set_odd(const struct copy_settings *set, int from, const struct stat *st,
-		 const struct spot *to)
+		 const struct at_name *to)
 {
 	mode_t mode = st->st_mode & 07777;
 	struct timespec times[2];

@@ -55,7 +55,7 @@ static struct {
 struct making {
 	struct item *item;
 	const struct copy_settings *set;
-	struct spot from, to, link;
+	struct at_name from, to, link;
 	struct stat st;
 	const char *name; /* that it is made under */
 	char target[PATH_MAX];
@@ -104,7 +104,7 @@ static int replace(struct making *m, const struct stat *old)
 	temp_name(m->to.name, temp);
 	err = make_beside(m, temp);
 	if (!err && !m->link.name)
-		err = meta_set_odd(m->set, m->fd, &m->st, &(struct spot){m->to.dirfd, temp});
+		err = meta_set_odd(m->set, m->fd, &m->st, &(struct at_name){m->to.dirfd, temp});
 	if (!err)
 		err = call_renameat(m->to.dirfd, temp, m->to.name);
 	if (err && m->made)
@@ -208,7 +208,7 @@ static int copy_by_name(void *arg)
 	return err < 0 ? err : 0;
 }
 
-int copy_odd(struct item *item, const struct spot *from, const struct spot *to)
+int copy_odd(struct item *item, const struct at_name *from, const struct at_name *to)
 {
 	struct making *m = xcalloc(1, sizeof(*m));
 	unsigned int tries = 0;
@@ -391,7 +391,7 @@ static int make_link(void *arg)
 	return make_lasting(m);
 }
 
-int link_to(struct item *item, const struct link_copy *copy, const struct spot *to)
+int link_to(struct item *item, const struct link_copy *copy, const struct at_name *to)
 {
 	struct making *m = xcalloc(1, sizeof(*m));
 	int err = dirnode_open(copy->dir);
@@ -400,7 +400,7 @@ int link_to(struct item *item, const struct link_copy *copy, const struct spot *
 	m->set = item->settings;
 	m->to = *to;
 	if (!err) {
-		m->link = (struct spot){dirnode_fd(copy->dir), copy->name};
+		m->link = (struct at_name){dirnode_fd(copy->dir), copy->name};
 		err = blocking(make_link, m);
 		dirnode_put_open(copy->dir);
 	}
