@@ -137,10 +137,13 @@ static void json_has_source_and_destination(struct test *t)
 {
 	(void)t;
 	EXPECT_JOB("{\"op\":\"copy\",\"src\":\"a\",\"dst\":\"b\"}", "copy a b");
+	EXPECT_JOB("{\"op\":\"fetch\",\"url\":\"http://a/\",\"dst\":\"b\"}", "fetch http://a/ b");
 	EXPECT_JOB(" \t{ \"dst\" : \"b\", \"src\" : \"a\", \"op\" : \"copy\" } \r", "copy a b");
 	EXPECT_JOB("{\"op\":\"hash\",\"src\":\"*$(x)\\u00e4\\n\"}", "hash *$(x)\u00e4\n");
 	EXPECT_JOB("{\"op\":\"copy\",\"src\":\"a\"}", "copy a");
 	EXPECT_BAD("{\"op\":\"copy\",\"dst\":\"a\"}", "'src' is missing");
+	EXPECT_BAD("{\"op\":\"fetch\",\"src\":\"http://a/\"}", "'url' is missing");
+	EXPECT_BAD("{\"op\":\"copy\",\"url\":\"a\"}", "'src' is missing");
 	EXPECT_BAD("{\"op\":\"hash\",\"src\":\"a\",\"dst\":\"b\"}",
 		   "'dst' is not an option of hash");
 	EXPECT_BAD("{\"op\":\"hash\",\"src\":[\"a\"]}", "'src' is neither text nor");

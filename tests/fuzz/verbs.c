@@ -47,10 +47,18 @@ static const struct verb copy = {
 	.add = add_nothing,
 };
 
+static const struct verb fetch = {
+	.name = "fetch",
+	.has_dst = true,
+	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON,
+	.options = hash_options,
+	.add = add_nothing,
+};
+
 /* One that is no operation of a manifest. */
 static const struct verb info = {.name = "info"};
 
-const struct verb *const verbs[] = {&hash, &copy, &info};
+const struct verb *const verbs[] = {&hash, &copy, &fetch, &info};
 const size_t verb_count = ARRAY_SIZE(verbs);
 
 const struct verb *verb_by_name(const char *name)
@@ -59,4 +67,9 @@ const struct verb *verb_by_name(const char *name)
 		if (!strcmp(name, verbs[i]->name))
 			return verbs[i];
 	return NULL;
+}
+
+enum source_kind verb_source(const struct verb *verb)
+{
+	return verb == &fetch ? SOURCE_URL : SOURCE_PATH;
 }

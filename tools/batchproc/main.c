@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * main: finds the verb and runs it. A new verb is one file and one line in the table below.
+ * main: finds the verb and runs it.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,18 +11,6 @@
 #include "cli/options.h"
 #include "base/util.h"
 #include "verb.h"
-
-const struct verb *const verbs[] = {&hash_verb, &verify_verb, &copy_verb,
-				    &rm_verb,	&run_verb,    &info_verb};
-const size_t verb_count = ARRAY_SIZE(verbs);
-
-const struct verb *verb_by_name(const char *name)
-{
-	for (size_t i = 0; i < verb_count; i++)
-		if (!strcmp(name, verbs[i]->name))
-			return verbs[i];
-	return NULL;
-}
 
 /*
  * A closed standard descriptor would be given to the next file that is opened, and output would
@@ -41,7 +29,7 @@ static int print_usage(void)
 {
 	printf("Usage: batchproc COMMAND [options] [ITEM...]\n"
 	       "Very many file operations at once, on io_uring, ended together.\n\nCommands:\n");
-	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+	for (size_t i = 0; i < verb_count; i++)
 		printf("  %-8s %s\n", verbs[i]->name, verbs[i]->summary);
 	printf("\n'batchproc COMMAND --help' tells the options of a command; --version the version.\n"
 	       "\n"

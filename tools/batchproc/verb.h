@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * verb: the table of commands. A verb is one file that defines one struct verb, named in the
- * table in main.c; what verbs share stands in the other files.
+ * table in verbs.c; what verbs share stands in the other folders. Any file may include this.
  */
 #ifndef BATCHPROC_VERB_H
 #define BATCHPROC_VERB_H
 
 #include <stdbool.h>
 #include <stddef.h>
+
+#include "base/source.h"
 
 struct item_ops;
 struct job;
@@ -94,5 +96,8 @@ extern const struct verb hash_verb, verify_verb, copy_verb, rm_verb, run_verb, i
 extern const struct verb *const verbs[];
 extern const size_t verb_count;
 const struct verb *verb_by_name(const char *name);
+
+/* What the names of its items are. */
+enum source_kind verb_source(const struct verb *verb);
 
 #endif

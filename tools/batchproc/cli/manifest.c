@@ -366,19 +366,22 @@ static bool take_members(struct manifest_job *job)
 {
 	const json_t *op = json_object_get(job->json, "op");
 	const bool record = json_object_get(job->json, "status");
-	const char *key;
+	const char *key, *src;
 	json_t *value;
 
 	if (!json_is_string(op))
 		return wrong(job, "no \"op\": what is to be done?");
-	if (!set_verb(job, json_string_value(op)) || !take_name(job, "src"))
+	if (!set_verb(job, json_string_value(op)))
+		return false;
+	src = source_key(verb_source(job->verb));
+	if (!take_name(job, src))
 		return false;
 	if (job->verb->has_dst && json_object_get(job->json, "dst") && !take_name(job, "dst"))
 		return false;
 	job->exact = record;
 	json_object_foreach(job->json, key, value)
 	{
-		if (!strcmp(key, "op") || !strcmp(key, "src") ||
+		if (!strcmp(key, "op") || !strcmp(key, src) ||
 		    (job->verb->has_dst && !strcmp(key, "dst")) || (record && is_result(job, key)))
 			continue;
 		if (!take_option(job, key, value, !record))

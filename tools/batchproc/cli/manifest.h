@@ -4,7 +4,8 @@
  *
  *	copy -r a b				words, as on the command line (words.h)
  *	{"op":"copy","src":"a","dst":"b","recursive":true}
- *						JSON: the long options of the verb are keys
+ *						JSON: the long options of the verb are keys; the
+ *						source is a src, url or endpoint (source.h)
  *
  * A record that --json printed is such a job too: what it says about the result is passed over. So is
  * the summary. What the verb says about values and operands is asked elsewhere (run.c).
@@ -34,7 +35,7 @@ struct manifest_option {
 /* A job. Begins zeroed, and is used again for the next line; what it points to, until then. */
 struct manifest_job {
 	const struct verb *verb;
-	size_t count; /* of operands; in JSON first src, then dst */
+	size_t count; /* of operands; in JSON first the source, then dst */
 	struct buf last; /* the last of them with its NUL, of a verb that has a destination */
 	bool exact; /* the destination is what the copy is called: in a record */
 	struct manifest_option options[OPTIONS_MOST]; /* as given, the verb's own only */

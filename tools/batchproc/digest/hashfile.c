@@ -183,7 +183,7 @@ static size_t read_whole(const struct item *item, int fd, struct hasher *hasher)
 
 	if (all_through_engine())
 		return 0;
-	size = item->source.kind == SOURCE_FILE ? (off_t)item->source.size : lseek(fd, 0, SEEK_END);
+	size = item->source.kind == ORIGIN_FILE ? (off_t)item->source.size : lseek(fd, 0, SEEK_END);
 	if (size <= 0 || size >= (off_t)HASHER_BYTES)
 		return 0;
 	return read_cached(fd, hasher->buffer, HASHER_BYTES, 0) == size ? (size_t)size : 0;
@@ -374,7 +374,7 @@ int hash_file(struct item *item, const struct digest_alg *alg, bool stdin_name,
 	int fd, err;
 
 	if (stdin_name && is_stdin(item)) {
-		item->source.kind = SOURCE_ONCE;
+		item->source.kind = ORIGIN_ONCE;
 		if (!stdin_claim()) {
 			item->why = "standard input can be read only once";
 			return -EBUSY;

@@ -2,8 +2,9 @@
 /*
  * journal: --journal, --resume, --retry-failed.
  *
- * An item is known by what it is: its operation, the absolute name of its source, what its verb adds
- * (a destination), and where the source is a file by its size and modification time. The last line of
+ * An item is known by what it is: its operation, its source (the absolute name of a file, a URL or
+ * an endpoint as it was given), what its verb adds (a destination), and where the source is a file by its
+ * size and modification time. The last line of
  * an item counts.
  *
  * Nothing is synced. A line must not reach the disk before what it speaks of, and neither order nor
@@ -323,7 +324,7 @@ void journal_close(struct job *job)
 void item_is_of(struct item *item, const struct stat *st)
 {
 	item->source = (struct origin){
-		.kind = S_ISREG(st->st_mode) ? SOURCE_FILE : SOURCE_NAME,
+		.kind = S_ISREG(st->st_mode) ? ORIGIN_FILE : ORIGIN_NAME,
 		.size = (uint64_t)st->st_size,
 		.sec = st->st_mtim.tv_sec,
 		.nsec = (uint32_t)st->st_mtim.tv_nsec,
@@ -349,7 +350,7 @@ static bool is_relative(const struct item *item)
 {
 	const char *name = item->dir ? dirnode_root(item->dir)->name : item->name.data;
 
-	return *name != '/';
+	return item_has_path(item) && *name != '/';
 }
 
 static void add_key(const struct item *item, struct buf *buf)
@@ -378,10 +379,10 @@ static const char unknown_stamp[] = "?\t?";
 
 static void add_stamp(const struct item *item, struct buf *buf)
 {
-	if (item->source.kind == SOURCE_FILE)
+	if (item->source.kind == ORIGIN_FILE)
 		journal_stamp(buf, item->source.size, item->source.sec, item->source.nsec);
 	else
-		buf_str(buf, item->source.kind == SOURCE_NAME ? name_stamp : unknown_stamp);
+		buf_str(buf, item->source.kind == ORIGIN_NAME ? name_stamp : unknown_stamp);
 }
 
 void journal_add(const struct item *item, struct buf *buf)
@@ -390,7 +391,7 @@ void journal_add(const struct item *item, struct buf *buf)
 	const bool ok = item->status == STATUS_OK || item_found_done(item);
 	const size_t from = buf->len;
 
-	if (!journal || !journal->writes || item->source.kind == SOURCE_ONCE)
+	if (!journal || !journal->writes || item->source.kind == ORIGIN_ONCE)
 		return;
 	/* Only what was done, or was tried and failed; all else is still to be done. */
 	if (!ok && item->status != STATUS_FAILED && item->status != STATUS_TIMEOUT)
@@ -488,12 +489,14 @@ static bool unchanged(struct item *item, struct span stamp)
 
 	if (span_is(stamp, name_stamp))
 		return true;
+	if (!item_has_path(item))
+		return false;
 	if (look(item) == -ENOENT && item->ops->outlives_source) {
-		item->source.kind = SOURCE_GONE;
+		item->source.kind = ORIGIN_GONE;
 		return journal_stamp_size(stamp, &item->source.size);
 	}
 	add_stamp(item, &now);
-	is_same = item->source.kind == SOURCE_FILE &&
+	is_same = item->source.kind == ORIGIN_FILE &&
 		  span_equal(stamp, (struct span){now.data, now.len});
 	buf_free(&now);
 	return is_same;
@@ -552,7 +555,10 @@ bool journal_has(struct job *job, const struct use *use, const char *src, const 
 		return false;
 	buf_str(&key, use->ops->op);
 	buf_char(&key, '\t');
-	journal_path(job, &key, src, strlen(src));
+	if (use->ops->source == SOURCE_PATH)
+		journal_path(job, &key, src, strlen(src));
+	else
+		journal_escape(&key, src, strlen(src));
 	buf_char(&key, '\t');
 	add_options(use->ops, use->settings, &key);
 	buf_char(&key, '\t');

@@ -96,6 +96,12 @@ static void await_room(struct job *job)
 		;
 }
 
+/* What is known of its source before anybody looks: a file may change, a URL is what it is. */
+static int first_origin(const struct item *item)
+{
+	return item_has_path(item) ? ORIGIN_UNKNOWN : ORIGIN_NAME;
+}
+
 static struct item *new_item(struct job *job, const struct use *use, struct dirnode *dir,
 			     const char *name, size_t len, bool foreign)
 {
@@ -130,7 +136,7 @@ static struct item *new_item(struct job *job, const struct use *use, struct dirn
 	item->below = dir != NULL;
 	item->restored = false;
 	item->unnoted = false;
-	item->source.kind = SOURCE_UNKNOWN;
+	item->source.kind = first_origin(item);
 	item->bytes = 0;
 	item->attempts = 0;
 	item->start_ns = 0;
@@ -334,7 +340,7 @@ static int attempts(struct item *item)
 		item->attempts++;
 		item->bytes = 0;
 		item->why = NULL;
-		item->source.kind = SOURCE_UNKNOWN;
+		item->source.kind = first_origin(item);
 		err = item->ops->work(item);
 		if (err >= 0 || item->attempts > job->opt->retries || permanent(item, err))
 			return err;

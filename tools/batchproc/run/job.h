@@ -22,6 +22,7 @@
 
 #include "batchproc.h"
 #include "base/buf.h"
+#include "base/source.h"
 #include "cli/options.h"
 #include "run/pace.h"
 
@@ -48,11 +49,11 @@ enum status {
 /* What an item's source is, for the journal. */
 struct origin {
 	enum {
-		SOURCE_UNKNOWN, /* nobody looked: it is never taken for unchanged */
-		SOURCE_NAME, /* its name is all that it is */
-		SOURCE_FILE,
-		SOURCE_ONCE, /* cannot be had a second time: standard input */
-		SOURCE_GONE, /* it was a file of that size when the work was done */
+		ORIGIN_UNKNOWN, /* nobody looked at the file: it is never taken for unchanged */
+		ORIGIN_NAME, /* its name is all that it is */
+		ORIGIN_FILE,
+		ORIGIN_ONCE, /* cannot be had a second time: standard input */
+		ORIGIN_GONE, /* it was a file of that size when the work was done */
 	} kind;
 	uint32_t nsec; /* modification time */
 	int64_t sec;
@@ -82,7 +83,7 @@ struct item {
 	bool below; /* found in a tree, whose root has an item too */
 	bool restored; /* skipped, because it was done by an earlier run */
 	bool unnoted; /* an earlier run may have done it without a line in the journal */
-	struct origin source; /* as the work found it before it read it */
+	struct origin source; /* as the work found it before it read it; no path: its name */
 	uint64_t bytes;
 	unsigned int attempts;
 	uint64_t start_ns; /* 0: it never started */
@@ -100,6 +101,7 @@ struct item {
  */
 struct item_ops {
 	const char *op; /* in records */
+	enum source_kind source; /* what the names of its items are */
 	size_t priv_size;
 	unsigned int descriptors; /* that an item has open at once */
 	/*
@@ -317,6 +319,12 @@ static inline bool item_done(const struct item *item)
 int job_run(const struct options *options, const struct job_ops *ops, struct inputs *inputs);
 
 /* ---- items (item.c) */
+
+/* Whether its name is that of a file. */
+static inline bool item_has_path(const struct item *item)
+{
+	return item->ops->source == SOURCE_PATH;
+}
 
 /*
  * A fresh item with the next number, of type DT_UNKNOWN and with its private part zeroed; takes over

@@ -17,6 +17,7 @@
 #include "cli/options.h"
 #include "run/ownfiles.h"
 #include "base/util.h"
+#include "verb.h"
 
 #define LINKS_MOST 40
 
@@ -141,6 +142,11 @@ static int refuse(const struct options *opt, enum own_file which, const char *wh
 	return EXIT_USAGE;
 }
 
+static bool args_are_paths(const struct options *opt)
+{
+	return verb_source(opt->verb) == SOURCE_PATH;
+}
+
 int own_files_check(const struct options *opt)
 {
 	const char *const *args = (const char *const *)opt->args;
@@ -151,7 +157,7 @@ int own_files_check(const struct options *opt)
 			continue;
 		if (is_among(&place, opt->lists, opt->list_count))
 			return refuse(opt, i, "one of the lists to read");
-		if (is_among(&place, args, opt->arg_count))
+		if (args_are_paths(opt) && is_among(&place, args, opt->arg_count))
 			return refuse(opt, i, "one of the arguments");
 		if (i == OWN_FAILED_TO && opt->journal && same_place(&place, opt->journal))
 			return refuse(opt, i, "the journal");

@@ -45,7 +45,7 @@ bool record_add_names(struct buf *buf, const struct item *item)
 	bool known = true;
 
 	item_path(item, &path);
-	buf_printf(buf, "\"op\":\"%s\",\"src\":", item->ops->op);
+	buf_printf(buf, "\"op\":\"%s\",\"%s\":", item->ops->op, source_key(item->ops->source));
 	buf_json(buf, path.data, path.len);
 	path.len = 0;
 	if (item->ops->dst)

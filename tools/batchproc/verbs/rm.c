@@ -105,7 +105,7 @@ static int rm_work(struct item *item)
 	const struct settings *set = item->settings;
 	int unread = item->err, err;
 
-	item->source.kind = SOURCE_NAME;
+	item->source.kind = ORIGIN_NAME;
 	if (is_own(item))
 		return -EINVAL;
 	if (item->self && atomic_load(&item->self->failed)) {

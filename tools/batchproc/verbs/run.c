@@ -470,7 +470,7 @@ static int run_run(const struct options *given)
 }
 
 /* Lines that are no jobs. Nobody works on them: they end as they are found. */
-static const struct item_ops run_items = {.op = "run"};
+static const struct item_ops run_items = {.op = "run", .source = SOURCE_LINE};
 
 const struct verb run_verb = {
 	.name = "run",

@@ -115,7 +115,7 @@ static bool has_what_is_printed(const struct item *item)
 /* The source is not there any more: what the journal says it was. What was in a directory nobody knows. */
 static bool is_what_was_noted(const struct item *item, const struct stat *copy)
 {
-	if (item->source.kind == SOURCE_GONE)
+	if (item->source.kind == ORIGIN_GONE)
 		return S_ISREG(copy->st_mode) && has_what_is_printed(item) &&
 		       (uint64_t)copy->st_size == item->source.size &&
 		       !copy_is_unfinished(copy, copy); /* whoever owned the source */

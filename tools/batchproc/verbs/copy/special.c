@@ -214,7 +214,7 @@ int copy_odd(struct item *item, const struct at_name *from, const struct at_name
 	unsigned int tries = 0;
 	int err;
 
-	item->source.kind = SOURCE_NAME;
+	item->source.kind = ORIGIN_NAME;
 	m->item = item;
 	m->set = item->settings;
 	m->from = *from;

@@ -345,7 +345,7 @@ int copy_leave(struct item *item)
 
 	/* The header cannot say of one of many trees that its name was new; its line does. */
 	if (from->parent || !item->job->ops->mixes)
-		item->source.kind = SOURCE_ONCE;
+		item->source.kind = ORIGIN_ONCE;
 	do {
 		err = open_all((struct dirnode *const[]){from, to, above});
 	} while ((err == -EMFILE || err == -ENFILE) && job_await_descriptor(item->job, &tries));
