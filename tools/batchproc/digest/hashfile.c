@@ -65,7 +65,7 @@ static int open_waiting(struct item *item, int dirfd, const char *path, int flag
 
 	do {
 		fd = bp_openat(dirfd, path, flags, 0);
-	} while ((fd == -EMFILE || fd == -ENFILE) && job_await_descriptor(item->job, &tries));
+	} while (job_await_descriptor(item->job, fd, &tries));
 	return fd;
 }
 

@@ -472,7 +472,7 @@ static int look(struct item *item)
 		return fd;
 	do {
 		fd = bp_openat(dirfd, path, flags, 0);
-	} while ((fd == -EMFILE || fd == -ENFILE) && job_await_descriptor(item->job, &tries));
+	} while (job_await_descriptor(item->job, fd, &tries));
 	if (opened >= 0)
 		close(opened);
 	if (fd < 0)

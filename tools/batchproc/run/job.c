@@ -71,12 +71,14 @@ void job_trouble(struct job *job, const char *what, int err)
 	job_stop(job, STOP_TROUBLE, true);
 }
 
-bool job_await_descriptor(struct job *job, unsigned int *tries)
+bool job_await_descriptor(struct job *job, int err, unsigned int *tries)
 {
 	struct bp_group_stats stats = {.sz = sizeof(stats)};
-	unsigned int starved = atomic_fetch_add(&job->starved, 1) + 1;
-	int err;
+	unsigned int starved;
 
+	if (!lacks_descriptor(err))
+		return false;
+	starved = atomic_fetch_add(&job->starved, 1) + 1;
 	bp_group_stats(job->group, &stats);
 	/* Those that run and are not starved themselves will end and close theirs. */
 	*tries = stats.running > starved ? 0 : *tries + 1;

@@ -14,6 +14,7 @@
 #ifndef BATCHPROC_JOB_H
 #define BATCHPROC_JOB_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -398,11 +399,18 @@ static inline bool job_stopped(const struct job *job)
 /* Ends the run with a message: the program itself cannot go on. Any thread. */
 void job_trouble(struct job *job, const char *what, int err);
 
+/* Whether a call failed for want of a descriptor. */
+static inline bool lacks_descriptor(int err)
+{
+	return err == -EMFILE || err == -ENFILE;
+}
+
 /*
- * After -EMFILE or -ENFILE: waits for others to give descriptors back. False when nobody is left
- * who could, or the run was cancelled. Task only; @tries starts at 0.
+ * Whether what ended with @err is to be tried again: it lacked a descriptor, and others may have given
+ * theirs back, for which it waits. False also when nobody is left who could, or the run was cancelled.
+ * Task only; @tries starts at 0.
  */
-bool job_await_descriptor(struct job *job, unsigned int *tries);
+bool job_await_descriptor(struct job *job, int err, unsigned int *tries);
 
 /* ---- order (order.c) */
 

@@ -207,7 +207,7 @@ struct dirnode *walkdir_open(struct walk *walk, struct pending *p)
 			err = open_rest(p);
 		else
 			err = p->parent ? open_below(p) : open_root(p);
-	} while ((err == -EMFILE || err == -ENFILE) && job_await_descriptor(walk->job, &tries));
+	} while (job_await_descriptor(walk->job, err, &tries));
 
 	if (err >= 0)
 		dir = p->rest ? p->rest : enter(walk, p, err, &err, &why);
@@ -243,11 +243,10 @@ void walkdir_leave(struct walk *walk, struct dirnode *dir)
 	struct item *item;
 	int err = 0;
 
-	while (dir->parent) {
-		err = dirnode_open(dir->parent);
-		if ((err != -EMFILE && err != -ENFILE) || !job_await_descriptor(walk->job, &tries))
-			break;
-	}
+	if (dir->parent)
+		do {
+			err = dirnode_open(dir->parent);
+		} while (job_await_descriptor(walk->job, err, &tries));
 	/* The item may hold it open for a while, which must not end it once more; left() frees it. */
 	dirnode_get(dir);
 	item = walkdir_leaving(walk, dir, !err);

@@ -134,7 +134,7 @@ static int copy_work(struct item *item)
 	dir = copy_place(item, &to.name);
 	do {
 		err = dirnode_open(dir);
-	} while ((err == -EMFILE || err == -ENFILE) && job_await_descriptor(item->job, &tries));
+	} while (job_await_descriptor(item->job, err, &tries));
 	if (err)
 		return err;
 	to.dirfd = dirnode_fd(dir);

@@ -388,9 +388,9 @@ static int run_begin(struct copying *c)
 
 	do {
 		err = bp_cancelled() ? bp_yield() : blocking(begin, c);
-		if (err == -EMFILE || err == -ENFILE)
+		if (lacks_descriptor(err))
 			start_over(c);
-	} while ((err == -EMFILE || err == -ENFILE) && job_await_descriptor(c->item->job, &tries));
+	} while (job_await_descriptor(c->item->job, err, &tries));
 	return err;
 }
 

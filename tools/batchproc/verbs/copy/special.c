@@ -221,7 +221,7 @@ int copy_odd(struct item *item, const struct at_name *from, const struct at_name
 	m->to = *to;
 	do {
 		err = bp_cancelled() ? bp_yield() : blocking(copy_by_name, m);
-	} while ((err == -EMFILE || err == -ENFILE) && job_await_descriptor(item->job, &tries));
+	} while (job_await_descriptor(item->job, err, &tries));
 	free(m);
 	return err;
 }
