@@ -277,7 +277,7 @@ distclean: clean ## remove the output directory too
 	@if [ -d $(O) ]; then rmdir $(O) 2>/dev/null || true; fi
 
 c-sources = $(shell find lib tools tests docs scripts -name '*.[ch]' | LC_ALL=C sort)
-sh-sources = $(shell grep -lrI '^\#!.*sh$$' scripts tests .ci | LC_ALL=C sort)
+sh-sources = $(shell grep -lrI '^\#!.*sh$$' scripts tests findings .ci | LC_ALL=C sort)
 
 format: ## format the C sources
 	$(Q)$(CLANG_FORMAT) -i $(c-sources)
