@@ -31,7 +31,7 @@ static void get_add(struct job *job, const struct jobspec *spec)
 {
 	const char *name = jobspec_next(spec);
 
-	job_submit(job_item(job, &job->use, NULL, name, strlen(name)));
+	job_submit(job_item(job, &job->class, NULL, name, strlen(name)));
 }
 
 static int get_run(const struct options *options)

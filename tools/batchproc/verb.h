@@ -14,7 +14,7 @@
 struct item_ops;
 struct job;
 struct options;
-struct use;
+struct item_class;
 
 /* An option: @id is its letter, or a number above 255 where it has only a long name. */
 struct opt {
@@ -41,7 +41,7 @@ enum {
 
 /* One job for a verb: what its items are, and its operands. */
 struct jobspec {
-	const struct use *use;
+	const struct item_class *class;
 	size_t count;
 	/* Gives these one after the other, each until the next call. */
 	const char *(*next)(void *from);
@@ -78,7 +78,7 @@ struct verb {
 	/*
 	 * As part of a manifest, both NULL where it cannot be one: whether the operands make sense
 	 * (NULL, or what is wrong: "names no file"), and the job itself, in the main thread. Its
-	 * items are made with the use of @spec; all else of it is gone afterwards.
+	 * items are of the class of @spec; all else of it is gone afterwards.
 	 */
 	const char *(*check)(const struct jobspec *spec);
 	void (*add)(struct job *job, const struct jobspec *spec);

@@ -275,7 +275,7 @@ unsigned int inputs_most(struct inputs *inputs, const struct job *job, unsigned 
 /* For the kernel a name ends at a NUL: what is before it could be another file. */
 static void refuse_nul(struct job *job, const char *line, size_t len)
 {
-	struct item *item = job_item(job, &job->use, NULL, line, len);
+	struct item *item = job_item(job, &job->class, NULL, line, len);
 
 	item->why = "has a NUL in its name (-0 reads lists that are NUL-separated)";
 	job_finish(item, STATUS_FAILED, -EINVAL);
@@ -314,7 +314,7 @@ void inputs_feed(struct job *job)
 	size_t len;
 
 	while (inputs_next(job->inputs, job, &name, &len))
-		job->opt->verb->add(job, &(struct jobspec){.use = &job->use,
+		job->opt->verb->add(job, &(struct jobspec){.class = &job->class,
 							   .count = 1,
 							   .next = only_operand,
 							   .from = (void *)name});

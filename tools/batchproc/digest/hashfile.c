@@ -53,7 +53,7 @@ static int judge_mode(struct item *item, unsigned int mode)
 	if (S_ISDIR(mode))
 		return -EISDIR;
 	item->status = STATUS_SKIPPED;
-	item->missed = !item->dir;
+	item->skipped_named = !item->dir;
 	item->why = odd_mode(mode);
 	return 1;
 }

@@ -204,16 +204,16 @@ static bool is_same_work(const struct job *job, const struct journal_found *foun
 
 static void adopt_options(struct job *job, const struct journal_found *found)
 {
-	const struct use *use = &job->use;
+	const struct item_class *class = &job->class;
 	struct buf *own = &job->journal->options, text = {0};
 
-	if (!found->has_header || !use->ops || !use->ops->journal_adopt)
+	if (!found->has_header || !class->ops || !class->ops->journal_adopt)
 		return;
 	if (journal_unescape(&text, span_of(&found->options))) {
 		buf_char(&text, '\0');
-		use->ops->journal_adopt(job->opt->settings, text.data);
+		class->ops->journal_adopt(job->opt->settings, text.data);
 		own->len = 0;
-		add_options(use->ops, use->settings, own);
+		add_options(class->ops, class->settings, own);
 	}
 	buf_free(&text);
 }
@@ -292,7 +292,7 @@ int journal_open(struct job *job)
 	job->journal->name = opt->journal;
 	job->journal->writes = !opt->dry_run;
 	find_cwd(job->journal);
-	add_options(job->use.ops, job->use.settings, &job->journal->options);
+	add_options(job->class.ops, job->class.settings, &job->journal->options);
 	status = open_file(job, &st);
 	if (status >= 0 || job->journal->fd < 0)
 		return status;
@@ -516,8 +516,8 @@ static bool restore(struct item *item, struct span result)
 static bool skips(struct item *item, bool has_line, const struct journal_line *line)
 {
 	/* What failed because it was not there was not there for the run that is now cut short. */
-	item->unnoted = item->job->journal->lacks &&
-			(!has_line || (!line->ok && !span_is(line->result, "ENOENT")));
+	item->maybe_done = item->job->journal->lacks &&
+			   (!has_line || (!line->ok && !span_is(line->result, "ENOENT")));
 	if (item->job->opt->retry_failed) {
 		item->why = "has not failed according to the journal";
 		return !has_line ||
@@ -544,7 +544,7 @@ static int answer(void *arg)
 	return 0;
 }
 
-bool journal_has(struct job *job, const struct use *use, const char *src, const char *dst)
+bool journal_has(struct job *job, const struct item_class *class, const char *src, const char *dst)
 {
 	struct question q = {.journal = job->journal};
 	struct bp_group *group = NULL;
@@ -553,14 +553,14 @@ bool journal_has(struct job *job, const struct use *use, const char *src, const 
 
 	if (!q.journal || !q.journal->index)
 		return false;
-	buf_str(&key, use->ops->op);
+	buf_str(&key, class->ops->op);
 	buf_char(&key, '\t');
-	if (use->ops->source == SOURCE_PATH)
+	if (class->ops->source == SOURCE_PATH)
 		journal_path(job, &key, src, strlen(src));
 	else
 		journal_escape(&key, src, strlen(src));
 	buf_char(&key, '\t');
-	add_options(use->ops, use->settings, &key);
+	add_options(class->ops, class->settings, &key);
 	buf_char(&key, '\t');
 	journal_path(job, &key, dst, strlen(dst));
 	q.hash = journal_key_hash((struct span){key.data, key.len});
@@ -590,7 +590,7 @@ bool journal_skips(struct item *item)
 
 	if (!job->journal)
 		return false;
-	item->unnoted = job->journal->lacks;
+	item->maybe_done = job->journal->lacks;
 	if (!job->journal->index)
 		return false;
 	if (item->ops->journal_always && item->ops->journal_always(item))

@@ -21,7 +21,7 @@ struct buf;
 struct item;
 struct job;
 struct stat;
-struct use;
+struct item_class;
 
 /*
  * Opens the journal of the options, if any, and reads it to go on with it. Returns -1 to go on, or
@@ -50,7 +50,7 @@ bool journal_skips(struct item *item);
  * Whether a run with many verbs goes on with a journal that has a line, done or failed, for an item
  * with this source and this destination. Main thread.
  */
-bool journal_has(struct job *job, const struct use *use, const char *src, const char *dst);
+bool journal_has(struct job *job, const struct item_class *class, const char *src, const char *dst);
 
 /* Appends the line of an ended item, if it gets one. Any thread. */
 void journal_add(const struct item *item, struct buf *buf);

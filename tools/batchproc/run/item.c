@@ -102,8 +102,8 @@ static int first_origin(const struct item *item)
 	return item_has_path(item) ? ORIGIN_UNKNOWN : ORIGIN_NAME;
 }
 
-static struct item *new_item(struct job *job, const struct use *use, struct dirnode *dir,
-			     const char *name, size_t len, bool foreign)
+static struct item *new_item(struct job *job, const struct item_class *class, struct dirnode *dir,
+			     const char *name, size_t len, bool other_shard)
 {
 	struct item *item;
 
@@ -113,13 +113,13 @@ static struct item *new_item(struct job *job, const struct use *use, struct dirn
 		add_slab(job);
 	item = job->free;
 	job->free = item->next;
-	item->seq = foreign ? 0 : job->next_seq++;
-	job->foreign += foreign;
+	item->seq = other_shard ? 0 : job->next_seq++;
+	job->other_shards += other_shard;
 	pthread_mutex_unlock(&job->lock);
 
-	item->ops = use->ops;
-	item->settings = use->settings;
-	item->use = dir ? NULL : use_get(use);
+	item->ops = class->ops;
+	item->settings = class->settings;
+	item->class = dir ? NULL : item_class_get(class);
 	item->dir = dir;
 	item->self = NULL;
 	item->type = DT_UNKNOWN;
@@ -130,12 +130,12 @@ static struct item *new_item(struct job *job, const struct use *use, struct dirn
 	item->status = STATUS_OK;
 	item->err = 0;
 	item->why = NULL;
-	item->foreign = foreign;
+	item->other_shard = other_shard;
 	item->silent = false;
-	item->missed = false;
+	item->skipped_named = false;
 	item->below = dir != NULL;
 	item->restored = false;
-	item->unnoted = false;
+	item->maybe_done = false;
 	item->source.kind = first_origin(item);
 	item->bytes = 0;
 	item->attempts = 0;
@@ -145,8 +145,8 @@ static struct item *new_item(struct job *job, const struct use *use, struct dirn
 	return item;
 }
 
-static bool is_foreign(const struct job *job, const struct dirnode *dir, const char *name,
-		       size_t len)
+static bool is_of_other_shard(const struct job *job, const struct dirnode *dir, const char *name,
+			      size_t len)
 {
 	struct buf path = {0};
 	bool owned;
@@ -161,29 +161,30 @@ static bool is_foreign(const struct job *job, const struct dirnode *dir, const c
 	return !owned;
 }
 
-struct item *job_item(struct job *job, const struct use *use, struct dirnode *dir, const char *name,
-		      size_t len)
+struct item *job_item(struct job *job, const struct item_class *class, struct dirnode *dir,
+		      const char *name, size_t len)
 {
 	/* What its root covers is where the root is. */
-	bool foreign = !(dir && use->ops->roots_cover) && is_foreign(job, dir, name, len);
+	bool other_shard = !(dir && class->ops->roots_cover) &&
+			   is_of_other_shard(job, dir, name, len);
 
-	return new_item(job, use, dir, name, len, foreign);
+	return new_item(job, class, dir, name, len, other_shard);
 }
 
 bool job_passes_over(struct job *job, const char *name, size_t len)
 {
-	if (!is_foreign(job, NULL, name, len))
+	if (!is_of_other_shard(job, NULL, name, len))
 		return false;
 	pthread_mutex_lock(&job->lock);
-	job->foreign++;
+	job->other_shards++;
 	pthread_mutex_unlock(&job->lock);
 	return true;
 }
 
-struct item *job_item_undivided(struct job *job, const struct use *use, struct dirnode *dir,
-				const char *name, size_t len)
+struct item *job_item_undivided(struct job *job, const struct item_class *class,
+				struct dirnode *dir, const char *name, size_t len)
 {
-	return new_item(job, use, dir, name, len, false);
+	return new_item(job, class, dir, name, len, false);
 }
 
 static void trim(struct buf *buf)
@@ -225,7 +226,7 @@ static enum verdict count(struct job *job, const struct item *item)
 	job->counts.of[item->status]++;
 	job->counts.ended++;
 	job->counts.bytes += item->bytes;
-	job->counts.missed += item->status == STATUS_SKIPPED && item->missed;
+	job->counts.skipped_named += item->status == STATUS_SKIPPED && item->skipped_named;
 	job->counts.restored += item->restored;
 	job->view.ended = job->counts.ended;
 	job->view.succeeded = job->counts.of[STATUS_OK] + job->counts.restored;
@@ -238,8 +239,8 @@ static void release(struct item *item)
 {
 	if (item->ops->release)
 		item->ops->release(item);
-	if (item->use)
-		use_put(item->use);
+	if (item->class)
+		item_class_put(item->class);
 }
 
 /* Another process does it, and has its record. */
@@ -261,7 +262,7 @@ void job_finish(struct item *item, enum status status, int err)
 	struct dirnode *dir = item->dir, *self = item->self;
 	enum verdict verdict;
 
-	if (item->foreign) {
+	if (item->other_shard) {
 		forget(item);
 		return;
 	}
@@ -381,7 +382,7 @@ static int perform(struct item *item)
 	struct job *job = item->job;
 	int err;
 
-	if (item->foreign) {
+	if (item->other_shard) {
 		forget(item);
 		return !job_stopping(job);
 	}
@@ -453,7 +454,7 @@ bool job_submit(struct item *item)
 	struct job *job = item->job;
 	int err;
 
-	if (item->foreign) {
+	if (item->other_shard) {
 		forget(item);
 		return !job_stopping(job);
 	}

@@ -277,7 +277,7 @@ static void job_init(struct job *job, const struct options *opt, const struct jo
 	*job = (struct job){
 		.opt = opt,
 		.ops = ops,
-		.use = {.ops = opt->verb->items, .settings = opt->settings},
+		.class = {.ops = opt->verb->items, .settings = opt->settings},
 		.inputs = inputs,
 		.main_thread = pthread_self(),
 	};
@@ -308,7 +308,7 @@ static int exit_status(const struct job *job)
 {
 	const struct counts *counts = &job->counts;
 	bool all_good = counts->ended == counts->of[STATUS_OK] + counts->of[STATUS_SKIPPED] &&
-			!counts->missed;
+			!counts->skipped_named;
 	int signal = atomic_load(&job->signal);
 
 	if (atomic_load(&job->trouble))
@@ -326,7 +326,7 @@ static int exit_status(const struct job *job)
 		break;
 	}
 	/* A race or a quorum of nothing is not lost where all is with the other parts. */
-	if (!counts->ended && job->foreign)
+	if (!counts->ended && job->other_shards)
 		return EXIT_OK;
 	if (policy_wants_success(&job->opt->policy) && !job->opt->dry_run)
 		return EXIT_SOME_FAILED;
@@ -354,8 +354,8 @@ static int run_items(struct job *job)
 	if (!left_undone(job))
 		atomic_compare_exchange_strong(&job->stop, &halt, STOP_NONE);
 
-	if (!job->counts.ended && !job->foreign && !job->opt->allow_empty && !job->empty_is_fine &&
-	    !atomic_load(&job->stop)) {
+	if (!job->counts.ended && !job->other_shards && !job->opt->allow_empty &&
+	    !job->empty_is_fine && !atomic_load(&job->stop)) {
 		say("nothing to do: the list of items is empty (--allow-empty lets that pass)");
 		return EXIT_USAGE;
 	}

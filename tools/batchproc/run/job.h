@@ -66,7 +66,7 @@ struct item {
 	struct job *job;
 	const struct item_ops *ops; /* of its verb */
 	const void *settings; /* of its verb */
-	const struct use *use; /* that it holds, or NULL: its tree does */
+	const struct item_class *class; /* that it holds, or NULL: its tree does */
 	uint64_t seq;
 
 	/* Its name: relative to a directory of a walk, or as the user gave it. */
@@ -78,12 +78,12 @@ struct item {
 	enum status status;
 	int err; /* -errno; 0 without one */
 	const char *why; /* text of the error where it is not errno's */
-	bool foreign; /* of another part of --shard: it ends without a trace */
+	bool other_shard; /* of another part of --shard: it ends without a trace */
 	bool silent; /* its failure is no line on standard error */
-	bool missed; /* skipped, although the user asked for it by name */
+	bool skipped_named; /* skipped, although the user asked for it by name */
 	bool below; /* found in a tree, whose root has an item too */
 	bool restored; /* skipped, because it was done by an earlier run */
-	bool unnoted; /* an earlier run may have done it without a line in the journal */
+	bool maybe_done; /* an earlier run may have done it without a line in the journal */
 	struct origin source; /* as the work found it before it read it; no path: its name */
 	uint64_t bytes;
 	unsigned int attempts;
@@ -177,25 +177,25 @@ struct item_ops {
  * A verb's items with the settings that they are made with. Who was given one has it until the call
  * returns; who keeps it longer, and is no item of a tree, which has it, holds it.
  */
-struct use {
+struct item_class {
 	const struct item_ops *ops;
 	const void *settings;
 	/* Any thread; NULL: it lives as long as the run. */
-	void (*hold)(const struct use *use);
-	void (*drop)(const struct use *use);
+	void (*hold)(const struct item_class *class);
+	void (*drop)(const struct item_class *class);
 };
 
-static inline const struct use *use_get(const struct use *use)
+static inline const struct item_class *item_class_get(const struct item_class *class)
 {
-	if (use->hold)
-		use->hold(use);
-	return use;
+	if (class->hold)
+		class->hold(class);
+	return class;
 }
 
-static inline void use_put(const struct use *use)
+static inline void item_class_put(const struct item_class *class)
 {
-	if (use->drop)
-		use->drop(use);
+	if (class->drop)
+		class->drop(class);
 }
 
 /* What a run is as a whole. */
@@ -228,7 +228,7 @@ struct counts {
 	uint64_t of[STATUS_COUNT];
 	uint64_t ended;
 	uint64_t bytes;
-	uint64_t missed; /* skipped, although the user asked for it by name */
+	uint64_t skipped_named; /* skipped, although the user asked for it by name */
 	uint64_t restored; /* skipped, because the journal has it as done */
 };
 
@@ -245,7 +245,7 @@ struct order {
 struct job {
 	const struct options *opt;
 	const struct job_ops *ops;
-	struct use use; /* of the verb that was called */
+	struct item_class class; /* of the verb that was called */
 	struct inputs *inputs;
 	struct journal *journal; /* NULL: none */
 	size_t priv_size; /* the most that any of its items needs */
@@ -279,7 +279,7 @@ struct job {
 	struct counts counts;
 	struct policy_view view;
 	uint64_t next_seq;
-	uint64_t foreign; /* items of other parts of --shard */
+	uint64_t other_shards; /* items of other parts of --shard */
 	struct item *free;
 	struct item_slab *slabs;
 	struct order order;
@@ -307,7 +307,7 @@ static inline bool item_unsuccessful(const struct item *item)
 /* It was found done, by a run that was cut short and may not have noted it. */
 static inline bool item_found_done(const struct item *item)
 {
-	return item->restored && item->unnoted;
+	return item->restored && item->maybe_done;
 }
 
 /* It has done it, now or in an earlier run. */
@@ -333,15 +333,15 @@ static inline bool item_has_path(const struct item *item)
  * is slow, so that no more stands in memory than what is in flight. One of another part of --shard has
  * no number, and what is done with it does nothing. Main thread or a walker's task.
  */
-struct item *job_item(struct job *job, const struct use *use, struct dirnode *dir, const char *name,
-		      size_t len);
+struct item *job_item(struct job *job, const struct item_class *class, struct dirnode *dir,
+		      const char *name, size_t len);
 
 /*
  * The same for what no part of --shard may leave to the others: a directory that has to be walked, a
  * list that has to be read.
  */
-struct item *job_item_undivided(struct job *job, const struct use *use, struct dirnode *dir,
-				const char *name, size_t len);
+struct item *job_item_undivided(struct job *job, const struct item_class *class,
+				struct dirnode *dir, const char *name, size_t len);
 
 /* Whether a whole tree is for another part of --shard; then it counts as passed over. Main thread. */
 bool job_passes_over(struct job *job, const char *name, size_t len);

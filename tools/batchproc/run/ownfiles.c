@@ -317,7 +317,7 @@ bool own_file_skips(struct item *item, const struct stat *st)
 	if (!text)
 		return false;
 	item->status = STATUS_SKIPPED;
-	item->missed = !item->dir;
+	item->skipped_named = !item->dir;
 	item->why = text;
 	return true;
 }

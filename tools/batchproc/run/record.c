@@ -97,9 +97,9 @@ static void add_json(struct buf *buf, const struct item *item)
 }
 
 /* Passed over, although the user asked for it by name: that is an exit status of 1, too. */
-static bool missed(const struct item *item)
+static bool skipped_named(const struct item *item)
 {
-	return item->status == STATUS_SKIPPED && item->missed;
+	return item->status == STATUS_SKIPPED && item->skipped_named;
 }
 
 /* Whether an item's end is worth a line on standard error. */
@@ -120,7 +120,7 @@ static bool wants_message(const struct item *item)
 		 * What the user named is missed; in a walk it is what find -type f leaves out. And
 		 * what is only taken for done may have been named wrongly.
 		 */
-		return item->missed || item_found_done(item) ||
+		return item->skipped_named || item_found_done(item) ||
 		       (job->opt->verbose && !job->opt->dry_run);
 	default:
 		/* There may be millions; the last line counts them. */
@@ -214,7 +214,8 @@ void record_item(struct item *item)
 
 	if (wants_message(item))
 		add_message(lines, item);
-	if (job->opt->failed_to && (item_unsuccessful(item) || missed(item)) && !is_covered(item))
+	if (job->opt->failed_to && (item_unsuccessful(item) || skipped_named(item)) &&
+	    !is_covered(item))
 		add_again(&again, lines, item);
 	item->ends[SINK_ERR] = lines->len;
 
@@ -295,7 +296,7 @@ void record_summary(struct job *job, int exit_status)
 		add_counts(job, &line);
 		if (job->opt->shard.parts)
 			buf_printf(&line, ", %llu of other parts",
-				   (unsigned long long)job->foreign);
+				   (unsigned long long)job->other_shards);
 		buf_str(&line, "; ");
 		buf_bytes(&line, (double)job->counts.bytes);
 		buf_printf(&line, "%s in %.3f s (%s, %ld in flight)\n",

@@ -114,21 +114,21 @@ static const struct item_ops hash_items = {
 };
 
 /* One operand: a tree to walk, or an item. */
-static void add_one(struct job *job, const struct use *use, const char *name)
+static void add_one(struct job *job, const struct item_class *class, const char *name)
 {
 	static const struct tree_ops files = {.follows = true};
-	const struct settings *set = use->settings;
+	const struct settings *set = class->settings;
 	struct item *item;
 	struct stat st;
 	bool known = set->recursive && !job_stopping(job) && strcmp(name, "-") && !stat(name, &st);
 
 	if (known && S_ISDIR(st.st_mode)) {
 		job->empty_is_fine = true;
-		walk_add(job->walk, &(struct walk_root){.use = use, .ops = &files}, name,
+		walk_add(job->walk, &(struct walk_root){.class = class, .ops = &files}, name,
 			 strlen(name));
 		return;
 	}
-	item = job_item(job, use, NULL, name, strlen(name));
+	item = job_item(job, class, NULL, name, strlen(name));
 	item->type = known ? IFTODT(st.st_mode) : DT_UNKNOWN;
 	job_submit(item);
 }
@@ -141,7 +141,7 @@ static const char *hash_check(const struct jobspec *spec)
 static void hash_add(struct job *job, const struct jobspec *spec)
 {
 	for (size_t i = 0; i < spec->count; i++)
-		add_one(job, spec->use, jobspec_next(spec));
+		add_one(job, spec->class, jobspec_next(spec));
 }
 
 static const char *hash_option(void *settings, int id, const char *arg)

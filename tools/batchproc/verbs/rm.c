@@ -123,7 +123,7 @@ static int rm_work(struct item *item)
 		item->why = "does not exist";
 		return 0;
 	}
-	if (err == -ENOENT && item->unnoted && !item->dir && !item->self) {
+	if (err == -ENOENT && item->maybe_done && !item->dir && !item->self) {
 		item->status = STATUS_SKIPPED;
 		item->restored = true;
 		item->why =
@@ -196,7 +196,7 @@ static const char slash_refused[] = "is the root directory, which is never remov
 
 static int rm_enter(struct dirnode *dir)
 {
-	const struct settings *set = dir->tree->use->settings;
+	const struct settings *set = dir->tree->class->settings;
 	dev_t *device = dir->tree->data;
 	struct stat st;
 	int err;
@@ -241,18 +241,18 @@ static const char *refused(const char *name, size_t len)
 	return NULL;
 }
 
-static void refuse(struct job *job, const struct use *use, const char *name, const char *why,
-		   int err)
+static void refuse(struct job *job, const struct item_class *class, const char *name,
+		   const char *why, int err)
 {
-	struct item *item = job_item(job, use, NULL, name, strlen(name));
+	struct item *item = job_item(job, class, NULL, name, strlen(name));
 
 	item->why = why;
 	job_finish(item, STATUS_FAILED, err);
 }
 
-static void add_tree(struct job *job, const struct use *use, const char *name, size_t len)
+static void add_tree(struct job *job, const struct item_class *class, const char *name, size_t len)
 {
-	struct walk_root root = {.use = use, .ops = &trees, .release = free};
+	struct walk_root root = {.class = class, .ops = &trees, .release = free};
 
 	if (job_passes_over(job, name, len))
 		return;
@@ -267,17 +267,18 @@ static bool cannot_be_looked_at(int err)
 }
 
 /* A directory by its slash, and called as a tree is: in the journal it may be one. */
-static void add_missing(struct job *job, const struct use *use, const char *name, size_t len)
+static void add_missing(struct job *job, const struct item_class *class, const char *name,
+			size_t len)
 {
-	struct item *item = job_item(job, use, NULL, name, len);
+	struct item *item = job_item(job, class, NULL, name, len);
 
 	item->type = DT_DIR;
 	job_submit(item);
 }
 
-static void add_one(struct job *job, const struct use *use, const char *name)
+static void add_one(struct job *job, const struct item_class *class, const char *name)
 {
-	const struct settings *set = use->settings;
+	const struct settings *set = class->settings;
 	size_t whole = strlen(name), len = whole;
 	const char *why;
 	struct stat st;
@@ -289,7 +290,7 @@ static void add_one(struct job *job, const struct use *use, const char *name)
 		len--;
 	why = refused(name, len);
 	if (why) {
-		refuse(job, use, name, why, -EINVAL);
+		refuse(job, class, name, why, -EINVAL);
 		return;
 	}
 	/* Without the slashes: with them a link would be followed. */
@@ -299,25 +300,25 @@ static void add_one(struct job *job, const struct use *use, const char *name)
 	known = !err;
 	free(plain);
 	if (!known && cannot_be_looked_at(err))
-		refuse(job, use, name, NULL, err);
+		refuse(job, class, name, NULL, err);
 	else if (known && S_ISLNK(st.st_mode) && len < whole)
-		refuse(job, use, name, "is a symbolic link, to be named without the slash",
+		refuse(job, class, name, "is a symbolic link, to be named without the slash",
 		       -ENOTDIR);
 	else if (known && S_ISDIR(st.st_mode) && is_slash(set, &st))
-		refuse(job, use, name, slash_refused, -EPERM);
+		refuse(job, class, name, slash_refused, -EPERM);
 	else if (known && S_ISDIR(st.st_mode) && own_file_within(&st))
-		refuse(job, use, name, own_file_within(&st), -EINVAL);
+		refuse(job, class, name, own_file_within(&st), -EINVAL);
 	else if (known && S_ISDIR(st.st_mode) && set->recursive)
-		add_tree(job, use, name, len);
+		add_tree(job, class, name, len);
 	else if (!known && set->recursive && len < whole)
-		add_missing(job, use, name, len);
+		add_missing(job, class, name, len);
 	else
-		job_submit(job_item(job, use, NULL, name, whole));
+		job_submit(job_item(job, class, NULL, name, whole));
 }
 
 static const char *rm_check(const struct jobspec *spec)
 {
-	const struct settings *set = spec->use->settings;
+	const struct settings *set = spec->class->settings;
 
 	if (set->ask)
 		return "-I asks, and a manifest cannot answer";
@@ -327,7 +328,7 @@ static const char *rm_check(const struct jobspec *spec)
 static void rm_add(struct job *job, const struct jobspec *spec)
 {
 	for (size_t i = 0; i < spec->count; i++)
-		add_one(job, spec->use, jobspec_next(spec));
+		add_one(job, spec->class, jobspec_next(spec));
 }
 
 /* ---- the command */

@@ -2,7 +2,7 @@
 /*
  * run: a manifest that mixes jobs of other verbs.
  *
- *	line --> manifest_parse() --> made_for() --> verb->check() --> verb->add()
+ *	line --> manifest_parse() --> cached_for_job() --> verb->check() --> verb->add()
  *	           |  no job              |  not what it takes            '--> items
  *	           '----------------------'--> check_file(): exit 2; bad_line(): a failed item
  *
@@ -34,11 +34,11 @@
 #define ERRORS_SHOWN 10
 
 /* The settings of all jobs of a verb that have the same options. */
-struct made {
+struct cached_settings {
 	const struct verb *verb;
 	char *key; /* the options as members of a JSON job; settings point into what follows it */
 	atomic_uint refs; /* 1 -> 0 under run.lock, and then it is not in the tree any more */
-	struct use use;
+	struct item_class class;
 	_Alignas(max_align_t) unsigned char settings[];
 };
 
@@ -58,9 +58,9 @@ static struct {
 	struct manifest *manifests;
 	struct manifest_job job; /* of the line that is read */
 	struct buf key;
-	struct made *last; /* the one that was used last, held */
+	struct cached_settings *last; /* the one that was used last, held */
 	pthread_mutex_t lock;
-	void *tree; /* of struct made, as tsearch() has it; under the lock */
+	void *tree; /* of struct cached_settings, as tsearch() has it; under the lock */
 } run = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* What stands for the end of a manifest that is gone. */
@@ -68,49 +68,49 @@ static const struct item_ops cut_items = {.op = "run"};
 
 /* ---- settings */
 
-static int compare_made(const void *a, const void *b)
+static int compare_cached(const void *a, const void *b)
 {
-	const struct made *left = a, *right = b;
+	const struct cached_settings *left = a, *right = b;
 
 	if (left->verb != right->verb)
 		return left->verb < right->verb ? -1 : 1;
 	return strcmp(left->key, right->key);
 }
 
-static struct made *made_of(const struct use *use)
+static struct cached_settings *cached_of(const struct item_class *class)
 {
-	return (struct made *)((char *)use - offsetof(struct made, use));
+	return (struct cached_settings *)((char *)class - offsetof(struct cached_settings, class));
 }
 
-static void free_made(struct made *made)
+static void free_cached(struct cached_settings *cached)
 {
-	free(made->key);
-	free(made);
+	free(cached->key);
+	free(cached);
 }
 
-static void hold_made(const struct use *use)
+static void hold_cached(const struct item_class *class)
 {
-	atomic_fetch_add_explicit(&made_of(use)->refs, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&cached_of(class)->refs, 1, memory_order_relaxed);
 }
 
 /* The last one takes it out of the tree; under the lock, so that it is not found meanwhile. */
-static void drop_made(const struct use *use)
+static void drop_cached(const struct item_class *class)
 {
-	struct made *made = made_of(use);
-	unsigned int refs = atomic_load_explicit(&made->refs, memory_order_relaxed);
+	struct cached_settings *cached = cached_of(class);
+	unsigned int refs = atomic_load_explicit(&cached->refs, memory_order_relaxed);
 
 	while (refs > 1)
-		if (atomic_compare_exchange_weak_explicit(&made->refs, &refs, refs - 1,
+		if (atomic_compare_exchange_weak_explicit(&cached->refs, &refs, refs - 1,
 							  memory_order_release,
 							  memory_order_relaxed))
 			return;
 	pthread_mutex_lock(&run.lock);
-	refs = atomic_fetch_sub_explicit(&made->refs, 1, memory_order_acq_rel);
+	refs = atomic_fetch_sub_explicit(&cached->refs, 1, memory_order_acq_rel);
 	if (refs == 1)
-		tdelete(made, &run.tree, compare_made);
+		tdelete(cached, &run.tree, compare_cached);
 	pthread_mutex_unlock(&run.lock);
 	if (refs == 1)
-		free_made(made);
+		free_cached(cached);
 }
 
 /* As own_option() says it of the command line. */
@@ -127,7 +127,7 @@ static void wrong_argument(struct buf *error, const struct manifest_option *opti
 }
 
 /* Gives the verb its options. The strings among them are copied behind the key, and stay. */
-static bool set_options(struct made *made, char *strings)
+static bool set_options(struct cached_settings *cached, char *strings)
 {
 	struct manifest_job *job = &run.job;
 	const char *wrong;
@@ -138,72 +138,73 @@ static bool set_options(struct made *made, char *strings)
 
 		if (arg)
 			strings = stpcpy(strings, option->arg) + 1;
-		wrong = made->verb->option(made->settings, option->opt->id, arg);
+		wrong = cached->verb->option(cached->settings, option->opt->id, arg);
 		if (wrong) {
 			wrong_argument(&job->error, option, wrong);
 			return false;
 		}
 	}
-	wrong = made->verb->settle ? made->verb->settle(made->settings) : NULL;
+	wrong = cached->verb->settle ? cached->verb->settle(cached->settings) : NULL;
 	if (wrong)
 		buf_str(&job->error, wrong);
 	return !wrong;
 }
 
-static struct made *make(void)
+static struct cached_settings *cache_settings(void)
 {
 	const struct verb *verb = run.job.verb;
-	struct made *made = xcalloc(1, sizeof(*made) + verb->settings_size);
+	struct cached_settings *cached = xcalloc(1, sizeof(*cached) + verb->settings_size);
 	size_t len = run.key.len;
 
 	for (size_t i = 0; i < run.job.option_count; i++)
 		if (run.job.options[i].arg)
 			len += strlen(run.job.options[i].arg) + 1;
-	made->verb = verb;
-	made->key = xcalloc(1, len);
-	memcpy(made->key, run.key.data, run.key.len);
-	made->use = (struct use){verb->items, made->settings, hold_made, drop_made};
-	atomic_init(&made->refs, 1);
-	if (set_options(made, made->key + run.key.len))
-		return made;
-	free_made(made);
+	cached->verb = verb;
+	cached->key = xcalloc(1, len);
+	memcpy(cached->key, run.key.data, run.key.len);
+	cached->class =
+		(struct item_class){verb->items, cached->settings, hold_cached, drop_cached};
+	atomic_init(&cached->refs, 1);
+	if (set_options(cached, cached->key + run.key.len))
+		return cached;
+	free_cached(cached);
 	return NULL;
 }
 
 /* One that is there already, held. */
-static struct made *find_made(const struct made *probe)
+static struct cached_settings *find_cached(const struct cached_settings *probe)
 {
-	struct made **node, *made;
+	struct cached_settings **node, *cached;
 
 	pthread_mutex_lock(&run.lock);
 	/* The node is the tree's: whoever takes out another one may free it, or give it a new key. */
-	node = tfind(probe, &run.tree, compare_made);
-	made = node ? *node : NULL;
-	if (made)
-		hold_made(&made->use);
+	node = tfind(probe, &run.tree, compare_cached);
+	cached = node ? *node : NULL;
+	if (cached)
+		hold_cached(&cached->class);
 	pthread_mutex_unlock(&run.lock);
-	return made;
+	return cached;
 }
 
-static struct made *make_and_add(void)
+static struct cached_settings *cache_and_add(void)
 {
-	struct made *made = make();
+	struct cached_settings *cached = cache_settings();
 	bool added;
 
-	if (!made)
+	if (!cached)
 		return NULL;
 	pthread_mutex_lock(&run.lock);
-	added = tsearch(made, &run.tree, compare_made);
+	added = tsearch(cached, &run.tree, compare_cached);
 	pthread_mutex_unlock(&run.lock);
 	if (!added)
 		abort(); /* out of memory, where nothing else would have been */
-	return made;
+	return cached;
 }
 
 static void forget_last(void)
 {
 	if (run.last)
-		drop_made(&run.last->use);
+		drop_cached(&run.last->class);
 	run.last = NULL;
 }
 
@@ -211,20 +212,20 @@ static void forget_last(void)
  * The settings for the job that was read, until the next one; NULL, and an error, where its options make
  * no sense.
  */
-static struct made *made_for_job(void)
+static struct cached_settings *cached_for_job(void)
 {
-	struct made probe = {.verb = run.job.verb};
+	struct cached_settings probe = {.verb = run.job.verb};
 
 	run.key.len = 0;
 	manifest_add_options(&run.job, &run.key);
 	buf_char(&run.key, '\0');
 	probe.key = run.key.data;
-	if (run.last && !compare_made(run.last, &probe))
+	if (run.last && !compare_cached(run.last, &probe))
 		return run.last;
 	forget_last();
-	run.last = find_made(&probe);
+	run.last = find_cached(&probe);
 	if (!run.last)
-		run.last = make_and_add();
+		run.last = cache_and_add();
 	return run.last;
 }
 
@@ -256,15 +257,15 @@ static enum manifest_line read_job(const struct manifest *m, struct jobspec *spe
 {
 	enum manifest_line kind = manifest_parse(&run.job, m->text, m->len);
 	struct manifest_job *job = &run.job;
-	const struct made *made;
+	const struct cached_settings *cached;
 	const char *wrong;
 
 	if (kind != MANIFEST_JOB)
 		return kind;
-	made = made_for_job();
-	if (!made)
+	cached = cached_for_job();
+	if (!cached)
 		return MANIFEST_BAD;
-	*spec = (struct jobspec){.use = &made->use,
+	*spec = (struct jobspec){.class = &cached->class,
 				 .count = job->count,
 				 .next = next_operand,
 				 .from = job,
@@ -353,7 +354,7 @@ static bool has_changed(const struct manifest *m)
 /* A line that is no job has a record all the same, and is in the list of what did not succeed. */
 static void bad_line(struct job *job, const struct manifest *m)
 {
-	struct item *item = job_item(job, &job->use, NULL, m->text, m->len);
+	struct item *item = job_item(job, &job->class, NULL, m->text, m->len);
 	struct buf why = {0};
 
 	add_place(&why, m);
@@ -369,9 +370,9 @@ static void bad_line(struct job *job, const struct manifest *m)
 /* Jobs that were there when the manifest was checked are gone: that is no success. */
 static void cut_short(struct job *job, const struct manifest *m)
 {
-	static const struct use use = {.ops = &cut_items};
+	static const struct item_class class = {.ops = &cut_items};
 	const char *name = m->lines->name;
-	struct item *item = job_item_undivided(job, &use, NULL, name, strlen(name));
+	struct item *item = job_item_undivided(job, &class, NULL, name, strlen(name));
 
 	item->why = "the manifest has changed since it was checked, and is shorter";
 	job_finish(item, STATUS_FAILED, -EIO);
@@ -397,24 +398,24 @@ static void run_feed(struct job *job)
 	}
 }
 
-/* On any thread: the settings of an item stand in the struct made that its job was given. */
+/* On any thread: the settings of an item stand in the struct cached_settings that its job was given. */
 static void run_again(const struct item *item, struct buf *buf)
 {
 	/* What the jobs were that are gone nobody knows. */
 	if (item->ops == &cut_items)
 		return;
-	if (item->ops == item->job->use.ops) {
+	if (item->ops == item->job->class.ops) {
 		buf_add(buf, item->name.data, item->name.len);
 	} else {
 		const unsigned char *settings = item->settings;
-		const struct made *made =
-			(const void *)(settings - offsetof(struct made, settings));
+		const struct cached_settings *cached =
+			(const void *)(settings - offsetof(struct cached_settings, settings));
 		bool exact;
 
 		/* A job with a status is a record, whose destination is exact. */
 		buf_char(buf, '{');
 		exact = record_add_names(buf, item);
-		buf_str(buf, made->key);
+		buf_str(buf, cached->key);
 		if (exact && item->ops->dst)
 			record_add_status(buf, item);
 		buf_char(buf, '}');

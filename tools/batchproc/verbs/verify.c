@@ -90,7 +90,7 @@ static struct list *list_new(const char *name)
 
 static void feed_line(struct job *job, struct list *list, const struct sumline *line)
 {
-	struct item *item = job_item(job, &job->use, NULL, line->name, line->len);
+	struct item *item = job_item(job, &job->class, NULL, line->name, line->len);
 	struct verify_item *own = item_priv(item);
 
 	own->alg = line->alg;
@@ -126,7 +126,7 @@ static void feed_list(struct job *job, const char *name, size_t len)
 	job->empty_is_fine = true;
 	err = lines_open(&lines, name, verify.set->zero ? '\0' : '\n');
 	if (err) {
-		struct item *item = job_item_undivided(job, &job->use, NULL, name, len);
+		struct item *item = job_item_undivided(job, &job->class, NULL, name, len);
 
 		lines_close(&lines);
 		job_finish(item, STATUS_FAILED, err);
@@ -192,7 +192,7 @@ static int verify_work(struct item *item)
 	if (item->status == STATUS_SKIPPED) {
 		/* A file of the list that cannot be read is a failure. */
 		item->status = STATUS_OK;
-		item->missed = false;
+		item->skipped_named = false;
 		return -EINVAL;
 	}
 	own->compared = true;

@@ -31,7 +31,7 @@ void tree_put(struct tree *tree)
 		close(tree->above);
 	if (tree->release)
 		tree->release(tree->data);
-	use_put(tree->use);
+	item_class_put(tree->class);
 	free(tree);
 }
 

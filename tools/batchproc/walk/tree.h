@@ -30,7 +30,7 @@ struct buf;
 struct dirnode;
 struct item;
 struct tree;
-struct use;
+struct item_class;
 struct walk;
 
 /* What a verb does about the directories of a tree. Called in a walker's task; any may be NULL. */
@@ -71,7 +71,7 @@ struct tree_ops {
 struct tree {
 	atomic_uint refs;
 	struct walk *walk;
-	const struct use *use; /* held */
+	const struct item_class *class; /* held */
 	const struct tree_ops *ops;
 	int above; /* -1: not opened */
 	void *data; /* the verb's own */

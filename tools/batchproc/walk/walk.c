@@ -348,7 +348,7 @@ static void settle(struct walk *walk)
 
 	/* One walker alone reads in an order that does not depend on time. */
 	walk->most = opt->keep_order ? 1 : most;
-	walk->works = job->use.ops->brief && !job->ops->mixes && !opt->keep_order &&
+	walk->works = job->class.ops->brief && !job->ops->mixes && !opt->keep_order &&
 		      !opt->timeout_ns && !opt->retries && !opt->rate && !opt->reject;
 	if (!walk->works)
 		return;
@@ -440,7 +440,7 @@ void walk_add(struct walk *walk, const struct walk_root *root, const char *path,
 
 	atomic_init(&tree->refs, 1);
 	tree->walk = walk;
-	tree->use = use_get(root->use);
+	tree->class = item_class_get(root->class);
 	tree->ops = root->ops;
 	tree->above = -1;
 	tree->data = root->data;

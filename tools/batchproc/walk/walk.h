@@ -16,7 +16,7 @@
 struct dirnode;
 struct job;
 struct tree_ops;
-struct use;
+struct item_class;
 struct walk;
 
 /* Walkers of a walk where descriptors are plenty. */
@@ -27,7 +27,7 @@ void walk_destroy(struct walk *walk);
 
 /* A tree to be walked: what its items are, what is done about directories, the verb's own data. */
 struct walk_root {
-	const struct use *use;
+	const struct item_class *class;
 	const struct tree_ops *ops;
 	void *data;
 	void (*release)(void *data); /* when the tree has ended, or NULL */

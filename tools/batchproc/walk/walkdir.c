@@ -45,7 +45,8 @@ static struct item *directory_item(struct walk *walk, struct tree *tree, struct 
 	if (parent && !open)
 		dirnode_path(parent, &path);
 	buf_add(&path, name, len);
-	item = job_item_undivided(walk->job, tree->use, open ? parent : NULL, path.data, path.len);
+	item = job_item_undivided(walk->job, tree->class, open ? parent : NULL, path.data,
+				  path.len);
 	item->type = DT_DIR;
 	item->below = parent != NULL;
 	buf_free(&path);
@@ -367,7 +368,7 @@ static void take_entry(struct walk *walk, struct dirnode *dir, const struct dire
 		*chain = p;
 		return;
 	}
-	item = job_item(walk->job, dir->tree->use, dirnode_get_open(dir), name, len);
+	item = job_item(walk->job, dir->tree->class, dirnode_get_open(dir), name, len);
 	item->type = type;
 	if (err) {
 		job_finish(item, STATUS_FAILED, err);

@@ -43,7 +43,7 @@ enum {
 static int skip(struct item *item, const char *why)
 {
 	item->status = STATUS_SKIPPED;
-	item->missed = !item->dir;
+	item->skipped_named = !item->dir;
 	item->why = why;
 	return 0;
 }
@@ -227,7 +227,7 @@ static const struct item_ops copy_items = {
 
 static const char *copy_check(const struct jobspec *spec)
 {
-	const struct copy_settings *set = spec->use->settings;
+	const struct copy_settings *set = spec->class->settings;
 
 	if (set->target)
 		return "names its destination last, not with -t";

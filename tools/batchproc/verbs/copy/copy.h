@@ -26,7 +26,7 @@ struct dirnode;
 struct item;
 struct job;
 struct jobspec;
-struct use;
+struct item_class;
 
 struct copy_settings {
 	bool recursive;
@@ -110,7 +110,7 @@ struct copy_root {
 };
 
 /* Copies a tree to @at, and takes over what that holds. Main thread. */
-void copy_tree_add(struct job *job, const struct use *use, const char *path,
+void copy_tree_add(struct job *job, const struct item_class *class, const char *path,
 		   const struct copy_root *at);
 /* What --failed-to calls an item, so that its copy lands where it belongs. */
 void copy_list_path(const struct item *item, struct buf *buf);

@@ -241,10 +241,10 @@ static bool into_itself(const struct source *src)
 }
 
 /* With an @err it has failed; with @why alone it is skipped. */
-static void add_item(struct job *job, const struct use *use, const struct target *t,
+static void add_item(struct job *job, const struct item_class *class, const struct target *t,
 		     struct source *src, bool from_list, int err, const char *why)
 {
-	struct item *item = job_item(job, use, NULL, src->path, strlen(src->path));
+	struct item *item = job_item(job, class, NULL, src->path, strlen(src->path));
 	struct copy_item *own = item_priv(item);
 
 	own->dir = src->dir;
@@ -313,10 +313,10 @@ static enum copy_overlap overlap_of(const struct target *t, const struct source 
 	return t->overlap == OVERLAP_TOP && src->name ? OVERLAP_NONE : t->overlap;
 }
 
-static void add_source(struct job *job, const struct use *use, const struct target *t,
+static void add_source(struct job *job, const struct item_class *class, const struct target *t,
 		       const char *path, bool from_list)
 {
-	const struct copy_settings *set = use->settings;
+	const struct copy_settings *set = class->settings;
 	struct source src = {.path = path};
 	const char *why = NULL;
 	bool tree;
@@ -337,7 +337,7 @@ static void add_source(struct job *job, const struct use *use, const struct targ
 	if (!err && src.dir && src.known && t->shared)
 		err = claim(&src, set, &why);
 	if (!err && !why && tree && src.dir)
-		copy_tree_add(job, use, src.path,
+		copy_tree_add(job, class, src.path,
 			      &(struct copy_root){
 				      .dir = src.dir,
 				      .name = src.name,
@@ -346,7 +346,7 @@ static void add_source(struct job *job, const struct use *use, const struct targ
 				      .keeps_above = src.keeps_above,
 			      });
 	else
-		add_item(job, use, t, &src, from_list, err, why);
+		add_item(job, class, t, &src, from_list, err, why);
 }
 
 /*
@@ -366,7 +366,7 @@ static unsigned int overlap_by(const char *name, bool from_list)
 /* A list has become another one since it was looked through. */
 static void refuse_new(struct job *job, const char *name)
 {
-	struct item *item = job_item(job, &job->use, NULL, name, strlen(name));
+	struct item *item = job_item(job, &job->class, NULL, name, strlen(name));
 
 	item->why = "the list has changed since it was looked through";
 	job_finish(item, STATUS_FAILED, -EINVAL);
@@ -375,7 +375,7 @@ static void refuse_new(struct job *job, const char *name)
 /* As a command: many sources, and the destination that copy_run() found. */
 void copy_feed(struct job *job)
 {
-	const struct copy_settings *set = job->use.settings;
+	const struct copy_settings *set = job->class.settings;
 	const struct options *opt = job->opt;
 	struct target t = {
 		.dst = set->dst,
@@ -397,7 +397,7 @@ void copy_feed(struct job *job)
 		if (t.shared && overlap_by(name, from_list) > t.overlap)
 			refuse_new(job, name);
 		else
-			add_source(job, &job->use, &t, name, from_list);
+			add_source(job, &job->class, &t, name, from_list);
 	}
 	target_close(&t);
 }
@@ -407,7 +407,8 @@ void copy_feed(struct job *job)
  * copy that an earlier run made of @path under a name that was new then; else NULL. A run that was
  * killed left its mark on it (see place()), one that came to the end of this tree left a line.
  */
-static char *was_new(struct job *job, const struct use *use, const char *path, const char *dst)
+static char *was_new(struct job *job, const struct item_class *class, const char *path,
+		     const char *dst)
 {
 	struct buf copy = {0};
 	char *parent, *name, *src = xstrdup(path);
@@ -421,7 +422,7 @@ static char *was_new(struct job *job, const struct use *use, const char *path, c
 		buf_char(&copy, '/');
 	buf_str(&copy, name);
 	buf_char(&copy, '\0');
-	if (!journal_has(job, use, src, copy.data))
+	if (!journal_has(job, class, src, copy.data))
 		buf_free(&copy);
 	free(parent);
 	free(name);
@@ -431,7 +432,7 @@ static char *was_new(struct job *job, const struct use *use, const char *path, c
 
 void copy_add(struct job *job, const struct jobspec *spec)
 {
-	const struct copy_settings *set = spec->use->settings;
+	const struct copy_settings *set = spec->class->settings;
 	const size_t sources = spec->count - 1;
 	struct target t = {
 		.dst = spec->last,
@@ -444,7 +445,7 @@ void copy_add(struct job *job, const struct jobspec *spec)
 
 	target_open(job, set->exact || spec->exact, &t);
 	if (t.single && t.into && set->recursive)
-		name = was_new(job, spec->use, source, t.dst);
+		name = was_new(job, spec->class, source, t.dst);
 	if (name) {
 		target_close(&t);
 		t.dst = name;
@@ -458,7 +459,7 @@ void copy_add(struct job *job, const struct jobspec *spec)
 		t.why = "the destination is not a directory to copy into";
 	}
 	for (size_t i = 0; i < sources; i++, source = jobspec_next(spec))
-		add_source(job, spec->use, &t, source, false);
+		add_source(job, spec->class, &t, source, false);
 	target_close(&t);
 	free(name);
 }

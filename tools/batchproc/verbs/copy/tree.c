@@ -131,7 +131,7 @@ static bool may_meet(const struct dirnode *dir)
 
 static int enter_directory(struct dirnode *from)
 {
-	const struct copy_settings *set = from->tree->use->settings;
+	const struct copy_settings *set = from->tree->class->settings;
 	struct copy_tree *tree = from->tree->data;
 	struct dirnode *parent = from->parent ? from->parent->data : tree->at.dir;
 	const char *name = from->parent ? from->name : tree->at.name;
@@ -234,13 +234,13 @@ static const struct tree_ops archive_trees = {
 	.forget = forget_directory,
 };
 
-void copy_tree_add(struct job *job, const struct use *use, const char *path,
+void copy_tree_add(struct job *job, const struct item_class *class, const char *path,
 		   const struct copy_root *at)
 {
-	const struct copy_settings *set = use->settings;
+	const struct copy_settings *set = class->settings;
 	struct copy_tree *tree = xcalloc(1, sizeof(*tree));
 	const struct walk_root root = {
-		.use = use,
+		.class = class,
 		.ops = set->archive ? &archive_trees : &plain_trees,
 		.data = tree,
 		.release = release_tree,
