@@ -31,9 +31,11 @@ ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
 #define LOOKS 5u /* one of so many is asked for again */
 #define THREADS 4
 
+static struct claims *claims; /* of the test that runs */
+
 static int take(uint64_t dir, const char *name, uint64_t source)
 {
-	return claims_take(1, dir, name, &(struct stat){.st_dev = 2, .st_ino = source}, 0);
+	return claims_take(claims, 1, dir, name, &(struct stat){.st_dev = 2, .st_ino = source}, 0);
 }
 
 static int take_one(uint64_t i, uint64_t source)
@@ -49,6 +51,7 @@ static void a_place_is_given_once(struct test *t)
 	const struct stat source = {.st_dev = 3, .st_ino = 7};
 
 	(void)t;
+	claims = claims_new();
 	expect_eq(take(7, "f", 9), CLAIM_FIRST);
 	expect_eq(take(7, "f", 9), CLAIM_SAME);
 	expect_eq(take(7, "f", 10), CLAIM_OTHER);
@@ -56,12 +59,13 @@ static void a_place_is_given_once(struct test *t)
 	/* Another directory, another name, another file system. */
 	expect_eq(take(8, "f", 10), CLAIM_FIRST);
 	expect_eq(take(7, "g", 10), CLAIM_FIRST);
-	expect_eq(claims_take(2, 7, "f", &source, 1), CLAIM_FIRST);
-	expect_eq(claims_take(2, 7, "f", &source, 1), CLAIM_SAME);
-	expect_eq(claims_take(2, 7, "f", &source, 2), CLAIM_OTHER);
-	claims_free();
+	expect_eq(claims_take(claims, 2, 7, "f", &source, 1), CLAIM_FIRST);
+	expect_eq(claims_take(claims, 2, 7, "f", &source, 1), CLAIM_SAME);
+	expect_eq(claims_take(claims, 2, 7, "f", &source, 2), CLAIM_OTHER);
+	claims_free(claims);
+	claims = claims_new();
 	expect_eq(take(7, "f", 10), CLAIM_FIRST);
-	claims_free();
+	claims_free(claims);
 }
 
 static void take_many(uint64_t count)
@@ -84,29 +88,32 @@ static void many_are_told_apart_in_flat_memory(struct test *t)
 	size_t before = mallinfo2().uordblks;
 
 	(void)t;
+	claims = claims_new();
 	take_many(MANY);
 	/* The file is not counted, and all else has been freed. */
 	if (!UNDER_TSAN && !UNDER_ASAN && !under_valgrind())
 		expect_between(mallinfo2().uordblks, 0, before + 1048576);
-	claims_free();
+	claims_free(claims);
 }
 
 static void memory_stands_in_where_no_file_can_be_made(struct test *t)
 {
 	(void)t;
+	claims = claims_new();
 	setenv("TMPDIR", "/nowhere", 1);
 	take_many(SOME);
-	claims_free();
+	claims_free(claims);
 	unsetenv("TMPDIR");
 }
 
 static void memory_stands_in_where_a_file_cannot_be_written(struct test *t)
 {
 	(void)t;
+	claims = claims_new();
 	disk_is_full = true;
 	take_many(SOME);
 	expect(!disk_is_full);
-	claims_free();
+	claims_free(claims);
 }
 
 struct taker {
@@ -130,6 +137,7 @@ static void threads_share_them_out(struct test *t)
 	unsigned long first = 0;
 
 	(void)t;
+	claims = claims_new();
 	for (uint64_t i = 0; i < THREADS; i++) {
 		takers[i] = (struct taker){.self = i};
 		assert_int_equal(pthread_create(&takers[i].thread, NULL, take_some, &takers[i]), 0);
@@ -139,7 +147,7 @@ static void threads_share_them_out(struct test *t)
 		first += takers[i].first;
 	}
 	expect_eq(first, 20000);
-	claims_free();
+	claims_free(claims);
 }
 
 int main(int argc, char **argv)

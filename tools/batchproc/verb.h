@@ -84,7 +84,7 @@ struct verb {
 	void (*add)(struct job *job, const struct jobspec *spec);
 
 	/* Frees what its items keep from one to the next; after a run. May be NULL. */
-	void (*cleanup)(void);
+	void (*cleanup)(struct job *job);
 
 	/* As a command: does the work; returns the exit status. */
 	int (*run)(const struct options *options);

@@ -295,7 +295,7 @@ static void job_exit(struct job *job)
 	items_exit(job);
 	for (size_t i = 0; i < verb_count; i++)
 		if (takes_part(job, verbs[i]) && verbs[i]->cleanup)
-			verbs[i]->cleanup();
+			verbs[i]->cleanup(job);
 	pace_exit(job);
 	journal_close(job);
 	own_files_forget();

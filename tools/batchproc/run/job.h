@@ -27,6 +27,7 @@
 #include "cli/options.h"
 #include "run/pace.h"
 
+struct copy_run;
 struct dirnode;
 struct inputs;
 struct item_ops;
@@ -253,6 +254,7 @@ struct job {
 	struct bp_engine *engine;
 	struct bp_group *group; /* of the items */
 	struct walk *walk; /* NULL for a verb that does not walk */
+	struct copy_run *copy; /* what copy keeps for the run; NULL: nothing yet */
 	unsigned int loops;
 	unsigned int walkers; /* at most */
 	unsigned int idle_dirs; /* directories that may stay open without need */

@@ -185,6 +185,12 @@ static int hash_run(const struct options *options)
 	return inputs_run(options, &ops);
 }
 
+static void hash_cleanup(struct job *job)
+{
+	(void)job;
+	hashers_free();
+}
+
 static const struct opt hash_options[] = {
 	{'a', "algorithm", "NAME",
 	 "sha256 (the default), sha1, md5, sha512, blake2b, xxh3, xxh128"},
@@ -212,6 +218,6 @@ const struct verb hash_verb = {
 	.settle = hash_settle,
 	.check = hash_check,
 	.add = hash_add,
-	.cleanup = hashers_free,
+	.cleanup = hash_cleanup,
 	.run = hash_run,
 };

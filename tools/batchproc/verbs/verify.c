@@ -381,6 +381,12 @@ static int verify_run(const struct options *given)
 	return inputs_run(&options, &ops);
 }
 
+static void verify_cleanup(struct job *job)
+{
+	(void)job;
+	hashers_free();
+}
+
 static const struct opt verify_options[] = {
 	{'a', "algorithm", "NAME",
 	 "the only algorithm to accept; without it the tag or the length of\n"
@@ -405,6 +411,6 @@ const struct verb verify_verb = {
 	.items = &verify_items,
 	.settings_size = sizeof(struct settings),
 	.option = verify_option,
-	.cleanup = hashers_free,
+	.cleanup = verify_cleanup,
 	.run = verify_run,
 };

@@ -49,13 +49,13 @@ struct block {
 	unsigned int count, room;
 };
 
-static struct {
+struct claims {
 	pthread_mutex_t lock; /* covers it all */
 	unsigned int bits; /* of a place, that say which block; 0: there is none yet */
 	struct block *blocks; /* NULL: they are in the file */
 	int fd;
 	union page page;
-} claims = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
+};
 
 static uint64_t place_of(const struct entry *entry)
 {
@@ -138,12 +138,12 @@ static int write_at(int fd, const void *data, size_t len, off_t at)
 	return 0;
 }
 
-static int read_page(uint64_t number)
+static int read_page(struct claims *claims, uint64_t number)
 {
 	size_t done = 0;
 
 	while (done < PAGE_BYTES) {
-		ssize_t n = pread(claims.fd, claims.page.bytes + done, PAGE_BYTES - done,
+		ssize_t n = pread(claims->fd, claims->page.bytes + done, PAGE_BYTES - done,
 				  (off_t)(number * PAGE_BYTES + done));
 
 		if (n == 0)
@@ -157,14 +157,15 @@ static int read_page(uint64_t number)
 }
 
 /* Writes a block as the two that it becomes where one bit more counts. */
-static int split(int fd, uint64_t number, const struct entry *entries, size_t count)
+static int split(const struct claims *claims, int fd, uint64_t number, const struct entry *entries,
+		 size_t count)
 {
 	union page *halves = xcalloc(2, sizeof(*halves));
 	size_t fill[2] = {0};
 	int err;
 
 	for (size_t i = 0; i < count && place_of(&entries[i]); i++) {
-		const size_t half = place_of(&entries[i]) >> (63 - claims.bits) & 1;
+		const size_t half = place_of(&entries[i]) >> (63 - claims->bits) & 1;
 
 		halves[half].entries[fill[half]++] = entries[i];
 	}
@@ -173,48 +174,49 @@ static int split(int fd, uint64_t number, const struct entry *entries, size_t co
 	return err;
 }
 
-static void free_blocks(void)
+static void free_blocks(struct claims *claims)
 {
-	for (uint64_t i = 0; claims.blocks && i < 1ull << claims.bits; i++)
-		free(claims.blocks[i].entries);
-	free(claims.blocks);
-	claims.blocks = NULL;
+	for (uint64_t i = 0; claims->blocks && i < 1ull << claims->bits; i++)
+		free(claims->blocks[i].entries);
+	free(claims->blocks);
+	claims->blocks = NULL;
 }
 
 /* Writes twice as many blocks to the new file @fd, which from then on has them. */
-static int move_to(int fd)
+static int move_to(struct claims *claims, int fd)
 {
-	const uint64_t count = 1ull << claims.bits;
+	const uint64_t count = 1ull << claims->bits;
 	int err = fd < 0 ? fd : 0;
 
 	for (uint64_t i = 0; i < count && !err; i++) {
-		if (claims.blocks) {
-			err = split(fd, i, claims.blocks[i].entries, claims.blocks[i].count);
+		if (claims->blocks) {
+			err = split(claims, fd, i, claims->blocks[i].entries,
+				    claims->blocks[i].count);
 			continue;
 		}
-		err = read_page(i);
+		err = read_page(claims, i);
 		if (!err)
-			err = split(fd, i, claims.page.entries, BLOCK_MOST);
+			err = split(claims, fd, i, claims->page.entries, BLOCK_MOST);
 	}
 	if (err) {
 		if (fd >= 0)
 			close(fd);
 		return err;
 	}
-	free_blocks();
-	if (claims.fd >= 0)
-		close(claims.fd);
-	claims.fd = fd;
-	claims.bits++;
+	free_blocks(claims);
+	if (claims->fd >= 0)
+		close(claims->fd);
+	claims->fd = fd;
+	claims->bits++;
 	return 0;
 }
 
 /* A block is full. Not every file system says beforehand that it is, too. */
-static int grow(void)
+static int grow(struct claims *claims)
 {
-	int err = move_to(new_file(2 * (off_t)PAGE_BYTES << claims.bits));
+	int err = move_to(claims, new_file(2 * (off_t)PAGE_BYTES << claims->bits));
 
-	return err ? move_to(new_memory()) : 0;
+	return err ? move_to(claims, new_memory()) : 0;
 }
 
 /* ---- taking one: enum claim, IS_FULL, or -errno */
@@ -236,51 +238,61 @@ static int take_in_memory(struct block *block, const struct entry *entry)
 	return CLAIM_FIRST;
 }
 
-static int take_in_file(uint64_t number, const struct entry *entry)
+static int take_in_file(struct claims *claims, uint64_t number, const struct entry *entry)
 {
 	size_t at;
-	int err = read_page(number), found;
+	int err = read_page(claims, number), found;
 
 	if (err)
 		return err;
-	found = look_for(claims.page.entries, BLOCK_MOST, entry, &at);
+	found = look_for(claims->page.entries, BLOCK_MOST, entry, &at);
 	if (found != CLAIM_FIRST)
 		return found;
 	if (at == BLOCK_MOST)
 		return IS_FULL;
-	return write_at(claims.fd, entry, sizeof(*entry),
+	return write_at(claims->fd, entry, sizeof(*entry),
 			(off_t)(number * PAGE_BYTES + at * sizeof(*entry)));
 }
 
-static int take(const struct entry *entry)
+static int take(struct claims *claims, const struct entry *entry)
 {
-	const uint64_t number = place_of(entry) >> (64 - claims.bits);
+	const uint64_t number = place_of(entry) >> (64 - claims->bits);
 
-	return claims.blocks ? take_in_memory(&claims.blocks[number], entry) :
-			       take_in_file(number, entry);
+	return claims->blocks ? take_in_memory(&claims->blocks[number], entry) :
+				take_in_file(claims, number, entry);
 }
 
-int claims_take(dev_t dev, ino_t ino, const char *name, const struct stat *source, uint64_t way)
+int claims_take(struct claims *claims, dev_t dev, ino_t ino, const char *name,
+		const struct stat *source, uint64_t way)
 {
 	const struct entry entry = make_entry(dev, ino, name, source, way);
 	int found, err = 0;
 
-	pthread_mutex_lock(&claims.lock);
-	if (!claims.bits) {
-		claims.bits = FIRST_BITS;
-		claims.blocks = xcalloc(1u << FIRST_BITS, sizeof(*claims.blocks));
+	pthread_mutex_lock(&claims->lock);
+	if (!claims->bits) {
+		claims->bits = FIRST_BITS;
+		claims->blocks = xcalloc(1u << FIRST_BITS, sizeof(*claims->blocks));
 	}
-	while ((found = take(&entry)) == IS_FULL && !err)
-		err = grow();
-	pthread_mutex_unlock(&claims.lock);
+	while ((found = take(claims, &entry)) == IS_FULL && !err)
+		err = grow(claims);
+	pthread_mutex_unlock(&claims->lock);
 	return err ? err : found;
 }
 
-void claims_free(void)
+struct claims *claims_new(void)
 {
-	free_blocks();
-	if (claims.fd >= 0)
-		close(claims.fd);
-	claims.fd = -1;
-	claims.bits = 0;
+	struct claims *claims = xcalloc(1, sizeof(*claims));
+
+	pthread_mutex_init(&claims->lock, NULL);
+	claims->fd = -1;
+	return claims;
+}
+
+void claims_free(struct claims *claims)
+{
+	free_blocks(claims);
+	if (claims->fd >= 0)
+		close(claims->fd);
+	pthread_mutex_destroy(&claims->lock);
+	free(claims);
 }

@@ -8,6 +8,11 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+struct claims;
+
+/* Those of a run: none. */
+struct claims *claims_new(void);
+
 enum claim {
 	CLAIM_FIRST, /* it is the caller's now */
 	CLAIM_SAME, /* the same source has it already, and in the same way */
@@ -18,9 +23,9 @@ enum claim {
  * Takes a name in a directory, which is known by device and inode, for a source, which is to come there
  * in this @way. Returns an enum claim, or -errno where there is no room to note it. Plain calls.
  */
-int claims_take(dev_t dev, ino_t ino, const char *name, const struct stat *source, uint64_t way);
+int claims_take(struct claims *claims, dev_t dev, ino_t ino, const char *name,
+		const struct stat *source, uint64_t way);
 
-/* At the end of a run. */
-void claims_free(void);
+void claims_free(struct claims *claims);
 
 #endif

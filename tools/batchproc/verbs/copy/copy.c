@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * copy: copies files and trees, and loses nothing. The verb: its items and its options; see copy.h
- * for the other rooms.
+ * for the other files.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -15,7 +15,9 @@
 #include "batchproc.h"
 #include "base/blocking.h"
 #include "base/buf.h"
+#include "verbs/copy/claims.h"
 #include "verbs/copy/copy.h"
+#include "verbs/copy/hardlinks.h"
 #include "digest/digest.h"
 #include "cli/inputs.h"
 #include "run/job.h"
@@ -79,19 +81,19 @@ static int copy_by_type(struct item *item, const struct at_name *from, const str
 	case DT_REG:
 		return copy_file(item, from, to, dest);
 	case DT_LNK:
-		return copy_odd(item, from, to);
+		return special_copy(item, from, to);
 	case DT_DIR:
 		if (!set->recursive)
 			item->why = "is a directory (-r copies it)";
 		return -EISDIR;
 	case DT_FIFO:
-		return set->archive ? copy_odd(item, from, to) :
+		return set->archive ? special_copy(item, from, to) :
 				      skip(item, "is a FIFO (-a makes one like it)");
 	case DT_SOCK:
-		return set->archive ? copy_odd(item, from, to) :
+		return set->archive ? special_copy(item, from, to) :
 				      skip(item, "is a socket (-a makes one like it)");
 	default:
-		return set->archive ? copy_odd(item, from, to) :
+		return set->archive ? special_copy(item, from, to) :
 				      skip(item, "is a device (-a makes one like it)");
 	}
 }
@@ -372,10 +374,26 @@ static int copy_run(const struct options *options)
 	return inputs_run(&own, &ops);
 }
 
-static void copy_cleanup(void)
+struct copy_run *copy_run_of(struct job *job)
 {
-	links_cleanup();
-	dest_cleanup();
+	if (!job->copy) {
+		job->copy = xcalloc(1, sizeof(*job->copy));
+		job->copy->dest = dest_run_new();
+		job->copy->links = hardlinks_new();
+		job->copy->claims = claims_new();
+	}
+	return job->copy;
+}
+
+static void copy_cleanup(struct job *job)
+{
+	if (job->copy) {
+		hardlinks_free(job->copy->links);
+		claims_free(job->copy->claims);
+		dest_run_free(job->copy->dest);
+		free(job->copy);
+		job->copy = NULL;
+	}
 	hashers_free();
 }
 

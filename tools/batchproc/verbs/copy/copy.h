@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * copy: what the rooms of the verb share.
+ * copy: what the files of the verb share.
  *
  *	copy.c		the verb: its items and its options
- *	copyplace.c	what the names mean that the user gave
- *	copytree.c	directories of a tree: entered and left
- *	copydest.c	directories of the destination, temporary names
- *	copyfile.c	one regular file: its begin, its end; copydata.c its bytes
- *	copyodd.c	symbolic links, FIFOs and devices; hard links within a run
- *	copyjournal.c	what the journal says, and whether it is so
- *	copymeta.c	mode, owner, times, extended attributes
+ *	place.c		what the names mean that the user gave
+ *	tree.c		directories of a tree: entered and left
+ *	dest.c		directories of the destination
+ *	temp.c		temporary names
+ *	replace.c	what happens when something of the name is there
+ *	file.c		one regular file: its begin, its end; data.c its bytes
+ *	special.c	symbolic links, FIFOs and devices
+ *	hardlinks.c	which files with several names have been copied, and where to
+ *	claims.c	which destinations are taken
+ *	journal.c	what the journal says, and whether it is so
+ *	meta.c		mode, owner, times, extended attributes
  */
 #ifndef BATCHPROC_COPY_H
 #define BATCHPROC_COPY_H
@@ -22,7 +26,11 @@
 #include "digest/digest.h"
 
 struct buf;
+struct claims;
+struct dest_run;
 struct dirnode;
+struct hardlink_copy;
+struct hardlinks;
 struct item;
 struct job;
 struct jobspec;
@@ -56,13 +64,23 @@ struct copy_settings {
 	const char *dst; /* as a command: the destination of all sources */
 };
 
+/* What a run has of this verb: job->copy. */
+struct copy_run {
+	struct dest_run *dest;
+	struct hardlinks *links;
+	struct claims *claims;
+};
+
+/* Made with the first destination. Main thread. */
+struct copy_run *copy_run_of(struct job *job);
+
 /* A name in a directory that is held open. */
 struct at_name {
 	int dirfd;
 	const char *name;
 };
 
-/* ---- sources and targets (copyplace.c); main thread */
+/* ---- sources and targets (place.c); main thread */
 
 /* As a command: many sources, and the destination of the settings. As a part of a manifest. */
 void copy_feed(struct job *job);
@@ -71,7 +89,7 @@ void copy_add(struct job *job, const struct jobspec *spec);
 /* The path of a copy in the directory @dst, with a NUL; false where it has no name of its own there. */
 bool copy_add_destination(struct buf *buf, const char *dst, const char *source);
 
-/* ---- trees (copytree.c) */
+/* ---- trees (tree.c) */
 
 /* Why an item fails that is too late, and why one is skipped that another one is like. */
 extern const char copy_claimed[], copy_shared[];
@@ -116,16 +134,16 @@ void copy_tree_add(struct job *job, const struct item_class *class, const char *
 void copy_list_path(const struct item *item, struct buf *buf);
 /*
  * Claims the destination of an item whose source turned out to be @st, where nobody has done so and it
- * may be another one's. 0: it is the item's; 1: the item is skipped, since another one has the same
- * source and the same destination; or -errno. Plain calls.
+ * may be another one's. With *@skip the item is skipped, since another one has the same source and the
+ * same destination. Returns 0 or -errno. Plain calls.
  */
-int copy_claim(struct item *item, const struct stat *st);
+int copy_claim(struct item *item, const struct stat *st, bool *skip);
 /* Whether it would do anything. */
 bool copy_needs_claim(const struct item *item);
 /* The item of a directory: all below it has ended. Task. */
 int copy_leave(struct item *item);
 
-/* ---- destinations (copydest.c) */
+/* ---- destinations (dest.c) */
 
 /* What is known of a directory of the destination: dirnode->data. */
 struct dest {
@@ -161,14 +179,14 @@ struct dirnode *dest_imagine(struct dirnode *parent, const char *name);
 bool dest_is_below(int fd, const struct stat *top);
 
 /* Claims a name in a directory for a source: see claims_take(). Plain calls. */
-int dest_claim(const struct dirnode *dir, const char *name, const struct stat *source,
-	       const struct copy_settings *set);
+int dest_claim(const struct job *job, const struct dirnode *dir, const char *name,
+	       const struct stat *source, const struct copy_settings *set);
 
 /* Whether what is open as @fd still has this name. Plain calls. */
 bool dest_is_named(int dirfd, const char *name, int fd);
 
-/* At the end of a run. Main thread. */
-void dest_cleanup(void);
+struct dest_run *dest_run_new(void);
+void dest_run_free(struct dest_run *run);
 
 /* The name under which @name is made before it gets it, the same each time. */
 void temp_name(const char *name, char temp[NAME_MAX + 1]);
@@ -182,7 +200,7 @@ int temp_create(int dirfd, const char *temp, int flags, mode_t mode);
 /* Removes a leftover of what is called @name, that the run which is gone on with may have left. */
 void temp_remove(const struct job *job, int dirfd, const char *name);
 
-/* ---- metadata (copymeta.c); plain calls */
+/* ---- metadata (meta.c); plain calls */
 
 mode_t current_umask(void);
 
@@ -207,10 +225,10 @@ bool meta_has_attributes(const struct copy_settings *set, int from);
 int meta_keep(const struct copy_settings *set, int old_fd, const struct stat *old, int to,
 	      mode_t *mode, bool default_acl);
 /* For what cannot be opened: a symbolic link, a FIFO, a device. */
-int meta_set_odd(const struct copy_settings *set, int from, const struct stat *st,
-		 const struct at_name *to);
+int meta_set_special(const struct copy_settings *set, int from, const struct stat *st,
+		     const struct at_name *to);
 
-/* ---- files (copyfile.c) */
+/* ---- files (file.c) */
 
 struct copy_item {
 	struct dirnode *dir; /* of what was named itself: where its copy comes to lie */
@@ -226,19 +244,11 @@ struct copy_item {
 int copy_file(struct item *item, const struct at_name *from, const struct at_name *to,
 	      const struct dest *dest);
 /* The same for a symbolic link, and for what must not be opened: a FIFO, a socket, a device. */
-int copy_odd(struct item *item, const struct at_name *from, const struct at_name *to);
+int special_copy(struct item *item, const struct at_name *from, const struct at_name *to);
+/* Makes @to a link to the copy. Task. */
+int special_link(struct item *item, const struct hardlink_copy *copy, const struct at_name *to);
 
-/* The copy of @st was never finished, by a run that was killed. */
-bool copy_is_unfinished(const struct stat *copy, const struct stat *st);
-/* Whether an existing destination makes the copy needless; then the item says so. */
-bool copy_needless(struct item *item, const struct stat *st, const struct stat *old);
-/* Whether @old is what a copy of @st would be, as far as size and time tell. */
-bool copy_is_like(const struct stat *st, const struct stat *old);
-extern const char copy_same[];
-/* Why @old must not be replaced by @st: 0, or -errno and the item's reason. */
-int copy_may_replace(struct item *item, const struct stat *st, const struct stat *old);
-
-/* ---- the journal (copyjournal.c): see struct item_ops */
+/* ---- the journal (journal.c): see struct item_ops */
 
 void copy_journal_options(const void *settings, struct buf *buf);
 void copy_journal_adopt(void *settings, const char *options);
@@ -247,46 +257,5 @@ void copy_journal_result(const struct item *item, struct buf *buf);
 bool copy_journal_restore(struct item *item, const char *result, size_t len);
 bool copy_journal_pass(struct item *item);
 bool copy_journal_always(const struct item *item);
-
-/* ---- hard links (copyodd.c) */
-
-#define LINK_NAP_NS 2000000u /* between two looks whether the copy is there */
-
-enum link_turn {
-	LINK_FIRST, /* the caller copies it, and calls link_done() */
-	LINK_LATER, /* another item copies it now */
-	LINK_THERE, /* the copy is there: link_to() */
-};
-
-/* A name of the copy of a file with several. */
-struct link_copy {
-	struct dirnode *dir;
-	char *name;
-	bool has_digest;
-	unsigned char digest[DIGEST_SIZE_MAX];
-};
-
-void link_copy_free(struct link_copy *copy);
-
-enum link_end {
-	LINK_MADE, /* the item's destination is the copy for all others */
-	LINK_PASSED, /* it is not, and the next one to come is the first */
-	LINK_FAILED,
-	LINK_JOINED, /* of LINK_THERE: it is a link now, or was to stay what it is */
-};
-
-/* Of a file with this @st, that an item is a name of. With LINK_THERE @copy is the caller's. */
-enum link_turn link_turn(const struct item *item, const struct stat *st, struct link_copy *copy);
-/* @digest: NULL where nobody knows it. */
-void link_done(const struct item *item, const struct stat *st, enum link_end end,
-	       const unsigned char *digest);
-/* Makes @to a link to the copy. Task. */
-int link_to(struct item *item, const struct link_copy *copy, const struct at_name *to);
-/*
- * Whether the copy that an earlier run has made of a file is the first of its names to come: then the
- * others become links to it.
- */
-bool link_restore(const struct item *item, const struct stat *st, const unsigned char *digest);
-void links_cleanup(void);
 
 #endif

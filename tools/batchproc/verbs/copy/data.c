@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * copydata: the bytes of one regular file. Plain calls; see copyfile.c for who makes them where.
+ * data: the bytes of one regular file. Plain calls; see file.c for who makes them where.
  *
  * Blocks are shared where the file system can, else copied within the kernel, else read and written:
  * where something in between is to see them, and where copy_file_range() is not to be had. Holes
@@ -206,7 +206,7 @@ int copy_block(void *arg)
 		done += (uint64_t)n;
 		moved(c, (size_t)n);
 	}
-	return c->pos < (uint64_t)c->st.st_size ? MORE : DONE;
+	return c->pos < (uint64_t)c->st.st_size ? COPY_MORE : COPY_DONE;
 }
 
 int copy_small(struct copying *c)

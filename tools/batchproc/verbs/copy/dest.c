@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * copydest: the directories of the destination, the names in them, and who may use which.
+ * dest: the directories of the destination, and who may use which name in them.
  *
  * A directory of the destination is a dirnode like one of the source (tree.h): it lives while
  * something below it does, and its descriptor is closed and opened anew as need be, from the
@@ -16,10 +16,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -33,8 +31,6 @@
 #include "base/util.h"
 
 #define MADE_MODE (S_ISVTX | S_IRWXU)
-#define TEMP_ENDING ".batchproc-"
-#define TEMP_KEEPS 200 /* bytes of the name */
 
 static void forget(struct dirnode *dir)
 {
@@ -49,26 +45,37 @@ static bool nobody_waits(struct dirnode *dir)
 
 static const struct tree_ops dest_ops = {.forget = forget};
 
-/* Set up by the main thread before the first directory. */
-static struct tree dest_tree = {.refs = 1, .ops = &dest_ops};
-static struct dirs dest_dirs = {.lock = PTHREAD_MUTEX_INITIALIZER, .ended = nobody_waits};
-
-/* The last one that the user named, and the last that a list has a name in; the main thread's. */
-static struct dirnode *last_root, *last_below;
+/* The directories of a run; set up by the main thread before the first one. */
+struct dest_run {
+	struct tree tree;
+	struct dirs dirs;
+	/* The last one that the user named, and the last that a list has a name in; the main thread's. */
+	struct dirnode *last_root, *last_below;
+};
 
 /* ---- directories */
 
 /* A node with a reference for the caller, and one that is held open. */
-static struct dirnode *node(struct dirnode *parent, const char *name, int fd,
-			    const struct dest *dest)
+static struct dirnode *with_data(struct dirnode *dir, const struct dest *dest)
 {
-	struct dirnode *dir = dirnode_new(&dest_dirs, tree_get(&dest_tree),
-					  parent ? dirnode_get(parent) : NULL, fd, name,
-					  strlen(name));
-
 	dir->data = xcalloc(1, sizeof(*dest));
 	*(struct dest *)dir->data = *dest;
 	return dirnode_get(dir);
+}
+
+static struct dirnode *root_node(struct dest_run *run, const char *name, int fd,
+				 const struct dest *dest)
+{
+	return with_data(
+		dirnode_new(&run->dirs, tree_get(&run->tree), NULL, fd, name, strlen(name)), dest);
+}
+
+static struct dirnode *node(struct dirnode *parent, const char *name, int fd,
+			    const struct dest *dest)
+{
+	return with_data(dirnode_new(parent->dirs, tree_get(parent->tree), dirnode_get(parent), fd,
+				     name, strlen(name)),
+			 dest);
 }
 
 /* What @fd is, which may have been @made just now. */
@@ -89,12 +96,13 @@ static int look(int fd, bool made, struct dest *dest)
 
 int dest_root(struct job *job, const char *path, const char *shown, struct dirnode **root)
 {
+	struct dest_run *run = copy_run_of(job)->dest;
 	struct dest dest;
 	int fd, err;
 
 	/* A manifest has many lines for one directory. */
-	if (last_root && !strcmp(last_root->name, shown)) {
-		*root = dirnode_get(last_root);
+	if (run->last_root && !strcmp(run->last_root->name, shown)) {
+		*root = dirnode_get(run->last_root);
 		return 0;
 	}
 	fd = call_openat(AT_FDCWD, *path ? path : ".", O_RDONLY | O_DIRECTORY, 0);
@@ -105,14 +113,14 @@ int dest_root(struct job *job, const char *path, const char *shown, struct dirno
 		return err;
 	}
 	/* Before there is one: the loops' threads read it later. */
-	if (!last_root)
-		dest_dirs.idle_most = job->idle_dirs;
+	if (!run->last_root)
+		run->dirs.idle_most = job->idle_dirs;
 	/* A root stays open as long as it is there. */
-	*root = node(NULL, shown, fd, &dest);
+	*root = root_node(run, shown, fd, &dest);
 	dirnode_put_open(*root);
-	if (last_root)
-		dirnode_put(last_root);
-	last_root = dirnode_get(*root);
+	if (run->last_root)
+		dirnode_put(run->last_root);
+	run->last_root = dirnode_get(*root);
 	return 0;
 }
 
@@ -195,12 +203,14 @@ static struct dirnode *imagine_way(struct dirnode *root, const char *path)
 int dest_below(const struct job *job, const struct copy_settings *set, struct dirnode *root,
 	       const char *from, size_t at, struct dirnode **dir)
 {
+	struct dest_run *run = job->copy->dest;
 	const char *path = from + at;
 	struct dest dest;
 	int fd, err;
 
-	if (last_below && last_below->parent == root && !strcmp(last_below->name, path)) {
-		*dir = dirnode_get(last_below);
+	if (run->last_below && run->last_below->parent == root &&
+	    !strcmp(run->last_below->name, path)) {
+		*dir = dirnode_get(run->last_below);
 		return 0;
 	}
 	fd = call_open_beneath(dirnode_fd(root), path, O_RDONLY | O_DIRECTORY);
@@ -218,9 +228,9 @@ int dest_below(const struct job *job, const struct copy_settings *set, struct di
 	}
 	*dir = node(root, path, fd, &dest);
 	dirnode_put_open(*dir);
-	if (last_below)
-		dirnode_put(last_below);
-	last_below = dirnode_get(*dir);
+	if (run->last_below)
+		dirnode_put(run->last_below);
+	run->last_below = dirnode_get(*dir);
 	return 0;
 }
 
@@ -322,52 +332,33 @@ bool dest_is_below(int fd, const struct stat *top)
 	return found;
 }
 
-int dest_claim(const struct dirnode *dir, const char *name, const struct stat *source,
-	       const struct copy_settings *set)
+int dest_claim(const struct job *job, const struct dirnode *dir, const char *name,
+	       const struct stat *source, const struct copy_settings *set)
 {
 	const struct dest *dest = dir->data;
 
-	return claims_take(dest->dev, dest->ino, name, source, set->way);
+	return claims_take(job->copy->claims, dest->dev, dest->ino, name, source, set->way);
 }
 
-void dest_cleanup(void)
+struct dest_run *dest_run_new(void)
 {
-	if (last_below)
-		dirnode_put(last_below);
-	if (last_root)
-		dirnode_put(last_root);
-	last_below = last_root = NULL;
-	claims_free();
+	struct dest_run *run = xcalloc(1, sizeof(*run));
+
+	run->tree.refs = 1;
+	run->tree.ops = &dest_ops;
+	pthread_mutex_init(&run->dirs.lock, NULL);
+	run->dirs.ended = nobody_waits;
+	return run;
 }
 
-/* ---- temporary names */
-
-void temp_name(const char *name, char temp[NAME_MAX + 1])
+void dest_run_free(struct dest_run *run)
 {
-	size_t len = strlen(name);
-
-	snprintf(temp, NAME_MAX + 1, ".%.*s" TEMP_ENDING "%08x", TEMP_KEEPS, name,
-		 XXH32(name, len, 0));
-}
-
-bool temp_is_one(const char *name)
-{
-	const size_t len = strlen(name), ending = strlen(TEMP_ENDING) + 8;
-	char of[TEMP_KEEPS + 1], temp[NAME_MAX + 1];
-	size_t keeps;
-
-	if (*name != '.' || len < ending + 2 || len > ending + 1 + TEMP_KEEPS)
-		return false;
-	if (memcmp(name + len - ending, TEMP_ENDING, strlen(TEMP_ENDING)))
-		return false;
-	/* What was cut off, and so the number, may be anything. */
-	keeps = len - ending - 1;
-	if (keeps == TEMP_KEEPS)
-		return true;
-	memcpy(of, name + 1, keeps);
-	of[keeps] = '\0';
-	temp_name(of, temp);
-	return !strcmp(name, temp);
+	if (run->last_below)
+		dirnode_put(run->last_below);
+	if (run->last_root)
+		dirnode_put(run->last_root);
+	pthread_mutex_destroy(&run->dirs.lock);
+	free(run);
 }
 
 bool dest_is_named(int dirfd, const char *name, int fd)
@@ -376,55 +367,4 @@ bool dest_is_named(int dirfd, const char *name, int fd)
 
 	return !fstat(fd, &held) && !fstatat(dirfd, name, &named, AT_SYMLINK_NOFOLLOW) &&
 	       held.st_ino == named.st_ino && held.st_dev == named.st_dev;
-}
-
-/* A file of this name is there: is it a leftover? Then it is removed. */
-static int remove_leftover(int dirfd, const char *temp)
-{
-	struct stat named;
-	int fd, err = 0;
-
-	if (fstatat(dirfd, temp, &named, AT_SYMLINK_NOFOLLOW))
-		return errno == ENOENT ? 0 : -errno;
-	/* Links and the like take no time to make: nobody is at it. */
-	if (!S_ISREG(named.st_mode))
-		return unlinkat(dirfd, temp, 0) ? -errno : 0;
-	fd = call_openat(dirfd, temp, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
-	if (fd < 0)
-		return fd == -ENOENT ? 0 : fd;
-	if (flock(fd, LOCK_EX | LOCK_NB))
-		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
-	else if (dest_is_named(dirfd, temp, fd) && unlinkat(dirfd, temp, 0))
-		err = -errno;
-	close(fd);
-	return err;
-}
-
-void temp_remove(const struct job *job, int dirfd, const char *name)
-{
-	char temp[NAME_MAX + 1];
-
-	if (!job->opt->resume && !job->opt->retry_failed)
-		return;
-	temp_name(name, temp);
-	remove_leftover(dirfd, temp);
-}
-
-int temp_create(int dirfd, const char *temp, int flags, mode_t mode)
-{
-	int fd = -EEXIST, err = 0;
-
-	for (int tries = 0; fd == -EEXIST && !err && tries < 3; tries++) {
-		fd = call_openat(dirfd, temp, flags | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
-		if (fd == -EEXIST)
-			err = remove_leftover(dirfd, temp);
-	}
-	if (err)
-		return err;
-	/* Another run may have been quicker with the lock: then it removes it, or has done so. */
-	if (fd >= 0 && (flock(fd, LOCK_EX | LOCK_NB) || !dest_is_named(dirfd, temp, fd))) {
-		close(fd);
-		return -EBUSY;
-	}
-	return fd == -EEXIST ? -EBUSY : fd;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * copyfile: the copy of one regular file.
+ * file: the copy of one regular file.
  *
  *	begin --> [ block, block ... ] --> finish        all plain calls, see blocking.h
  *	  '----------------'--------------> abandon      removes what was made
@@ -32,8 +32,6 @@
 #include "walk/tree.h"
 #include "base/util.h"
 
-/* Not 0, which some give their secrets. */
-#define MADE_MODE S_ISVTX
 #define STEP_BYTES 16777216u /* of a large file, between two looks for a cancel */
 
 /* ---- source and destination */
@@ -60,68 +58,8 @@ static int open_source(struct copying *c)
 	return 0;
 }
 
-bool copy_is_unfinished(const struct stat *copy, const struct stat *st)
-{
-	return S_ISREG(copy->st_mode) && (copy->st_mode & 07777) == MADE_MODE &&
-	       (copy->st_uid == geteuid() || copy->st_uid == st->st_uid);
-}
-
-bool copy_needless(struct item *item, const struct stat *st, const struct stat *old)
-{
-	const struct copy_settings *set = item->settings;
-
-	if (!set->update && !set->ignore_existing)
-		return false;
-	if (copy_is_unfinished(old, st))
-		return false;
-	if (set->update && !set->ignore_existing &&
-	    (st->st_mtim.tv_sec > old->st_mtim.tv_sec ||
-	     (st->st_mtim.tv_sec == old->st_mtim.tv_sec &&
-	      st->st_mtim.tv_nsec > old->st_mtim.tv_nsec)))
-		return false;
-	item->status = STATUS_SKIPPED;
-	item->why = set->ignore_existing ? "the destination is there" :
-					   "the destination is not older";
-	return true;
-}
-
-bool copy_is_like(const struct stat *st, const struct stat *old)
-{
-	return S_ISREG(old->st_mode) && st->st_size == old->st_size &&
-	       st->st_mtim.tv_sec == old->st_mtim.tv_sec &&
-	       st->st_mtim.tv_nsec == old->st_mtim.tv_nsec;
-}
-
-const char copy_same[] = "source and destination are the same file";
-
-int copy_may_replace(struct item *item, const struct stat *st, const struct stat *old)
-{
-	const struct copy_settings *set = item->settings;
-
-	if (old->st_dev == st->st_dev && old->st_ino == st->st_ino) {
-		item->why = copy_same;
-		return -EINVAL;
-	}
-	if (S_ISDIR(old->st_mode)) {
-		item->why = "the destination is a directory";
-		return -EISDIR;
-	}
-	item->why = own_file_as_destination(old);
-	if (item->why)
-		return -EINVAL;
-	/* What stays whatever it is need not be fit to be replaced. */
-	if (!S_ISREG(st->st_mode) || S_ISREG(old->st_mode) || set->ignore_existing)
-		return 0;
-	if (S_ISLNK(old->st_mode)) {
-		item->why = "the destination is a symbolic link, which is not followed";
-		return -EEXIST;
-	}
-	item->why = "the destination is a FIFO, a socket or a device";
-	return -EEXIST;
-}
-
-/* Something is there: may it be replaced? 0: yes, or it has gone again. DONE + 1: it need not be. */
-static int look_at_old(struct copying *c)
+/* Something is there, or was: may it be replaced, or is it *@needless to do so? 0 or -errno. */
+static int look_at_old(struct copying *c, bool *needless)
 {
 	bool unfinished;
 	int err;
@@ -133,15 +71,16 @@ static int look_at_old(struct copying *c)
 		return c->old_fd;
 	if (fstat(c->old_fd, &c->old))
 		return -errno;
-	err = copy_may_replace(c->item, &c->st, &c->old);
+	err = replace_allowed(c->item, &c->st, &c->old);
 	if (err)
 		return err;
-	if (copy_needless(c->item, &c->st, &c->old)) {
-		c->is_there = !c->set->ignore_existing && copy_is_like(&c->st, &c->old);
-		return 1;
+	if (replace_needless(c->item, &c->st, &c->old)) {
+		c->is_there = !c->set->ignore_existing && replace_like(&c->st, &c->old);
+		*needless = true;
+		return 0;
 	}
 	/* What may not be written is not replaced either, as with cp. */
-	unfinished = copy_is_unfinished(&c->old, &c->st);
+	unfinished = replace_unfinished(&c->old, &c->st);
 	if (!unfinished && faccessat(c->old_fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS))
 		return errno == EINVAL || errno == ENOSYS ? 0 : -errno;
 	/* It has nothing to keep. */
@@ -175,8 +114,8 @@ static int make_temporary(struct copying *c)
 	return c->dst < 0 ? c->dst : 0;
 }
 
-/* Return: 0, 1: the copy is needless, or -errno. */
-static int make_destination(struct copying *c)
+/* Return: 0 or -errno. */
+static int make_destination(struct copying *c, bool *needless)
 {
 	bool in_place = !c->set->atomic && !c->dest->default_acl && !c->attributes;
 	int err;
@@ -184,7 +123,7 @@ static int make_destination(struct copying *c)
 	if (in_place) {
 		c->dst = call_openat(c->to.dirfd, c->to.name,
 				     destination_flags(c) | O_CREAT | O_EXCL | O_NOFOLLOW,
-				     MADE_MODE);
+				     UNFINISHED_MODE);
 		c->made = c->dst >= 0;
 		if (c->made) {
 			temp_remove(c->item->job, c->to.dirfd, c->to.name);
@@ -193,9 +132,10 @@ static int make_destination(struct copying *c)
 		if (c->dst != -EEXIST)
 			return c->dst;
 	}
-	err = look_at_old(c);
-	if (!err)
-		err = make_temporary(c);
+	err = look_at_old(c, needless);
+	if (err || *needless)
+		return err;
+	err = make_temporary(c);
 	c->made = !err;
 	return err;
 }
@@ -292,10 +232,11 @@ static int abandon(void *arg)
 
 static int make_and_copy(struct copying *c)
 {
-	int err = make_destination(c);
+	bool needless = false;
+	int err = make_destination(c, &needless);
 
-	if (err)
-		return err > 0 ? DONE : err;
+	if (err || needless)
+		return err;
 	err = copy_clone(c);
 	if (err < 0)
 		return err;
@@ -311,22 +252,25 @@ static int make_and_copy(struct copying *c)
 	if (c->digests)
 		digest_begin(c->hasher->digest, copy_algorithm(c->set));
 	posix_fadvise(c->src, 0, 0, POSIX_FADV_SEQUENTIAL);
-	return MORE;
+	return COPY_MORE;
 }
 
 static int begin(void *arg)
 {
 	struct copying *c = arg;
 	int err = c->src >= 0 ? 0 : open_source(c);
+	bool skip = false;
 
+	if (!err && own_file_skips(c->item, &c->st))
+		return COPY_DONE;
 	if (!err)
-		err = own_file_skips(c->item, &c->st) ? 1 : copy_claim(c->item, &c->st);
-	if (err)
-		return err > 0 ? DONE : err;
+		err = copy_claim(c->item, &c->st, &skip);
+	if (err || skip)
+		return err;
 	c->digests = c->set->alg || c->set->verify;
 	c->attributes = c->set->keep_mode && meta_has_attributes(c->set, c->src);
 	if (c->set->keep_links && c->st.st_nlink > 1 && !c->first_link)
-		return IS_LINKED;
+		return COPY_LINKED;
 	return make_and_copy(c);
 }
 
@@ -357,7 +301,7 @@ static int copy_blocks(struct copying *c)
 	int err;
 
 	c->step = c->paced ? job_pace_block(c->item->job, STEP_BYTES) : STEP_BYTES;
-	while ((err = next_block(c)) == MORE)
+	while ((err = next_block(c)) == COPY_MORE)
 		;
 	if (!err && c->digests)
 		digest_finish(c->hasher->digest, c->digest);
@@ -406,42 +350,42 @@ static void clean_up(struct copying *c)
 	close_fd(&c->old_fd);
 }
 
-static int become_link(struct copying *c, struct link_copy *copy)
+static int become_link(struct copying *c, struct hardlink_copy *copy)
 {
-	int err = link_to(c->item, copy, &c->to);
+	int err = special_link(c->item, copy, &c->to);
 
 	if (!err)
-		link_done(c->item, &c->st, LINK_JOINED, NULL);
+		hardlink_done(c->item, &c->st, HARDLINK_JOINED, NULL);
 	memcpy(c->digest, copy->digest, sizeof(c->digest));
 	c->digests = copy->has_digest;
-	link_copy_free(copy);
+	hardlink_copy_free(copy);
 	return err;
 }
 
 static int copy_linked(struct copying *c)
 {
-	struct link_copy copy = {0};
-	enum link_turn turn;
+	struct hardlink_copy copy = {0};
+	enum hardlink_turn turn;
 	bool made;
 	int err;
 
-	while ((turn = link_turn(c->item, &c->st, &copy)) != LINK_FIRST) {
-		if (turn == LINK_THERE)
+	while ((turn = hardlink_turn(c->item, &c->st, &copy)) != HARDLINK_FIRST) {
+		if (turn == HARDLINK_THERE)
 			return become_link(c, &copy);
-		err = bp_sleep(LINK_NAP_NS);
+		err = bp_sleep(HARDLINK_NAP_NS);
 		if (err)
 			return err;
 	}
 	c->first_link = true;
 	err = run_begin(c);
-	if (err == MORE)
+	if (err == COPY_MORE)
 		err = copy_blocks(c);
 	made = c->is_there || (!err && c->item->status == STATUS_OK);
-	link_done(c->item, &c->st,
-		  err  ? LINK_FAILED :
-		  made ? LINK_MADE :
-			 LINK_PASSED,
-		  c->is_there || !c->digests ? NULL : c->digest);
+	hardlink_done(c->item, &c->st,
+		      err  ? HARDLINK_FAILED :
+		      made ? HARDLINK_MADE :
+			     HARDLINK_PASSED,
+		      c->is_there || !c->digests ? NULL : c->digest);
 	return err;
 }
 
@@ -463,9 +407,9 @@ int copy_file(struct item *item, const struct at_name *from, const struct at_nam
 	};
 	int err = run_begin(&c);
 
-	if (err == IS_LINKED)
+	if (err == COPY_LINKED)
 		err = copy_linked(&c);
-	else if (err == MORE)
+	else if (err == COPY_MORE)
 		err = copy_blocks(&c);
 	clean_up(&c);
 	if (!err && item->status == STATUS_OK && c.set->alg && c.digests) {

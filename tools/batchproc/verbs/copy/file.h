@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * copyfile: one regular file that is being copied: what copyfile.c and copydata.c share. On whatever
+ * file: one regular file that is being copied: what file.c and data.c share. On whatever
  * thread its calls are made, one at a time.
  */
 #ifndef BATCHPROC_COPYFILE_H
 #define BATCHPROC_COPYFILE_H
 
 #include "verbs/copy/copy.h"
+#include "verbs/copy/hardlinks.h"
+#include "verbs/copy/replace.h"
 #include "digest/hasher.h"
 
 #define SMALL_BYTES HASHER_BYTES /* one read, one write */
@@ -37,11 +39,11 @@ struct copying {
 	unsigned char digest[DIGEST_SIZE_MAX];
 };
 
-/* What copy_begin() and copy_block() give when there is more to do. */
-enum {
-	DONE = 0,
-	MORE = 1,
-	IS_LINKED = 2,
+/* What a part of the work gives, or -errno. */
+enum copy_step {
+	COPY_DONE = 0, /* nothing is left to do, also because the copy is needless */
+	COPY_MORE = 1, /* blocks are left to copy */
+	COPY_LINKED = 2, /* it is one of many names of its file: see hardlinks.h */
 };
 
 /* Gives an item its reason; returns @err. */
@@ -55,7 +57,7 @@ const struct digest_alg *copy_algorithm(const struct copy_settings *set);
 int copy_clone(struct copying *c);
 /* All of a file that fits into the buffer. */
 int copy_small(struct copying *c);
-/* A part of a file, of c->step bytes. Return: MORE, DONE, or -errno. */
+/* A part of a file, of c->step bytes. Return: COPY_MORE, COPY_DONE, or -errno. */
 int copy_block(void *copying);
 /* Reads the copy for a digest of it. */
 int copy_read_back(struct copying *c, const struct digest_alg *alg, unsigned char *digest);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * copyjournal: what the journal is told of a copy, and whether what it says was done is still there.
+ * journal: what the journal is told of a copy, and whether what it says was done is still there.
  *
  * Directories have no lines: what is made in one changes its times, so that each run leaves it anew.
- * But roots have one in a run of many verbs, for was_new() in copyplace.c.
+ * But roots have one in a run of many verbs, for was_new() in place.c.
  * Of a file with several names, where these are kept, the first to come that is noted and still there
  * stands for the copy that the others become links to.
  */
@@ -18,7 +18,9 @@
 #include "batchproc.h"
 #include "base/blocking.h"
 #include "base/buf.h"
-#include "verbs/copy/file.h"
+#include "verbs/copy/copy.h"
+#include "verbs/copy/hardlinks.h"
+#include "verbs/copy/replace.h"
 #include "run/job.h"
 #include "journal/journal.h"
 #include "digest/sumline.h"
@@ -118,7 +120,7 @@ static bool is_what_was_noted(const struct item *item, const struct stat *copy)
 	if (item->source.kind == ORIGIN_GONE)
 		return S_ISREG(copy->st_mode) && has_what_is_printed(item) &&
 		       (uint64_t)copy->st_size == item->source.size &&
-		       !copy_is_unfinished(copy, copy); /* whoever owned the source */
+		       !replace_unfinished(copy, copy); /* whoever owned the source */
 	return !S_ISREG(copy->st_mode) && !S_ISDIR(copy->st_mode);
 }
 
@@ -149,7 +151,7 @@ static int look(void *arg)
 	l->is_linked = set->keep_links && l->st.st_nlink > 1;
 	if (l->is_linked)
 		temp_remove(l->item->job, l->to.dirfd, l->to.name);
-	return l->st.st_size == copy.st_size && !copy_is_unfinished(&copy, &l->st);
+	return l->st.st_size == copy.st_size && !replace_unfinished(&copy, &l->st);
 }
 
 bool copy_journal_restore(struct item *item, const char *result, size_t len)
@@ -158,7 +160,7 @@ bool copy_journal_restore(struct item *item, const char *result, size_t len)
 	struct copy_item *own = item_priv(item);
 	const struct copy_settings *set = item->settings;
 	struct dirnode *dir = copy_place(item, &l.to.name);
-	bool there;
+	bool skip, there;
 
 	/* What is no file has none; what it is may not be known before it is looked at. */
 	own->has_digest = set->alg && len && sumfield_parse(own->digest, set->alg, result, len);
@@ -167,8 +169,8 @@ bool copy_journal_restore(struct item *item, const char *result, size_t len)
 	l.to.dirfd = dirnode_fd(dir);
 	if (item->dir)
 		l.from.dirfd = dirnode_fd(item->dir);
-	there = blocking(look, &l) > 0 && copy_claim(item, &l.st) >= 0 &&
-		(!l.is_linked || link_restore(item, &l.st, own->digest));
+	there = blocking(look, &l) > 0 && !copy_claim(item, &l.st, &skip) &&
+		(!l.is_linked || hardlink_restore(item, &l.st, own->digest));
 	dirnode_put_open(dir);
 	return there;
 }
@@ -188,11 +190,12 @@ static int look_at_source(void *arg)
 bool copy_journal_pass(struct item *item)
 {
 	struct looking l = {.item = item, .from = {AT_FDCWD, item->name.data}};
+	bool skip;
 
 	if (!copy_needs_claim(item))
 		return true;
 	if (item->dir)
 		l.from.dirfd = dirnode_fd(item->dir);
 	blocking(look_at_source, &l);
-	return copy_claim(item, &l.st) >= 0;
+	return !copy_claim(item, &l.st, &skip);
 }

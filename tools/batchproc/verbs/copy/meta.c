@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * copymeta: mode, owner, times and extended attributes, in the order in which one does not undo
+ * meta: mode, owner, times and extended attributes, in the order in which one does not undo
  * the other: a new owner takes set-user-ID and capabilities away, attributes need write permission,
  * an ACL and the mode are two views of one thing. The mode is last, since it is what tells a later run
  * that all the rest is done.
@@ -297,8 +297,8 @@ int meta_keep(const struct copy_settings *set, int old_fd, const struct stat *ol
 	return keep_attributes(set, stays, old_fd, old->st_mode, to, default_acl);
 }
 
-int meta_set_odd(const struct copy_settings *set, int from, const struct stat *st,
-		 const struct at_name *to)
+int meta_set_special(const struct copy_settings *set, int from, const struct stat *st,
+		     const struct at_name *to)
 {
 	mode_t mode = st->st_mode & 07777;
 	struct timespec times[2];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * copyplace: what the names that the user gave mean.
+ * place: what the names that the user gave mean.
  *
  * Each source has a target: a directory of the destination and the name that the copy gets in it.
  * That is found out before the copy starts, and so is what must not be copied at all: a directory
@@ -296,9 +296,10 @@ static struct copy_mark mark_of(const char *path, bool named, bool from_list)
 }
 
 /* 0, with @why where the same source has the destination already; or -errno. */
-static int claim(const struct source *src, const struct copy_settings *set, const char **why)
+static int claim(const struct job *job, const struct source *src, const struct copy_settings *set,
+		 const char **why)
 {
-	int found = dest_claim(src->dir, src->name ? src->name : ".", &src->st, set);
+	int found = dest_claim(job, src->dir, src->name ? src->name : ".", &src->st, set);
 
 	if (found == CLAIM_SAME)
 		*why = copy_shared;
@@ -335,7 +336,7 @@ static void add_source(struct job *job, const struct item_class *class, const st
 		why = "cannot be copied into itself";
 	}
 	if (!err && src.dir && src.known && t->shared)
-		err = claim(&src, set, &why);
+		err = claim(job, &src, set, &why);
 	if (!err && !why && tree && src.dir)
 		copy_tree_add(job, class, src.path,
 			      &(struct copy_root){

@@ -14,41 +14,21 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "batchproc.h"
 #include "base/blocking.h"
-#include "base/buf.h"
 #include "base/calls.h"
 #include "verbs/copy/copy.h"
+#include "verbs/copy/hardlinks.h"
+#include "verbs/copy/replace.h"
 #include "run/job.h"
 #include "run/ownfiles.h"
 #include "walk/tree.h"
 #include "base/util.h"
-
-#define TABLE_LEAST 256u
-
-struct linked {
-	struct linked *next;
-	dev_t dev;
-	ino_t ino;
-	uint64_t group;
-	nlink_t left; /* names that have not been seen yet */
-	bool busy; /* an item makes the copy now */
-	struct link_copy copy; /* dir is NULL: there is none */
-};
-
-static struct {
-	pthread_mutex_t lock;
-	struct linked **heads;
-	size_t size; /* a power of two */
-	size_t count;
-} table = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- making one */
 
@@ -104,7 +84,7 @@ static int replace(struct making *m, const struct stat *old)
 	temp_name(m->to.name, temp);
 	err = make_beside(m, temp);
 	if (!err && !m->link.name)
-		err = meta_set_odd(m->set, m->fd, &m->st, &(struct at_name){m->to.dirfd, temp});
+		err = meta_set_special(m->set, m->fd, &m->st, &(struct at_name){m->to.dirfd, temp});
 	if (!err)
 		err = call_renameat(m->to.dirfd, temp, m->to.name);
 	if (err && m->made)
@@ -128,7 +108,7 @@ static bool leads_to(const struct making *m, const struct stat *old)
 static bool joins(const struct making *m, const struct stat *old)
 {
 	return m->link.name && m->set->update && !m->set->ignore_existing &&
-	       copy_is_like(&m->st, old) &&
+	       replace_like(&m->st, old) &&
 	       (old->st_ino != m->st.st_ino || old->st_dev != m->st.st_dev);
 }
 
@@ -143,7 +123,7 @@ static int make(struct making *m)
 		m->name = m->to.name;
 		err = make_named(m);
 		if (!err && !m->link.name)
-			err = meta_set_odd(m->set, m->fd, &m->st, &m->to);
+			err = meta_set_special(m->set, m->fd, &m->st, &m->to);
 		if (err && m->made)
 			unlinkat(m->to.dirfd, m->to.name, 0);
 		if (!err)
@@ -157,14 +137,14 @@ static int make(struct making *m)
 		old = (struct stat){.st_mode = S_IFREG};
 	} else if (!m->link.name || !S_ISREG(old.st_mode) || own_file_as_destination(&old)) {
 		if (leads_to(m, &old)) {
-			m->item->why = copy_same;
+			m->item->why = replace_same_text;
 			return -EINVAL;
 		}
-		err = copy_may_replace(m->item, &m->st, &old);
+		err = replace_allowed(m->item, &m->st, &old);
 		if (err)
 			return err;
 	}
-	if (old.st_ino && !joins(m, &old) && copy_needless(m->item, &m->st, &old))
+	if (old.st_ino && !joins(m, &old) && replace_needless(m->item, &m->st, &old))
 		return 0;
 	return replace(m, &old);
 }
@@ -182,6 +162,7 @@ static int make_lasting(struct making *m)
 static int copy_by_name(void *arg)
 {
 	struct making *m = arg;
+	bool skip = false;
 	ssize_t len;
 	int err;
 
@@ -201,14 +182,14 @@ static int copy_by_name(void *arg)
 			m->target[len] = '\0';
 	}
 	if (!err)
-		err = copy_claim(m->item, &m->st);
-	if (!err)
+		err = copy_claim(m->item, &m->st, &skip);
+	if (!err && !skip)
 		err = make_lasting(m);
 	close(m->fd);
-	return err < 0 ? err : 0;
+	return err;
 }
 
-int copy_odd(struct item *item, const struct at_name *from, const struct at_name *to)
+int special_copy(struct item *item, const struct at_name *from, const struct at_name *to)
 {
 	struct making *m = xcalloc(1, sizeof(*m));
 	unsigned int tries = 0;
@@ -228,160 +209,6 @@ int copy_odd(struct item *item, const struct at_name *from, const struct at_name
 
 /* ---- hard links */
 
-/*
- * In a run of many jobs names belong together where one job has them: source and destination differ in
- * the same way. What another job makes of the file is its own, and may be on another file system.
- */
-static uint64_t group_of(const struct item *item)
-{
-	struct buf src = {0}, dst = {0};
-	uint64_t group;
-
-	if (!item->job->ops->mixes)
-		return 0;
-	item_path(item, &src);
-	copy_add_place(item, &dst);
-	while (src.len && dst.len && src.data[src.len - 1] == dst.data[dst.len - 1]) {
-		src.len--;
-		dst.len--;
-	}
-	group = XXH3_64bits_withSeed(dst.data, dst.len, XXH3_64bits(src.data, src.len));
-	buf_free(&src);
-	buf_free(&dst);
-	return group;
-}
-
-static struct linked **find(dev_t dev, ino_t ino, uint64_t group)
-{
-	struct linked **at =
-		&table.heads[((ino ^ group) * 0x9e3779b97f4a7c15ull >> 20 ^ dev) & (table.size - 1)];
-
-	while (*at && ((*at)->ino != ino || (*at)->dev != dev || (*at)->group != group))
-		at = &(*at)->next;
-	return at;
-}
-
-static void resize(size_t size)
-{
-	struct linked **old = table.heads, *entry;
-	size_t old_size = table.size;
-
-	table.heads = xcalloc(size, sizeof(struct linked *));
-	table.size = size;
-	for (size_t i = 0; i < old_size; i++) {
-		while ((entry = old[i])) {
-			struct linked **at = find(entry->dev, entry->ino, entry->group);
-
-			old[i] = entry->next;
-			entry->next = *at;
-			*at = entry;
-		}
-	}
-	free(old);
-}
-
-static void forget(struct linked **at)
-{
-	struct linked *entry = *at;
-
-	*at = entry->next;
-	table.count--;
-	link_copy_free(&entry->copy);
-	free(entry);
-}
-
-/* One name more has been seen. */
-static void seen(struct linked **at)
-{
-	if (!--(*at)->left)
-		forget(at);
-}
-
-void link_copy_free(struct link_copy *copy)
-{
-	if (copy->dir)
-		dirnode_put(copy->dir);
-	free(copy->name);
-	*copy = (struct link_copy){0};
-}
-
-enum link_turn link_turn(const struct item *item, const struct stat *st, struct link_copy *copy)
-{
-	const uint64_t group = group_of(item);
-	enum link_turn turn = LINK_FIRST;
-	struct linked **at;
-
-	pthread_mutex_lock(&table.lock);
-	if (table.count >= table.size)
-		resize(table.size ? 2 * table.size : TABLE_LEAST);
-	at = find(st->st_dev, st->st_ino, group);
-	if (!*at) {
-		*at = xcalloc(1, sizeof(**at));
-		(*at)->dev = st->st_dev;
-		(*at)->ino = st->st_ino;
-		(*at)->group = group;
-		(*at)->left = st->st_nlink;
-		table.count++;
-	} else if ((*at)->copy.dir) {
-		turn = LINK_THERE;
-		*copy = (*at)->copy;
-		dirnode_get(copy->dir);
-		copy->name = xstrdup(copy->name);
-	} else if ((*at)->busy) {
-		turn = LINK_LATER;
-	}
-	if (turn == LINK_FIRST)
-		(*at)->busy = true;
-	pthread_mutex_unlock(&table.lock);
-	return turn;
-}
-
-void link_done(const struct item *item, const struct stat *st, enum link_end end,
-	       const unsigned char *digest)
-{
-	const uint64_t group = group_of(item);
-	struct linked **at, *entry;
-	const char *name;
-	struct dirnode *dir = copy_place(item, &name);
-
-	pthread_mutex_lock(&table.lock);
-	at = find(st->st_dev, st->st_ino, group);
-	entry = *at;
-	if (end == LINK_JOINED) {
-		/* More names may have come than the file had when the first one did. */
-		if (entry && entry->copy.dir)
-			seen(at);
-		pthread_mutex_unlock(&table.lock);
-		return;
-	}
-	entry->busy = false;
-	if (end == LINK_MADE) {
-		entry->copy.dir = dirnode_get(dir);
-		entry->copy.name = xstrdup(name);
-		entry->copy.has_digest = digest != NULL;
-		if (digest)
-			memcpy(entry->copy.digest, digest, DIGEST_SIZE_MAX);
-	}
-	/* Who has failed may come again. */
-	if (end == LINK_FAILED)
-		forget(at);
-	else
-		seen(at);
-	pthread_mutex_unlock(&table.lock);
-}
-
-bool link_restore(const struct item *item, const struct stat *st, const unsigned char *digest)
-{
-	struct link_copy copy = {0};
-
-	if (link_turn(item, st, &copy) != LINK_FIRST) {
-		link_copy_free(&copy);
-		return false;
-	}
-	link_done(item, st, LINK_MADE, digest);
-	return true;
-}
-
 static int make_link(void *arg)
 {
 	struct making *m = arg;
@@ -391,7 +218,7 @@ static int make_link(void *arg)
 	return make_lasting(m);
 }
 
-int link_to(struct item *item, const struct link_copy *copy, const struct at_name *to)
+int special_link(struct item *item, const struct hardlink_copy *copy, const struct at_name *to)
 {
 	struct making *m = xcalloc(1, sizeof(*m));
 	int err = dirnode_open(copy->dir);
@@ -406,16 +233,4 @@ int link_to(struct item *item, const struct link_copy *copy, const struct at_nam
 	}
 	free(m);
 	return err;
-}
-
-void links_cleanup(void)
-{
-	pthread_mutex_lock(&table.lock);
-	for (size_t i = 0; i < table.size; i++)
-		while (table.heads[i])
-			forget(&table.heads[i]);
-	free(table.heads);
-	table.heads = NULL;
-	table.size = table.count = 0;
-	pthread_mutex_unlock(&table.lock);
 }

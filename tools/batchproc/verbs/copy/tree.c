@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * copytree: the directories of a tree that is copied.
+ * tree: the directories of a tree that is copied.
  *
  * One is made when the walk enters it: a dirnode's data is the directory of its copy. It gets its
  * mode and its times when all below it has ended, so that nothing changes them any more.
@@ -148,7 +148,7 @@ static int enter_directory(struct dirnode *from)
 		return -EINVAL;
 	}
 	if (from->parent && may_meet(from->parent))
-		found = dest_claim(parent, name, &st, set);
+		found = dest_claim(tree->job, parent, name, &st, set);
 	if (found < 0)
 		return found;
 	if (found == CLAIM_OTHER) {
@@ -169,7 +169,7 @@ static int enter_directory(struct dirnode *from)
 	from->data = to;
 	/* It may be another one's that was to come into a directory that is there. */
 	if (found == CLAIM_FIRST && name && tree->at.overlap == OVERLAP_ALL)
-		found = dest_claim(to, ".", &st, set);
+		found = dest_claim(tree->job, to, ".", &st, set);
 	if (found < 0)
 		return found;
 	if (found == CLAIM_OTHER) {
@@ -259,17 +259,18 @@ bool copy_needs_claim(const struct item *item)
 	return !own->claimed && (!item->dir || may_meet(item->dir));
 }
 
-int copy_claim(struct item *item, const struct stat *st)
+int copy_claim(struct item *item, const struct stat *st, bool *skip)
 {
 	struct copy_item *own = item_priv(item);
 	const struct dirnode *dir;
 	const char *name;
 	int found;
 
+	*skip = false;
 	if (!copy_needs_claim(item))
 		return 0;
 	dir = copy_place(item, &name);
-	found = dest_claim(dir, name, st, item->settings);
+	found = dest_claim(item->job, dir, name, st, item->settings);
 	switch (found) {
 	case CLAIM_FIRST:
 		own->claimed = true;
@@ -277,7 +278,8 @@ int copy_claim(struct item *item, const struct stat *st)
 	case CLAIM_SAME:
 		item->status = STATUS_SKIPPED;
 		item->why = copy_shared;
-		return 1;
+		*skip = true;
+		return 0;
 	case CLAIM_OTHER:
 		item->why = copy_claimed;
 		return -EEXIST;

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * replace: what happens when a copy meets something of its name. Plain calls, any thread.
+ */
+#ifndef BATCHPROC_REPLACE_H
+#define BATCHPROC_REPLACE_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+struct item;
+
+/* Of a file until it is whole. Not 0, which some give their secrets. */
+#define UNFINISHED_MODE S_ISVTX
+
+/* The copy of @st was never finished, by a run that was killed. */
+bool replace_unfinished(const struct stat *copy, const struct stat *st);
+/* Whether an existing destination makes the copy needless; then the item says so. */
+bool replace_needless(struct item *item, const struct stat *st, const struct stat *old);
+/* Whether @old is what a copy of @st would be, as far as size and time tell. */
+bool replace_like(const struct stat *st, const struct stat *old);
+extern const char replace_same_text[];
+/* Why @old must not be replaced by @st: 0, or -errno and the item's reason. */
+int replace_allowed(struct item *item, const struct stat *st, const struct stat *old);
+
+#endif

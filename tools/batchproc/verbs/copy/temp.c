@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * temp: the names under which copies are made before they get their own. Plain calls, any thread.
+ *
+ * The name is the same each time, so that a later run over the same items finds what one that was
+ * killed has left. Who writes the file holds a lock on it: what nobody holds is a leftover.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "base/calls.h"
+#include "run/job.h"
+#include "verbs/copy/copy.h"
+
+#define TEMP_ENDING ".batchproc-"
+#define TEMP_KEEPS 200 /* bytes of the name */
+
+void temp_name(const char *name, char temp[NAME_MAX + 1])
+{
+	size_t len = strlen(name);
+
+	snprintf(temp, NAME_MAX + 1, ".%.*s" TEMP_ENDING "%08x", TEMP_KEEPS, name,
+		 XXH32(name, len, 0));
+}
+
+bool temp_is_one(const char *name)
+{
+	const size_t len = strlen(name), ending = strlen(TEMP_ENDING) + 8;
+	char of[TEMP_KEEPS + 1], temp[NAME_MAX + 1];
+	size_t keeps;
+
+	if (*name != '.' || len < ending + 2 || len > ending + 1 + TEMP_KEEPS)
+		return false;
+	if (memcmp(name + len - ending, TEMP_ENDING, strlen(TEMP_ENDING)))
+		return false;
+	/* What was cut off, and so the number, may be anything. */
+	keeps = len - ending - 1;
+	if (keeps == TEMP_KEEPS)
+		return true;
+	memcpy(of, name + 1, keeps);
+	of[keeps] = '\0';
+	temp_name(of, temp);
+	return !strcmp(name, temp);
+}
+
+/* A file of this name is there: is it a leftover? Then it is removed. */
+static int remove_leftover(int dirfd, const char *temp)
+{
+	struct stat named;
+	int fd, err = 0;
+
+	if (fstatat(dirfd, temp, &named, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? 0 : -errno;
+	/* Links and the like take no time to make: nobody is at it. */
+	if (!S_ISREG(named.st_mode))
+		return unlinkat(dirfd, temp, 0) ? -errno : 0;
+	fd = call_openat(dirfd, temp, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	if (flock(fd, LOCK_EX | LOCK_NB))
+		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	else if (dest_is_named(dirfd, temp, fd) && unlinkat(dirfd, temp, 0))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+void temp_remove(const struct job *job, int dirfd, const char *name)
+{
+	char temp[NAME_MAX + 1];
+
+	if (!job->opt->resume && !job->opt->retry_failed)
+		return;
+	temp_name(name, temp);
+	remove_leftover(dirfd, temp);
+}
+
+int temp_create(int dirfd, const char *temp, int flags, mode_t mode)
+{
+	int fd = -EEXIST, err = 0;
+
+	for (int tries = 0; fd == -EEXIST && !err && tries < 3; tries++) {
+		fd = call_openat(dirfd, temp, flags | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+		if (fd == -EEXIST)
+			err = remove_leftover(dirfd, temp);
+	}
+	if (err)
+		return err;
+	/* Another run may have been quicker with the lock: then it removes it, or has done so. */
+	if (fd >= 0 && (flock(fd, LOCK_EX | LOCK_NB) || !dest_is_named(dirfd, temp, fd))) {
+		close(fd);
+		return -EBUSY;
+	}
+	return fd == -EEXIST ? -EBUSY : fd;
+}
