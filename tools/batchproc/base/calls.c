@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "base/calls.h"
+#include "base/path.h"
 #include "base/util.h"
 
 #define GETDENTS_SHORT 300u /* bytes: one name, however long it is */
@@ -126,6 +127,11 @@ int call_openat(int dirfd, const char *path, int flags, mode_t mode)
 	return (int)CALL(openat(dirfd, path, flags | O_CLOEXEC, mode));
 }
 
+static int open_plain(int dirfd, const char *name, int flags)
+{
+	return (int)CALL(openat(dirfd, name, flags));
+}
+
 int call_open_beneath(int dirfd, const char *path, int flags)
 {
 	struct open_how how = {
@@ -133,9 +139,12 @@ int call_open_beneath(int dirfd, const char *path, int flags)
 		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH,
 	};
 
+	int fd;
+
 	if (happens(FAULT_EIO))
 		return -EIO;
-	return (int)CALL(syscall(SYS_openat2, dirfd, path, &how, sizeof(how)));
+	fd = (int)CALL(syscall(SYS_openat2, dirfd, path, &how, sizeof(how)));
+	return path_openat2_refused(fd) ? path_open_by_name(dirfd, path, flags, open_plain) : fd;
 }
 
 ssize_t call_pread(int fd, void *buf, size_t len, off_t offset)

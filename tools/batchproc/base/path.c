@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * paths: names that are longer than the kernel takes in one call.
+ * path: paths taken apart, and opened where one call of the kernel does not do. See path.h.
  *
  * A path of more than PATH_MAX bytes is a legal place in a tree; it only cannot be named at once.
  * It is split at slashes, and each part but the last is opened with O_PATH below the one before.
@@ -15,15 +15,43 @@
 #include "batchproc.h"
 #include "base/path.h"
 
+const char *path_name(const char *path, size_t *len)
+{
+	size_t end = strlen(path), start;
+
+	while (end > 1 && path[end - 1] == '/')
+		end--;
+	for (start = end; start && path[start - 1] != '/'; start--)
+		;
+	*len = end - start;
+	return path + start;
+}
+
 /* The slash that ends the longest part which fits, or NULL where a single name is too long. */
 static const char *last_slash(const char *path)
 {
 	return memrchr(path, '/', PATH_MAX - 1);
 }
 
-int path_shorten(int *dirfd, const char **path, uint64_t resolve, int *opened)
+static int open_task(int dirfd, const char *name, int flags)
 {
-	const struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = resolve};
+	return bp_openat(dirfd, name, flags, 0);
+}
+
+static int open_beneath_task(int dirfd, const char *path, int flags)
+{
+	const struct open_how how = {
+		.flags = (uint64_t)(unsigned int)flags,
+		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH,
+	};
+	int fd = bp_openat2(dirfd, path, &how);
+
+	return path_openat2_refused(fd) ? path_open_by_name(dirfd, path, flags, open_task) : fd;
+}
+
+static int shorten(int *dirfd, const char **path, int *opened,
+		   int (*open_part)(int dirfd, const char *path, int flags))
+{
 	char part[PATH_MAX];
 
 	*opened = -1;
@@ -36,7 +64,7 @@ int path_shorten(int *dirfd, const char **path, uint64_t resolve, int *opened)
 			return -ENAMETOOLONG;
 		memcpy(part, *path, len);
 		part[len] = '\0';
-		fd = bp_openat2(*dirfd, part, &how);
+		fd = open_part(*dirfd, part, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (*opened >= 0)
 			close(*opened);
 		*opened = -1;
@@ -50,4 +78,78 @@ int path_shorten(int *dirfd, const char **path, uint64_t resolve, int *opened)
 			(*path)++;
 	}
 	return 0;
+}
+
+int path_shorten(int *dirfd, const char **path, int *opened)
+{
+	return shorten(dirfd, path, opened, open_task);
+}
+
+static int open_long(int dirfd, const char *path, int flags,
+		     int (*open_part)(int dirfd, const char *path, int flags))
+{
+	int opened, fd = shorten(&dirfd, &path, &opened, open_part);
+
+	if (!fd)
+		fd = open_part(dirfd, path, flags | O_CLOEXEC);
+	if (opened >= 0)
+		close(opened);
+	return fd;
+}
+
+int path_open(int dirfd, const char *path, int flags)
+{
+	return open_long(dirfd, path, flags, open_task);
+}
+
+int path_open_beneath(int dirfd, const char *path, int flags)
+{
+	return open_long(dirfd, path, flags, open_beneath_task);
+}
+
+/* ---- without openat2() */
+
+bool path_openat2_refused(int err)
+{
+	return err == -ENOSYS || err == -EPERM;
+}
+
+/*
+ * One name: what leads on is opened as a directory and no link, the last as asked for. A slash
+ * behind it asks for a directory.
+ */
+static int open_step(int at, const char *path, size_t len, int flags,
+		     int (*open_one)(int dirfd, const char *name, int flags))
+{
+	char name[NAME_MAX + 1];
+
+	if (len > NAME_MAX)
+		return -ENAMETOOLONG;
+	/* Upwards, or from the root: as RESOLVE_BENEATH has it. */
+	if (!len || (len == 2 && !memcmp(path, "..", 2)))
+		return *path ? -EXDEV : -ENOENT;
+	memcpy(name, path, len);
+	name[len] = '\0';
+	if (path[len] == '/')
+		flags |= O_DIRECTORY;
+	return open_one(at, name, flags | O_NOFOLLOW | O_CLOEXEC);
+}
+
+int path_open_by_name(int dirfd, const char *path, int flags,
+		      int (*open_one)(int dirfd, const char *name, int flags))
+{
+	int at = dirfd;
+
+	for (;;) {
+		size_t len = strcspn(path, "/");
+		const char *rest = path + len + strspn(path + len, "/");
+		int fd = open_step(at, path, len, *rest ? O_PATH | O_DIRECTORY : flags, open_one);
+
+		if (at != dirfd)
+			close(at);
+		if (fd < 0 || !*rest)
+			return fd;
+		at = fd;
+		path = rest;
+	}
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/path.h"
 #include "base/scratch.h"
 
 static int file_in(const char *dir, size_t len)
@@ -36,9 +37,9 @@ static int file_in(const char *dir, size_t len)
 
 int scratch_file(const char *beside)
 {
-	const char *slash = beside ? strrchr(beside, '/') : NULL;
 	const char *dir = getenv("TMPDIR");
-	int fd = beside ? file_in(beside, slash ? (size_t)(slash - beside) + 1 : 0) : -1;
+	size_t len;
+	int fd = beside ? file_in(beside, (size_t)(path_name(beside, &len) - beside)) : -1;
 
 	if (fd >= 0)
 		return fd;

@@ -116,7 +116,7 @@ static int open_named(struct item *item, int flags)
 	const char *path = item->name.data;
 	int dirfd = AT_FDCWD, opened, err;
 
-	err = path_shorten(&dirfd, &path, 0, &opened);
+	err = path_shorten(&dirfd, &path, &opened);
 	if (!err && item->type != DT_REG)
 		err = check_name(item, dirfd, path);
 	if (!err)

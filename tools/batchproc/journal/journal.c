@@ -460,21 +460,14 @@ static int find_line(struct item *item, struct buf *buf, struct journal_line *li
  */
 static int look(struct item *item)
 {
-	const char *path = item->name.data;
 	int flags = O_PATH | O_CLOEXEC | (item->dir ? O_NOFOLLOW : 0);
 	int dirfd = item->dir ? dirnode_fd(item->dir) : AT_FDCWD;
-	int opened = -1, fd = 0;
 	unsigned int tries = 0;
+	int fd;
 
-	if (!item->dir)
-		fd = path_shorten(&dirfd, &path, 0, &opened);
-	if (fd < 0)
-		return fd;
 	do {
-		fd = bp_openat(dirfd, path, flags, 0);
+		fd = path_open(dirfd, item->name.data, flags);
 	} while (job_await_descriptor(item->job, fd, &tries));
-	if (opened >= 0)
-		close(opened);
 	if (fd < 0)
 		return fd;
 	journal_looks(item, fd);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "run/job.h"
 #include "cli/options.h"
 #include "run/ownfiles.h"
@@ -263,14 +264,14 @@ void own_files_forget(void)
 
 bool own_file_called(const char *path)
 {
-	const char *slash;
+	const char *name;
+	size_t len;
 
 	if (!own[OWN_FAILED_TO].open && !own[OWN_JOURNAL].open)
 		return false;
-	slash = strrchr(path, '/');
-	path = slash ? slash + 1 : path;
+	name = path_name(path, &len);
 	for (enum own_file i = 0; i < OWN_FILES; i++)
-		if (own[i].open && !strcmp(own[i].name, path))
+		if (own[i].open && strlen(own[i].name) == len && !memcmp(own[i].name, name, len))
 			return true;
 	return false;
 }

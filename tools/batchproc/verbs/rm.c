@@ -51,20 +51,13 @@ struct settings {
 
 /* ---- one item */
 
-static const char *last_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 static int remove_operand(struct item *item, bool directory)
 {
 	const struct settings *set = item->settings;
 	const char *path = item->name.data;
 	int dirfd = AT_FDCWD, opened, err;
 
-	err = path_shorten(&dirfd, &path, 0, &opened);
+	err = path_shorten(&dirfd, &path, &opened);
 	if (!err)
 		err = bp_unlinkat(dirfd, path, directory ? AT_REMOVEDIR : 0);
 	if (err == -EISDIR && set->dirs)
@@ -79,11 +72,13 @@ static int remove_operand(struct item *item, bool directory)
 static int remove_name(struct item *item)
 {
 	const int flags = item->type == DT_DIR ? AT_REMOVEDIR : 0;
+	size_t len;
 
 	if (item->dir)
 		return bp_unlinkat(dirnode_fd(item->dir), item->name.data, flags);
 	if (item->self)
-		return bp_unlinkat(item->self->tree->above, last_name(item->name.data), flags);
+		return bp_unlinkat(item->self->tree->above, path_name(item->name.data, &len),
+				   flags);
 	return remove_operand(item, flags);
 }
 
@@ -156,19 +151,14 @@ static void rm_text(const struct item *item, struct buf *buf)
 /* What was removed and is there again is removed again. */
 static bool rm_journal_restore(struct item *item, const char *result, size_t len)
 {
-	const char *path = item->name.data;
-	int dirfd = AT_FDCWD, opened, fd;
+	int fd;
 
 	(void)result;
 	(void)len;
 	/* A walk has found it. */
 	if (item->dir || item->self)
 		return false;
-	fd = path_shorten(&dirfd, &path, 0, &opened);
-	if (!fd)
-		fd = bp_openat(dirfd, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
-	if (opened >= 0)
-		close(opened);
+	fd = path_open(AT_FDCWD, item->name.data, O_PATH | O_NOFOLLOW);
 	if (fd >= 0)
 		bp_close(fd);
 	return fd == -ENOENT;
@@ -233,9 +223,7 @@ static const char *refused(const char *name, size_t len)
 
 	if (!len)
 		return *name ? slash_refused : NULL;
-	last = memrchr(name, '/', len);
-	last = last ? last + 1 : name;
-	len -= (size_t)(last - name);
+	last = path_name(name, &len);
 	if ((len == 1 && last[0] == '.') || (len == 2 && last[0] == '.' && last[1] == '.'))
 		return "'.' and '..' are never removed";
 	return NULL;

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -162,25 +161,15 @@ bool dirnode_try_open(struct dirnode *dir)
 
 int dirnode_open(struct dirnode *dir)
 {
-	const struct open_how how = {
-		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW,
-		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH,
-	};
 	struct buf path = {0};
-	const char *name;
-	int fd, dirfd, opened;
+	int fd;
 
 	if (dirnode_try_open(dir))
 		return 0;
 	dirnode_path_below(dir, &path);
 	buf_char(&path, '\0');
-	name = path.data;
-	dirfd = dirnode_root(dir)->fd;
-	fd = path_shorten(&dirfd, &name, how.resolve, &opened);
-	if (!fd)
-		fd = bp_openat2(dirfd, name, &how);
-	if (opened >= 0)
-		close(opened);
+	fd = path_open_beneath(dirnode_root(dir)->fd, path.data,
+			       O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 	buf_free(&path);
 	if (fd < 0)
 		return fd;

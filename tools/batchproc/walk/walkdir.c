@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/vfs.h>
@@ -67,34 +66,27 @@ static void finish_directory(struct walk *walk, const struct pending *p, enum st
 	job_finish(item, status, err);
 }
 
-/* How much of a root's path, which ends with no slash, is the path of the directory that it is in. */
-static size_t parent_len(const struct pending *p)
+/* The name of a root in the directory that it is in. */
+static const char *own_name(const struct pending *p)
 {
-	const char *slash = memrchr(p->name, '/', p->len);
+	size_t len;
 
-	return slash ? (size_t)(slash - p->name) + 1 : 0;
+	return path_name(p->name, &len);
 }
 
 /* It is there already where the root itself found no descriptor before. */
 static int open_above(const struct pending *p)
 {
-	const struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC};
 	struct buf parent = {0};
-	const char *path;
-	int dirfd = AT_FDCWD, opened, fd;
+	int fd;
 
 	if (p->tree->above >= 0)
 		return 0;
-	buf_add(&parent, p->name, parent_len(p));
+	buf_add(&parent, p->name, (size_t)(own_name(p) - p->name));
 	if (!parent.len)
 		buf_char(&parent, '.');
 	buf_char(&parent, '\0');
-	path = parent.data;
-	fd = path_shorten(&dirfd, &path, 0, &opened);
-	if (!fd)
-		fd = bp_openat2(dirfd, path, &how);
-	if (opened >= 0)
-		close(opened);
+	fd = path_open(AT_FDCWD, parent.data, O_PATH | O_DIRECTORY);
 	buf_free(&parent);
 	if (fd < 0)
 		return fd;
@@ -104,38 +96,27 @@ static int open_above(const struct pending *p)
 
 static int open_root(const struct pending *p)
 {
-	struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC};
+	const int flags = O_RDONLY | O_DIRECTORY | (p->tree->ops->follows ? 0 : O_NOFOLLOW);
 	const char *path = p->name;
-	int dirfd = AT_FDCWD, opened, fd;
+	int dirfd = AT_FDCWD, fd;
 
 	if (p->tree->ops->above) {
 		fd = open_above(p);
 		if (fd < 0)
 			return fd;
 		dirfd = p->tree->above;
-		path = p->name + parent_len(p);
+		path = own_name(p);
 	}
-	if (!p->tree->ops->follows)
-		how.flags |= O_NOFOLLOW;
-	fd = path_shorten(&dirfd, &path, 0, &opened);
-	if (!fd)
-		fd = bp_openat2(dirfd, path, &how);
-	if (opened >= 0)
-		close(opened);
-	return fd;
+	return path_open(dirfd, path, flags);
 }
 
 static int open_below(const struct pending *p)
 {
-	const struct open_how how = {
-		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW,
-		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH,
-	};
 	int fd = dirnode_open(p->parent);
 
 	if (fd < 0)
 		return fd;
-	fd = bp_openat2(dirnode_fd(p->parent), p->name, &how);
+	fd = path_open_beneath(dirnode_fd(p->parent), p->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 	dirnode_put_open(p->parent);
 	return fd;
 }

@@ -143,7 +143,7 @@ static int copy_work(struct item *item)
 	if (item->dir)
 		from.dirfd = dirnode_fd(item->dir);
 	else
-		err = path_shorten(&from.dirfd, &from.name, 0, &opened);
+		err = path_shorten(&from.dirfd, &from.name, &opened);
 	if (!err)
 		err = copy_by_type(item, &from, &to, dir->data);
 	keep_above(item, to.dirfd);

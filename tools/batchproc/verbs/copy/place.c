@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "verbs/copy/claims.h"
 #include "verbs/copy/copy.h"
+#include "base/path.h"
 #include "cli/inputs.h"
 #include "run/job.h"
 #include "journal/journal.h"
@@ -40,15 +41,13 @@ struct target {
 /* Takes a path apart: the name in it, and the directory that this is in, as the path has it. */
 static void split_path(const char *path, char **parent, char **name)
 {
-	size_t len = strlen(path), start;
+	size_t len;
+	const char *last = path_name(path, &len);
+	size_t start = (size_t)(last - path);
 
-	while (len > 1 && path[len - 1] == '/')
-		len--;
-	for (start = len; start && path[start - 1] != '/'; start--)
-		;
-	*name = xrealloc(NULL, len - start + 1);
-	memcpy(*name, path + start, len - start);
-	(*name)[len - start] = '\0';
+	*name = xrealloc(NULL, len + 1);
+	memcpy(*name, last, len);
+	(*name)[len] = '\0';
 	*parent = xrealloc(NULL, start + 1);
 	memcpy(*parent, path, start);
 	while (start > 1 && (*parent)[start - 1] == '/')
@@ -111,14 +110,7 @@ struct source {
 /* The part of a path that its copy is called by, without slashes at its end; NULL: it has no name. */
 static const char *last_part(const char *path, size_t *len)
 {
-	size_t end = strlen(path), start;
-
-	while (end > 1 && path[end - 1] == '/')
-		end--;
-	for (start = end; start && path[start - 1] != '/'; start--)
-		;
-	*len = end - start;
-	path += start;
+	path = path_name(path, len);
 	if (!*len || (*len == 1 && *path == '.') || (*len == 2 && !memcmp(path, "..", 2)))
 		return NULL;
 	return path;
