@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 
 #include "base/buf.h"
-#include "base/util.h"
 #include "cli/inputs.h"
 #include "cli/options.h"
 #include "run/job.h"

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "base/util.h"
+#include "base/array.h"
 #include "verb.h"
 
 static const struct opt hash_options[] = {

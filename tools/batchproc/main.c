@@ -9,7 +9,8 @@
 
 #include "batchproc.h"
 #include "cli/options.h"
-#include "base/util.h"
+#include "base/message.h"
+#include "base/status.h"
 #include "verb.h"
 
 /*
@@ -50,7 +51,7 @@ static int call_verb(const struct verb *verb, int argc, char **argv)
 	struct options options;
 	int status;
 
-	set_message_verb(verb->name);
+	message_set_verb(verb->name);
 	status = options_parse(&options, verb, argc, argv);
 	if (status < 0)
 		status = verb->run(&options);

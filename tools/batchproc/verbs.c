@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "base/util.h"
+#include "base/array.h"
 #include "run/job.h"
 #include "verb.h"
 

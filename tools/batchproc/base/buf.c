@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
-#include "base/util.h"
+#include "base/alloc.h"
 
 void buf_grow(struct buf *buf, size_t more)
 {
@@ -53,22 +53,29 @@ void buf_hex(struct buf *buf, const unsigned char *bytes, size_t count)
 	buf->len += 2 * count;
 }
 
-void buf_printf(struct buf *buf, const char *format, ...)
+void buf_vprintf(struct buf *buf, const char *format, va_list args)
 {
-	va_list args;
+	va_list again;
 	int len;
 
-	va_start(args, format);
-	len = vsnprintf(NULL, 0, format, args);
-	va_end(args);
+	va_copy(again, args);
+	len = vsnprintf(NULL, 0, format, again);
+	va_end(again);
 	if (len < 0)
 		return;
 
 	buf_room(buf, (size_t)len + 1);
-	va_start(args, format);
 	vsnprintf(buf->data + buf->len, (size_t)len + 1, format, args);
-	va_end(args);
 	buf->len += (size_t)len;
+}
+
+void buf_printf(struct buf *buf, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	buf_vprintf(buf, format, args);
+	va_end(args);
 }
 
 size_t utf8_length(const unsigned char *s, size_t left)

@@ -8,6 +8,7 @@
 #ifndef BATCHPROC_BUF_H
 #define BATCHPROC_BUF_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -52,6 +53,8 @@ static inline void buf_char(struct buf *buf, char c)
 void buf_u64(struct buf *buf, uint64_t value);
 void buf_hex(struct buf *buf, const unsigned char *bytes, size_t count);
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void buf_vprintf(struct buf *buf, const char *format, va_list args)
+	__attribute__((format(printf, 2, 0)));
 
 /* For people: control characters and bytes that are not UTF-8 as \n, \t or octal. */
 void buf_visible(struct buf *buf, const char *text, size_t len);

@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,8 +30,8 @@
 #include <unistd.h>
 
 #include "base/calls.h"
+#include "base/array.h"
 #include "base/path.h"
-#include "base/util.h"
 
 #define GETDENTS_SHORT 300u /* bytes: one name, however long it is */
 
@@ -239,4 +240,22 @@ int call_close(int fd)
 	int err = close(fd) && errno != EINTR ? -errno : 0;
 
 	return happens(FAULT_EIO) ? -EIO : err;
+}
+
+int call_write_all(int fd, const char *data, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, data, len);
+
+		if (n >= 0) {
+			data += n;
+			len -= (size_t)n;
+		} else if (errno == EAGAIN) {
+			/* Somebody shares this open file and made it non-blocking. */
+			poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
+		} else if (errno != EINTR) {
+			return -errno;
+		}
+	}
+	return 0;
 }

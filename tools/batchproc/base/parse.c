@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/parse.h"
-#include "base/util.h"
+#include "base/array.h"
 
 struct unit {
 	const char *name;

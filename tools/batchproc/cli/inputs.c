@@ -18,7 +18,9 @@
 #include "cli/inputs.h"
 #include "run/job.h"
 #include "run/ownfiles.h"
-#include "base/util.h"
+#include "base/alloc.h"
+#include "base/message.h"
+#include "base/status.h"
 #include "verb.h"
 
 #define READ_BYTES 65536u
@@ -202,7 +204,7 @@ int inputs_open(struct inputs *inputs, const struct options *options)
 	for (size_t i = 0; i < options->list_count; i++) {
 		err = lines_open(&inputs->lists[i], options->lists[i], options->null ? '\0' : '\n');
 		if (err) {
-			say("cannot read the list %s: %s", options->lists[i], error_text(err));
+			message("cannot read the list %s: %s", options->lists[i], error_text(err));
 			inputs_close(inputs);
 			return EXIT_USAGE;
 		}

@@ -10,7 +10,8 @@
 
 #include "cli/manifest.h"
 #include "cli/options.h"
-#include "base/util.h"
+#include "base/array.h"
+#include "base/chars.h"
 #include "verb.h"
 
 #define KEEP_BYTES 65536u /* longer ones are not kept for the next line */

@@ -14,7 +14,10 @@
 #include "base/buf.h"
 #include "cli/options.h"
 #include "base/parse.h"
-#include "base/util.h"
+#include "base/alloc.h"
+#include "base/array.h"
+#include "base/message.h"
+#include "base/status.h"
 #include "verb.h"
 
 #define OPTIONS_MAX 64
@@ -187,13 +190,15 @@ const struct opt *option_by_name(const struct verb *verb, const char *name, size
 
 int usage_error(const struct verb *verb, const char *format, ...)
 {
-	char text[512];
+	struct buf text = {0};
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	buf_vprintf(&text, format, args);
 	va_end(args);
-	say("%s", text);
+	buf_char(&text, '\0');
+	message("%s", text.data);
+	buf_free(&text);
 	fprintf(stderr, "Try 'batchproc %s%s--help'.\n", verb ? verb->name : "", verb ? " " : "");
 	return EXIT_USAGE;
 }

@@ -12,7 +12,7 @@
 #include "base/buf.h"
 #include "base/parse.h"
 #include "cli/shard.h"
-#include "base/util.h"
+#include "base/array.h"
 
 #define PARTS_MOST 1000000000u
 

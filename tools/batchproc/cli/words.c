@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/util.h"
+#include "base/chars.h"
 #include "cli/words.h"
 
 #define KEEP_BYTES 65536u /* a longer word's memory is not kept for the next line */

@@ -20,7 +20,7 @@
 
 #include "digest/ahead.h"
 #include "run/job.h"
-#include "base/util.h"
+#include "base/alloc.h"
 
 #define SLOTS 4u
 #define BLOCK_BYTES 262144u

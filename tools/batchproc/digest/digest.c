@@ -17,7 +17,9 @@
 #include <xxhash.h>
 
 #include "digest/digest.h"
-#include "base/util.h"
+#include "base/alloc.h"
+#include "base/array.h"
+#include "base/status.h"
 
 static const struct digest_alg algs[] = {
 	{.name = "sha256", .tag = "SHA256", .size = 32, .evp = "SHA2-256"},

@@ -7,7 +7,7 @@
 
 #include "digest/digest.h"
 #include "digest/hasher.h"
-#include "base/util.h"
+#include "base/alloc.h"
 
 /*
  * Buffers that all begin at the same place within a page and a cache way would push one another

@@ -30,7 +30,6 @@
 #include "base/path.h"
 #include "digest/hasher.h"
 #include "walk/tree.h"
-#include "base/util.h"
 
 /* ---- opening */
 

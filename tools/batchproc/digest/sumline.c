@@ -7,7 +7,7 @@
 
 #include "base/buf.h"
 #include "digest/sumline.h"
-#include "base/util.h"
+#include "base/chars.h"
 
 static void add_escaped(struct buf *buf, const char *name, size_t len)
 {

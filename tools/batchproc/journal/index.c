@@ -14,7 +14,7 @@
 #include "batchproc.h"
 #include "journal/index.h"
 #include "base/scratch.h"
-#include "base/util.h"
+#include "base/alloc.h"
 
 #define RUN_ENTRIES 524288u
 #define BLOCK_ENTRIES 128u

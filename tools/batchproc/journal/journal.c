@@ -30,7 +30,9 @@
 #include "run/ownfiles.h"
 #include "base/path.h"
 #include "walk/tree.h"
-#include "base/util.h"
+#include "base/alloc.h"
+#include "base/message.h"
+#include "base/status.h"
 #include "verb.h"
 
 #define LINE_BYTES 512u /* read at first: most lines are shorter */
@@ -66,7 +68,7 @@ static bool begins_as_one(const struct journal *journal)
 
 static int refuse(const struct journal *journal, const char *why)
 {
-	say("%s %s", journal->name, why);
+	message("%s %s", journal->name, why);
 	return EXIT_USAGE;
 }
 
@@ -108,9 +110,9 @@ static int judge(const struct job *job, const struct journal_found *found, bool 
 	if (found->has_header && !same_work && !forced)
 		return other_work(job, found);
 	if (found->damaged)
-		say("%s: %llu damaged line%s passed over, the first is line %llu", journal->name,
-		    (unsigned long long)found->damaged, found->damaged == 1 ? "" : "s",
-		    (unsigned long long)found->first_damaged);
+		message("%s: %llu damaged line%s passed over, the first is line %llu",
+			journal->name, (unsigned long long)found->damaged,
+			found->damaged == 1 ? "" : "s", (unsigned long long)found->first_damaged);
 	return -1;
 }
 
@@ -142,7 +144,7 @@ static void find_cwd(struct journal *journal)
 
 static int trouble(const struct journal *journal, const char *what, int err)
 {
-	say("cannot %s %s: %s", what, journal->name, error_text(err));
+	message("cannot %s %s: %s", what, journal->name, error_text(err));
 	return EXIT_TROUBLE;
 }
 
@@ -174,7 +176,7 @@ int journal_begin(const struct job *job)
 	if (journal->size > journal->body && ftruncate(journal->fd, (off_t)journal->body))
 		return trouble(journal, "write", errno);
 	if (journal->size > journal->end && job->opt->verbose)
-		say("%s: its last line was not whole", journal->name);
+		message("%s: its last line was not whole", journal->name);
 	if (!journal->same_work)
 		err = write_header(job);
 	if (err)

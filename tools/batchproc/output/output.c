@@ -12,7 +12,6 @@
  * disk: the run ends with status 125.
  */
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -21,8 +20,9 @@
 
 #include "output/bar.h"
 #include "base/buf.h"
+#include "base/calls.h"
+#include "base/message.h"
 #include "output/output.h"
-#include "base/util.h"
 
 #define GATHER_NS 4000000ull /* how long a short line may wait for company */
 #define GATHER_BYTES 262144u /* what is worth a write at once */
@@ -73,24 +73,6 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-static int write_all(int fd, const char *data, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, data, len);
-
-		if (n >= 0) {
-			data += n;
-			len -= (size_t)n;
-		} else if (errno == EAGAIN) {
-			/* Somebody shares this open file and made it non-blocking. */
-			poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
-		} else if (errno != EINTR) {
-			return -errno;
-		}
-	}
-	return 0;
-}
-
 /* The writer's: output_calls() tells the others how it goes on. */
 static int write_watched(int fd, const char *data, size_t len)
 {
@@ -100,7 +82,7 @@ static int write_watched(int fd, const char *data, size_t len)
 		size_t n = len < WRITE_BYTES ? len : WRITE_BYTES;
 
 		atomic_fetch_add(&out.calls, 1);
-		err = write_all(fd, data, n);
+		err = call_write_all(fd, data, n);
 		atomic_fetch_add(&out.calls, 1);
 		data += n;
 		len -= n;
@@ -205,7 +187,7 @@ static uint64_t show_progress(void)
 	if (line.len && bar)
 		bar_draw(line.data, line.len);
 	else if (line.len)
-		write_all(STDERR_FILENO, line.data, line.len);
+		call_write_all(STDERR_FILENO, line.data, line.len);
 	buf_free(&line);
 	return next ? now_ns() + next : 0;
 }
@@ -238,6 +220,12 @@ static void *writer(void *arg)
 	return NULL;
 }
 
+static void add_message(void *ctx, const char *line, size_t len)
+{
+	(void)ctx;
+	output_add(SINK_ERR, line, len);
+}
+
 int output_start(const struct output_hooks *hooks)
 {
 	pthread_condattr_t attr;
@@ -255,6 +243,8 @@ int output_start(const struct output_hooks *hooks)
 	pthread_mutex_lock(&out.lock);
 	out.running = !err;
 	pthread_mutex_unlock(&out.lock);
+	if (!err)
+		message_route(add_message, NULL);
 	return -err;
 }
 
@@ -295,7 +285,7 @@ void output_add_all(const char *data, const size_t ends[SINK_COUNT])
 		return;
 	for (int i = 0; i < SINK_COUNT; from = ends[i++])
 		if (ends[i] != from)
-			write_all(out.sinks[i].fd, data + from, ends[i] - from);
+			call_write_all(out.sinks[i].fd, data + from, ends[i] - from);
 }
 
 static void put_ends(size_t ends[SINK_COUNT], enum sink_id id, size_t len)
@@ -360,6 +350,7 @@ int output_finish(void)
 	pthread_mutex_lock(&out.lock);
 	out.running = false;
 	pthread_mutex_unlock(&out.lock);
+	message_route(NULL, NULL);
 
 	for (int i = 0; i < SINK_COUNT; i++) {
 		struct sink *sink = &out.sinks[i];

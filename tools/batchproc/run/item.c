@@ -20,7 +20,8 @@
 #include "journal/journal.h"
 #include "output/output.h"
 #include "run/record.h"
-#include "base/util.h"
+#include "base/alloc.h"
+#include "base/array.h"
 #include "walk/tree.h"
 #include "walk/walk.h"
 

@@ -24,7 +24,8 @@
 #include "run/progress.h"
 #include "run/record.h"
 #include "run/signals.h"
-#include "base/util.h"
+#include "base/message.h"
+#include "base/status.h"
 #include "verb.h"
 #include "walk/walk.h"
 
@@ -67,7 +68,7 @@ void job_stop(struct job *job, enum stop why, bool cancel)
 void job_trouble(struct job *job, const char *what, int err)
 {
 	if (!atomic_exchange(&job->trouble, true))
-		say("%s: %s", what, error_text(err));
+		message("%s: %s", what, error_text(err));
 	job_stop(job, STOP_TROUBLE, true);
 }
 
@@ -195,7 +196,7 @@ static int open_failed_to(const struct job *job)
 		return -1;
 	fd = open(opt->failed_to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (fd < 0) {
-		say("cannot write %s: %s", opt->failed_to, error_text(errno));
+		message("cannot write %s: %s", opt->failed_to, error_text(errno));
 		return EXIT_USAGE;
 	}
 	output_set_file(SINK_FAILED, fd, opt->failed_to);
@@ -214,18 +215,18 @@ static int start_engine(struct job *job)
 	err = bp_engine_create(&job->engine,
 			       &BP_ENGINE_OPTS(.backend = opt->backend, .loops = job->loops));
 	if (err) {
-		say("cannot start: %s", engine_error_text(err));
+		message("cannot start: %s", engine_error_text(err));
 		return err;
 	}
 	job->limit = jobs_for_descriptors(job, wanted);
 	if (!job->limit) {
-		say("the limit of open files (ulimit -n) leaves no room to work");
+		message("the limit of open files (ulimit -n) leaves no room to work");
 		return -EMFILE;
 	}
 	if (job->limit < wanted && opt->verbose)
-		say("%ld items in flight instead of %ld: the limit of open files (ulimit -n) "
-		    "leaves no room for more",
-		    job->limit, wanted);
+		message("%ld items in flight instead of %ld: the limit of open files (ulimit -n) "
+			"leaves no room for more",
+			job->limit, wanted);
 	return 0;
 }
 
@@ -246,7 +247,7 @@ static int start_group(struct job *job)
 					     .item_timeout_ns = job->opt->timeout_ns,
 					     .report = items_never_started, .report_arg = job));
 	if (err)
-		say("cannot start: %s", error_text(err));
+		message("cannot start: %s", error_text(err));
 	return err;
 }
 
@@ -356,7 +357,7 @@ static int run_items(struct job *job)
 
 	if (!job->counts.ended && !job->other_shards && !job->opt->allow_empty &&
 	    !job->empty_is_fine && !atomic_load(&job->stop)) {
-		say("nothing to do: the list of items is empty (--allow-empty lets that pass)");
+		message("nothing to do: the list of items is empty (--allow-empty lets that pass)");
 		return EXIT_USAGE;
 	}
 	status = exit_status(job);
@@ -396,19 +397,19 @@ int job_run(const struct options *opt, const struct job_ops *ops, struct inputs 
 	if (!err)
 		err = signals_start(&job);
 	if (err) {
-		say("cannot start: %s", error_text(err));
+		message("cannot start: %s", error_text(err));
 		goto out;
 	}
 	err = output_start(&hooks);
 	if (err) {
-		say("cannot start: %s", error_text(err));
+		message("cannot start: %s", error_text(err));
 		goto stop_signals;
 	}
 	status = run_items(&job);
 	/* Signals are heard until the last byte is written: a reader may be slow for ever. */
 	err = output_finish();
 	if (err && !atomic_load(&job.trouble))
-		say("cannot write the output: %s", error_text(err));
+		message("cannot write the output: %s", error_text(err));
 	if (err)
 		status = EXIT_TROUBLE;
 stop_signals:

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 
 #include "run/job.h"
-#include "base/util.h"
+#include "base/alloc.h"
 
 #define HELD_LEAST 1024u
 

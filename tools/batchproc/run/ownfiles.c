@@ -17,7 +17,9 @@
 #include "run/job.h"
 #include "cli/options.h"
 #include "run/ownfiles.h"
-#include "base/util.h"
+#include "base/alloc.h"
+#include "base/message.h"
+#include "base/status.h"
 #include "verb.h"
 
 #define LINKS_MOST 40
@@ -139,7 +141,7 @@ static bool is_among(const struct place *place, const char *const *names, size_t
 
 static int refuse(const struct options *opt, enum own_file which, const char *what)
 {
-	say("%s %s is %s", options_of[which], given(opt, which), what);
+	message("%s %s is %s", options_of[which], given(opt, which), what);
 	return EXIT_USAGE;
 }
 

@@ -18,7 +18,8 @@
 #include "run/job.h"
 #include "output/output.h"
 #include "run/progress.h"
-#include "base/util.h"
+#include "base/array.h"
+#include "base/message.h"
 
 #define BAR_FIRST_NS 500000000ull
 #define BAR_EVERY_NS 100000000ull
@@ -155,7 +156,7 @@ static void add_duration(struct buf *buf, double seconds)
 
 static void add_line(const struct view *view, struct buf *line)
 {
-	add_message_prefix(line);
+	message_add_prefix(line);
 	add_ended(view, line);
 	buf_str(line, " items, ");
 	add_size(line, (double)view->bytes);

@@ -11,7 +11,7 @@
 #include "journal/journal.h"
 #include "output/output.h"
 #include "run/record.h"
-#include "base/util.h"
+#include "base/message.h"
 #include "verb.h"
 
 static const char *const status_names[STATUS_COUNT] = {
@@ -134,7 +134,7 @@ static void add_message(struct buf *buf, const struct item *item)
 	struct buf path = {0};
 
 	item_path(item, &path);
-	add_message_prefix(buf);
+	message_add_prefix(buf);
 	buf_visible(buf, path.data, path.len);
 	buf_str(buf, ": ");
 	if (item->status == STATUS_SKIPPED)
@@ -178,7 +178,7 @@ static void add_again(struct buf *failed, struct buf *message, const struct item
 	}
 	(item->ops->list_path ? item->ops->list_path : item_path)(item, failed);
 	if (!job->opt->null && memchr(failed->data + from, '\n', failed->len - from)) {
-		add_message_prefix(message);
+		message_add_prefix(message);
 		buf_visible(message, failed->data + from, failed->len - from);
 		buf_str(message, ": not written to --failed-to: a newline in a name needs -0\n");
 		failed->len = from;
@@ -292,7 +292,7 @@ void record_summary(struct job *job, int exit_status)
 	}
 	if (job->opt->verbose) {
 		line.len = 0;
-		add_message_prefix(&line);
+		message_add_prefix(&line);
 		add_counts(job, &line);
 		if (job->opt->shard.parts)
 			buf_printf(&line, ", %llu of other parts",
@@ -320,7 +320,7 @@ void record_stop(struct job *job, int exit_status)
 	/* A race that was won is a success; there is nothing to complain about. */
 	if (stop == STOP_REACHED && !signal && !job->opt->verbose)
 		return;
-	add_message_prefix(&line);
+	message_add_prefix(&line);
 	if (signal)
 		buf_printf(&line, "stopped by signal %d (SIG%s): ", signal,
 			   sigabbrev_np(signal) ? sigabbrev_np(signal) : "?");

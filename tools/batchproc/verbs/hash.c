@@ -15,7 +15,6 @@
 #include "cli/options.h"
 #include "digest/sumline.h"
 #include "digest/hasher.h"
-#include "base/util.h"
 #include "verb.h"
 #include "walk/tree.h"
 #include "walk/walk.h"

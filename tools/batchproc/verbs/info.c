@@ -12,7 +12,8 @@
 #include "batchproc.h"
 #include "base/buf.h"
 #include "cli/options.h"
-#include "base/util.h"
+#include "base/message.h"
+#include "base/status.h"
 #include "verb.h"
 
 struct flag {

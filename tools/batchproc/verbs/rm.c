@@ -28,7 +28,8 @@
 #include "run/ownfiles.h"
 #include "base/path.h"
 #include "walk/tree.h"
-#include "base/util.h"
+#include "base/alloc.h"
+#include "base/status.h"
 #include "verb.h"
 #include "walk/walk.h"
 

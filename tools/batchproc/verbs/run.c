@@ -28,7 +28,9 @@
 #include "cli/manifest.h"
 #include "cli/options.h"
 #include "run/record.h"
-#include "base/util.h"
+#include "base/alloc.h"
+#include "base/message.h"
+#include "base/status.h"
 #include "verb.h"
 
 #define ERRORS_SHOWN 10
@@ -197,7 +199,7 @@ static struct cached_settings *cache_and_add(void)
 	added = tsearch(cached, &run.tree, compare_cached);
 	pthread_mutex_unlock(&run.lock);
 	if (!added)
-		abort(); /* out of memory, where nothing else would have been */
+		out_of_memory();
 	return cached;
 }
 
@@ -292,7 +294,7 @@ static void say_what_is_wrong(const struct manifest *m)
 	add_place(&text, m);
 	buf_add(&text, run.job.error.data, run.job.error.len);
 	buf_char(&text, '\0');
-	say("%s", text.data);
+	message("%s", text.data);
 	buf_free(&text);
 }
 
@@ -308,7 +310,7 @@ static long check_file(struct manifest *m, long bad)
 		if (read_job(m, &spec) == MANIFEST_BAD && bad++ < ERRORS_SHOWN)
 			say_what_is_wrong(m);
 	if (m->lines->err) {
-		say("cannot read %s: %s", m->lines->name, error_text(m->lines->err));
+		message("cannot read %s: %s", m->lines->name, error_text(m->lines->err));
 		return -1;
 	}
 	lines_rewind(m->lines);
@@ -333,9 +335,9 @@ static int check_all(struct inputs *inputs)
 	if (!bad)
 		return -1;
 	if (bad > ERRORS_SHOWN)
-		say("%ld more lines are no jobs", bad - ERRORS_SHOWN);
+		message("%ld more lines are no jobs", bad - ERRORS_SHOWN);
 	if (bad > 0)
-		say("nothing was started");
+		message("nothing was started");
 	return EXIT_USAGE;
 }
 

@@ -17,7 +17,8 @@
 #include "cli/options.h"
 #include "digest/sumline.h"
 #include "digest/hasher.h"
-#include "base/util.h"
+#include "base/alloc.h"
+#include "base/message.h"
 #include "verb.h"
 
 enum {
@@ -68,7 +69,7 @@ static void list_put(struct list *list)
 	if (verify.set->ignore_missing && !atomic_load(&list->verified)) {
 		atomic_store(&verify.wrong, true);
 		if (!verify.set->status)
-			say("%s: no file was verified", list->name);
+			message("%s: no file was verified", list->name);
 	}
 	free(list);
 }
@@ -109,9 +110,9 @@ static void feed_line(struct job *job, struct list *list, const struct sumline *
 static void malformed(const struct list *list, uint64_t number)
 {
 	if (verify.set->warn)
-		say("%s: %llu: improperly formatted %s%schecksum line", list->name,
-		    (unsigned long long)number, verify.set->alg ? verify.set->alg->tag : "",
-		    verify.set->alg ? " " : "");
+		message("%s: %llu: improperly formatted %s%schecksum line", list->name,
+			(unsigned long long)number, verify.set->alg ? verify.set->alg->tag : "",
+			verify.set->alg ? " " : "");
 }
 
 static void feed_list(struct job *job, const char *name, size_t len)
@@ -152,7 +153,7 @@ static void feed_list(struct job *job, const char *name, size_t len)
 	if (good) {
 		atomic_fetch_add(&verify.malformed, bad);
 	} else {
-		say("%s: no properly formatted checksum lines found", list->name);
+		message("%s: no properly formatted checksum lines found", list->name);
 		atomic_store(&verify.wrong, true);
 		atomic_store(&list->verified, true);
 	}
@@ -300,7 +301,7 @@ static void verify_release(struct item *item)
 static void warn_count(uint64_t count, const char *one, const char *many)
 {
 	if (count)
-		say("WARNING: %llu %s", (unsigned long long)count, count == 1 ? one : many);
+		message("WARNING: %llu %s", (unsigned long long)count, count == 1 ? one : many);
 }
 
 static bool verify_finish(struct job *job)

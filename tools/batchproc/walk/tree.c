@@ -14,7 +14,7 @@
 #include "run/job.h"
 #include "base/path.h"
 #include "walk/tree.h"
-#include "base/util.h"
+#include "base/alloc.h"
 
 struct tree *tree_get(struct tree *tree)
 {

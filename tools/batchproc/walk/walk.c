@@ -30,7 +30,7 @@
 
 #include "run/job.h"
 #include "walk/tree.h"
-#include "base/util.h"
+#include "base/alloc.h"
 #include "walk/walk.h"
 #include "walk/walkdir.h"
 

@@ -20,7 +20,7 @@
 #include "run/job.h"
 #include "base/path.h"
 #include "walk/tree.h"
-#include "base/util.h"
+#include "base/alloc.h"
 #include "walk/walkdir.h"
 
 /* Has it worked off: by a task of its own, or by this walker, which then is one of them. */

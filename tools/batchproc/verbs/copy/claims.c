@@ -25,7 +25,7 @@
 
 #include "verbs/copy/claims.h"
 #include "base/scratch.h"
-#include "base/util.h"
+#include "base/alloc.h"
 
 #define FIRST_BITS 11u
 #define PAGE_BYTES 4096u

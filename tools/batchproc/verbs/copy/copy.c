@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "base/alloc.h"
 #include "batchproc.h"
 #include "base/blocking.h"
 #include "base/buf.h"
@@ -27,7 +28,6 @@
 #include "digest/sumline.h"
 #include "digest/hasher.h"
 #include "walk/tree.h"
-#include "base/util.h"
 #include "verb.h"
 
 enum {

@@ -28,7 +28,7 @@
 #include "verbs/copy/copy.h"
 #include "run/job.h"
 #include "walk/tree.h"
-#include "base/util.h"
+#include "base/alloc.h"
 
 #define MADE_MODE (S_ISVTX | S_IRWXU)
 

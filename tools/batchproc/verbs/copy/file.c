@@ -30,7 +30,6 @@
 #include "run/ownfiles.h"
 #include "digest/hasher.h"
 #include "walk/tree.h"
-#include "base/util.h"
 
 #define STEP_BYTES 16777216u /* of a large file, between two looks for a cancel */
 

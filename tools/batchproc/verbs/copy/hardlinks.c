@@ -12,7 +12,7 @@
 #include <xxhash.h>
 
 #include "base/buf.h"
-#include "base/util.h"
+#include "base/alloc.h"
 #include "run/job.h"
 #include "verbs/copy/copy.h"
 #include "verbs/copy/hardlinks.h"

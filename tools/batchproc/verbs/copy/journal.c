@@ -25,7 +25,6 @@
 #include "journal/journal.h"
 #include "digest/sumline.h"
 #include "walk/tree.h"
-#include "base/util.h"
 
 /* In the header: DST did not exist, and was the name of the only source. */
 #define NEW_NAME "destination=new"

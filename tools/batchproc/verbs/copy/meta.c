@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "verbs/copy/copy.h"
-#include "base/util.h"
+#include "base/alloc.h"
 
 #define ACL_ACCESS "system.posix_acl_access"
 #define ACL_DEFAULT "system.posix_acl_default"

@@ -21,7 +21,7 @@
 #include "journal/journal.h"
 #include "cli/options.h"
 #include "walk/tree.h"
-#include "base/util.h"
+#include "base/alloc.h"
 #include "verb.h"
 
 /* What DST means for the sources that it is given with. */

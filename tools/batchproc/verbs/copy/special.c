@@ -28,7 +28,7 @@
 #include "run/job.h"
 #include "run/ownfiles.h"
 #include "walk/tree.h"
-#include "base/util.h"
+#include "base/alloc.h"
 
 /* ---- making one */
 

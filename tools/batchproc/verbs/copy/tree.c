@@ -19,7 +19,7 @@
 #include "verbs/copy/copy.h"
 #include "run/job.h"
 #include "walk/tree.h"
-#include "base/util.h"
+#include "base/alloc.h"
 #include "walk/walk.h"
 
 const char copy_claimed[] = "another item of this run has the same destination";
