@@ -30,6 +30,7 @@ enum {
 /* A list that is read, or has items in flight. */
 struct list {
 	atomic_uint refs;
+	struct verify_run *run;
 	atomic_bool verified; /* at least one file */
 	char name[];
 };
@@ -49,32 +50,42 @@ struct settings {
 	bool strict;
 	bool warn;
 	bool zero;
+	struct verify_run *run; /* what the items of a run come to */
 };
 
-/* Of the one run of a process. */
-static struct {
+struct verify_run {
 	const struct settings *set;
 	_Atomic uint64_t malformed;
 	_Atomic uint64_t unreadable;
 	_Atomic uint64_t mismatched;
 	atomic_bool wrong; /* a list without a single line, or without a file verified */
-} verify;
+};
+
+static struct verify_run *run_of(const struct item *item)
+{
+	const struct settings *set = item->settings;
+
+	return set->run;
+}
 
 /* ---- lists */
 
 static void list_put(struct list *list)
 {
+	const struct settings *set;
+
 	if (!list || atomic_fetch_sub(&list->refs, 1) != 1)
 		return;
-	if (verify.set->ignore_missing && !atomic_load(&list->verified)) {
-		atomic_store(&verify.wrong, true);
-		if (!verify.set->status)
+	set = list->run->set;
+	if (set->ignore_missing && !atomic_load(&list->verified)) {
+		atomic_store(&list->run->wrong, true);
+		if (!set->status)
 			message("%s: no file was verified", list->name);
 	}
 	free(list);
 }
 
-static struct list *list_new(const char *name)
+static struct list *list_new(struct verify_run *run, const char *name)
 {
 	struct buf shown = {0};
 	struct list *list;
@@ -86,6 +97,7 @@ static struct list *list_new(const char *name)
 	memcpy(list->name, shown.data, shown.len);
 	buf_free(&shown);
 	atomic_init(&list->refs, 1);
+	list->run = run;
 	return list;
 }
 
@@ -109,14 +121,17 @@ static void feed_line(struct job *job, struct list *list, const struct sumline *
 
 static void malformed(const struct list *list, uint64_t number)
 {
-	if (verify.set->warn)
+	const struct settings *set = list->run->set;
+
+	if (set->warn)
 		message("%s: %llu: improperly formatted %s%schecksum line", list->name,
-			(unsigned long long)number, verify.set->alg ? verify.set->alg->tag : "",
-			verify.set->alg ? " " : "");
+			(unsigned long long)number, set->alg ? set->alg->tag : "",
+			set->alg ? " " : "");
 }
 
 static void feed_list(struct job *job, const char *name, size_t len)
 {
+	const struct settings *set = job->class.settings;
 	struct list *list;
 	struct sumline line;
 	struct lines lines;
@@ -125,7 +140,7 @@ static void feed_list(struct job *job, const char *name, size_t len)
 	int err;
 
 	job->empty_is_fine = true;
-	err = lines_open(&lines, name, verify.set->zero ? '\0' : '\n');
+	err = lines_open(&lines, name, set->zero ? '\0' : '\n');
 	if (err) {
 		struct item *item = job_item_undivided(job, &job->class, NULL, name, len);
 
@@ -133,15 +148,15 @@ static void feed_list(struct job *job, const char *name, size_t len)
 		job_finish(item, STATUS_FAILED, err);
 		return;
 	}
-	list = list_new(name);
+	list = list_new(set->run, name);
 	while (lines_next(&lines, job, &text, &len)) {
 		number++;
 		/* A list from a DOS machine; names have their carriage returns escaped. */
-		if (len && text[len - 1] == '\r' && !verify.set->zero)
+		if (len && text[len - 1] == '\r' && !set->zero)
 			text[--len] = '\0';
 		if (!len || *text == '#')
 			continue;
-		if (!sumline_parse(&line, verify.set->alg, text, len, verify.set->zero)) {
+		if (!sumline_parse(&line, set->alg, text, len, set->zero)) {
 			malformed(list, number);
 			bad++;
 			continue;
@@ -151,10 +166,10 @@ static void feed_list(struct job *job, const char *name, size_t len)
 	}
 	lines_close(&lines);
 	if (good) {
-		atomic_fetch_add(&verify.malformed, bad);
+		atomic_fetch_add(&set->run->malformed, bad);
 	} else {
 		message("%s: no properly formatted checksum lines found", list->name);
-		atomic_store(&verify.wrong, true);
+		atomic_store(&set->run->wrong, true);
 		atomic_store(&list->verified, true);
 	}
 	list_put(list);
@@ -183,7 +198,7 @@ static int verify_work(struct item *item)
 	struct verify_item *own = item_priv(item);
 	int err = hash_file(item, own->alg, true, own->digest);
 
-	if (err == -ENOENT && verify.set->ignore_missing) {
+	if (err == -ENOENT && run_of(item)->set->ignore_missing) {
 		item->status = STATUS_SKIPPED;
 		item->why = "is missing";
 		return 0;
@@ -213,7 +228,7 @@ static void verify_text(const struct item *item, struct buf *buf)
 						"FAILED open or read";
 	bool escape;
 
-	if (verify.set->status || !own->alg)
+	if (run_of(item)->set->status || !own->alg)
 		return;
 	if (item_done(item) ? item->job->opt->quiet :
 			      item->status != STATUS_FAILED && item->status != STATUS_TIMEOUT)
@@ -260,7 +275,7 @@ static void verify_again(const struct item *item, struct buf *buf)
 
 	if (own->alg)
 		sumline_add(buf, own->alg, own->expected, item->name.data, item->name.len, true,
-			    verify.set->zero);
+			    run_of(item)->set->zero);
 }
 
 /* The digest that is expected: with another one it is another item. */
@@ -291,9 +306,10 @@ static bool verify_journal_restore(struct item *item, const char *result, size_t
 static void verify_release(struct item *item)
 {
 	struct verify_item *own = item_priv(item);
+	struct verify_run *run = run_of(item);
 
 	if (own->alg && (item->status == STATUS_FAILED || item->status == STATUS_TIMEOUT))
-		atomic_fetch_add(own->compared ? &verify.mismatched : &verify.unreadable, 1);
+		atomic_fetch_add(own->compared ? &run->mismatched : &run->unreadable, 1);
 	list_put(own->list);
 	own->list = NULL;
 }
@@ -306,18 +322,19 @@ static void warn_count(uint64_t count, const char *one, const char *many)
 
 static bool verify_finish(struct job *job)
 {
-	uint64_t bad_lines = atomic_load(&verify.malformed);
+	const struct settings *set = job->class.settings;
+	const struct verify_run *run = set->run;
+	uint64_t bad_lines = atomic_load(&run->malformed);
 
-	(void)job;
-	if (!verify.set->status) {
+	if (!set->status) {
 		warn_count(bad_lines, "line is improperly formatted",
 			   "lines are improperly formatted");
-		warn_count(atomic_load(&verify.unreadable), "listed file could not be read",
+		warn_count(atomic_load(&run->unreadable), "listed file could not be read",
 			   "listed files could not be read");
-		warn_count(atomic_load(&verify.mismatched), "computed checksum did NOT match",
+		warn_count(atomic_load(&run->mismatched), "computed checksum did NOT match",
 			   "computed checksums did NOT match");
 	}
-	return atomic_load(&verify.wrong) || (verify.set->strict && bad_lines);
+	return atomic_load(&run->wrong) || (set->strict && bad_lines);
 }
 
 /* ---- the verb */
@@ -372,8 +389,11 @@ static int verify_run(const struct options *given)
 		.finish = verify_finish,
 	};
 	struct options options = *given;
+	struct settings set = *(const struct settings *)given->settings;
+	struct verify_run run = {.set = &set};
 
-	verify.set = options.settings;
+	set.run = &run;
+	options.settings = &set;
 	/* As sha256sum -c has it: no list is the one on standard input. */
 	if (!options.arg_count && !options.list_count) {
 		options.args = standard_input;
