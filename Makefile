@@ -118,6 +118,10 @@ ifneq ($(SWITCH),$(filter ucontext,$(SWITCH)))
 $(error SWITCH=$(SWITCH): it is ucontext, or nothing for the assembly of this machine)
 endif
 
+ifneq ($(HTTP_PARSER),$(filter llhttp http_parser,$(HTTP_PARSER)))
+$(error HTTP_PARSER=$(HTTP_PARSER): it is llhttp or http_parser, or nothing for the first that is there)
+endif
+
 # ---------------------------------------------------------------- targets
 
 .PHONY: all lib demo check sim breakages fuzz bench install uninstall
@@ -211,8 +215,8 @@ breakages:
 
 # What is fuzzed is compiled anew, for clang's libFuzzer; all else is linked as it is.
 fuzz: $(O)/config.h $(public-header) $(O)/tools/batchproc/parts.a $(libbatchproc).a
-	@T='$(T)' LIBS='$(filter %.a,$^) $(part-libs) $(LIBURING_LIBS)' \
-		CPPFLAGS='$(bp-cppflags) -std=gnu11 -iquote tools/batchproc $(public-header:%/batchproc.h=-I%) -include $(O)/config.h $(LIBURING_CFLAGS) $(JANSSON_CFLAGS) $(OPENSSL_CFLAGS) $(XXHASH_CFLAGS)' \
+	@T='$(T)' LIBS='$(filter %.a,$^) $(part-libs) $(LIBURING_LIBS) $(CURL_LIBS)' \
+		CPPFLAGS='$(bp-cppflags) -std=gnu11 -iquote tools/batchproc $(public-header:%/batchproc.h=-I%) -include $(O)/config.h $(LIBURING_CFLAGS) $(part-cflags)' \
 		scripts/fuzz.sh $(O)/fuzz $(or $(SECONDS),60)
 
 # ---------------------------------------------------------------- install

@@ -9,13 +9,13 @@
 #	config.d	the headers that the answers rest on: when one changes or goes, ask again
 #	config.log	what the compiler said
 #
-# Uses CC, CFLAGS, LDFLAGS, PKG_CONFIG, SAN and SWITCH of the environment. Something that is missing is not
+# Uses CC, CFLAGS, LDFLAGS, PKG_CONFIG, SAN, SWITCH and HTTP_PARSER of the environment. Something that is missing is not
 # an error here: make says so when a target needs it.
 set -eu
 
 out=$1
 has=$(dirname "$0")/has
-: "${CC:=cc}" "${CFLAGS:=}" "${LDFLAGS:=}" "${PKG_CONFIG:=pkg-config}" "${SAN:=}" "${SWITCH:=}"
+: "${CC:=cc}" "${CFLAGS:=}" "${LDFLAGS:=}" "${PKG_CONFIG:=pkg-config}" "${SAN:=}" "${SWITCH:=}" "${HTTP_PARSER:=}"
 
 mkdir -p "$out/has"
 log=$out/config.log
@@ -62,6 +62,21 @@ library()
 	printf 'CONFIG_NAME_%s := %s (%s)\n' "$1" "$5" "$4" >>"$mk"
 }
 
+# optional NAME PKG LIBS TEXT: a library that is used where it is there
+optional()
+{
+	cflags=$($PKG_CONFIG --cflags "$2" 2>>"$log") || cflags=
+	libs=$($PKG_CONFIG --libs "$2" 2>>"$log") || libs=$3
+	var=$(echo "$1" | tr '[:lower:]' '[:upper:]')
+	if compiles "$1" "$cflags" "$libs"; then
+		say "$4" yes
+		printf '%s_CFLAGS := %s\n%s_LIBS := %s\n' "$var" "$cflags" "$var" "$libs" >>"$mk"
+		printf '#define BP_HAVE_%s 1\n' "$var" >>"$h"
+	else
+		say "$4" no
+	fi
+}
+
 # feature NAME TEXT: something that is used where it is there
 feature()
 {
@@ -86,8 +101,26 @@ library liburing liburing -luring liburing-dev 'liburing 2.3 or newer'
 library openssl libcrypto -lcrypto libssl-dev 'OpenSSL (libcrypto)'
 library xxhash libxxhash -lxxhash libxxhash-dev 'xxHash 0.8 or newer'
 library jansson jansson -ljansson libjansson-dev 'jansson 2.12 or newer'
+library zlib zlib -lz zlib1g-dev 'zlib'
 library cmocka cmocka -lcmocka libcmocka-dev 'cmocka 1.1 or newer'
+optional idn2 libidn2 -lidn2 'libidn2'
+optional curl libcurl -lcurl 'libcurl, for tests'
 feature valgrind 'valgrind/valgrind.h'
+
+# One parser of HTTP is enough; HTTP_PARSER chooses where both are there.
+parser=
+for name in llhttp http_parser; do
+	case $HTTP_PARSER in '' | "$name") ;; *) continue ;; esac
+	if [ -z "$parser" ] && compiles $name '' "-l$name"; then
+		parser=$name
+		found="$found http_parser"
+		printf 'HTTP_PARSER_LIBS := -l%s\n' $name >>"$mk"
+		printf '#define BP_HAVE_%s 1\n' "$(echo $name | tr '[:lower:]' '[:upper:]')" >>"$h"
+	fi
+done
+[ -n "$parser" ] || missing="$missing http_parser"
+say 'HTTP parser' "${parser:-no}"
+echo 'CONFIG_NAME_http_parser := llhttp 9 or http-parser 2.9 (libllhttp-dev, libhttp-parser-dev)' >>"$mk"
 
 # A frame larger than the guard below a stack must not step over it. GCC for aarch64 takes guards to be
 # of 64 KiB unless it is told.

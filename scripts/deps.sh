@@ -29,6 +29,9 @@ liburing|compiles liburing -luring|liburing-dev|liburing-devel|liburing|liburing
 OpenSSL|compiles openssl -lcrypto|libssl-dev|openssl-devel|openssl|openssl-dev|libopenssl-devel
 xxHash|compiles xxhash -lxxhash|libxxhash-dev|xxhash-devel|xxhash|xxhash-dev|xxhash-devel
 jansson|compiles jansson -ljansson|libjansson-dev|jansson-devel|jansson|jansson-dev|libjansson-devel
+zlib|compiles zlib -lz|zlib1g-dev|zlib-devel|zlib|zlib-dev|zlib-devel
+libidn2|compiles idn2 -lidn2|libidn2-dev|libidn2-devel|libidn2|libidn2-dev|libidn2-devel
+HTTP parser|http_parser|libhttp-parser-dev|http-parser-devel|llhttp|llhttp-dev|llhttp-devel
 cmocka|compiles cmocka -lcmocka|libcmocka-dev|libcmocka-devel|cmocka|cmocka-dev|libcmocka-devel
 xargs|program xargs|findutils|findutils|findutils|findutils|findutils
 END
@@ -43,6 +46,7 @@ cppcheck|program cppcheck|cppcheck|cppcheck|cppcheck|cppcheck|cppcheck
 patch|program patch|patch|patch|patch|patch|patch
 shellcheck|program shellcheck|shellcheck|ShellCheck|shellcheck|shellcheck|ShellCheck
 valgrind|program valgrind|valgrind|valgrind|valgrind|valgrind|valgrind
+libcurl|compiles curl -lcurl|libcurl4-openssl-dev|libcurl-devel|curl|curl-dev|libcurl-devel
 valgrind.h|compiles valgrind|valgrind|valgrind-devel|valgrind|valgrind-dev|valgrind-devel
 XFS tools|program mkfs.xfs|xfsprogs|xfsprogs|xfsprogs|xfsprogs|xfsprogs
 btrfs tools|program mkfs.btrfs|btrfs-progs|btrfs-progs|btrfs-progs|btrfs-progs|btrfsprogs
@@ -73,7 +77,8 @@ compiles()
 	libs=${2:-}
 	flags=
 	case $what in
-	liburing | jansson | cmocka) package=$what ;;
+	liburing | jansson | cmocka | zlib) package=$what ;;
+	idn2 | curl) package=lib$what ;;
 	openssl) package=libcrypto ;;
 	xxhash) package=libxxhash ;;
 	*) package= ;;
@@ -84,6 +89,11 @@ compiles()
 	fi
 	# shellcheck disable=SC2086
 	$CC -D_GNU_SOURCE= $flags -o "$tmp/a.out" "$here/has/$what.c" $libs >/dev/null 2>&1
+}
+
+http_parser()
+{
+	compiles llhttp -lllhttp || compiles http_parser -lhttp_parser
 }
 
 clang_compiles()

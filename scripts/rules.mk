@@ -11,7 +11,8 @@
 #	example-y	example programs: against the installed interface alone, run by check with
 #			the arguments NAME-args
 #	common-y	objects that every program of this directory gets
-#	need-y		what scripts/configure.sh must have found: liburing openssl xxhash jansson cmocka
+#	need-y		what scripts/configure.sh must have found: liburing openssl xxhash jansson zlib
+#			http_parser cmocka
 #	ccflags-y	compiler flags for this directory
 #	ldlibs-y	libraries to link its programs with
 #
@@ -20,7 +21,7 @@
 
 # ---------------------------------------------------------------- configuration
 
-config-key := $(CC)|$(PKG_CONFIG)|$(CPPFLAGS) $(CFLAGS) $(san-flags) $(LDFLAGS)|$(SWITCH)
+config-key := $(CC)|$(PKG_CONFIG)|$(CPPFLAGS) $(CFLAGS) $(san-flags) $(LDFLAGS)|$(SWITCH)|$(HTTP_PARSER)
 ifneq ($(strip $(config-key)),$(strip $(file <$(O)/config.key)))
 ifneq ($(filter-out $(O)/config.key,$(wildcard $(O)/*)),)
 ifeq ($(wildcard $(O)/config.key),)
@@ -38,7 +39,7 @@ bp-cflags += $(CONFIG_CFLAGS)
 # While something is missing it is looked for again each time, once for each make.
 $(O)/config.mk: scripts/configure.sh $(wildcard scripts/has/*.c) $(O)/config.key \
 		$(if $(CONFIG_MISSING),$(if $(MAKE_RESTARTS),,FORCE))
-	@CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' SAN='$(SAN)' SWITCH='$(SWITCH)' \
+	@CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' SAN='$(SAN)' SWITCH='$(SWITCH)' HTTP_PARSER='$(HTTP_PARSER)' \
 	 CFLAGS='$(strip $(CPPFLAGS) $(CFLAGS) $(san-flags))' LDFLAGS='$(LDFLAGS)' \
 		scripts/configure.sh $(O)
 
