@@ -30,7 +30,7 @@ static void get_add(struct job *job, const struct jobspec *spec)
 {
 	const char *name = jobspec_next(spec);
 
-	job_submit(job_item(job, &job->class, NULL, name, strlen(name)));
+	item_submit(item_new(job, &job->class, NULL, name, strlen(name)));
 }
 
 static int get_run(const struct options *options)

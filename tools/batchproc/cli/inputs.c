@@ -109,7 +109,7 @@ static bool await_data(struct lines *lines, struct job *job)
 
 	if (lines->regular)
 		return true;
-	while (!job_stopping(job)) {
+	while (!steer_stopping(job)) {
 		if (poll(fds, 2, deadline_ms(job)) > 0 && fds[0].revents)
 			return true;
 	}
@@ -146,7 +146,7 @@ static bool fill(struct lines *lines, struct job *job)
 	if (n < 0)
 		lines->err = (int)n;
 	if (n < 0 && job)
-		job_trouble(job, lines->name, lines->err);
+		steer_trouble(job, lines->name, lines->err);
 	if (n > 0)
 		lines->buf.len += (size_t)n;
 	if (!lines->regular)
@@ -265,7 +265,8 @@ unsigned int inputs_most(struct inputs *inputs, const struct job *job, unsigned 
 
 		if (!lines->regular)
 			return most;
-		while (found < most && !job_stopped(job) && lines_next(lines, NULL, &line, &len)) {
+		while (found < most && !steer_stopped(job) &&
+		       lines_next(lines, NULL, &line, &len)) {
 			one = judge(line, true);
 			found = one > found ? one : found;
 		}
@@ -277,10 +278,10 @@ unsigned int inputs_most(struct inputs *inputs, const struct job *job, unsigned 
 /* For the kernel a name ends at a NUL: what is before it could be another file. */
 static void refuse_nul(struct job *job, const char *line, size_t len)
 {
-	struct item *item = job_item(job, &job->class, NULL, line, len);
+	struct item *item = item_new(job, &job->class, NULL, line, len);
 
 	item->why = "has a NUL in its name (-0 reads lists that are NUL-separated)";
-	job_finish(item, STATUS_FAILED, -EINVAL);
+	item_finish(item, STATUS_FAILED, -EINVAL);
 }
 
 bool inputs_next(struct inputs *inputs, struct job *job, const char **name, size_t *len)

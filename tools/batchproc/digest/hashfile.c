@@ -64,7 +64,7 @@ static int open_waiting(struct item *item, int dirfd, const char *path, int flag
 
 	do {
 		fd = bp_openat(dirfd, path, flags, 0);
-	} while (job_await_descriptor(item->job, fd, &tries));
+	} while (steer_await_descriptor(item->job, fd, &tries));
 	return fd;
 }
 
@@ -239,24 +239,24 @@ static int digest_rest(struct item *item, int fd, off_t offset, uint64_t size,
  */
 static int digest_paced(struct item *item, int fd, uint64_t size, struct hasher *hasher)
 {
-	const size_t block = job_pace_block(item->job, HASHER_BYTES);
+	const size_t block = pace_block(item->job, HASHER_BYTES);
 	const bool seekable = fd != STDIN_FILENO;
 	uint64_t done = 0;
 
 	for (;;) {
 		uint64_t paid = size <= done ? 0 : size - done < block ? size - done : block;
-		int err = job_pace(item->job, paid);
+		int err = pace_bytes(item->job, paid);
 		ssize_t n;
 
 		if (err)
 			return err;
 		n = bp_read(fd, hasher->buffer, block, seekable ? (off_t)done : -1);
 		if (n < 0 || (uint64_t)n < paid)
-			job_unpace(item->job, n < 0 ? paid : paid - (uint64_t)n);
+			pace_give_back(item->job, n < 0 ? paid : paid - (uint64_t)n);
 		if (n <= 0)
 			return (int)n;
 		if ((uint64_t)n > paid)
-			err = job_pace(item->job, (uint64_t)n - paid);
+			err = pace_bytes(item->job, (uint64_t)n - paid);
 		if (err)
 			return err;
 		digest_update(hasher->digest, hasher->buffer, (size_t)n);

@@ -323,7 +323,7 @@ void journal_close(struct job *job)
 
 /* ---- items */
 
-void item_is_of(struct item *item, const struct stat *st)
+void item_note_source(struct item *item, const struct stat *st)
 {
 	item->source = (struct origin){
 		.kind = S_ISREG(st->st_mode) ? ORIGIN_FILE : ORIGIN_NAME,
@@ -338,7 +338,7 @@ void journal_looks(struct item *item, int fd)
 	struct stat st;
 
 	if (item->job->journal && !fstat(fd, &st))
-		item_is_of(item, &st);
+		item_note_source(item, &st);
 }
 
 void journal_path(const struct job *job, struct buf *buf, const char *path, size_t len)
@@ -469,7 +469,7 @@ static int look(struct item *item)
 
 	do {
 		fd = path_open(dirfd, item->name.data, flags);
-	} while (job_await_descriptor(item->job, fd, &tries));
+	} while (steer_await_descriptor(item->job, fd, &tries));
 	if (fd < 0)
 		return fd;
 	journal_looks(item, fd);
@@ -571,7 +571,7 @@ bool journal_has(struct job *job, const struct item_class *class, const char *sr
 	if (!err && q.found < 0)
 		err = q.found;
 	if (err)
-		job_trouble(job, q.journal->name, err);
+		steer_trouble(job, q.journal->name, err);
 	return !err && q.found > 0;
 }
 
@@ -593,7 +593,7 @@ bool journal_skips(struct item *item)
 	found = find_line(item, &buf, &line);
 	/* An item that is cancelled meanwhile notices it in its work. */
 	if (found < 0 && !bp_cancelled())
-		job_trouble(job, job->journal->name, found);
+		steer_trouble(job, job->journal->name, found);
 	skipped = found >= 0 && skips(item, found, &line);
 	if (!skipped)
 		item->why = NULL;

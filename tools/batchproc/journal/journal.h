@@ -63,6 +63,6 @@ void journal_path(const struct job *job, struct buf *buf, const char *path, size
  * is a journal to note them in. The work does so before it reads. Never waits. Any thread.
  */
 void journal_looks(struct item *item, int fd);
-void item_is_of(struct item *item, const struct stat *st);
+void item_note_source(struct item *item, const struct stat *st);
 
 #endif

@@ -18,7 +18,7 @@ struct bp_engine;
 struct tls;
 
 /*
- * --bwlimit: asked before bytes are moved. Like job_pace(), job_unpace() and job_pace_block(), which it is
+ * --bwlimit: asked before bytes are moved. Like pace_bytes(), pace_give_back() and pace_block(), which it is
  * made of where there is a job.
  */
 struct stream_pace {

@@ -2,7 +2,7 @@
 /*
  * item: the life of one input, from its number to its record.
  *
- *	job_item() --> job_submit() --bp_go()--> item_task() --> job_finish() --> free list
+ *	item_new() --> item_submit() --bp_go()--> item_task() --> item_finish() --> free list
  *	                   |  stop, dry run, limit reached             ^
  *	                   '-------------------------------------------'
  *
@@ -162,7 +162,7 @@ static bool is_of_other_shard(const struct job *job, const struct dirnode *dir, 
 	return !owned;
 }
 
-struct item *job_item(struct job *job, const struct item_class *class, struct dirnode *dir,
+struct item *item_new(struct job *job, const struct item_class *class, struct dirnode *dir,
 		      const char *name, size_t len)
 {
 	/* What its root covers is where the root is. */
@@ -172,7 +172,7 @@ struct item *job_item(struct job *job, const struct item_class *class, struct di
 	return new_item(job, class, dir, name, len, other_shard);
 }
 
-bool job_passes_over(struct job *job, const char *name, size_t len)
+bool item_passes_over(struct job *job, const char *name, size_t len)
 {
 	if (!is_of_other_shard(job, NULL, name, len))
 		return false;
@@ -182,7 +182,7 @@ bool job_passes_over(struct job *job, const char *name, size_t len)
 	return true;
 }
 
-struct item *job_item_undivided(struct job *job, const struct item_class *class,
+struct item *item_new_undivided(struct job *job, const struct item_class *class,
 				struct dirnode *dir, const char *name, size_t len)
 {
 	return new_item(job, class, dir, name, len, false);
@@ -257,7 +257,7 @@ static void forget(struct item *item)
 	walk_item_ended(dir, self);
 }
 
-void job_finish(struct item *item, enum status status, int err)
+void item_finish(struct item *item, enum status status, int err)
 {
 	struct job *job = item->job;
 	struct dirnode *dir = item->dir, *self = item->self;
@@ -290,7 +290,7 @@ void job_finish(struct item *item, enum status status, int err)
 	walk_item_ended(dir, self);
 
 	if (verdict != VERDICT_GO)
-		job_verdict(job, verdict);
+		steer_verdict(job, verdict);
 }
 
 /*
@@ -348,14 +348,14 @@ static int attempts(struct item *item)
 			return err;
 		/* Where it was the deadline that takes the next attempt away, that is noted. */
 		cancelled = bp_cancelled();
-		if (job_stopping(item->job) || cancelled)
+		if (steer_stopping(item->job) || cancelled)
 			return err;
 		pause = pace_nap(item->job, backoff(item));
 		if (!pause)
 			pause = pace_start(item->job);
 		if (pause)
 			return pause;
-		if (job_stopping(item->job))
+		if (steer_stopping(item->job))
 			return err;
 	}
 }
@@ -368,13 +368,13 @@ static int end_cancelled(struct item *item)
 
 	if (err == -ETIMEDOUT) {
 		item->why = "took longer than --timeout allows";
-		job_finish(item, STATUS_TIMEOUT, err);
+		item_finish(item, STATUS_TIMEOUT, err);
 		return err;
 	}
-	/* Without another reason it was the deadline; job_stopping() notes that. */
-	job_stopping(job);
+	/* Without another reason it was the deadline; steer_stopping() notes that. */
+	steer_stopping(job);
 	item->why = NULL;
-	job_finish(item, STATUS_CANCELLED, 0);
+	item_finish(item, STATUS_CANCELLED, 0);
 	return -ECANCELED;
 }
 
@@ -385,26 +385,26 @@ static int perform(struct item *item)
 
 	if (item->other_shard) {
 		forget(item);
-		return !job_stopping(job);
+		return !steer_stopping(job);
 	}
-	if (job_stopping(job)) {
-		job_finish(item, STATUS_NOT_STARTED, 0);
+	if (steer_stopping(job)) {
+		item_finish(item, STATUS_NOT_STARTED, 0);
 		return -ECANCELED;
 	}
 	if (journal_skips(item) || job->opt->dry_run) {
-		job_finish(item, STATUS_SKIPPED, 0);
+		item_finish(item, STATUS_SKIPPED, 0);
 		return 0;
 	}
 	/* Only a record tells it; for small files two looks at the clock are a hundredth of all. */
 	item->start_ns = job->opt->json ? bp_now(job->engine) : job->start_ns;
 	err = attempts(item);
 	if (err >= 0) {
-		job_finish(item, item->status, item->err);
+		item_finish(item, item->status, item->err);
 		return 0;
 	}
 	if (bp_cancelled() && (err == -ECANCELED || err == -ETIMEDOUT))
 		return end_cancelled(item);
-	job_finish(item, STATUS_FAILED, err);
+	item_finish(item, STATUS_FAILED, err);
 	return err;
 }
 
@@ -413,7 +413,7 @@ static int item_task(void *arg)
 	return perform(arg);
 }
 
-void job_perform(struct item *item)
+void item_perform(struct item *item)
 {
 	perform(item);
 }
@@ -440,7 +440,7 @@ static int start_item(struct item *item)
 {
 	struct job *job = item->job;
 
-	if (job->opt->rate && (pace_start(job) || job_stopping(job)))
+	if (job->opt->rate && (pace_start(job) || steer_stopping(job)))
 		return -ECANCELED;
 	/* What is left now was not offered, but entered. */
 	if (job->opt->reject && !item->self)
@@ -450,35 +450,35 @@ static int start_item(struct item *item)
 	return bp_go(job->group, item_task, item);
 }
 
-bool job_submit(struct item *item)
+bool item_submit(struct item *item)
 {
 	struct job *job = item->job;
 	int err;
 
 	if (item->other_shard) {
 		forget(item);
-		return !job_stopping(job);
+		return !steer_stopping(job);
 	}
-	if (job_stopping(job)) {
-		job_finish(item, STATUS_NOT_STARTED, 0);
+	if (steer_stopping(job)) {
+		item_finish(item, STATUS_NOT_STARTED, 0);
 		return false;
 	}
 	/* With a journal only a task can tell whether it would be done. */
 	if (job->opt->dry_run && !job->journal) {
-		job_finish(item, STATUS_SKIPPED, 0);
+		item_finish(item, STATUS_SKIPPED, 0);
 		return true;
 	}
 	err = start_item(item);
 	if (!err)
 		return true;
 	if (err == -EAGAIN && job->opt->reject) {
-		job_finish(item, STATUS_REJECTED, 0);
+		item_finish(item, STATUS_REJECTED, 0);
 		return true;
 	}
 	if (err != -ECANCELED)
-		job_trouble(job, "cannot start an item", err);
-	job_stopping(job);
-	job_finish(item, STATUS_NOT_STARTED, 0);
+		steer_trouble(job, "cannot start an item", err);
+	steer_stopping(job);
+	item_finish(item, STATUS_NOT_STARTED, 0);
 	return false;
 }
 
@@ -493,5 +493,5 @@ void items_never_started(void *ctx, void *arg, enum bp_end end, int result)
 	if (arg == job->walk)
 		walk_never_started(job->walk);
 	else
-		job_finish(arg, STATUS_NOT_STARTED, 0);
+		item_finish(arg, STATUS_NOT_STARTED, 0);
 }

@@ -2,7 +2,7 @@
 /*
  * job: one run of a verb over many items: the engine and its limits, stopping, the exit status.
  *
- * Start and end are the main thread's. job_stop() and job_trouble() may come from any thread
+ * Start and end are the main thread's. steer_stop() and steer_trouble() may come from any thread
  * while the run lasts: loops, the signal thread, the writer thread.
  */
 #include <errno.h>
@@ -34,17 +34,17 @@
 #define NAP_NS 2000000u /* between two looks for a free descriptor ... */
 #define NAPS 250u /* ... and how many while nobody could free one */
 
-bool job_stopping(struct job *job)
+bool steer_stopping(struct job *job)
 {
-	if (job_stopped(job))
+	if (steer_stopped(job))
 		return true;
 	if (!job->deadline_ns || bp_now(job->engine) < job->deadline_ns)
 		return false;
-	job_stop(job, STOP_DEADLINE, true);
+	steer_stop(job, STOP_DEADLINE, true);
 	return true;
 }
 
-void job_stop(struct job *job, enum stop why, bool cancel)
+void steer_stop(struct job *job, enum stop why, bool cancel)
 {
 	static const int causes[] = {
 		[STOP_DEADLINE] = -ETIMEDOUT,
@@ -65,14 +65,14 @@ void job_stop(struct job *job, enum stop why, bool cancel)
 		walk_wake(job->walk);
 }
 
-void job_trouble(struct job *job, const char *what, int err)
+void steer_trouble(struct job *job, const char *what, int err)
 {
 	if (!atomic_exchange(&job->trouble, true))
 		message("%s: %s", what, error_text(err));
-	job_stop(job, STOP_TROUBLE, true);
+	steer_stop(job, STOP_TROUBLE, true);
 }
 
-bool job_await_descriptor(struct job *job, int err, unsigned int *tries)
+bool steer_await_descriptor(struct job *job, int err, unsigned int *tries)
 {
 	struct bp_group_stats stats = {.sz = sizeof(stats)};
 	unsigned int starved;
@@ -97,12 +97,13 @@ void job_fed(struct job *job)
 	verdict = policy_judge(&job->opt->policy, &job->view);
 	pthread_mutex_unlock(&job->lock);
 	if (verdict != VERDICT_GO)
-		job_verdict(job, verdict);
+		steer_verdict(job, verdict);
 }
 
-void job_verdict(struct job *job, enum verdict verdict)
+void steer_verdict(struct job *job, enum verdict verdict)
 {
-	job_stop(job, verdict == VERDICT_REACHED ? STOP_REACHED : STOP_HALT, job->opt->policy.now);
+	steer_stop(job, verdict == VERDICT_REACHED ? STOP_REACHED : STOP_HALT,
+		   job->opt->policy.now);
 }
 
 /* ---- limits */
@@ -183,7 +184,7 @@ static void output_failed(void *ctx, const char *name, int err)
 	struct buf what = {0};
 
 	buf_printf(&what, "cannot write %s%c", name, '\0');
-	job_trouble(ctx, what.data, err);
+	steer_trouble(ctx, what.data, err);
 	buf_free(&what);
 }
 

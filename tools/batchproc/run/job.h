@@ -2,10 +2,10 @@
 /*
  * job: one run of a verb over many items, on one engine, under the policy of the options.
  *
- *	feed (main thread) --> job_item() --> job_submit() --> task: work, retries --> job_finish()
+ *	feed (main thread) --> item_new() --> item_submit() --> task: work, retries --> item_finish()
  *	     walk (tasks) ---^                     '--> rejected, not started, skipped --^
  *
- * Every input becomes exactly one item, and job_finish() is called exactly once for it: there it
+ * Every input becomes exactly one item, and item_finish() is called exactly once for it: there it
  * is counted, its record is written, and the policy decides whether the run goes on.
  *
  * Threads. The feed runs in the main thread, outside the engine; work runs in tasks on the loops;
@@ -331,34 +331,34 @@ static inline bool item_has_path(const struct item *item)
 
 /*
  * A fresh item with the next number, of type DT_UNKNOWN and with its private part zeroed; takes over
- * that @dir is held open. Each one must be given to job_submit() or job_finish(). Waits where output
+ * that @dir is held open. Each one must be given to item_submit() or item_finish(). Waits where output
  * is slow, so that no more stands in memory than what is in flight. One of another part of --shard has
  * no number, and what is done with it does nothing. Main thread or a walker's task.
  */
-struct item *job_item(struct job *job, const struct item_class *class, struct dirnode *dir,
+struct item *item_new(struct job *job, const struct item_class *class, struct dirnode *dir,
 		      const char *name, size_t len);
 
 /*
  * The same for what no part of --shard may leave to the others: a directory that has to be walked, a
  * list that has to be read.
  */
-struct item *job_item_undivided(struct job *job, const struct item_class *class,
+struct item *item_new_undivided(struct job *job, const struct item_class *class,
 				struct dirnode *dir, const char *name, size_t len);
 
 /* Whether a whole tree is for another part of --shard; then it counts as passed over. Main thread. */
-bool job_passes_over(struct job *job, const char *name, size_t len);
+bool item_passes_over(struct job *job, const char *name, size_t len);
 
 /*
  * Starts an item, waiting for a place; ends it at once when the policy, --dry-run or a stop says
  * so. Main thread or task. Returns whether the run still takes items.
  */
-bool job_submit(struct item *item);
+bool item_submit(struct item *item);
 
 /* Works an item off at once. In a task of the items' group, whose place in the limit it has. */
-void job_perform(struct item *item);
+void item_perform(struct item *item);
 
 /* Ends an item: counts it and writes its record. Any thread; not under the job's lock. */
-void job_finish(struct item *item, enum status status, int err);
+void item_finish(struct item *item, enum status status, int err);
 
 /* Reserve memory for the items that can be in flight; and the end of it. */
 void items_init(struct job *job);
@@ -382,24 +382,24 @@ void item_put(struct item *item);
 /* ---- steering (job.c) */
 
 /* Stops the run: nothing more is admitted; with @cancel what runs is cancelled too. Any thread. */
-void job_stop(struct job *job, enum stop why, bool cancel);
+void steer_stop(struct job *job, enum stop why, bool cancel);
 
 /* Stops the run as the policy has it. Any thread. */
-void job_verdict(struct job *job, enum verdict verdict);
+void steer_verdict(struct job *job, enum verdict verdict);
 
 /*
- * Whether the run takes no more items. job_stopping() notices the deadline by itself, and may then
- * take the walk's lock; job_stopped() only looks. Any thread.
+ * Whether the run takes no more items. steer_stopping() notices the deadline by itself, and may then
+ * take the walk's lock; steer_stopped() only looks. Any thread.
  */
-bool job_stopping(struct job *job);
+bool steer_stopping(struct job *job);
 
-static inline bool job_stopped(const struct job *job)
+static inline bool steer_stopped(const struct job *job)
 {
 	return atomic_load_explicit(&job->stop, memory_order_relaxed) != STOP_NONE;
 }
 
 /* Ends the run with a message: the program itself cannot go on. Any thread. */
-void job_trouble(struct job *job, const char *what, int err);
+void steer_trouble(struct job *job, const char *what, int err);
 
 /* Whether a call failed for want of a descriptor. */
 static inline bool lacks_descriptor(int err)
@@ -412,7 +412,7 @@ static inline bool lacks_descriptor(int err)
  * theirs back, for which it waits. False also when nobody is left who could, or the run was cancelled.
  * Task only; @tries starts at 0.
  */
-bool job_await_descriptor(struct job *job, int err, unsigned int *tries);
+bool steer_await_descriptor(struct job *job, int err, unsigned int *tries);
 
 /* ---- order (order.c) */
 

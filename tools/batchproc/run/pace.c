@@ -118,7 +118,7 @@ bool pace_bytes_limited(const struct job *job)
 	return job->opt->bwlimit;
 }
 
-size_t job_pace_block(const struct job *job, size_t most)
+size_t pace_block(const struct job *job, size_t most)
 {
 	double block = job->opt->bwlimit ? job->byte_bucket.burst : (double)most;
 
@@ -127,7 +127,7 @@ size_t job_pace_block(const struct job *job, size_t most)
 	return block < (double)most ? (size_t)block : most;
 }
 
-int job_pace(struct job *job, uint64_t bytes)
+int pace_bytes(struct job *job, uint64_t bytes)
 {
 	double left = (double)bytes;
 
@@ -140,7 +140,7 @@ int job_pace(struct job *job, uint64_t bytes)
 		int err = wait ? bp_sleep(wait) : bp_yield();
 
 		if (err) {
-			job_unpace(job, bytes - (uint64_t)left + (uint64_t)part);
+			pace_give_back(job, bytes - (uint64_t)left + (uint64_t)part);
 			return err;
 		}
 		left -= part;
@@ -148,7 +148,7 @@ int job_pace(struct job *job, uint64_t bytes)
 	return 0;
 }
 
-void job_unpace(struct job *job, uint64_t bytes)
+void pace_give_back(struct job *job, uint64_t bytes)
 {
 	if (job->opt->bwlimit)
 		bucket_give(&job->byte_bucket, (double)bytes);

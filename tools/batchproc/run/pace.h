@@ -47,12 +47,12 @@ bool pace_bytes_limited(const struct job *job);
  * Waits until @bytes may be moved; to be called before they are. A stop of the run does not end the
  * wait, since what runs may end; a cancel does. Task only. Returns 0, or -ECANCELED, -ETIMEDOUT.
  */
-int job_pace(struct job *job, uint64_t bytes);
+int pace_bytes(struct job *job, uint64_t bytes);
 
 /* Gives back what was paid and then not moved: a short read. */
-void job_unpace(struct job *job, uint64_t bytes);
+void pace_give_back(struct job *job, uint64_t bytes);
 
 /* How much to move at once, @most at most, so that it comes evenly. */
-size_t job_pace_block(const struct job *job, size_t most);
+size_t pace_block(const struct job *job, size_t most);
 
 #endif

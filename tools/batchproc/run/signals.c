@@ -58,7 +58,7 @@ static void ending_signal(struct job *job, int signal)
 	atomic_compare_exchange_strong(&job->signal, &none, signal);
 	if (nth > 2)
 		signals_die(signal);
-	job_stop(job, STOP_SIGNAL, nth == 2);
+	steer_stop(job, STOP_SIGNAL, nth == 2);
 }
 
 /* The next signal, or -1 after a tick where somebody wants to be gone. */

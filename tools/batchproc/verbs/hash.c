@@ -119,7 +119,8 @@ static void add_one(struct job *job, const struct item_class *class, const char 
 	const struct settings *set = class->settings;
 	struct item *item;
 	struct stat st;
-	bool known = set->recursive && !job_stopping(job) && strcmp(name, "-") && !stat(name, &st);
+	bool known = set->recursive && !steer_stopping(job) && strcmp(name, "-") &&
+		     !stat(name, &st);
 
 	if (known && S_ISDIR(st.st_mode)) {
 		job->empty_is_fine = true;
@@ -127,9 +128,9 @@ static void add_one(struct job *job, const struct item_class *class, const char 
 			 strlen(name));
 		return;
 	}
-	item = job_item(job, class, NULL, name, strlen(name));
+	item = item_new(job, class, NULL, name, strlen(name));
 	item->type = known ? IFTODT(st.st_mode) : DT_UNKNOWN;
-	job_submit(item);
+	item_submit(item);
 }
 
 static const char *hash_check(const struct jobspec *spec)

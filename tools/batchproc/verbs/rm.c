@@ -233,17 +233,17 @@ static const char *refused(const char *name, size_t len)
 static void refuse(struct job *job, const struct item_class *class, const char *name,
 		   const char *why, int err)
 {
-	struct item *item = job_item(job, class, NULL, name, strlen(name));
+	struct item *item = item_new(job, class, NULL, name, strlen(name));
 
 	item->why = why;
-	job_finish(item, STATUS_FAILED, err);
+	item_finish(item, STATUS_FAILED, err);
 }
 
 static void add_tree(struct job *job, const struct item_class *class, const char *name, size_t len)
 {
 	struct walk_root root = {.class = class, .ops = &trees, .release = free};
 
-	if (job_passes_over(job, name, len))
+	if (item_passes_over(job, name, len))
 		return;
 	root.data = xcalloc(1, sizeof(dev_t));
 	walk_add(job->walk, &root, name, len);
@@ -259,10 +259,10 @@ static bool cannot_be_looked_at(int err)
 static void add_missing(struct job *job, const struct item_class *class, const char *name,
 			size_t len)
 {
-	struct item *item = job_item(job, class, NULL, name, len);
+	struct item *item = item_new(job, class, NULL, name, len);
 
 	item->type = DT_DIR;
-	job_submit(item);
+	item_submit(item);
 }
 
 static void add_one(struct job *job, const struct item_class *class, const char *name)
@@ -284,7 +284,7 @@ static void add_one(struct job *job, const struct item_class *class, const char 
 	}
 	/* Without the slashes: with them a link would be followed. */
 	plain = strndup(name, len);
-	if (plain && (set->recursive || len < whole) && !job_stopping(job))
+	if (plain && (set->recursive || len < whole) && !steer_stopping(job))
 		err = call_lstat(plain, &st);
 	known = !err;
 	free(plain);
@@ -302,7 +302,7 @@ static void add_one(struct job *job, const struct item_class *class, const char 
 	else if (!known && set->recursive && len < whole)
 		add_missing(job, class, name, len);
 	else
-		job_submit(job_item(job, class, NULL, name, whole));
+		item_submit(item_new(job, class, NULL, name, whole));
 }
 
 static const char *rm_check(const struct jobspec *spec)

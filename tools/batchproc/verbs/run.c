@@ -356,7 +356,7 @@ static bool has_changed(const struct manifest *m)
 /* A line that is no job has a record all the same, and is in the list of what did not succeed. */
 static void bad_line(struct job *job, const struct manifest *m)
 {
-	struct item *item = job_item(job, &job->class, NULL, m->text, m->len);
+	struct item *item = item_new(job, &job->class, NULL, m->text, m->len);
 	struct buf why = {0};
 
 	add_place(&why, m);
@@ -365,7 +365,7 @@ static void bad_line(struct job *job, const struct manifest *m)
 		buf_str(&why, "; the manifest has changed since it was checked");
 	buf_char(&why, '\0');
 	item->why = why.data;
-	job_finish(item, STATUS_FAILED, -EINVAL);
+	item_finish(item, STATUS_FAILED, -EINVAL);
 	buf_free(&why);
 }
 
@@ -374,10 +374,10 @@ static void cut_short(struct job *job, const struct manifest *m)
 {
 	static const struct item_class class = {.ops = &cut_items};
 	const char *name = m->lines->name;
-	struct item *item = job_item_undivided(job, &class, NULL, name, strlen(name));
+	struct item *item = item_new_undivided(job, &class, NULL, name, strlen(name));
 
 	item->why = "the manifest has changed since it was checked, and is shorter";
-	job_finish(item, STATUS_FAILED, -EIO);
+	item_finish(item, STATUS_FAILED, -EIO);
 }
 
 static void run_feed(struct job *job)

@@ -103,7 +103,7 @@ static struct list *list_new(struct verify_run *run, const char *name)
 
 static void feed_line(struct job *job, struct list *list, const struct sumline *line)
 {
-	struct item *item = job_item(job, &job->class, NULL, line->name, line->len);
+	struct item *item = item_new(job, &job->class, NULL, line->name, line->len);
 	struct verify_item *own = item_priv(item);
 
 	own->alg = line->alg;
@@ -113,10 +113,10 @@ static void feed_line(struct job *job, struct list *list, const struct sumline *
 	atomic_fetch_add(&list->refs, 1);
 	if (digest_setup(line->alg)) {
 		item->why = "this OpenSSL does not offer the algorithm";
-		job_finish(item, STATUS_FAILED, -ENOTSUP);
+		item_finish(item, STATUS_FAILED, -ENOTSUP);
 		return;
 	}
-	job_submit(item);
+	item_submit(item);
 }
 
 static void malformed(const struct list *list, uint64_t number)
@@ -142,10 +142,10 @@ static void feed_list(struct job *job, const char *name, size_t len)
 	job->empty_is_fine = true;
 	err = lines_open(&lines, name, set->zero ? '\0' : '\n');
 	if (err) {
-		struct item *item = job_item_undivided(job, &job->class, NULL, name, len);
+		struct item *item = item_new_undivided(job, &job->class, NULL, name, len);
 
 		lines_close(&lines);
-		job_finish(item, STATUS_FAILED, err);
+		item_finish(item, STATUS_FAILED, err);
 		return;
 	}
 	list = list_new(set->run, name);

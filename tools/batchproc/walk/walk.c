@@ -2,7 +2,7 @@
 /*
  * walk: turns directory trees into items, concurrently and in flat memory.
  *
- *	walk_add() --> stack of pending directories --pop--> walker tasks --> job_submit()
+ *	walk_add() --> stack of pending directories --pop--> walker tasks --> item_submit()
  *	                        ^------ subdirectories ---------'   ^
  *	               directories to be left -------pop------------'
  *	                        ^------ nothing is left below them (tree.h)
@@ -106,7 +106,7 @@ static int walker(void *arg);
 /* Under the lock: whether there should be one more walker, which then counts already. */
 static bool wants_walker(struct walk *walk)
 {
-	bool wants = walk->active < walk->most && !job_stopped(walk->job);
+	bool wants = walk->active < walk->most && !steer_stopped(walk->job);
 
 	walk->active += wants;
 	return wants;
@@ -115,7 +115,7 @@ static bool wants_walker(struct walk *walk)
 void walk_never_started(struct walk *walk)
 {
 	/* As in nothing_below(): there may be nobody else to notice the deadline. */
-	job_stopping(walk->job);
+	steer_stopping(walk->job);
 	pthread_mutex_lock(&walk->lock);
 	walk->active--;
 	pthread_cond_broadcast(&walk->changed);
@@ -132,7 +132,7 @@ static void start_walker(struct walk *walk)
 		return;
 	walk_never_started(walk);
 	if (err != -ECANCELED && (waits || err != -EAGAIN))
-		job_trouble(walk->job, "cannot walk a directory", err);
+		steer_trouble(walk->job, "cannot walk a directory", err);
 }
 
 /* Puts a chain of directories on the stack, and starts a walker if there should be one more. */
@@ -164,7 +164,7 @@ static bool nothing_below(struct dirnode *dir)
 	if (!dir->tree->ops->leaves)
 		return true;
 	/* A group whose deadline passed ends its items before anybody else may have noticed. */
-	job_stopping(walk->job);
+	steer_stopping(walk->job);
 	pthread_mutex_lock(&walk->lock);
 	if (dir->recorded) {
 		if (--walk->live == 0)
@@ -245,7 +245,7 @@ static bool pop(struct walk *walk, struct pending **p, struct dirnode **dir)
 	*p = NULL;
 	*dir = NULL;
 	pthread_mutex_lock(&walk->lock);
-	if (!job_stopped(walk->job)) {
+	if (!steer_stopped(walk->job)) {
 		*dir = pop_leaving(walk);
 		if (!*dir)
 			*p = pop_pending(walk);
@@ -283,7 +283,7 @@ static void descend(struct walk *walk, struct pending *p, struct block *block)
 	for (; p; p = next) {
 		struct dirnode *dir;
 
-		if (job_stopping(walk->job)) {
+		if (steer_stopping(walk->job)) {
 			walk_push(walk, p);
 			return;
 		}
@@ -428,7 +428,7 @@ static bool added(struct walk *walk)
 
 	pthread_mutex_lock(&walk->lock);
 	may = may_add(walk);
-	if (!may && !job_stopped(walk->job))
+	if (!may && !steer_stopped(walk->job))
 		pthread_cond_wait(&walk->changed, &walk->lock);
 	pthread_mutex_unlock(&walk->lock);
 	return may;
@@ -449,7 +449,7 @@ void walk_add(struct walk *walk, const struct walk_root *root, const char *path,
 	tree_put(tree);
 
 	/* The deadline may have ended all that would wake this thread. */
-	while (!job_stopping(walk->job) && !added(walk))
+	while (!steer_stopping(walk->job) && !added(walk))
 		;
 }
 
@@ -464,7 +464,7 @@ static bool give_up_one(struct walk *walk)
 	dir = p ? NULL : pop_leaving(walk);
 	pthread_mutex_unlock(&walk->lock);
 	if (dir)
-		job_finish(walkdir_leaving(walk, dir, false), STATUS_NOT_STARTED, 0);
+		item_finish(walkdir_leaving(walk, dir, false), STATUS_NOT_STARTED, 0);
 	if (p) {
 		walkdir_give_up(walk, p);
 		pending_free(p);
@@ -480,10 +480,10 @@ void walk_wait(struct walk *walk)
 		bool active, over;
 
 		/* The deadline may have ended all that would go on; then the walk has stopped. */
-		job_stopping(walk->job);
+		steer_stopping(walk->job);
 		pthread_mutex_lock(&walk->lock);
 		over = !walk->live && !has_pending(walk) && !walk->leaving;
-		active = walk->active || (!over && !job_stopped(walk->job));
+		active = walk->active || (!over && !steer_stopped(walk->job));
 		if (active || (!over && !has_pending(walk) && !walk->leaving))
 			pthread_cond_wait(&walk->changed, &walk->lock);
 		pthread_mutex_unlock(&walk->lock);

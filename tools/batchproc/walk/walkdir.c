@@ -27,9 +27,9 @@
 static void give(struct walk *walk, struct item *item)
 {
 	if (walk->works)
-		job_perform(item);
+		item_perform(item);
 	else
-		job_submit(item);
+		item_submit(item);
 }
 
 /* ---- opening and leaving */
@@ -44,7 +44,7 @@ static struct item *directory_item(struct walk *walk, struct tree *tree, struct 
 	if (parent && !open)
 		dirnode_path(parent, &path);
 	buf_add(&path, name, len);
-	item = job_item_undivided(walk->job, tree->class, open ? parent : NULL, path.data,
+	item = item_new_undivided(walk->job, tree->class, open ? parent : NULL, path.data,
 				  path.len);
 	item->type = DT_DIR;
 	item->below = parent != NULL;
@@ -63,7 +63,7 @@ static void finish_directory(struct walk *walk, const struct pending *p, enum st
 		p->tree->ops->missed(item, p->tree, p->parent, p->name);
 	if (p->parent && status == STATUS_FAILED)
 		atomic_store(&p->parent->failed, true);
-	job_finish(item, status, err);
+	item_finish(item, status, err);
 }
 
 /* The name of a root in the directory that it is in. */
@@ -189,14 +189,14 @@ struct dirnode *walkdir_open(struct walk *walk, struct pending *p)
 			err = open_rest(p);
 		else
 			err = p->parent ? open_below(p) : open_root(p);
-	} while (job_await_descriptor(walk->job, err, &tries));
+	} while (steer_await_descriptor(walk->job, err, &tries));
 
 	if (err >= 0)
 		dir = p->rest ? p->rest : enter(walk, p, err, &err, &why);
 	if (is_tried_unread(p, err) && submit_unread(walk, p, err))
 		return NULL;
 	if (err < 0) {
-		bool stopped = err == -ECANCELED && job_stopping(walk->job);
+		bool stopped = err == -ECANCELED && steer_stopping(walk->job);
 
 		if (p->rest && stopped) {
 			walk_push(walk, pending_rest(p->rest, p->position));
@@ -228,20 +228,20 @@ void walkdir_leave(struct walk *walk, struct dirnode *dir)
 	if (dir->parent)
 		do {
 			err = dirnode_open(dir->parent);
-		} while (job_await_descriptor(walk->job, err, &tries));
+		} while (steer_await_descriptor(walk->job, err, &tries));
 	/* The item may hold it open for a while, which must not end it once more; left() frees it. */
 	dirnode_get(dir);
 	item = walkdir_leaving(walk, dir, !err);
 	item->why = dir->why;
 	if (dir->why)
-		job_finish(item, STATUS_SKIPPED, 0);
+		item_finish(item, STATUS_SKIPPED, 0);
 	else if (!err)
 		give(walk, item);
-	else if (err == -ECANCELED && job_stopping(walk->job))
-		job_finish(item, STATUS_NOT_STARTED, 0);
+	else if (err == -ECANCELED && steer_stopping(walk->job))
+		item_finish(item, STATUS_NOT_STARTED, 0);
 	else {
 		atomic_store(&dir->parent->failed, true);
-		job_finish(item, STATUS_FAILED, err);
+		item_finish(item, STATUS_FAILED, err);
 	}
 }
 
@@ -349,15 +349,15 @@ static void take_entry(struct walk *walk, struct dirnode *dir, const struct dire
 		*chain = p;
 		return;
 	}
-	item = job_item(walk->job, dir->tree->class, dirnode_get_open(dir), name, len);
+	item = item_new(walk->job, dir->tree->class, dirnode_get_open(dir), name, len);
 	item->type = type;
 	if (err) {
-		job_finish(item, STATUS_FAILED, err);
+		item_finish(item, STATUS_FAILED, err);
 	} else if (takes(dir->tree, type)) {
 		give(walk, item);
 	} else {
 		item->why = odd_type(type);
-		job_finish(item, STATUS_SKIPPED, 0);
+		item_finish(item, STATUS_SKIPPED, 0);
 	}
 }
 
@@ -391,7 +391,7 @@ static bool take_block(struct walk *walk, struct dirnode *dir, off_t *position,
 
 	for (size_t at = 0; at < len && !rest; at += entry->d_reclen) {
 		entry = (const struct dirent64 *)(block->bytes + at);
-		if (job_stopping(walk->job)) {
+		if (steer_stopping(walk->job)) {
 			rest = pending_rest(dir, *position);
 			break;
 		}
@@ -455,11 +455,11 @@ static bool work_block(struct walk *walk, struct dirnode *dir, off_t *position, 
 
 	chain = NULL;
 	qsort(block->sorted, count, sizeof(block->sorted[0]), by_inode);
-	for (size_t i = 0; i < count && !job_stopping(walk->job); i++)
+	for (size_t i = 0; i < count && !steer_stopping(walk->job); i++)
 		take_entry(walk, dir, block->sorted[i], &chain);
 	/* Where the file system does not say what is one. */
 	push_found(walk, chain, NULL, first);
-	return !rest && !job_stopping(walk->job);
+	return !rest && !steer_stopping(walk->job);
 }
 
 struct pending *walkdir_read(struct walk *walk, struct dirnode *dir, struct pending *p,

@@ -136,7 +136,7 @@ static int copy_work(struct item *item)
 	dir = copy_place(item, &to.name);
 	do {
 		err = dirnode_open(dir);
-	} while (job_await_descriptor(item->job, err, &tries));
+	} while (steer_await_descriptor(item->job, err, &tries));
 	if (err)
 		return err;
 	to.dirfd = dirnode_fd(dir);

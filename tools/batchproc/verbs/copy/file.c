@@ -52,7 +52,7 @@ static int open_source(struct copying *c)
 		return -EISDIR;
 	if (!S_ISREG(c->st.st_mode))
 		return copy_fail(c, -EINVAL, "is not a regular file any more");
-	item_is_of(c->item, &c->st);
+	item_note_source(c->item, &c->st);
 	c->sparse = (uint64_t)c->st.st_blocks * 512 < (uint64_t)c->st.st_size;
 	return 0;
 }
@@ -285,13 +285,13 @@ static int next_block(struct copying *c)
 
 	if (!c->paced)
 		return blocking_long(copy_block, c);
-	err = job_pace(job, paid);
+	err = pace_bytes(job, paid);
 	if (err)
 		return err;
 	err = blocking_long(copy_block, c);
 	bytes = c->item->bytes - before;
 	if (bytes < paid)
-		job_unpace(job, paid - bytes);
+		pace_give_back(job, paid - bytes);
 	return err;
 }
 
@@ -299,7 +299,7 @@ static int copy_blocks(struct copying *c)
 {
 	int err;
 
-	c->step = c->paced ? job_pace_block(c->item->job, STEP_BYTES) : STEP_BYTES;
+	c->step = c->paced ? pace_block(c->item->job, STEP_BYTES) : STEP_BYTES;
 	while ((err = next_block(c)) == COPY_MORE)
 		;
 	if (!err && c->digests)
@@ -333,7 +333,7 @@ static int run_begin(struct copying *c)
 		err = bp_cancelled() ? bp_yield() : blocking(begin, c);
 		if (lacks_descriptor(err))
 			start_over(c);
-	} while (job_await_descriptor(c->item->job, err, &tries));
+	} while (steer_await_descriptor(c->item->job, err, &tries));
 	return err;
 }
 

@@ -236,7 +236,7 @@ static bool into_itself(const struct source *src)
 static void add_item(struct job *job, const struct item_class *class, const struct target *t,
 		     struct source *src, bool from_list, int err, const char *why)
 {
-	struct item *item = job_item(job, class, NULL, src->path, strlen(src->path));
+	struct item *item = item_new(job, class, NULL, src->path, strlen(src->path));
 	struct copy_item *own = item_priv(item);
 
 	own->dir = src->dir;
@@ -246,12 +246,12 @@ static void add_item(struct job *job, const struct item_class *class, const stru
 	own->mark.kind = from_list ? MARK_OWN : MARK_NONE;
 	own->keeps_above = src->keeps_above && !job->opt->dry_run;
 	item->type = src->known ? IFTODT(src->st.st_mode) : DT_UNKNOWN;
-	if ((!err && !why) || job_stopping(job)) {
-		job_submit(item);
+	if ((!err && !why) || steer_stopping(job)) {
+		item_submit(item);
 		return;
 	}
 	item->why = why;
-	job_finish(item, err ? STATUS_FAILED : STATUS_SKIPPED, err);
+	item_finish(item, err ? STATUS_FAILED : STATUS_SKIPPED, err);
 }
 
 /* The destination for a job of one source: with a slash, where it had to be a directory. */
@@ -316,7 +316,7 @@ static void add_source(struct job *job, const struct item_class *class, const st
 	int err = 0;
 
 	/* What is to be given back as a job of its own has to have its place. */
-	if (!job_stopping(job) || job->ops->mixes) {
+	if (!steer_stopping(job) || job->ops->mixes) {
 		src.known = set->recursive ? !lstat(path, &src.st) : !stat(path, &src.st);
 		err = place(job, set, t, &src, from_list, &why);
 	}
@@ -359,10 +359,10 @@ static unsigned int overlap_by(const char *name, bool from_list)
 /* A list has become another one since it was looked through. */
 static void refuse_new(struct job *job, const char *name)
 {
-	struct item *item = job_item(job, &job->class, NULL, name, strlen(name));
+	struct item *item = item_new(job, &job->class, NULL, name, strlen(name));
 
 	item->why = "the list has changed since it was looked through";
-	job_finish(item, STATUS_FAILED, -EINVAL);
+	item_finish(item, STATUS_FAILED, -EINVAL);
 }
 
 /* As a command: many sources, and the destination that copy_run() found. */

@@ -202,7 +202,7 @@ int special_copy(struct item *item, const struct at_name *from, const struct at_
 	m->to = *to;
 	do {
 		err = bp_cancelled() ? bp_yield() : blocking(copy_by_name, m);
-	} while (job_await_descriptor(item->job, err, &tries));
+	} while (steer_await_descriptor(item->job, err, &tries));
 	free(m);
 	return err;
 }

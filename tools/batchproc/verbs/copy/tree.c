@@ -162,7 +162,7 @@ static int enter_directory(struct dirnode *from)
 	} else {
 		do {
 			err = dest_enter(parent, name, st.st_mode, &to, &from->why);
-		} while (job_await_descriptor(tree->job, err, &tries));
+		} while (steer_await_descriptor(tree->job, err, &tries));
 		if (err)
 			return err;
 	}
@@ -349,7 +349,7 @@ int copy_leave(struct item *item)
 		item->source.kind = ORIGIN_ONCE;
 	do {
 		err = open_all((struct dirnode *const[]){from, to, above});
-	} while (job_await_descriptor(item->job, err, &tries));
+	} while (steer_await_descriptor(item->job, err, &tries));
 	if (err)
 		return err;
 	l.from = dirnode_fd(from);
