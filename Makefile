@@ -152,7 +152,7 @@ demo: $(command)
 # ---------------------------------------------------------------- check
 
 .PHONY: tests
-tests: $(all-tests)
+tests: $(all-tests) $(all-helpers)
 
 # What the sanitizers' runtimes are told unless the environment says otherwise.
 export ASAN_OPTIONS ?= detect_stack_use_after_return=0:strict_string_checks=1
@@ -191,14 +191,14 @@ check-list = $(refused-list) $(foreach t,$(all-tests),'cmocka $(notdir $(t)) $(t
 
 # With T only what it names is built; scripts may need everything but the other tests.
 check-patterns := $(subst *,%,$(patsubst denied/%,%,$(patsubst hidden/%,%,$(or $(T),*))))
-check-tests := $(filter $(foreach d,lib command,$(addprefix $(O)/tests/$d/,$(check-patterns))),$(all-tests))
+check-tests := $(filter $(foreach d,lib command support,$(addprefix $(O)/tests/$d/,$(check-patterns))),$(all-tests))
 check-examples := $(filter $(addprefix $(O)/docs/,$(check-patterns)),$(all-examples))
 check-scripts := $(filter $(check-patterns),symbols install $(basename $(notdir $(test-scripts))))
 
 # Under another name, or `make -n check` would run the tests: make runs what it sees to call make.
 test-make = $(MAKE) $(MAKEOVERRIDES)
 
-check: $(check-tests) $(check-examples) $(if $(check-scripts),$(lib-files) $(all-progs))
+check: $(check-tests) $(all-helpers) $(check-examples) $(if $(check-scripts),$(lib-files) $(all-progs))
 	@printf '%s\n' $(check-list) | \
 		BATCHPROC='$(abspath $(O)/batchproc)' \
 		TEST_CC='$(strip $(CC) $(LIBURING_CFLAGS) $(CPPFLAGS) $(bp-cflags) $(CFLAGS) $(san-flags))' \

@@ -105,6 +105,7 @@ library zlib zlib -lz zlib1g-dev 'zlib'
 library cmocka cmocka -lcmocka libcmocka-dev 'cmocka 1.1 or newer'
 optional idn2 libidn2 -lidn2 'libidn2'
 optional curl libcurl -lcurl 'libcurl, for tests'
+optional fuse3 fuse3 -lfuse3 'libfuse 3.10 or newer, for tests'
 feature valgrind 'valgrind/valgrind.h'
 
 # One parser of HTTP is enough; HTTP_PARSER chooses where both are there.

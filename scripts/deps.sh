@@ -33,6 +33,7 @@ zlib|compiles zlib -lz|zlib1g-dev|zlib-devel|zlib|zlib-dev|zlib-devel
 libidn2|compiles idn2 -lidn2|libidn2-dev|libidn2-devel|libidn2|libidn2-dev|libidn2-devel
 HTTP parser|http_parser|libhttp-parser-dev|http-parser-devel|llhttp|llhttp-dev|llhttp-devel
 cmocka|compiles cmocka -lcmocka|libcmocka-dev|libcmocka-devel|cmocka|cmocka-dev|libcmocka-devel
+libfuse|compiles fuse3 -lfuse3|libfuse3-dev fuse3|fuse3-devel fuse3|fuse3|fuse3-dev fuse3|fuse3-devel fuse3
 xargs|program xargs|findutils|findutils|findutils|findutils|findutils
 END
 		;;
@@ -77,7 +78,7 @@ compiles()
 	libs=${2:-}
 	flags=
 	case $what in
-	liburing | jansson | cmocka | zlib) package=$what ;;
+	liburing | jansson | cmocka | zlib | fuse3) package=$what ;;
 	idn2 | curl) package=lib$what ;;
 	openssl) package=libcrypto ;;
 	xxhash) package=libxxhash ;;

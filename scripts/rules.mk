@@ -8,6 +8,7 @@
 #	prog-y		programs; NAME-objs are the objects of one, NAME.o by default
 #	test-y		test programs, run by check; likewise. NAME-also are objects and
 #			archives of other directories, NAME-libs the libraries that these need
+#	helper-y	programs that tests start, of NAME-objs alone; built with the tests
 #	example-y	example programs: against the installed interface alone, run by check with
 #			the arguments NAME-args
 #	common-y	objects that every program of this directory gets
@@ -118,10 +119,11 @@ $(public-header): lib/batchproc.h
 # libbatchproc-whole.a keeps the names that the library hides, for the tests.
 libbatchproc := $(O)/lib/libbatchproc
 
-dir-vars := subdir-y lib-y obj-y prog-y test-y example-y common-y need-y ccflags-y ldlibs-y
+dir-vars := subdir-y lib-y obj-y prog-y test-y helper-y example-y common-y need-y ccflags-y ldlibs-y
 all-objs :=
 all-progs :=
 all-tests :=
+all-helpers :=
 all-examples :=
 
 define enter
@@ -139,17 +141,21 @@ missing-text = $(foreach n,$(filter-out $(CONFIG_FOUND),$(1)),$(CONFIG_NAME_$(n)
 define leave
 $(eval progs := $(addprefix $(O)/,$(prog-y)))
 $(eval tests := $(addprefix $(O)/$(dir)/,$(test-y)))
+$(eval helpers := $(addprefix $(O)/$(dir)/,$(helper-y)))
 $(eval examples := $(addprefix $(O)/$(dir)/,$(example-y)))
-$(eval objs := $(sort $(addprefix $(O)/$(dir)/,$(obj-y)) $(foreach p,$(prog-y) $(test-y) $(example-y),$(call objs-of,$(p)))))
+$(eval objs := $(sort $(addprefix $(O)/$(dir)/,$(obj-y)) $(foreach p,$(prog-y) $(test-y) $(example-y),$(call objs-of,$(p))) \
+	$(addprefix $(O)/$(dir)/,$(foreach p,$(helper-y),$($(p)-objs)))))
 $(eval all-objs += $(objs))
 $(eval all-progs += $(progs))
 $(eval all-tests += $(tests))
+$(eval all-helpers += $(helpers))
 $(eval all-examples += $(examples))
 $(foreach n,$(example-y),$(eval args-$(O)/$(dir)/$(n) := $($(n)-args)))
 $(if $(objs),$(eval $(objs-rules)))
 $(if $(lib-y),$(eval $(lib-rules)))
 $(foreach p,$(prog-y),$(eval $(call link-rule,$(O)/$(p),$(p),ld,$(libbatchproc).a)))
 $(foreach p,$(test-y),$(eval $(call link-rule,$(O)/$(dir)/$(p),$(p),ld,$(libbatchproc)-whole.a)))
+$(foreach p,$(helper-y),$(eval $(call helper-rule,$(O)/$(dir)/$(p),$(p))))
 $(foreach p,$(example-y),$(eval $(call link-rule,$(O)/$(dir)/$(p),$(p),ldso,$(libbatchproc).so)))
 endef
 
@@ -163,6 +169,12 @@ define link-rule
 $(1): private dir-ldlibs := $(ldlibs-y) $($(2)-libs)
 $(1): $(call objs-of,$(2)) $(addprefix $(O)/,$($(2)-also)) $(4) FORCE
 	$$(call run,$(3))
+endef
+
+define helper-rule
+$(1): private dir-ldlibs := $($(2)-libs)
+$(1): $(addprefix $(O)/$(dir)/,$($(2)-objs)) FORCE
+	$$(call run,ld)
 endef
 
 define lib-rules
