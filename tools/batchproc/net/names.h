@@ -10,6 +10,7 @@
 #define BATCHPROC_NAMES_H
 
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,7 +31,7 @@ union address {
 
 /* The addresses of a name, families in turn as RFC 8305 has them; shared and constant. */
 struct addresses {
-	size_t refs; /* under the lock of the names */
+	atomic_size_t refs;
 	size_t count;
 	union address list[];
 };
@@ -45,7 +46,7 @@ void names_destroy(struct names *names);
  */
 int names_lookup(struct names *names, const char *host, struct addresses **addresses,
 		 const char **why);
-void addresses_put(struct names *names, struct addresses *addresses);
+void addresses_put(struct addresses *addresses);
 
 /* None of these answered: the next who wants @host has it looked up again. Any thread. */
 void names_failed(struct names *names, const char *host, const struct addresses *addresses);
