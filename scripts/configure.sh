@@ -98,7 +98,7 @@ elif ! compiles compiler '' ''; then
 fi
 
 library liburing liburing -luring liburing-dev 'liburing 2.3 or newer'
-library openssl libcrypto -lcrypto libssl-dev 'OpenSSL (libcrypto)'
+library openssl openssl '-lssl -lcrypto' libssl-dev 'OpenSSL 3'
 library xxhash libxxhash -lxxhash libxxhash-dev 'xxHash 0.8 or newer'
 library jansson jansson -ljansson libjansson-dev 'jansson 2.12 or newer'
 library zlib zlib -lz zlib1g-dev 'zlib'

@@ -26,7 +26,7 @@ things()
 C compiler|compiles compiler|gcc libc6-dev|gcc glibc-devel|gcc|gcc musl-dev linux-headers|gcc glibc-devel
 pkg-config|program pkg-config|pkg-config|pkgconf-pkg-config|pkgconf|pkgconf|pkg-config
 liburing|compiles liburing -luring|liburing-dev|liburing-devel|liburing|liburing-dev|liburing-devel
-OpenSSL|compiles openssl -lcrypto|libssl-dev|openssl-devel|openssl|openssl-dev|libopenssl-devel
+OpenSSL|compiles openssl -lssl -lcrypto|libssl-dev|openssl-devel|openssl|openssl-dev|libopenssl-devel
 xxHash|compiles xxhash -lxxhash|libxxhash-dev|xxhash-devel|xxhash|xxhash-dev|xxhash-devel
 jansson|compiles jansson -ljansson|libjansson-dev|jansson-devel|jansson|jansson-dev|libjansson-devel
 zlib|compiles zlib -lz|zlib1g-dev|zlib-devel|zlib|zlib-dev|zlib-devel
@@ -75,12 +75,13 @@ program()
 compiles()
 {
 	what=$1
-	libs=${2:-}
+	shift
+	libs=$*
 	flags=
 	case $what in
 	liburing | jansson | cmocka | zlib | fuse3) package=$what ;;
 	idn2 | curl) package=lib$what ;;
-	openssl) package=libcrypto ;;
+	openssl) package=openssl ;;
 	xxhash) package=libxxhash ;;
 	*) package= ;;
 	esac

@@ -12,7 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <sys/uio.h>
 
 struct bp_engine;
 struct tls;
@@ -39,6 +38,7 @@ struct stream {
 	struct bp_engine *engine;
 	struct tls *tls; /* NULL: plain */
 	const char *why; /* of the last error, where it is not errno's text; constant text */
+	bool asked; /* something was sent, and nothing read since */
 	bool ended; /* the other side has ended it */
 	bool cut; /* and did so without a close_notify, so that its last body may be cut short */
 

@@ -28,6 +28,7 @@ struct tls_settings {
 	 * tls_certificate() can tell about it. Nothing is sent to such a peer but the handshake.
 	 */
 	bool inspect;
+	bool offer_h2; /* besides http/1.1, to see what the other side would choose */
 };
 
 /*
@@ -44,8 +45,7 @@ void tls_cleanup(void);
  * earlier session with @host and @port is resumed. Returns 0, or -errno with the reason in stream->why:
  * -EKEYREJECTED the certificate does not verify, -EPROTO TLS went wrong, or what the socket said. Task only.
  */
-int tls_handshake(struct stream *stream, struct tls_conf *conf, const char *host, uint16_t port,
-		  uint64_t timeout_ns);
+int tls_handshake(struct stream *stream, struct tls_conf *conf, const char *host, uint16_t port);
 
 /* What was agreed on; after a handshake, also one that failed with -EKEYREJECTED. */
 const char *tls_version(const struct stream *stream); /* "TLSv1.3" */
