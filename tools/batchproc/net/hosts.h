@@ -34,7 +34,7 @@ struct net_conf {
 	const char *unix_socket; /* all goes through it; NULL: none */
 	uint64_t connect_timeout_ns; /* for name, connect, proxy and TLS together; 0: none */
 	unsigned int max_per_host; /* 0: HOST_PLACES, none on this machine */
-	const struct stream_pace *pace; /* NULL: none */
+	const struct stream_pace *pace; /* of --bwlimit; NULL: none */
 };
 
 /* Where to: host without brackets, a name in ASCII and small letters. */
@@ -42,11 +42,7 @@ struct target {
 	const char *host;
 	uint16_t port;
 	bool tls;
-	/*
-	 * Something else than HTTP: not through a proxy of http_proxy, and through https_proxy's by
-	 * CONNECT when it is tls.
-	 */
-	bool raw;
+	bool raw; /* something else than HTTP: through no proxy */
 };
 
 /* What getting a connection took, and why it failed. Zero what did not happen. */
@@ -61,7 +57,8 @@ struct dialed {
 
 /* A connection in use: with a place of its host, and one task's alone. */
 struct conn {
-	struct conn *next; /* among the kept ones */
+	struct conn *next; /* among its host's kept ones */
+	struct conn *older, *newer; /* among all kept ones */
 	struct stream stream;
 	struct host *host;
 	const struct proxy

@@ -41,7 +41,6 @@ const struct proxy *proxy_for(const struct proxies *proxies, bool tls, const cha
  * Asks the proxy at the other end of @stream for a way to @host. Returns 0, or -errno with the reason in
  * stream->why: -ECONNREFUSED it said no, -EPROTO its answer makes no sense. Task only.
  */
-int proxy_tunnel(struct stream *stream, const struct proxy *proxy, const char *host, uint16_t port,
-		 uint64_t timeout_ns);
+int proxy_tunnel(struct stream *stream, const struct proxy *proxy, const char *host, uint16_t port);
 
 #endif
