@@ -7,10 +7,7 @@
  * cannot be taken back happens in a child process.
  */
 #include <dlfcn.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -155,51 +152,9 @@ static void threads_asked_for_say_so(struct test *t)
 
 /* ---------------------------------------------------------------- seccomp */
 
-/* One call that a filter refuses; @flags_arg: only where that argument is not 0, or -1. */
-struct denied {
-	unsigned int nr;
-	int err;
-	int flags_arg;
-};
-
 enum {
-	NO_SECCOMP = 77,
-	DENIED_MAX = 8
+	NO_SECCOMP = 77
 };
-
-static int deny(const struct denied *denied, size_t count)
-{
-	struct sock_filter code[5 * DENIED_MAX + 2] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-	};
-	struct sock_fprog program = {.len = 1, .filter = code};
-
-	for (size_t i = 0; i < count; i++) {
-		const struct denied *d = &denied[i];
-		unsigned int arg = d->flags_arg < 0 ? 0 : (unsigned int)d->flags_arg;
-		bool any = d->flags_arg < 0;
-		struct sock_filter each[] = {
-			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, d->nr, 0, 4),
-			BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-				 offsetof(struct seccomp_data, args) + 8 * arg),
-			/* Either way the filter is over: the number is no longer at hand. */
-			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, any ? 0 : 1, 0),
-			BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned int)d->err),
-			BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-		};
-
-		if (any)
-			each[1] = (struct sock_filter)BPF_STMT(
-				BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned int)d->err);
-		memcpy(&code[program.len], each, sizeof(each));
-		program.len += COUNT_OF(each);
-	}
-	code[program.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
-		return -errno;
-	return 0;
-}
 
 static void expect_clean_exit(struct test *t, const struct child_result *child)
 {
@@ -217,10 +172,9 @@ struct refused {
 static int where_io_uring_is_denied(void *arg)
 {
 	const struct refused *refused = arg;
-	struct denied denied = {SYS_io_uring_setup, refused->err, -1};
 	struct bp_engine *engine;
 
-	if (deny(&denied, 1))
+	if (refuse_uring(refused->err))
 		return NO_SECCOMP;
 	for (unsigned int loops = 0; loops < 4; loops++) {
 		int err = bp_engine_create(&engine, &BP_ENGINE_OPTS(.loops = loops));
@@ -310,15 +264,18 @@ static int on_an_older_system(void *arg)
 {
 	/* RWF_NOWAIT knows neither pipes nor sockets before 6.4, and the others are from 5.x. */
 	static const struct denied denied[] = {
-		{SYS_io_uring_setup, ENOSYS, -1}, {SYS_preadv2, EOPNOTSUPP, 5},
-		{SYS_pwritev2, EOPNOTSUPP, 5},	  {SYS_epoll_pwait2, ENOSYS, -1},
-		{SYS_openat2, ENOSYS, -1},
+		DENY(SYS_io_uring_setup, ENOSYS),
+		{SYS_preadv2, EOPNOTSUPP, DENY_ANY_BIT, 5, UINT32_MAX},
+		{SYS_pwritev2, EOPNOTSUPP, DENY_ANY_BIT, 5, UINT32_MAX},
+		DENY(SYS_epoll_pwait2, ENOSYS),
+		DENY(SYS_openat2, ENOSYS),
+		DENY_END,
 	};
 	struct bp_engine *engine;
 	int fd[2];
 
 	(void)arg;
-	if (deny(denied, COUNT_OF(denied)))
+	if (deny_calls(denied))
 		return NO_SECCOMP;
 	for (unsigned int loops = 0; loops < 3; loops += 2) {
 		assert_int_equal(bp_engine_create(&engine, &BP_ENGINE_OPTS(.loops = loops)), 0);
@@ -365,15 +322,16 @@ static int needs_a_helper(void *arg)
 static int where_no_thread_can_be_made(void *arg)
 {
 	static const struct denied denied[] = {
-		{SYS_clone3, EAGAIN, -1},
-		{SYS_clone, EAGAIN, -1},
+		DENY(SYS_clone3, EAGAIN),
+		DENY(SYS_clone, EAGAIN),
+		DENY_END,
 	};
 	struct bp_engine *engine;
 	struct bp_group *g;
 
 	if (bp_engine_create(&engine, &BP_ENGINE_OPTS(.backend = BP_BACKEND_THREADS)))
 		return 1;
-	if (deny(denied, COUNT_OF(denied)))
+	if (deny_calls(denied))
 		return NO_SECCOMP;
 	assert_int_equal(bp_group_create(&g, engine, NULL), 0);
 	for (int i = 0; i < 3; i++)

@@ -6,10 +6,7 @@
  * processes, where a seccomp filter refuses what the kernel would grant.
  */
 #include <fenv.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -223,19 +220,13 @@ enum {
 /* Refuses guards by madvise(), and by mprotect() too if @all. */
 static int refuse_guards(bool all)
 {
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, all ? SYS_mprotect : (unsigned int)-1, 3, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MADV_GUARD_INSTALL_, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOMEM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	const struct denied denied[] = {
+		{SYS_madvise, ENOMEM, DENY_EQUAL, 2, MADV_GUARD_INSTALL_},
+		{SYS_mprotect, all ? ENOMEM : 0, DENY_ALWAYS, 0, 0},
+		DENY_END,
 	};
-	struct sock_fprog program = {COUNT_OF(code), code};
 
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+	return deny_calls(denied);
 }
 
 /* Fills a little more than its stack of 16 KiB, less than a guard more. */

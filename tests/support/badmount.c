@@ -56,19 +56,6 @@ static void end_all(void)
 		others();
 }
 
-/* The server next to this program: O/tests/support/badfs. */
-static void find_server(char path[PATH_MAX])
-{
-	ssize_t len = readlink("/proc/self/exe", path, PATH_MAX - 32);
-	char *slash;
-
-	assert_true(len > 0);
-	path[len] = '\0';
-	slash = strrchr(path, '/');
-	assert_non_null(slash);
-	strcpy(slash, "/../support/badfs");
-}
-
 static void become_server(const char *server, const char *backing, const char *mountpoint,
 			  const char *const *lines, const int in[2], const int out[2])
 {
@@ -95,7 +82,7 @@ struct badmount *badmount_begin(struct test *t, const char *backing, const char 
 	int in[2], out[2];
 
 	assert_non_null(bad);
-	find_server(server);
+	helper_path(server, "badfs");
 	if (access(server, X_OK))
 		skip_because(t, "libfuse3 was not there when the tests were built");
 	if (access("/dev/fuse", R_OK | W_OK))

@@ -172,6 +172,21 @@ static void set_environment(const char *const *env)
 	}
 }
 
+/* By a library that the loader brings in: see deny_late.c. */
+static void deny_from_main_on(const struct denied *denied)
+{
+	char path[PATH_MAX];
+	struct text text = {0};
+
+	helper_path(path, "deny.so");
+	setenv("LD_PRELOAD", path, 1);
+	for (; denied->err; denied++)
+		text_printf(&text, "%ld %d %u %u %u;", denied->call, denied->err, denied->when,
+			    denied->arg, denied->value);
+	setenv("BATCHPROC_TESTS_DENY", text.data ? text.data : "", 1);
+	text_free(&text);
+}
+
 static bool is_same(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
@@ -233,6 +248,10 @@ static void become(const struct how *how, const char *const *args, const int fd[
 	if (how->root)
 		enter_root(how->root);
 	set_environment(how->env);
+	if (how->denied_late)
+		deny_from_main_on(how->denied_late);
+	if (how->denied && deny_calls(how->denied))
+		_exit(126);
 	if (how->no_uring && refuse_uring(EPERM))
 		_exit(126);
 	if (how->killed_at && die_at(how->killed_at))
@@ -444,6 +463,18 @@ struct run *run_end(struct run *run)
 }
 
 /* ---------------------------------------------------------------- watching */
+
+static int deny_nothing(void *unused)
+{
+	(void)unused;
+	return deny_calls((const struct denied[]){DENY_END}) ? 1 : 0;
+}
+
+void need_denial(struct test *t)
+{
+	if (in_child(deny_nothing, NULL).status)
+		skip_because(t, "no seccomp filter can be set here");
+}
 
 void need_watch(struct test *t)
 {

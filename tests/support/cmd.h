@@ -44,6 +44,8 @@ struct how {
 	uid_t uid; /* and group: who runs it */
 	int ignored; /* a signal that is ignored from the start */
 	const char *root; /* its root directory, in which ROOT_MARK has to be, and where it begins */
+	const struct denied *denied; /* calls that the kernel refuses: see deny.h */
+	const struct denied *denied_late; /* likewise, from the command's main() on */
 	bool no_uring; /* the kernel refuses io_uring, as Docker's default profile has it */
 	long killed_at; /* the number of a system call: whoever begins one is killed, by SIGSYS */
 	int watched; /* the number of a system call: see until_called() */
@@ -98,6 +100,8 @@ void run_kill(struct run *run, int sig);
 /** Sends a signal, and waits until the run has acted upon it: another than USR1 is followed by it. */
 void run_signal(struct run *run, int sig);
 
+/** Skips the test unless calls of a run can be refused. */
+void need_denial(struct test *t);
 /** Skips the test unless calls of a run can be watched. */
 void need_watch(struct test *t);
 /**

@@ -23,6 +23,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,6 +39,7 @@
 #include <cmocka.h>
 
 #include "batchproc.h"
+#include "support/deny.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 #define CONTAINER(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
@@ -276,13 +278,8 @@ void expect_tally(const struct tally *tally, const struct bp_group *g);
 
 /* ---------------------------------------------------------------- processes and files */
 
-/**
- * From here on the kernel refuses io_uring with this error to this process and its children, as a container's
- * usual profile does. Return: 0 or -errno.
- */
-int refuse_uring(int err);
-/** From here on the system call with this number ends the process at once, as kill -9 would. */
-int die_at(long call);
+/** A program or a library that the tests build for themselves, next to this program: O/tests/support/NAME. */
+void helper_path(char path[PATH_MAX], const char *name);
 
 struct child_result {
 	int status; /* as of waitpid() */

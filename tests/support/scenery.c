@@ -5,11 +5,8 @@
  * All of it belongs to the test that made it. Items may touch gates, crowds and tallies from any
  * loop; the rest is for the main thread.
  */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
+#include <limits.h>
 #include <signal.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "support/harness.h"
@@ -230,30 +227,16 @@ void expect_tally(const struct tally *tally, const struct bp_group *g)
 
 /* ---------------------------------------------------------------- processes and files */
 
-static int answer_call(long call, unsigned int answer)
+void helper_path(char path[PATH_MAX], const char *name)
 {
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned int)call, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, answer),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = {COUNT_OF(code), code};
+	ssize_t len = readlink("/proc/self/exe", path, PATH_MAX - 1);
+	size_t dir;
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
-		return -errno;
-	return 0;
-}
-
-int refuse_uring(int err)
-{
-	return answer_call(SYS_io_uring_setup, SECCOMP_RET_ERRNO | (unsigned int)err);
-}
-
-int die_at(long call)
-{
-	return answer_call(call, SECCOMP_RET_KILL_PROCESS);
+	assert_true(len > 0);
+	path[len] = '\0';
+	dir = (size_t)(strrchr(path, '/') - path);
+	assert_true(snprintf(path + dir, PATH_MAX - dir, "/../support/%s", name) <
+		    (int)(PATH_MAX - dir));
 }
 
 struct child_result in_child(int (*fn)(void *arg), void *arg)
