@@ -36,6 +36,12 @@ struct target {
 	char *name; /* of the copy, or NULL: @dir itself */
 	int err; /* every source fails with it */
 	const char *why;
+	/* The destination is a symbolic link: it itself, which what is no file takes the place of. */
+	struct at_target {
+		struct dirnode *dir;
+		char *name;
+		int err;
+	} link;
 };
 
 /* Takes a path apart: the name in it, and the directory that this is in, as the path has it. */
@@ -55,27 +61,44 @@ static void split_path(const char *path, char **parent, char **name)
 	(*parent)[start] = '\0';
 }
 
-/* @path is no directory that is there: it is a name in one. */
+/* @path is no directory that is there: it is a name in one. Returns 0 or -errno. */
+static int split_target(struct job *job, const char *path, struct dirnode **dir, char **name)
+{
+	char *parent;
+	int err;
+
+	split_path(path, &parent, name);
+	err = **name ? dest_root(job, parent, parent, dir) : -ENOENT;
+	free(parent);
+	return err;
+}
+
 static void target_new(struct job *job, struct target *t, const char *path)
 {
 	const size_t len = strlen(path);
-	char *parent;
 
 	t->slash = len > 1 && path[len - 1] == '/';
-	split_path(path, &parent, &t->name);
-	t->err = *t->name ? dest_root(job, parent, parent, &t->dir) : -ENOENT;
-	free(parent);
+	t->err = split_target(job, path, &t->dir, &t->name);
+}
+
+/* With a slash at its end it is what the link leads to. */
+static bool is_link(const char *path)
+{
+	struct stat st;
+
+	return !lstat(path, &st) && S_ISLNK(st.st_mode);
 }
 
 static void target_open(struct job *job, bool exact, struct target *t)
 {
+	const bool link = is_link(t->dst);
 	struct stat st;
 	char *real;
 
 	if (!stat(t->dst, &st) && S_ISDIR(st.st_mode)) {
 		t->into = !exact;
 		t->err = dest_root(job, t->dst, t->dst, &t->dir);
-	} else if (!lstat(t->dst, &st) && S_ISLNK(st.st_mode)) {
+	} else if (link) {
 		/* What the user names himself is followed. */
 		real = realpath(t->dst, NULL);
 		if (real) {
@@ -88,6 +111,8 @@ static void target_open(struct job *job, bool exact, struct target *t)
 	} else {
 		target_new(job, t, t->dst);
 	}
+	if (link && !t->into)
+		t->link.err = split_target(job, t->dst, &t->link.dir, &t->link.name);
 }
 
 static void target_close(struct target *t)
@@ -95,6 +120,9 @@ static void target_close(struct target *t)
 	if (t->dir)
 		dirnode_put(t->dir);
 	free(t->name);
+	if (t->link.dir)
+		dirnode_put(t->link.dir);
+	free(t->link.name);
 }
 
 /* A source, and where its copy comes to lie. */
@@ -175,6 +203,12 @@ static int place_marked(const struct job *job, const struct copy_settings *set,
 	return err;
 }
 
+/* As cp does: a file is written to where a link leads, anything else replaces the link. */
+static bool replaces_link(const struct target *t, const struct source *src)
+{
+	return t->link.name && src->known && !S_ISREG(src->st.st_mode) && !S_ISDIR(src->st.st_mode);
+}
+
 static int place(const struct job *job, const struct copy_settings *set, const struct target *t,
 		 struct source *src, bool from_list, const char **why)
 {
@@ -184,6 +218,13 @@ static int place(const struct job *job, const struct copy_settings *set, const s
 	bool begun;
 	int err;
 
+	if (replaces_link(t, src)) {
+		if (t->link.err)
+			return t->link.err;
+		src->dir = dirnode_get(t->link.dir);
+		src->name = xstrdup(t->link.name);
+		return 0;
+	}
 	*why = t->why;
 	if (t->err)
 		return t->err;
