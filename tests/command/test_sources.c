@@ -7,6 +7,8 @@
  */
 #include <sys/stat.h>
 
+#include "journal/journal.h"
+#include "run/feed.h"
 #include "base/buf.h"
 #include "cli/inputs.h"
 #include "cli/options.h"
@@ -35,9 +37,13 @@ static void get_add(struct job *job, const struct jobspec *spec)
 
 static int get_run(const struct options *options)
 {
-	static const struct job_ops ops = {.one_each = true, .feed = inputs_feed};
+	static const struct job_ops ops = {
+		.journal = &journal_hooks,
+		.one_each = true,
+		.feed = feed_each,
+	};
 
-	return inputs_run(options, &ops);
+	return feed_run(options, &ops);
 }
 
 static const struct verb get_verb = {

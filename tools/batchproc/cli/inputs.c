@@ -3,7 +3,7 @@
  * inputs: the arguments and the lists of -T, one after the other, in constant memory.
  *
  * The main thread reads lists with ordinary calls: it is no loop, so that a slow pipe holds up
- * nobody. It waits for data and for the job's stop descriptor at once.
+ * nobody. It waits for data and for the run's stop descriptor at once.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,14 +14,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/calls.h"
+#include "base/clock.h"
 #include "cli/inputs.h"
-#include "run/job.h"
-#include "run/ownfiles.h"
+#include "cli/options.h"
 #include "base/alloc.h"
 #include "base/message.h"
 #include "base/status.h"
-#include "verb.h"
 
 #define READ_BYTES 65536u
 #define KEEP_BYTES (4 * READ_BYTES) /* a larger buffer is not kept for the next lines */
@@ -80,48 +80,48 @@ void lines_rewind(struct lines *lines)
 }
 
 /* Milliseconds until the deadline of the run, so that a silent list does not outlast it. */
-static int deadline_ms(const struct job *job)
+static int deadline_ms(const struct lines_watch *watch)
 {
-	uint64_t now = bp_now(job->engine);
+	uint64_t now = clock_now_ns();
 
-	if (!job->deadline_ns)
+	if (!watch->deadline_ns)
 		return -1;
-	if (now >= job->deadline_ns)
+	if (now >= watch->deadline_ns)
 		return 0;
-	now = (job->deadline_ns - now) / 1000000 + 1;
+	now = (watch->deadline_ns - now) / 1000000 + 1;
 	return now > 1000000 ? 1000000 : (int)now;
 }
 
 /* How much longer a silent list is listened to after a stop: it may have been silent for long. */
-static int patience_ms(const struct lines *lines, const struct job *job)
+static int patience_ms(const struct lines *lines, const struct lines_watch *watch)
 {
-	uint64_t since = lines->heard_ns ? lines->heard_ns : job->start_ns;
-	uint64_t silent = (bp_now(job->engine) - since) / 1000000;
+	uint64_t since = lines->heard_ns ? lines->heard_ns : watch->start_ns;
+	uint64_t silent = (clock_now_ns() - since) / 1000000;
 
 	return silent < IDLE_MS ? (int)(IDLE_MS - silent) : 0;
 }
 
 /* Waits until a read will not block. False: the run has stopped and nobody writes any more. */
-static bool await_data(struct lines *lines, struct job *job)
+static bool await_data(struct lines *lines, struct lines_watch *watch)
 {
 	struct pollfd fds[] = {{.fd = lines->fd, .events = POLLIN},
-			       {.fd = job ? job->stop_fd : -1, .events = POLLIN}};
+			       {.fd = watch ? watch->stop_fd : -1, .events = POLLIN}};
 
 	if (lines->regular)
 		return true;
-	while (!steer_stopping(job)) {
-		if (poll(fds, 2, deadline_ms(job)) > 0 && fds[0].revents)
+	while (!watch->stopping(watch->ctx)) {
+		if (poll(fds, 2, deadline_ms(watch)) > 0 && fds[0].revents)
 			return true;
 	}
 	if (!lines->cut_ns)
-		lines->cut_ns = bp_now(job->engine) + CUT_NS;
-	if (bp_now(job->engine) < lines->cut_ns && poll(fds, 1, patience_ms(lines, job)) > 0)
+		lines->cut_ns = clock_now_ns() + CUT_NS;
+	if (clock_now_ns() < lines->cut_ns && poll(fds, 1, patience_ms(lines, watch)) > 0)
 		return true;
-	job->inputs_cut = true;
+	watch->cut = true;
 	return false;
 }
 
-static bool fill(struct lines *lines, struct job *job)
+static bool fill(struct lines *lines, struct lines_watch *watch)
 {
 	ssize_t n;
 
@@ -136,7 +136,7 @@ static bool fill(struct lines *lines, struct job *job)
 		}
 	}
 	do {
-		if (!await_data(lines, job)) {
+		if (!await_data(lines, watch)) {
 			/* Half a name is no input. */
 			lines->buf.len = 0;
 			return false;
@@ -145,16 +145,16 @@ static bool fill(struct lines *lines, struct job *job)
 	} while (n == -EAGAIN);
 	if (n < 0)
 		lines->err = (int)n;
-	if (n < 0 && job)
-		steer_trouble(job, lines->name, lines->err);
+	if (n < 0 && watch)
+		watch->failed(watch->ctx, lines->name, lines->err);
 	if (n > 0)
 		lines->buf.len += (size_t)n;
 	if (!lines->regular)
-		lines->heard_ns = bp_now(job->engine);
+		lines->heard_ns = clock_now_ns();
 	return n > 0;
 }
 
-bool lines_next(struct lines *lines, struct job *job, char **line, size_t *len)
+bool lines_next(struct lines *lines, struct lines_watch *watch, char **line, size_t *len)
 {
 	size_t seen = 0;
 
@@ -165,7 +165,7 @@ bool lines_next(struct lines *lines, struct job *job, char **line, size_t *len)
 
 		if (!end && !lines->ended) {
 			seen = have;
-			lines->ended = !fill(lines, job);
+			lines->ended = !fill(lines, watch);
 			continue;
 		}
 		if (!end) {
@@ -186,18 +186,18 @@ bool lines_next(struct lines *lines, struct job *job, char **line, size_t *len)
 	}
 }
 
-int inputs_open(struct inputs *inputs, const struct options *options)
+bool inputs_open(struct inputs *inputs, int *status)
 {
+	const struct options *options = inputs->opt;
 	int err;
 
-	*inputs = (struct inputs){.opt = options};
-	if (!options->list_count && !options->arg_count && !options->allow_empty)
-		return usage_error(options->verb, "nothing to do: no items were given");
-	err = own_files_check(options);
-	if (err >= 0)
-		return err;
+	*status = EXIT_USAGE;
+	if (!options->list_count && !options->arg_count && !options->allow_empty) {
+		usage_error(options->verb, "nothing to do: no items were given");
+		return false;
+	}
 	if (!options->list_count)
-		return -1;
+		return true;
 	inputs->lists = xcalloc(options->list_count, sizeof(*inputs->lists));
 	for (size_t i = 0; i < options->list_count; i++)
 		inputs->lists[i].fd = -1;
@@ -205,11 +205,10 @@ int inputs_open(struct inputs *inputs, const struct options *options)
 		err = lines_open(&inputs->lists[i], options->lists[i], options->null ? '\0' : '\n');
 		if (err) {
 			message("cannot read the list %s: %s", options->lists[i], error_text(err));
-			inputs_close(inputs);
-			return EXIT_USAGE;
+			return false;
 		}
 	}
-	return -1;
+	return true;
 }
 
 void inputs_close(struct inputs *inputs)
@@ -249,7 +248,7 @@ uint64_t inputs_count(const struct inputs *inputs)
 	return count;
 }
 
-unsigned int inputs_most(struct inputs *inputs, const struct job *job, unsigned int most,
+unsigned int inputs_most(struct inputs *inputs, struct lines_watch *watch, unsigned int most,
 			 unsigned int (*judge)(const char *name, bool from_list))
 {
 	unsigned int found = 0, one;
@@ -265,7 +264,7 @@ unsigned int inputs_most(struct inputs *inputs, const struct job *job, unsigned 
 
 		if (!lines->regular)
 			return most;
-		while (found < most && !steer_stopped(job) &&
+		while (found < most && !watch->stopping(watch->ctx) &&
 		       lines_next(lines, NULL, &line, &len)) {
 			one = judge(line, true);
 			found = one > found ? one : found;
@@ -275,16 +274,7 @@ unsigned int inputs_most(struct inputs *inputs, const struct job *job, unsigned 
 	return found;
 }
 
-/* For the kernel a name ends at a NUL: what is before it could be another file. */
-static void refuse_nul(struct job *job, const char *line, size_t len)
-{
-	struct item *item = item_new(job, &job->class, NULL, line, len);
-
-	item->why = "has a NUL in its name (-0 reads lists that are NUL-separated)";
-	item_finish(item, STATUS_FAILED, -EINVAL);
-}
-
-bool inputs_next(struct inputs *inputs, struct job *job, const char **name, size_t *len)
+bool inputs_next(struct inputs *inputs, struct lines_watch *watch, const char **name, size_t *len)
 {
 	char *line;
 
@@ -294,42 +284,12 @@ bool inputs_next(struct inputs *inputs, struct job *job, const char **name, size
 		return true;
 	}
 	while (inputs->next_list < inputs->opt->list_count) {
-		if (!lines_next(&inputs->lists[inputs->next_list], job, &line, len)) {
+		if (!lines_next(&inputs->lists[inputs->next_list], watch, &line, len)) {
 			inputs->next_list++;
-		} else if (memchr(line, '\0', *len)) {
-			refuse_nul(job, line, *len);
 		} else if (*len) {
 			*name = line;
 			return true;
 		}
 	}
 	return false;
-}
-
-static const char *only_operand(void *name)
-{
-	return name;
-}
-
-void inputs_feed(struct job *job)
-{
-	const char *name;
-	size_t len;
-
-	while (inputs_next(job->inputs, job, &name, &len))
-		job->opt->verb->add(job, &(struct jobspec){.class = &job->class,
-							   .count = 1,
-							   .next = only_operand,
-							   .from = (void *)name});
-}
-
-int inputs_run(const struct options *options, const struct job_ops *ops)
-{
-	struct inputs inputs;
-	int status = inputs_open(&inputs, options);
-
-	if (status < 0)
-		status = job_run(options, ops, &inputs);
-	inputs_close(&inputs);
-	return status;
 }

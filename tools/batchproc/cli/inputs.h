@@ -16,9 +16,18 @@
 
 #include "base/buf.h"
 
-struct job;
-struct job_ops;
 struct options;
+
+/* The run for which lists are read. Times are of the monotonic clock. */
+struct lines_watch {
+	int stop_fd; /* readable once the run stops */
+	uint64_t start_ns;
+	uint64_t deadline_ns; /* 0: none */
+	bool (*stopping)(void *ctx); /* whether it has stopped, or the deadline has come */
+	void (*failed)(void *ctx, const char *name, int err); /* a list cannot be read */
+	void *ctx;
+	bool cut; /* set: after a stop a list was not read to its end */
+};
 
 /* Text that ends with a separator, from a descriptor that may be slow. */
 struct lines {
@@ -49,10 +58,10 @@ void lines_close(struct lines *lines);
 void lines_rewind(struct lines *lines);
 
 /*
- * The next one, without its separator, with a NUL; until the next call. False at the end. @job may
- * be NULL for what is a regular file.
+ * The next one, without its separator, with a NUL; until the next call. False at the end. @watch
+ * may be NULL for what is a regular file.
  */
-bool lines_next(struct lines *lines, struct job *job, char **line, size_t *len);
+bool lines_next(struct lines *lines, struct lines_watch *watch, char **line, size_t *len);
 
 struct inputs {
 	const struct options *opt;
@@ -61,10 +70,14 @@ struct inputs {
 	struct lines *lists; /* opened before the run starts */
 };
 
-/* Opens all lists, none of which the run writes; returns -1, or the exit status after a message. */
-int inputs_open(struct inputs *inputs, const struct options *options);
+/*
+ * Opens all lists of inputs->opt, all else of which is zero. False: *@status is the exit status, and all
+ * is said. To be closed in either case.
+ */
+bool inputs_open(struct inputs *inputs, int *status);
 void inputs_close(struct inputs *inputs);
-bool inputs_next(struct inputs *inputs, struct job *job, const char **name, size_t *len);
+/* The next one, until the next call. False at the end. */
+bool inputs_next(struct inputs *inputs, struct lines_watch *watch, const char **name, size_t *len);
 
 /*
  * How many there are in all, without taking any: 0 where that cannot be said, or not soon. Any thread
@@ -76,11 +89,7 @@ uint64_t inputs_count(const struct inputs *inputs);
  * The largest of what @judge says of them, without taking any; @most, which it never exceeds, where a
  * list can be read only once. Before the first is taken.
  */
-unsigned int inputs_most(struct inputs *inputs, const struct job *job, unsigned int most,
+unsigned int inputs_most(struct inputs *inputs, struct lines_watch *watch, unsigned int most,
 			 unsigned int (*judge)(const char *name, bool from_list));
-
-/* A run over the inputs of the options; and its feed where each input is a job for the verb. */
-int inputs_run(const struct options *options, const struct job_ops *ops);
-void inputs_feed(struct job *job);
 
 #endif

@@ -25,6 +25,7 @@
 #include "digest/hashfile.h"
 #include "cli/inputs.h"
 #include "run/job.h"
+#include "run/steer.h"
 #include "journal/journal.h"
 #include "run/ownfiles.h"
 #include "base/path.h"

@@ -28,8 +28,8 @@
 #include "journal/scan.h"
 #include "output/output.h"
 #include "run/ownfiles.h"
+#include "run/steer.h"
 #include "base/path.h"
-#include "walk/tree.h"
 #include "base/alloc.h"
 #include "base/message.h"
 #include "base/status.h"
@@ -66,9 +66,23 @@ static bool begins_as_one(const struct journal *journal)
 	return n >= 0 && !memcmp(start, magic, (size_t)n);
 }
 
+/* Each of these says why the run does not go on, and returns its exit status. */
+
 static int refuse(const struct journal *journal, const char *why)
 {
 	message("%s %s", journal->name, why);
+	return EXIT_USAGE;
+}
+
+static int trouble(const struct journal *journal, const char *what, int err)
+{
+	message("cannot %s %s: %s", what, journal->name, error_text(err));
+	return EXIT_TROUBLE;
+}
+
+static int cannot_open(const struct journal *journal, const char *what, int err)
+{
+	trouble(journal, what, err);
 	return EXIT_USAGE;
 }
 
@@ -94,26 +108,30 @@ static int other_work(const struct job *job, const struct journal_found *found)
 	return EXIT_USAGE;
 }
 
-/* Whether this run may go on with what was found: -1, or the exit status after a message. */
-static int judge(const struct job *job, const struct journal_found *found, bool same_work)
+/* Whether this run may go on with what was found; else *@status is set, and it is said. */
+static bool judge(const struct job *job, const struct journal_found *found, bool same_work,
+		  int *status)
 {
 	const struct journal *journal = job->journal;
 	const bool forced = job->opt->force_resume;
 
+	*status = EXIT_OK;
 	if (found->foreign)
-		return refuse(journal, "is the journal of another version of batchproc");
-	if (!found->has_header && found->items && !forced)
-		return refuse(journal, "has a damaged first line (--force-resume goes on all the "
-				       "same)");
-	if (!found->has_header && !found->items && (found->lines || !begins_as_one(journal)))
-		return refuse(journal, "is not a journal");
-	if (found->has_header && !same_work && !forced)
-		return other_work(job, found);
+		*status = refuse(journal, "is the journal of another version of batchproc");
+	else if (!found->has_header && found->items && !forced)
+		*status = refuse(journal, "has a damaged first line (--force-resume goes on all "
+					  "the same)");
+	else if (!found->has_header && !found->items && (found->lines || !begins_as_one(journal)))
+		*status = refuse(journal, "is not a journal");
+	else if (found->has_header && !same_work && !forced)
+		*status = other_work(job, found);
+	if (*status != EXIT_OK)
+		return false;
 	if (found->damaged)
 		message("%s: %llu damaged line%s passed over, the first is line %llu",
 			journal->name, (unsigned long long)found->damaged,
 			found->damaged == 1 ? "" : "s", (unsigned long long)found->first_damaged);
-	return -1;
+	return true;
 }
 
 /* ---- opening */
@@ -142,12 +160,6 @@ static void find_cwd(struct journal *journal)
 	free(cwd);
 }
 
-static int trouble(const struct journal *journal, const char *what, int err)
-{
-	message("cannot %s %s: %s", what, journal->name, error_text(err));
-	return EXIT_TROUBLE;
-}
-
 static int write_header(const struct job *job)
 {
 	const struct journal *journal = job->journal;
@@ -166,30 +178,32 @@ static int write_header(const struct job *job)
 	return err;
 }
 
-int journal_begin(const struct job *job)
+static bool journal_begin(const struct job *job, int *status)
 {
 	const struct journal *journal = job->journal;
 	int err = 0;
 
-	if (!journal || !journal->writes)
-		return -1;
+	if (!journal->writes)
+		return true;
 	if (journal->size > journal->body && ftruncate(journal->fd, (off_t)journal->body))
-		return trouble(journal, "write", errno);
-	if (journal->size > journal->end && job->opt->verbose)
+		err = -errno;
+	if (!err && journal->size > journal->end && job->opt->verbose)
 		message("%s: its last line was not whole", journal->name);
-	if (!journal->same_work)
+	if (!err && !journal->same_work)
 		err = write_header(job);
-	if (err)
-		return trouble(journal, "write", err);
+	if (err) {
+		*status = trouble(journal, "write", err);
+		return false;
+	}
 	output_set_file(SINK_JOURNAL, journal->fd, journal->name);
-	return -1;
+	return true;
 }
 
-void journal_ended(const struct job *job)
+static void journal_ended(const struct job *job)
 {
 	struct buf line = {0};
 
-	if (!job->journal || !job->journal->writes || atomic_load(&job->trouble))
+	if (!job->journal->writes || atomic_load(&job->trouble))
 		return;
 	journal_end(&line);
 	output_add(SINK_JOURNAL, line.data, line.len);
@@ -220,11 +234,12 @@ static void adopt_options(struct job *job, const struct journal_found *found)
 	buf_free(&text);
 }
 
-static int read_journal(struct job *job, uint64_t size)
+static bool read_journal(struct job *job, uint64_t size, int *status)
 {
 	struct journal *journal = job->journal;
 	struct journal_found found = {0};
-	int err, status;
+	bool good = false;
+	int err;
 
 	journal->index = journal_index_new(journal->name);
 	err = journal_scan(journal->fd, journal_index_add, journal->index, &found);
@@ -232,7 +247,10 @@ static int read_journal(struct job *job, uint64_t size)
 		err = journal_index_ready(journal->index);
 	adopt_options(job, &found);
 	journal->same_work = is_same_work(job, &found);
-	status = err ? trouble(journal, "read", err) : judge(job, &found, journal->same_work);
+	if (err)
+		*status = trouble(journal, "read", err);
+	else
+		good = judge(job, &found, journal->same_work, status);
 	journal->size = size;
 	journal->body = found.body;
 	journal->end = found.end;
@@ -243,11 +261,11 @@ static int read_journal(struct job *job, uint64_t size)
 		journal->index = NULL;
 	}
 	journal_found_free(&found);
-	return status;
+	return good;
 }
 
-/* Opens and locks the file. -1, or the exit status after a message. */
-static int open_file(struct job *job, struct stat *st)
+/* Opens and locks the file. Returns as journal_open(). */
+static bool open_file(struct job *job, struct stat *st, int *status)
 {
 	struct journal *journal = job->journal;
 	const bool must_exist = job->opt->dry_run || job->opt->retry_failed;
@@ -256,62 +274,62 @@ static int open_file(struct job *job, struct stat *st)
 
 	journal->fd = open(journal->name, flags | (job->opt->dry_run ? O_RDONLY : O_RDWR), 0666);
 	if (journal->fd < 0 && errno == ENOENT && job->opt->dry_run && !job->opt->retry_failed)
-		return -1;
+		return true;
 	if (journal->fd < 0 || fstat(journal->fd, st)) {
-		trouble(journal, "open", errno);
-		return EXIT_USAGE;
+		*status = cannot_open(journal, "open", errno);
+		return false;
 	}
-	if (!S_ISREG(st->st_mode))
-		return refuse(journal, "is not a regular file");
+	if (!S_ISREG(st->st_mode)) {
+		*status = refuse(journal, "is not a regular file");
+		return false;
+	}
 	/*
 	 * Bound to this open file, not to the process: a child between fork() and exec() holds it
 	 * too, and it goes with the last of them, however that ends.
 	 */
 	if (flock(journal->fd, (job->opt->dry_run ? LOCK_SH : LOCK_EX) | LOCK_NB)) {
-		if (errno == EWOULDBLOCK)
-			return refuse(journal, "is in use by another process");
-		trouble(journal, "lock", errno);
-		return EXIT_USAGE;
+		*status = errno == EWOULDBLOCK ? refuse(journal, "is in use by another process") :
+						 cannot_open(journal, "lock", errno);
+		return false;
 	}
 	/* Whoever had the lock before may have written meanwhile. */
 	if (fstat(journal->fd, st) || fcntl(journal->fd, F_SETFL, O_APPEND)) {
-		trouble(journal, "open", errno);
-		return EXIT_USAGE;
+		*status = cannot_open(journal, "open", errno);
+		return false;
 	}
-	return -1;
+	return true;
 }
 
-int journal_open(struct job *job)
+static bool journal_open(struct job *job, int *status)
 {
 	const struct options *opt = job->opt;
 	const bool resumes = opt->resume || opt->retry_failed;
 	struct stat st = {0};
-	int status;
 
-	if (!opt->journal)
-		return -1;
 	job->journal = xcalloc(1, sizeof(*job->journal));
 	job->journal->name = opt->journal;
 	job->journal->writes = !opt->dry_run;
 	find_cwd(job->journal);
 	add_options(job->class.ops, job->class.settings, &job->journal->options);
-	status = open_file(job, &st);
-	if (status >= 0 || job->journal->fd < 0)
-		return status;
+	if (!open_file(job, &st, status))
+		return false;
+	if (job->journal->fd < 0)
+		return true;
+	*status = EXIT_OK;
 	if (!opt->force_resume && !begins_as_one(job->journal))
-		return refuse(job->journal, "is not a journal");
-	if (st.st_size && !resumes)
-		return refuse(job->journal, "exists already (--resume goes on with it)");
+		*status = refuse(job->journal, "is not a journal");
+	else if (st.st_size && !resumes)
+		*status = refuse(job->journal, "exists already (--resume goes on with it)");
+	if (*status != EXIT_OK)
+		return false;
 	own_file_opened(OWN_JOURNAL, job->journal->fd, opt->journal);
-	return read_journal(job, (uint64_t)st.st_size);
+	return read_journal(job, (uint64_t)st.st_size, status);
 }
 
-void journal_close(struct job *job)
+static void journal_close(struct job *job)
 {
 	struct journal *journal = job->journal;
 
-	if (!journal)
-		return;
 	/* What is written to is closed by the output. */
 	if (!journal->writes && journal->fd >= 0)
 		close(journal->fd);
@@ -322,16 +340,6 @@ void journal_close(struct job *job)
 }
 
 /* ---- items */
-
-void item_note_source(struct item *item, const struct stat *st)
-{
-	item->source = (struct origin){
-		.kind = S_ISREG(st->st_mode) ? ORIGIN_FILE : ORIGIN_NAME,
-		.size = (uint64_t)st->st_size,
-		.sec = st->st_mtim.tv_sec,
-		.nsec = (uint32_t)st->st_mtim.tv_nsec,
-	};
-}
 
 void journal_looks(struct item *item, int fd)
 {
@@ -348,11 +356,19 @@ void journal_path(const struct job *job, struct buf *buf, const char *path, size
 	journal_escape(buf, path, len);
 }
 
-static bool is_relative(const struct item *item)
+/* Makes the name of a source, which stands behind @from, what it is known as from everywhere. */
+static void settle_source(const struct job *job, const struct item_ops *ops, struct buf *buf,
+			  size_t from)
 {
-	const char *name = item->dir ? dirnode_root(item->dir)->name : item->name.data;
+	const struct buf *cwd = &job->journal->cwd;
 
-	return item_has_path(item) && *name != '/';
+	journal_escape_from(buf, from);
+	if (ops->source != SOURCE_PATH || (buf->len > from && buf->data[from] == '/'))
+		return;
+	buf_room(buf, cwd->len);
+	memmove(buf->data + from + cwd->len, buf->data + from, buf->len - from);
+	memcpy(buf->data + from, cwd->data, cwd->len);
+	buf->len += cwd->len;
 }
 
 static void add_key(const struct item *item, struct buf *buf)
@@ -362,11 +378,9 @@ static void add_key(const struct item *item, struct buf *buf)
 
 	buf_str(buf, item->ops->op);
 	buf_char(buf, '\t');
-	if (is_relative(item))
-		buf_add(buf, job->journal->cwd.data, job->journal->cwd.len);
 	from = buf->len;
 	item_path(item, buf);
-	journal_escape_from(buf, from);
+	settle_source(job, item->ops, buf, from);
 	/* Where the header cannot say it, because each item has its own. */
 	if (job->ops->mixes && item->ops->journal_options) {
 		buf_char(buf, '\t');
@@ -387,13 +401,13 @@ static void add_stamp(const struct item *item, struct buf *buf)
 		buf_str(buf, item->source.kind == ORIGIN_NAME ? name_stamp : unknown_stamp);
 }
 
-void journal_add(const struct item *item, struct buf *buf)
+static void journal_add(const struct item *item, struct buf *buf)
 {
 	const struct journal *journal = item->job->journal;
 	const bool ok = item->status == STATUS_OK || item_found_done(item);
 	const size_t from = buf->len;
 
-	if (!journal || !journal->writes || item->source.kind == ORIGIN_ONCE)
+	if (!journal->writes || item->source.kind == ORIGIN_ONCE)
 		return;
 	/* Only what was done, or was tried and failed; all else is still to be done. */
 	if (!ok && item->status != STATUS_FAILED && item->status != STATUS_TIMEOUT)
@@ -463,7 +477,7 @@ static int find_line(struct item *item, struct buf *buf, struct journal_line *li
 static int look(struct item *item)
 {
 	int flags = O_PATH | O_CLOEXEC | (item->dir ? O_NOFOLLOW : 0);
-	int dirfd = item->dir ? dirnode_fd(item->dir) : AT_FDCWD;
+	int dirfd = item->dir ? item->job->ops->walk->descriptor(item->dir) : AT_FDCWD;
 	unsigned int tries = 0;
 	int fd;
 
@@ -544,16 +558,16 @@ bool journal_has(struct job *job, const struct item_class *class, const char *sr
 	struct question q = {.journal = job->journal};
 	struct bp_group *group = NULL;
 	struct buf key = {0};
+	size_t from;
 	int err;
 
 	if (!q.journal || !q.journal->index)
 		return false;
 	buf_str(&key, class->ops->op);
 	buf_char(&key, '\t');
-	if (class->ops->source == SOURCE_PATH)
-		journal_path(job, &key, src, strlen(src));
-	else
-		journal_escape(&key, src, strlen(src));
+	from = key.len;
+	buf_str(&key, src);
+	settle_source(job, class->ops, &key, from);
 	buf_char(&key, '\t');
 	add_options(class->ops, class->settings, &key);
 	buf_char(&key, '\t');
@@ -575,7 +589,7 @@ bool journal_has(struct job *job, const struct item_class *class, const char *sr
 	return !err && q.found > 0;
 }
 
-bool journal_skips(struct item *item)
+static bool journal_skips(struct item *item)
 {
 	struct job *job = item->job;
 	struct journal_line line;
@@ -583,8 +597,6 @@ bool journal_skips(struct item *item)
 	int found;
 	bool skipped;
 
-	if (!job->journal)
-		return false;
 	item->maybe_done = job->journal->lacks;
 	if (!job->journal->index)
 		return false;
@@ -600,3 +612,12 @@ bool journal_skips(struct item *item)
 	buf_free(&buf);
 	return skipped;
 }
+
+const struct journal_hooks journal_hooks = {
+	.open = journal_open,
+	.begin = journal_begin,
+	.ended = journal_ended,
+	.close = journal_close,
+	.skips = journal_skips,
+	.add = journal_add,
+};

@@ -17,43 +17,25 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct buf;
-struct item;
-struct job;
-struct stat;
-struct item_class;
+#include "run/job.h"
 
 /*
- * Opens the journal of the options, if any, and reads it to go on with it. Returns -1 to go on, or
- * the exit status when all is said. Main thread, before the output starts.
+ * What takes part in a run. open() reads the journal of the options to go on with it, begin() is where
+ * it is written to for the first time: it cuts off a torn line and the line of the last run's end, and
+ * says where it is not said yet whose journal it is; both before the output starts. ended(): all items
+ * that ended have their lines, and this one is the last. These and close() are the main thread's.
+ *
+ * skips(), task only, just before the work: whether an item need not be done, according to the journal;
+ * then it has the reason, and what the verb gets back of it. add(), any thread: appends the line of an
+ * ended item, if it gets one.
  */
-int journal_open(struct job *job);
-void journal_close(struct job *job);
-
-/*
- * From here on it is written to: cuts off a torn line and the line of the last run's end, and says
- * where it is not said yet whose journal it is. Returns as journal_open(). Main thread, before the output
- * starts.
- */
-int journal_begin(const struct job *job);
-
-/* All items that ended have their lines, and this one is the last. Main thread. */
-void journal_ended(const struct job *job);
-
-/*
- * Whether an item need not be done, according to the journal; then it has the reason, and what the
- * verb gets back of it. Task only, just before the work.
- */
-bool journal_skips(struct item *item);
+extern const struct journal_hooks journal_hooks;
 
 /*
  * Whether a run with many verbs goes on with a journal that has a line, done or failed, for an item
  * with this source and this destination. Main thread.
  */
 bool journal_has(struct job *job, const struct item_class *class, const char *src, const char *dst);
-
-/* Appends the line of an ended item, if it gets one. Any thread. */
-void journal_add(const struct item *item, struct buf *buf);
 
 /* Appends a path as a part of a key: absolute, so that it says the same everywhere. */
 void journal_path(const struct job *job, struct buf *buf, const char *path, size_t len);
@@ -63,6 +45,5 @@ void journal_path(const struct job *job, struct buf *buf, const char *path, size
  * is a journal to note them in. The work does so before it reads. Never waits. Any thread.
  */
 void journal_looks(struct item *item, int fd);
-void item_note_source(struct item *item, const struct stat *st);
 
 #endif

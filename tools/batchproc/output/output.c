@@ -21,6 +21,7 @@
 #include "output/bar.h"
 #include "base/buf.h"
 #include "base/calls.h"
+#include "base/clock.h"
 #include "base/message.h"
 #include "output/output.h"
 
@@ -64,14 +65,6 @@ static struct {
 			[SINK_JOURNAL] = {.fd = -1},
 		},
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 /* The writer's: output_calls() tells the others how it goes on. */
 static int write_watched(int fd, const char *data, size_t len)
@@ -147,7 +140,7 @@ static void wait_for_work(uint64_t tick_at)
 	uint64_t until;
 
 	while (!out.pending && !out.quit) {
-		if (tick_at && now_ns() >= tick_at)
+		if (tick_at && clock_now_ns() >= tick_at)
 			return;
 		out.asleep = true;
 		if (tick_at)
@@ -158,8 +151,8 @@ static void wait_for_work(uint64_t tick_at)
 	}
 	if (out.sinks[SINK_OUT].tty)
 		return;
-	until = now_ns() + GATHER_NS;
-	while (out.pending < GATHER_BYTES && !out.quit && now_ns() < until) {
+	until = clock_now_ns() + GATHER_NS;
+	while (out.pending < GATHER_BYTES && !out.quit && clock_now_ns() < until) {
 		out.gathering = true;
 		wait_until(until);
 		out.gathering = false;
@@ -189,7 +182,7 @@ static uint64_t show_progress(void)
 	else if (line.len)
 		call_write_all(STDERR_FILENO, line.data, line.len);
 	buf_free(&line);
-	return next ? now_ns() + next : 0;
+	return next ? clock_now_ns() + next : 0;
 }
 
 static void *writer(void *arg)
@@ -213,7 +206,7 @@ static void *writer(void *arg)
 		out.bar_erased = false;
 		for (int i = 0; i < SINK_COUNT; i++)
 			write_sink(&out.sinks[i]);
-		if (tick_at && (out.bar_erased || now_ns() >= tick_at))
+		if (tick_at && (out.bar_erased || clock_now_ns() >= tick_at))
 			tick_at = show_progress();
 	} while (!quit);
 	bar_erase();

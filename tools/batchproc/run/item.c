@@ -14,16 +14,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "run/job.h"
-#include "journal/journal.h"
 #include "output/output.h"
 #include "run/record.h"
+#include "run/steer.h"
 #include "base/alloc.h"
 #include "base/array.h"
-#include "walk/tree.h"
-#include "walk/walk.h"
 
 #define SLAB_ITEMS 64u
 #define KEEP_BYTES 4096u /* a longer buffer is not kept for the next item */
@@ -48,7 +47,7 @@ void items_init(struct job *job)
 {
 	job->next_seq = 1;
 	if (job->opt->keep_order)
-		order_init(job);
+		order_init(&job->order, job->limit);
 }
 
 void items_exit(struct job *job)
@@ -63,7 +62,7 @@ void items_exit(struct job *job)
 		job->slabs = slab->next;
 		free(slab);
 	}
-	order_exit(job);
+	order_exit(&job->order);
 }
 
 static void add_slab(struct job *job)
@@ -82,19 +81,34 @@ static void add_slab(struct job *job)
 	}
 }
 
+static bool has_room(struct job *job)
+{
+	bool room;
+
+	if (output_full())
+		return false;
+	if (!job->opt->keep_order)
+		return true;
+	pthread_mutex_lock(&job->lock);
+	room = order_room(&job->order);
+	pthread_mutex_unlock(&job->lock);
+	return room;
+}
+
 static void await_room(struct job *job)
 {
-	const bool ordered = job->opt->keep_order;
-
-	if (pthread_equal(pthread_self(), job->main_thread)) {
-		output_wait();
-		if (ordered)
-			order_wait(job);
+	if (!pthread_equal(pthread_self(), job->main_thread)) {
+		/* A walker must not block its loop. Once it is cancelled it has little to add. */
+		while (!has_room(job) && !bp_sleep(ROOM_NAP_NS))
+			;
 		return;
 	}
-	/* A walker must not block its loop. Once it is cancelled it has little to add. */
-	while ((output_full() || (ordered && !order_room(job))) && !bp_sleep(ROOM_NAP_NS))
-		;
+	output_wait();
+	if (!job->opt->keep_order)
+		return;
+	pthread_mutex_lock(&job->lock);
+	order_wait(&job->order, &job->lock);
+	pthread_mutex_unlock(&job->lock);
 }
 
 /* What is known of its source before anybody looks: a file may change, a URL is what it is. */
@@ -103,8 +117,8 @@ static int first_origin(const struct item *item)
 	return item_has_path(item) ? ORIGIN_UNKNOWN : ORIGIN_NAME;
 }
 
-static struct item *new_item(struct job *job, const struct item_class *class, struct dirnode *dir,
-			     const char *name, size_t len, bool other_shard)
+static struct item *take_item(struct job *job, const struct item_class *class, struct dirnode *dir,
+			      const char *name, size_t len, bool other_shard)
 {
 	struct item *item;
 
@@ -155,7 +169,7 @@ static bool is_of_other_shard(const struct job *job, const struct dirnode *dir, 
 	if (!job->opt->shard.parts)
 		return false;
 	if (dir)
-		dirnode_path(dir, &path);
+		job->ops->walk->add_path(dir, &path);
 	buf_add(&path, name, len);
 	owned = shard_owns(&job->opt->shard, path.data, path.len);
 	buf_free(&path);
@@ -169,7 +183,7 @@ struct item *item_new(struct job *job, const struct item_class *class, struct di
 	bool other_shard = !(dir && class->ops->roots_cover) &&
 			   is_of_other_shard(job, dir, name, len);
 
-	return new_item(job, class, dir, name, len, other_shard);
+	return take_item(job, class, dir, name, len, other_shard);
 }
 
 bool item_passes_over(struct job *job, const char *name, size_t len)
@@ -185,7 +199,7 @@ bool item_passes_over(struct job *job, const char *name, size_t len)
 struct item *item_new_undivided(struct job *job, const struct item_class *class,
 				struct dirnode *dir, const char *name, size_t len)
 {
-	return new_item(job, class, dir, name, len, false);
+	return take_item(job, class, dir, name, len, false);
 }
 
 static void trim(struct buf *buf)
@@ -194,7 +208,8 @@ static void trim(struct buf *buf)
 		buf_free(buf);
 }
 
-void item_put(struct item *item)
+/* Gives an item's memory back, under the job's lock. */
+static void put(struct item *item)
 {
 	trim(&item->name);
 	trim(&item->lines);
@@ -205,18 +220,22 @@ void item_put(struct item *item)
 void item_path(const struct item *item, struct buf *buf)
 {
 	if (item->dir)
-		dirnode_path(item->dir, buf);
+		item->job->ops->walk->add_path(item->dir, buf);
 	buf_add(buf, item->name.data, item->name.len);
 }
 
-struct tree *item_tree(const struct item *item)
+void item_note_source(struct item *item, const struct stat *st)
 {
-	const struct dirnode *dir = item->dir ? item->dir : item->self;
-
-	return dir ? dir->tree : NULL;
+	item->source = (struct origin){
+		.kind = S_ISREG(st->st_mode) ? ORIGIN_FILE : ORIGIN_NAME,
+		.size = (uint64_t)st->st_size,
+		.sec = st->st_mtim.tv_sec,
+		.nsec = (uint32_t)st->st_mtim.tv_nsec,
+	};
 }
 
-void item_emit(const struct item *item)
+/* Hands an item's lines to the output. */
+static void emit(const struct item *item)
 {
 	_Static_assert(ARRAY_SIZE(item->ends) == SINK_COUNT, "an end for each sink");
 	output_add_all(item->lines.data, item->ends);
@@ -252,9 +271,22 @@ static void forget(struct item *item)
 
 	release(item);
 	pthread_mutex_lock(&job->lock);
-	item_put(item);
+	put(item);
 	pthread_mutex_unlock(&job->lock);
-	walk_item_ended(dir, self);
+	if (dir || self)
+		job->ops->walk->item_ended(dir, self, true);
+}
+
+/* Writes what --keep-order lets go of, under the job's lock, so that nobody comes between. */
+static void put_in_order(struct job *job, struct item *item)
+{
+	struct item *next;
+
+	for (item = order_put(&job->order, item); item; item = next) {
+		next = item->next;
+		emit(item);
+		put(item);
+	}
 }
 
 void item_finish(struct item *item, enum status status, int err)
@@ -262,6 +294,7 @@ void item_finish(struct item *item, enum status status, int err)
 	struct job *job = item->job;
 	struct dirnode *dir = item->dir, *self = item->self;
 	enum verdict verdict;
+	bool well;
 
 	if (item->other_shard) {
 		forget(item);
@@ -275,19 +308,19 @@ void item_finish(struct item *item, enum status status, int err)
 
 	/* A directory is left after its last item. */
 	release(item);
-	if (item->dir && item_unsuccessful(item))
-		atomic_store(&item->dir->failed, true);
+	well = !item_unsuccessful(item);
 	if (!job->opt->keep_order)
-		item_emit(item);
+		emit(item);
 
 	pthread_mutex_lock(&job->lock);
 	verdict = count(job, item);
 	if (job->opt->keep_order)
-		order_put(job, item);
+		put_in_order(job, item);
 	else
-		item_put(item);
+		put(item);
 	pthread_mutex_unlock(&job->lock);
-	walk_item_ended(dir, self);
+	if (dir || self)
+		job->ops->walk->item_ended(dir, self, well);
 
 	if (verdict != VERDICT_GO)
 		steer_verdict(job, verdict);
@@ -391,7 +424,7 @@ static int perform(struct item *item)
 		item_finish(item, STATUS_NOT_STARTED, 0);
 		return -ECANCELED;
 	}
-	if (journal_skips(item) || job->opt->dry_run) {
+	if ((job->journal && job->ops->journal->skips(item)) || job->opt->dry_run) {
 		item_finish(item, STATUS_SKIPPED, 0);
 		return 0;
 	}
@@ -491,7 +524,7 @@ void items_never_started(void *ctx, void *arg, enum bp_end end, int result)
 	if (end != BP_END_NEVER_STARTED)
 		return;
 	if (arg == job->walk)
-		walk_never_started(job->walk);
+		job->ops->walk->never_started(job->walk);
 	else
 		item_finish(arg, STATUS_NOT_STARTED, 0);
 }

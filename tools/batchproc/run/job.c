@@ -2,8 +2,7 @@
 /*
  * job: one run of a verb over many items: the engine and its limits, stopping, the exit status.
  *
- * Start and end are the main thread's. steer_stop() and steer_trouble() may come from any thread
- * while the run lasts: loops, the signal thread, the writer thread.
+ * Main thread only, but for output_failed().
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,93 +17,18 @@
 #include <unistd.h>
 
 #include "run/job.h"
-#include "journal/journal.h"
 #include "output/output.h"
 #include "run/ownfiles.h"
 #include "run/progress.h"
 #include "run/record.h"
 #include "run/signals.h"
+#include "run/steer.h"
 #include "base/message.h"
 #include "base/status.h"
 #include "verb.h"
-#include "walk/walk.h"
 
 #define JOBS_PER_LOOP 64u
 #define IDLE_DIRS_MOST 256u
-#define NAP_NS 2000000u /* between two looks for a free descriptor ... */
-#define NAPS 250u /* ... and how many while nobody could free one */
-
-bool steer_stopping(struct job *job)
-{
-	if (steer_stopped(job))
-		return true;
-	if (!job->deadline_ns || bp_now(job->engine) < job->deadline_ns)
-		return false;
-	steer_stop(job, STOP_DEADLINE, true);
-	return true;
-}
-
-void steer_stop(struct job *job, enum stop why, bool cancel)
-{
-	static const int causes[] = {
-		[STOP_DEADLINE] = -ETIMEDOUT,
-		[STOP_TROUBLE] = -EIO,
-	};
-	uint64_t one = 1;
-	int none = STOP_NONE;
-	bool first = atomic_compare_exchange_strong(&job->stop, &none, why);
-
-	if (first && write(job->stop_fd, &one, sizeof(one)) < 0)
-		/* Cannot be: the counter of the eventfd is far from full. */
-		abort();
-	if (cancel) {
-		bp_cancel(job->group, why < STOP_DEADLINE ? 0 : causes[why]);
-		walk_cancel(job->walk);
-	}
-	if (first)
-		walk_wake(job->walk);
-}
-
-void steer_trouble(struct job *job, const char *what, int err)
-{
-	if (!atomic_exchange(&job->trouble, true))
-		message("%s: %s", what, error_text(err));
-	steer_stop(job, STOP_TROUBLE, true);
-}
-
-bool steer_await_descriptor(struct job *job, int err, unsigned int *tries)
-{
-	struct bp_group_stats stats = {.sz = sizeof(stats)};
-	unsigned int starved;
-
-	if (!lacks_descriptor(err))
-		return false;
-	starved = atomic_fetch_add(&job->starved, 1) + 1;
-	bp_group_stats(job->group, &stats);
-	/* Those that run and are not starved themselves will end and close theirs. */
-	*tries = stats.running > starved ? 0 : *tries + 1;
-	err = *tries > NAPS ? -EMFILE : bp_sleep(NAP_NS);
-	atomic_fetch_sub(&job->starved, 1);
-	return !err;
-}
-
-void job_fed(struct job *job)
-{
-	enum verdict verdict;
-
-	pthread_mutex_lock(&job->lock);
-	job->view.total = job->next_seq - 1;
-	verdict = policy_judge(&job->opt->policy, &job->view);
-	pthread_mutex_unlock(&job->lock);
-	if (verdict != VERDICT_GO)
-		steer_verdict(job, verdict);
-}
-
-void steer_verdict(struct job *job, enum verdict verdict)
-{
-	steer_stop(job, verdict == VERDICT_REACHED ? STOP_REACHED : STOP_HALT,
-		   job->opt->policy.now);
-}
 
 /* ---- limits */
 
@@ -164,7 +88,7 @@ static long jobs_for_descriptors(struct job *job, long wanted)
 		return wanted;
 	/* The lowest free one: about as many are in use. */
 	room = (long)limit.rlim_cur - lowest;
-	if (job->ops->walks) {
+	if (job->ops->walk) {
 		if (room < 8 * WALKERS_MOST)
 			job->walkers = room < 16 ? 1 : 2;
 		if (room < 8 * IDLE_DIRS_MOST)
@@ -188,21 +112,31 @@ static void output_failed(void *ctx, const char *name, int err)
 	buf_free(&what);
 }
 
-static int open_failed_to(const struct job *job)
+/* False: not, and it is said. */
+static bool open_failed_to(const struct job *job)
 {
 	const struct options *opt = job->opt;
 	int fd;
 
 	if (!opt->failed_to)
-		return -1;
+		return true;
 	fd = open(opt->failed_to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (fd < 0) {
 		message("cannot write %s: %s", opt->failed_to, error_text(errno));
-		return EXIT_USAGE;
+		return false;
 	}
 	output_set_file(SINK_FAILED, fd, opt->failed_to);
 	own_file_opened(OWN_FAILED_TO, fd, opt->failed_to);
-	return -1;
+	return true;
+}
+
+/* What a run writes beside its output. False: *@status is the exit status, and all is said. */
+static bool open_own_files(struct job *job, int *status)
+{
+	if (job->opt->journal && !job->ops->journal->open(job, status))
+		return false;
+	*status = EXIT_USAGE;
+	return open_failed_to(job);
 }
 
 static int start_engine(struct job *job)
@@ -211,7 +145,7 @@ static int start_engine(struct job *job)
 	long wanted;
 	int err;
 
-	job->loops = choose_loops(opt, job->ops->walks || job->ops->expands);
+	job->loops = choose_loops(opt, job->ops->walk || job->ops->expands);
 	wanted = opt->jobs ? (long)opt->jobs : (long)(JOBS_PER_LOOP * job->loops);
 	err = bp_engine_create(&job->engine,
 			       &BP_ENGINE_OPTS(.backend = opt->backend, .loops = job->loops));
@@ -291,7 +225,8 @@ static void job_init(struct job *job, const struct options *opt, const struct jo
 
 static void job_exit(struct job *job)
 {
-	walk_destroy(job->walk);
+	if (job->walk)
+		job->ops->walk->destroy(job->walk);
 	bp_group_destroy(job->group);
 	bp_engine_destroy(job->engine);
 	items_exit(job);
@@ -299,7 +234,8 @@ static void job_exit(struct job *job)
 		if (takes_part(job, verbs[i]) && verbs[i]->cleanup)
 			verbs[i]->cleanup(job);
 	pace_exit(job);
-	journal_close(job);
+	if (job->journal)
+		job->ops->journal->close(job);
 	own_files_forget();
 	if (job->stop_fd >= 0)
 		close(job->stop_fd);
@@ -340,7 +276,20 @@ static bool left_undone(const struct job *job)
 {
 	const struct counts *counts = &job->counts;
 
-	return counts->of[STATUS_CANCELLED] || counts->of[STATUS_NOT_STARTED] || job->inputs_cut;
+	return counts->of[STATUS_CANCELLED] || counts->of[STATUS_NOT_STARTED] || job->watch.cut;
+}
+
+/* The feed has given everything: from here on the number of items is known. */
+static void all_fed(struct job *job)
+{
+	enum verdict verdict;
+
+	pthread_mutex_lock(&job->lock);
+	job->view.total = job->next_seq - 1;
+	verdict = policy_judge(&job->opt->policy, &job->view);
+	pthread_mutex_unlock(&job->lock);
+	if (verdict != VERDICT_GO)
+		steer_verdict(job, verdict);
 }
 
 /* Feeds, waits, and says how it went. */
@@ -349,8 +298,9 @@ static int run_items(struct job *job)
 	int status, halt = STOP_HALT;
 
 	job->ops->feed(job);
-	walk_wait(job->walk);
-	job_fed(job);
+	if (job->walk)
+		job->ops->walk->wait(job->walk);
+	all_fed(job);
 	bp_wait(job->group);
 	/* What was met by the last that there was to do has stopped nothing. */
 	if (!left_undone(job))
@@ -367,7 +317,8 @@ static int run_items(struct job *job)
 	progress_end(job);
 	record_stop(job, status);
 	record_summary(job, status);
-	journal_ended(job);
+	if (job->journal)
+		job->ops->journal->ended(job);
 	return status;
 }
 
@@ -380,21 +331,18 @@ int job_run(const struct options *opt, const struct job_ops *ops, struct inputs 
 	raise_descriptor_limit();
 	signals_block();
 	job_init(&job, opt, ops, inputs);
-	status = journal_open(&job);
-	if (status < 0)
-		status = open_failed_to(&job);
-	if (status >= 0)
+	if (!open_own_files(&job, &status))
 		goto out;
 	status = EXIT_TROUBLE;
 	if (job.stop_fd < 0 || start_engine(&job) || start_group(&job))
 		goto out;
-	status = journal_begin(&job);
-	if (status >= 0)
+	if (job.journal && !ops->journal->begin(&job, &status))
 		goto out;
 	status = EXIT_TROUBLE;
 	pace_init(&job);
+	steer_watch_lines(&job);
 	items_init(&job);
-	err = ops->walks ? walk_create(&job) : 0;
+	err = ops->walk ? ops->walk->create(&job) : 0;
 	if (!err)
 		err = signals_start(&job);
 	if (err) {

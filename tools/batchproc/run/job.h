@@ -14,7 +14,6 @@
 #ifndef BATCHPROC_JOB_H
 #define BATCHPROC_JOB_H
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -22,186 +21,68 @@
 #include <stdint.h>
 
 #include "batchproc.h"
-#include "base/buf.h"
-#include "base/source.h"
+#include "cli/inputs.h"
 #include "cli/options.h"
+#include "run/item.h"
+#include "run/order.h"
 #include "run/pace.h"
 
 struct copy_run;
 struct dirnode;
-struct inputs;
-struct item_ops;
-struct job;
 struct journal;
-struct tree;
 struct walk;
 
-/* How an item ended, as its record says it. */
-enum status {
-	STATUS_OK,
-	STATUS_FAILED,
-	STATUS_TIMEOUT,
-	STATUS_CANCELLED,
-	STATUS_REJECTED,
-	STATUS_NOT_STARTED,
-	STATUS_SKIPPED,
-	STATUS_COUNT,
-};
-
-/* What an item's source is, for the journal. */
-struct origin {
-	enum {
-		ORIGIN_UNKNOWN, /* nobody looked at the file: it is never taken for unchanged */
-		ORIGIN_NAME, /* its name is all that it is */
-		ORIGIN_FILE,
-		ORIGIN_ONCE, /* cannot be had a second time: standard input */
-		ORIGIN_GONE, /* it was a file of that size when the work was done */
-	} kind;
-	uint32_t nsec; /* modification time */
-	int64_t sec;
-	uint64_t size;
-};
-
-struct item {
-	struct item *next; /* in the free list */
-	struct job *job;
-	const struct item_ops *ops; /* of its verb */
-	const void *settings; /* of its verb */
-	const struct item_class *class; /* that it holds, or NULL: its tree does */
-	uint64_t seq;
-
-	/* Its name: relative to a directory of a walk, or as the user gave it. */
-	struct dirnode *dir;
-	struct buf name; /* ends with a NUL that is not counted */
-	unsigned char type; /* DT_x as it was when it was found, DT_UNKNOWN when nobody looked */
-	struct dirnode *self; /* of a directory: itself, when all below it has ended */
-
-	enum status status;
-	int err; /* -errno; 0 without one */
-	const char *why; /* text of the error where it is not errno's */
-	bool other_shard; /* of another part of --shard: it ends without a trace */
-	bool silent; /* its failure is no line on standard error */
-	bool skipped_named; /* skipped, although the user asked for it by name */
-	bool below; /* found in a tree, whose root has an item too */
-	bool restored; /* skipped, because it was done by an earlier run */
-	bool maybe_done; /* an earlier run may have done it without a line in the journal */
-	struct origin source; /* as the work found it before it read it; no path: its name */
-	uint64_t bytes;
-	unsigned int attempts;
-	uint64_t start_ns; /* 0: it never started */
-	uint64_t end_ns;
-
-	struct buf lines; /* what it writes, one sink's text after the other's */
-	size_t ends[4]; /* where each ends */
-
-	_Alignas(max_align_t) unsigned char priv[]; /* the verb's own, job_ops.priv_size bytes */
+/* Why a run stopped before its end; the first reason stays. */
+enum stop {
+	STOP_NONE,
+	STOP_SIGNAL,
+	STOP_HALT, /* --halt and its relatives */
+	STOP_REACHED, /* the successes asked for are there */
+	STOP_DEADLINE,
+	STOP_TROUBLE, /* output cannot be written, no memory */
 };
 
 /*
- * What a verb tells about its items. Each is called without locks held; any but work may be NULL.
- * One run may have items of several verbs.
+ * What stands above a run and takes part in it: its journal, if it has one. A verb names journal.c's.
+ * Of the first three each says whether the run goes on; if not, *@status is its exit status and all is
+ * said. What they promise stands in journal.h.
  */
-struct item_ops {
-	const char *op; /* in records */
-	enum source_kind source; /* what the names of its items are */
-	size_t priv_size;
-	unsigned int descriptors; /* that an item has open at once */
-	/*
-	 * A root stands for all below it: --failed-to names it alone, and --shard does not divide
-	 * a tree.
-	 */
-	bool roots_cover;
-	bool outlives_source; /* what was done stays done when its source is gone */
-	/*
-	 * A stop leaves the root of a tree undone while anything below it is: --failed-to names it
-	 * alone, and not what the stop left undone below it.
-	 */
-	bool roots_last;
-	/*
-	 * Its work is one call that seldom waits, and its directories are left: a walker does by
-	 * itself what it finds, and spares it a task (walk.c).
-	 */
-	bool brief;
-
-	/* One attempt, in a task: 0, or -errno. May set bytes, why and STATUS_SKIPPED. */
-	int (*work)(struct item *item);
-	/* Whether a second attempt would meet this error again, where errno alone does not say so. */
-	bool (*permanent)(const struct item *item, int err);
-	/* What an ended item prints on standard output without --json. */
-	void (*text)(const struct item *item, struct buf *buf);
-	/* Further fields of its JSON record, each with a comma in front. */
-	void (*json)(const struct item *item, struct buf *buf);
-	/*
-	 * Adds its destination; NULL: it has none. False: that is the destination as it was given,
-	 * or nothing, because it was not found out what the copy would be called.
-	 */
-	bool (*dst)(const struct item *item, struct buf *buf);
-	/* The item as a line that the same command takes back; by default its name. */
-	void (*again)(const struct item *item, struct buf *buf);
-	/* What it is called there, where that is not its path. */
-	void (*list_path)(const struct item *item, struct buf *buf);
-	/* What --dry-run prints; by default the name. */
-	void (*plan)(const struct item *item, struct buf *buf);
-	/* Last word on an item before its memory is used again. */
-	void (*release)(struct item *item);
-
-	/*
-	 * For the journal. Appended text has no tab, newline or backslash in it, or has gone
-	 * through journal_escape() or journal_path().
-	 */
-	/* The settings that change what the work is, as in a=b c=d; this one may hold anything. */
-	void (*journal_options)(const void *settings, struct buf *buf);
-	/*
-	 * Takes from a journal's options what this run would find otherwise because of what an
-	 * earlier one did. Main thread, before the first item.
-	 */
-	void (*journal_adopt)(void *settings, const char *options);
-	/* What the item is besides operation and source, each with a tab in front. */
-	void (*journal_key)(const struct item *item, struct buf *buf);
-	/* What a successful item has found out, to be had again without the work. */
-	void (*journal_result)(const struct item *item, struct buf *buf);
-	/*
-	 * Puts that back, and looks whether what was done is still so. False: it is to be done
-	 * again. Task only.
-	 */
-	bool (*journal_restore)(struct item *item, const char *result, size_t len);
-	/*
-	 * It was done, and is passed over without a look. False: it cannot be, and its work says why.
-	 * Task only.
-	 */
-	bool (*journal_pass)(struct item *item);
-	/* Whether it is to be done whatever the journal says of it. */
-	bool (*journal_always)(const struct item *item);
+struct journal_hooks {
+	bool (*open)(struct job *job, int *status);
+	bool (*begin)(const struct job *job, int *status);
+	void (*ended)(const struct job *job);
+	void (*close)(struct job *job);
+	bool (*skips)(struct item *item);
+	void (*add)(const struct item *item, struct buf *buf);
 };
 
-/*
- * A verb's items with the settings that they are made with. Who was given one has it until the call
- * returns; who keeps it longer, and is no item of a tree, which has it, holds it.
- */
-struct item_class {
-	const struct item_ops *ops;
-	const void *settings;
-	/* Any thread; NULL: it lives as long as the run. */
-	void (*hold)(const struct item_class *class);
-	void (*drop)(const struct item_class *class);
+/* Likewise the walk of its trees, which is walk.c's. */
+struct walk_hooks {
+	/* Sets job->walk. 0 or -errno. */
+	int (*create)(struct job *job);
+	/* Waits for the end of all trees. Main thread. */
+	void (*wait)(struct walk *walk);
+	/* Ends the walkers; wakes a main thread that waits. Any thread. */
+	void (*cancel)(struct walk *walk);
+	void (*wake)(struct walk *walk);
+	/* A walker that stood among the items, with the walk as its argument, will not be started. */
+	void (*never_started)(struct walk *walk);
+	void (*destroy)(struct walk *walk);
+
+	/* The directory that an item was found in: its path with a slash, and its descriptor. */
+	void (*add_path)(const struct dirnode *dir, struct buf *buf);
+	int (*descriptor)(const struct dirnode *dir);
+	/*
+	 * An item that was found in @dir, or whose directory itself is @self, has ended, well or not.
+	 * Any thread, and after the last look at the item.
+	 */
+	void (*item_ended)(struct dirnode *dir, struct dirnode *self, bool well);
 };
-
-static inline const struct item_class *item_class_get(const struct item_class *class)
-{
-	if (class->hold)
-		class->hold(class);
-	return class;
-}
-
-static inline void item_class_put(const struct item_class *class)
-{
-	if (class->drop)
-		class->drop(class);
-}
 
 /* What a run is as a whole. */
 struct job_ops {
-	bool walks; /* there may be trees */
+	const struct walk_hooks *walk; /* NULL: there are no trees */
+	const struct journal_hooks *journal;
 	bool mixes; /* there may be items of every verb */
 	bool expands; /* an argument may be many items without it */
 	bool one_each; /* each input is one item, so that their number can be known early */
@@ -215,16 +96,6 @@ struct job_ops {
 	bool (*finish)(struct job *job);
 };
 
-/* Why a run stopped before its end; the first reason stays. */
-enum stop {
-	STOP_NONE,
-	STOP_SIGNAL,
-	STOP_HALT, /* --halt and its relatives */
-	STOP_REACHED, /* the successes asked for are there */
-	STOP_DEADLINE,
-	STOP_TROUBLE, /* output cannot be written, no memory */
-};
-
 struct counts {
 	uint64_t of[STATUS_COUNT];
 	uint64_t ended;
@@ -233,21 +104,12 @@ struct counts {
 	uint64_t restored; /* skipped, because the journal has it as done */
 };
 
-/* --keep-order: ended items that wait for one before them; see order.c. */
-struct order {
-	struct item **ring; /* by seq; NULL: not ended yet */
-	size_t size; /* of the ring, a power of two */
-	size_t held;
-	size_t most; /* items that may be held before the feed waits */
-	uint64_t head; /* seq of the next one to write */
-	pthread_cond_t room;
-};
-
 struct job {
 	const struct options *opt;
 	const struct job_ops *ops;
 	struct item_class class; /* of the verb that was called */
 	struct inputs *inputs;
+	struct lines_watch watch; /* over the reading of lists */
 	struct journal *journal; /* NULL: none */
 	size_t priv_size; /* the most that any of its items needs */
 	unsigned int descriptors; /* likewise */
@@ -275,7 +137,6 @@ struct job {
 	atomic_bool trouble; /* the program itself could not go on */
 	int stop_fd; /* readable once the run stops */
 	bool empty_is_fine; /* something was given, though no item came of it */
-	bool inputs_cut; /* the list was not read to its end after a stop */
 
 	pthread_mutex_t lock; /* covers what follows */
 	struct counts counts;
@@ -287,143 +148,10 @@ struct job {
 	struct order order;
 };
 
-static inline void *item_priv(struct item *item)
-{
-	return item->priv;
-}
-
-static inline const void *item_priv_const(const struct item *item)
-{
-	return item->priv;
-}
-
-/* The feed has given everything: from here on the number of items is known. Main thread. */
-void job_fed(struct job *job);
-
-/* It has not done what it was there for; a skipped one was not to be done. */
-static inline bool item_unsuccessful(const struct item *item)
-{
-	return item->status != STATUS_OK && item->status != STATUS_SKIPPED;
-}
-
-/* It was found done, by a run that was cut short and may not have noted it. */
-static inline bool item_found_done(const struct item *item)
-{
-	return item->restored && item->maybe_done;
-}
-
-/* It has done it, now or in an earlier run. */
-static inline bool item_done(const struct item *item)
-{
-	return item->status == STATUS_OK || item->restored;
-}
+/* Walkers of a walk where descriptors are plenty. */
+#define WALKERS_MOST 16
 
 /* Runs a verb; returns the exit status, or ends by the signal that ended the run. */
 int job_run(const struct options *options, const struct job_ops *ops, struct inputs *inputs);
-
-/* ---- items (item.c) */
-
-/* Whether its name is that of a file. */
-static inline bool item_has_path(const struct item *item)
-{
-	return item->ops->source == SOURCE_PATH;
-}
-
-/*
- * A fresh item with the next number, of type DT_UNKNOWN and with its private part zeroed; takes over
- * that @dir is held open. Each one must be given to item_submit() or item_finish(). Waits where output
- * is slow, so that no more stands in memory than what is in flight. One of another part of --shard has
- * no number, and what is done with it does nothing. Main thread or a walker's task.
- */
-struct item *item_new(struct job *job, const struct item_class *class, struct dirnode *dir,
-		      const char *name, size_t len);
-
-/*
- * The same for what no part of --shard may leave to the others: a directory that has to be walked, a
- * list that has to be read.
- */
-struct item *item_new_undivided(struct job *job, const struct item_class *class,
-				struct dirnode *dir, const char *name, size_t len);
-
-/* Whether a whole tree is for another part of --shard; then it counts as passed over. Main thread. */
-bool item_passes_over(struct job *job, const char *name, size_t len);
-
-/*
- * Starts an item, waiting for a place; ends it at once when the policy, --dry-run or a stop says
- * so. Main thread or task. Returns whether the run still takes items.
- */
-bool item_submit(struct item *item);
-
-/* Works an item off at once. In a task of the items' group, whose place in the limit it has. */
-void item_perform(struct item *item);
-
-/* Ends an item: counts it and writes its record. Any thread; not under the job's lock. */
-void item_finish(struct item *item, enum status status, int err);
-
-/* Reserve memory for the items that can be in flight; and the end of it. */
-void items_init(struct job *job);
-void items_exit(struct job *job);
-
-/* The report callback of the items' group, with the job as its first argument. */
-void items_never_started(void *ctx, void *arg, enum bp_end end, int result);
-
-/* The name as the user knows it, with the directory of the walk in front. */
-void item_path(const struct item *item, struct buf *buf);
-
-/* The tree that it was found in, or whose root it is; NULL: none. */
-struct tree *item_tree(const struct item *item);
-
-/* Hands an item's lines to the output. */
-void item_emit(const struct item *item);
-
-/* Gives an item's memory back, under the job's lock. */
-void item_put(struct item *item);
-
-/* ---- steering (job.c) */
-
-/* Stops the run: nothing more is admitted; with @cancel what runs is cancelled too. Any thread. */
-void steer_stop(struct job *job, enum stop why, bool cancel);
-
-/* Stops the run as the policy has it. Any thread. */
-void steer_verdict(struct job *job, enum verdict verdict);
-
-/*
- * Whether the run takes no more items. steer_stopping() notices the deadline by itself, and may then
- * take the walk's lock; steer_stopped() only looks. Any thread.
- */
-bool steer_stopping(struct job *job);
-
-static inline bool steer_stopped(const struct job *job)
-{
-	return atomic_load_explicit(&job->stop, memory_order_relaxed) != STOP_NONE;
-}
-
-/* Ends the run with a message: the program itself cannot go on. Any thread. */
-void steer_trouble(struct job *job, const char *what, int err);
-
-/* Whether a call failed for want of a descriptor. */
-static inline bool lacks_descriptor(int err)
-{
-	return err == -EMFILE || err == -ENFILE;
-}
-
-/*
- * Whether what ended with @err is to be tried again: it lacked a descriptor, and others may have given
- * theirs back, for which it waits. False also when nobody is left who could, or the run was cancelled.
- * Task only; @tries starts at 0.
- */
-bool steer_await_descriptor(struct job *job, int err, unsigned int *tries);
-
-/* ---- order (order.c) */
-
-void order_init(struct job *job);
-void order_exit(struct job *job);
-
-/* Takes an ended item, under the job's lock; writes it and those that waited for it. */
-void order_put(struct job *job, struct item *item);
-
-/* Whether the feed may take a number; and a wait for that, for a thread that may block. */
-bool order_room(struct job *job);
-void order_wait(struct job *job);
 
 #endif

@@ -16,27 +16,27 @@
  */
 #include <stdlib.h>
 
-#include "run/job.h"
+#include "run/item.h"
+#include "run/order.h"
 #include "base/alloc.h"
 
 #define HELD_LEAST 1024u
 
-void order_init(struct job *job)
+void order_init(struct order *order, long limit)
 {
-	struct order *order = &job->order;
-
-	order->most = HELD_LEAST + 2 * (size_t)job->limit;
+	order->most = HELD_LEAST + 2 * (size_t)limit;
 	order->size = HELD_LEAST;
 	order->ring = xcalloc(order->size, sizeof(struct item *));
 	order->head = 1;
 	pthread_cond_init(&order->room, NULL);
 }
 
-void order_exit(struct job *job)
+void order_exit(struct order *order)
 {
-	free(job->order.ring);
-	if (job->order.ring)
-		pthread_cond_destroy(&job->order.room);
+	if (!order->ring)
+		return;
+	free(order->ring);
+	pthread_cond_destroy(&order->room);
 }
 
 static void widen(struct order *order, uint64_t seq)
@@ -56,38 +56,33 @@ static void widen(struct order *order, uint64_t seq)
 	order->size = size;
 }
 
-void order_put(struct job *job, struct item *item)
+struct item *order_put(struct order *order, struct item *item)
 {
-	struct order *order = &job->order;
+	struct item *first = NULL, **last = &first;
 
 	widen(order, item->seq);
 	order->ring[item->seq & (order->size - 1)] = item;
 	order->held++;
 	while ((item = order->ring[order->head & (order->size - 1)])) {
-		item_emit(item);
 		order->ring[order->head & (order->size - 1)] = NULL;
-		item_put(item);
 		order->head++;
 		order->held--;
+		*last = item;
+		last = &item->next;
 	}
+	*last = NULL;
 	if (order->held < order->most)
 		pthread_cond_signal(&order->room);
+	return first;
 }
 
-bool order_room(struct job *job)
+bool order_room(const struct order *order)
 {
-	bool room;
-
-	pthread_mutex_lock(&job->lock);
-	room = job->order.held < job->order.most;
-	pthread_mutex_unlock(&job->lock);
-	return room;
+	return order->held < order->most;
 }
 
-void order_wait(struct job *job)
+void order_wait(struct order *order, pthread_mutex_t *lock)
 {
-	pthread_mutex_lock(&job->lock);
-	while (job->order.held >= job->order.most)
-		pthread_cond_wait(&job->order.room, &job->lock);
-	pthread_mutex_unlock(&job->lock);
+	while (order->held >= order->most)
+		pthread_cond_wait(&order->room, lock);
 }

@@ -139,10 +139,11 @@ static bool is_among(const struct place *place, const char *const *names, size_t
 
 /* ---- before the run */
 
-static int refuse(const struct options *opt, enum own_file which, const char *what)
+static bool refuse(const struct options *opt, enum own_file which, const char *what, int *status)
 {
 	message("%s %s is %s", options_of[which], given(opt, which), what);
-	return EXIT_USAGE;
+	*status = EXIT_USAGE;
+	return false;
 }
 
 static bool args_are_paths(const struct options *opt)
@@ -150,7 +151,7 @@ static bool args_are_paths(const struct options *opt)
 	return verb_source(opt->verb) == SOURCE_PATH;
 }
 
-int own_files_check(const struct options *opt)
+bool own_files_check(const struct options *opt, int *status)
 {
 	const char *const *args = (const char *const *)opt->args;
 	struct place place;
@@ -159,23 +160,23 @@ int own_files_check(const struct options *opt)
 		if (!given(opt, i) || !find_place(given(opt, i), &place))
 			continue;
 		if (is_among(&place, opt->lists, opt->list_count))
-			return refuse(opt, i, "one of the lists to read");
+			return refuse(opt, i, "one of the lists to read", status);
 		if (args_are_paths(opt) && is_among(&place, args, opt->arg_count))
-			return refuse(opt, i, "one of the arguments");
+			return refuse(opt, i, "one of the arguments", status);
 		if (i == OWN_FAILED_TO && opt->journal && same_place(&place, opt->journal))
-			return refuse(opt, i, "the journal");
+			return refuse(opt, i, "the journal", status);
 	}
-	return -1;
+	return true;
 }
 
-int own_files_apart(const struct options *opt, const char *path, const char *what)
+bool own_files_apart(const struct options *opt, const char *path, const char *what, int *status)
 {
 	struct place place;
 
 	for (enum own_file i = 0; i < OWN_FILES; i++)
 		if (given(opt, i) && find_place(given(opt, i), &place) && same_place(&place, path))
-			return refuse(opt, i, what);
-	return -1;
+			return refuse(opt, i, what, status);
+	return true;
 }
 
 /* ---- directories around a file */
@@ -214,7 +215,7 @@ static bool has(const struct chain *chain, const struct stat *dir)
 	return false;
 }
 
-int own_files_outside(const struct options *opt, const char *path, const char *what)
+bool own_files_outside(const struct options *opt, const char *path, const char *what, int *status)
 {
 	struct chain chain;
 	struct stat st;
@@ -227,9 +228,9 @@ int own_files_outside(const struct options *opt, const char *path, const char *w
 		within = has(&chain, &st);
 		free(chain.dirs);
 		if (within)
-			return refuse(opt, i, what);
+			return refuse(opt, i, what, status);
 	}
-	return -1;
+	return true;
 }
 
 /* ---- during the run */

@@ -15,14 +15,14 @@
 struct item;
 struct options;
 
-/* ---- before the run. Return: -1 to go on, or the exit status after a message */
+/* ---- before the run. False: *@status is the exit status, and it is said why */
 
 /* They are not one file, and none of the lists and arguments. */
-int own_files_check(const struct options *opt);
+bool own_files_check(const struct options *opt, int *status);
 /* None of them is @path, which is @what: "the destination". */
-int own_files_apart(const struct options *opt, const char *path, const char *what);
+bool own_files_apart(const struct options *opt, const char *path, const char *what, int *status);
 /* None of them is in the directory @path, or below it, which @what: "is to be removed". */
-int own_files_outside(const struct options *opt, const char *path, const char *what);
+bool own_files_outside(const struct options *opt, const char *path, const char *what, int *status);
 
 /* ---- during the run */
 

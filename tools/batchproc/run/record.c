@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "run/job.h"
-#include "journal/journal.h"
 #include "output/output.h"
 #include "run/record.h"
 #include "base/message.h"
@@ -221,7 +220,8 @@ void record_item(struct item *item)
 
 	buf_add(lines, again.data, again.len);
 	item->ends[SINK_FAILED] = lines->len;
-	journal_add(item, lines);
+	if (job->journal)
+		job->ops->journal->add(item, lines);
 	item->ends[SINK_JOURNAL] = lines->len;
 	buf_free(&again);
 }
@@ -262,7 +262,7 @@ static void summary_json(const struct job *job, struct buf *buf, uint64_t wall_n
 			   (unsigned long long)job->opt->shard.parts);
 	if (stop_name(job))
 		buf_printf(buf, ",\"stopped\":\"%s\"", stop_name(job));
-	if (job->inputs_cut)
+	if (job->watch.cut)
 		buf_str(buf, ",\"inputs_cut\":true");
 	add_field(buf, "exit", (uint64_t)exit_status);
 	buf_str(buf, "}\n");
@@ -334,7 +334,7 @@ void record_stop(struct job *job, int exit_status)
 		buf_printf(&line, "%s %s: ", stop == STOP_REACHED ? "ended by" : "stopped by",
 			   job->opt->policy.option);
 	add_counts(job, &line);
-	if (job->inputs_cut)
+	if (job->watch.cut)
 		buf_str(&line, "; the list was not read to its end");
 	buf_char(&line, '\n');
 	output_add(SINK_ERR, line.data, line.len);

@@ -15,6 +15,7 @@
 
 #include "output/bar.h"
 #include "run/job.h"
+#include "run/steer.h"
 #include "output/output.h"
 #include "run/progress.h"
 #include "run/signals.h"

@@ -7,11 +7,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "journal/journal.h"
+#include "run/feed.h"
 #include "base/buf.h"
 #include "digest/digest.h"
 #include "digest/hashfile.h"
 #include "cli/inputs.h"
 #include "run/job.h"
+#include "run/steer.h"
 #include "cli/options.h"
 #include "digest/sumline.h"
 #include "digest/hasher.h"
@@ -177,12 +180,13 @@ static int hash_run(const struct options *options)
 {
 	const struct settings *set = options->settings;
 	const struct job_ops ops = {
-		.walks = set->recursive,
+		.walk = set->recursive ? &walk_hooks : NULL,
+		.journal = &journal_hooks,
 		.one_each = !set->recursive,
-		.feed = inputs_feed,
+		.feed = feed_each,
 	};
 
-	return inputs_run(options, &ops);
+	return feed_run(options, &ops);
 }
 
 static void hash_cleanup(struct job *job)

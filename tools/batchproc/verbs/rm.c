@@ -20,10 +20,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "journal/journal.h"
+#include "run/feed.h"
 #include "base/buf.h"
 #include "base/calls.h"
 #include "cli/inputs.h"
 #include "run/job.h"
+#include "run/steer.h"
 #include "cli/options.h"
 #include "run/ownfiles.h"
 #include "base/path.h"
@@ -372,45 +375,47 @@ static bool said_yes(void)
 	return yes;
 }
 
-/* -I: one question before anything starts. Returns -1 to go on, or the exit status. */
-static int ask(const struct options *options)
+/* -I: one question before anything starts. False: *@status is the exit status. */
+static bool ask(const struct options *options, int *status)
 {
 	const struct settings *set = options->settings;
 	const size_t count = options->arg_count, lists = options->list_count;
 
 	if (!set->ask || options->dry_run || (!count && !lists) ||
 	    (!set->recursive && !lists && count <= ASK_ABOVE))
-		return -1;
+		return true;
 	for (size_t i = 0; i < lists; i++)
-		if (!strcmp(options->lists[i], "-"))
-			return usage_error(options->verb, "-I reads the answer from standard "
-							  "input, which is a list here");
+		if (!strcmp(options->lists[i], "-")) {
+			*status = usage_error(options->verb, "-I reads the answer from standard "
+							     "input, which is a list here");
+			return false;
+		}
 	fprintf(stderr, "batchproc: rm: remove %zu argument%s%s%s? ", count, count == 1 ? "" : "s",
 		lists ? " and all that the lists name" : "", set->recursive ? " recursively" : "");
 	fflush(stderr);
-	return said_yes() ? -1 : EXIT_OK;
+	*status = EXIT_OK;
+	return said_yes();
 }
 
 static int rm_run(const struct options *options)
 {
 	const struct settings *set = options->settings;
 	const struct job_ops ops = {
-		.walks = set->recursive,
+		.walk = set->recursive ? &walk_hooks : NULL,
+		.journal = &journal_hooks,
 		.one_each = !set->recursive,
-		.feed = inputs_feed,
+		.feed = feed_each,
 	};
 	struct options own = *options;
-	int status = -1;
+	int status;
 
-	for (size_t i = 0; i < own.arg_count && set->recursive && status < 0; i++)
-		status = own_files_outside(options, own.args[i], "in what is to be removed");
-	if (status < 0)
-		status = ask(options);
-
-	if (status >= 0)
+	for (size_t i = 0; i < own.arg_count && set->recursive; i++)
+		if (!own_files_outside(options, own.args[i], "in what is to be removed", &status))
+			return status;
+	if (!ask(options, &status))
 		return status;
 	own.allow_empty |= set->force;
-	return inputs_run(&own, &ops);
+	return feed_run(&own, &ops);
 }
 
 static const struct opt rm_options[] = {

@@ -23,7 +23,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "walk/walk.h"
+#include "journal/journal.h"
 #include "cli/inputs.h"
+#include "run/feed.h"
 #include "run/job.h"
 #include "cli/manifest.h"
 #include "cli/options.h"
@@ -237,7 +240,7 @@ static bool next_line(struct manifest *m, struct job *job)
 {
 	const bool null = m->lines->separator == '\0';
 
-	if (!lines_next(m->lines, job, &m->text, &m->len))
+	if (!lines_next(m->lines, job ? &job->watch : NULL, &m->text, &m->len))
 		return false;
 	/* What machines that write DOS lines put in front of the first one, and at the end. */
 	if (!m->number++ && m->len >= 3 && !memcmp(m->text, "\xef\xbb\xbf", 3)) {
@@ -319,8 +322,8 @@ static long check_file(struct manifest *m, long bad)
 	return bad;
 }
 
-/* Returns -1, or the exit status after messages. */
-static int check_all(struct inputs *inputs)
+/* False: there are lines that are no jobs, and that is said. */
+static bool check_all(struct inputs *inputs)
 {
 	long bad = 0;
 
@@ -333,12 +336,12 @@ static int check_all(struct inputs *inputs)
 			bad = check_file(m, bad);
 	}
 	if (!bad)
-		return -1;
+		return true;
 	if (bad > ERRORS_SHOWN)
 		message("%ld more lines are no jobs", bad - ERRORS_SHOWN);
 	if (bad > 0)
 		message("nothing was started");
-	return EXIT_USAGE;
+	return false;
 }
 
 /* ---- the run */
@@ -448,21 +451,22 @@ static struct options as_lists(const struct options *given)
 static int run_run(const struct options *given)
 {
 	static const struct job_ops ops = {
-		.walks = true,
+		.walk = &walk_hooks,
+		.journal = &journal_hooks,
 		.mixes = true,
 		.again = run_again,
 		.feed = run_feed,
 	};
 	struct options options = as_lists(given);
 	struct inputs inputs;
-	int status = inputs_open(&inputs, &options);
+	int status;
 
-	if (status < 0) {
+	if (feed_open(&inputs, &options, &status)) {
 		run.manifests = xcalloc(options.list_count, sizeof(*run.manifests));
-		status = check_all(&inputs);
+		status = EXIT_USAGE;
+		if (check_all(&inputs))
+			status = job_run(&options, &ops, &inputs);
 	}
-	if (status < 0)
-		status = job_run(&options, &ops, &inputs);
 	inputs_close(&inputs);
 	forget_last();
 	manifest_free(&run.job);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "journal/journal.h"
+#include "run/feed.h"
 #include "base/buf.h"
 #include "digest/digest.h"
 #include "digest/hashfile.h"
@@ -149,7 +151,7 @@ static void feed_list(struct job *job, const char *name, size_t len)
 		return;
 	}
 	list = list_new(set->run, name);
-	while (lines_next(&lines, job, &text, &len)) {
+	while (lines_next(&lines, &job->watch, &text, &len)) {
 		number++;
 		/* A list from a DOS machine; names have their carriage returns escaped. */
 		if (len && text[len - 1] == '\r' && !set->zero)
@@ -181,7 +183,7 @@ static void verify_feed(struct job *job)
 	const char *text;
 	size_t len;
 
-	while (inputs_next(job->inputs, job, &text, &len)) {
+	while (feed_next(job, &text, &len)) {
 		/* The list has lines of its own, for which the buffer of this name is not. */
 		name.len = 0;
 		buf_add(&name, text, len);
@@ -383,6 +385,7 @@ static int verify_run(const struct options *given)
 {
 	static char *standard_input[] = {"-"};
 	static const struct job_ops ops = {
+		.journal = &journal_hooks,
 		.expands = true,
 		.quiet_is_own = true,
 		.feed = verify_feed,
@@ -399,7 +402,7 @@ static int verify_run(const struct options *given)
 		options.args = standard_input;
 		options.arg_count = 1;
 	}
-	return inputs_run(&options, &ops);
+	return feed_run(&options, &ops);
 }
 
 static void verify_cleanup(struct job *job)

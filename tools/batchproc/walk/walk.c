@@ -29,6 +29,7 @@
 #include <string.h>
 
 #include "run/job.h"
+#include "run/steer.h"
 #include "walk/tree.h"
 #include "base/alloc.h"
 #include "walk/walk.h"
@@ -112,7 +113,7 @@ static bool wants_walker(struct walk *walk)
 	return wants;
 }
 
-void walk_never_started(struct walk *walk)
+static void walk_never_started(struct walk *walk)
 {
 	/* As in nothing_below(): there may be nobody else to notice the deadline. */
 	steer_stopping(walk->job);
@@ -193,8 +194,11 @@ static void left(struct walk *walk, struct dirnode *dir)
 	pthread_mutex_unlock(&walk->lock);
 }
 
-void walk_item_ended(struct dirnode *dir, struct dirnode *self)
+static void walk_item_ended(struct dirnode *dir, struct dirnode *self, bool well)
 {
+	/* A directory is left after its last item. */
+	if (dir && !well)
+		atomic_store(&dir->failed, true);
 	dirnode_put_open(dir);
 	if (self)
 		left(self->tree->walk, self);
@@ -361,7 +365,7 @@ static void settle(struct walk *walk)
 	walk->most = most;
 }
 
-int walk_create(struct job *job)
+static int walk_create(struct job *job)
 {
 	struct walk *walk = xcalloc(1, sizeof(*walk));
 	int err = 0;
@@ -386,10 +390,8 @@ int walk_create(struct job *job)
 	return err;
 }
 
-void walk_destroy(struct walk *walk)
+static void walk_destroy(struct walk *walk)
 {
-	if (!walk)
-		return;
 	if (!walk->works)
 		bp_group_destroy(walk->group);
 	pthread_cond_destroy(&walk->changed);
@@ -472,10 +474,8 @@ static bool give_up_one(struct walk *walk)
 	return dir || p;
 }
 
-void walk_wait(struct walk *walk)
+static void walk_wait(struct walk *walk)
 {
-	if (!walk)
-		return;
 	for (;;) {
 		bool active, over;
 
@@ -498,17 +498,34 @@ void walk_wait(struct walk *walk)
 		bp_wait(walk->group);
 }
 
-void walk_cancel(struct walk *walk)
+static void walk_cancel(struct walk *walk)
 {
-	if (walk && !walk->works)
+	if (!walk->works)
 		bp_cancel(walk->group, 0);
 }
 
-void walk_wake(struct walk *walk)
+static void walk_wake(struct walk *walk)
 {
-	if (!walk)
-		return;
 	pthread_mutex_lock(&walk->lock);
 	pthread_cond_broadcast(&walk->changed);
 	pthread_mutex_unlock(&walk->lock);
 }
+
+struct tree *walk_item_tree(const struct item *item)
+{
+	const struct dirnode *dir = item->dir ? item->dir : item->self;
+
+	return dir ? dir->tree : NULL;
+}
+
+const struct walk_hooks walk_hooks = {
+	.create = walk_create,
+	.wait = walk_wait,
+	.cancel = walk_cancel,
+	.wake = walk_wake,
+	.never_started = walk_never_started,
+	.destroy = walk_destroy,
+	.add_path = dirnode_path,
+	.descriptor = dirnode_fd,
+	.item_ended = walk_item_ended,
+};

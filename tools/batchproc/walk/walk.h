@@ -13,17 +13,14 @@
 
 #include <stddef.h>
 
-struct dirnode;
-struct job;
+#include "run/job.h"
+
+struct tree;
 struct tree_ops;
-struct item_class;
 struct walk;
 
-/* Walkers of a walk where descriptors are plenty. */
-#define WALKERS_MOST 16
-
-int walk_create(struct job *job);
-void walk_destroy(struct walk *walk);
+/* The walk as a part of a run. */
+extern const struct walk_hooks walk_hooks;
 
 /* A tree to be walked: what its items are, what is done about directories, the verb's own data. */
 struct walk_root {
@@ -36,20 +33,7 @@ struct walk_root {
 /* Adds a tree. With --keep-order it returns when all its items were given. Main thread. */
 void walk_add(struct walk *walk, const struct walk_root *root, const char *path, size_t len);
 
-/* Waits for the end of all trees. Main thread. */
-void walk_wait(struct walk *walk);
-
-/* Ends the walkers; wakes a main thread that waits. Any thread; NULL is fine. */
-void walk_cancel(struct walk *walk);
-void walk_wake(struct walk *walk);
-
-/*
- * An item that was found in @dir, or whose directory itself is @self, has ended. Any thread, and
- * after the last look at the item.
- */
-void walk_item_ended(struct dirnode *dir, struct dirnode *self);
-
-/* A walker that stood among the items will not be started. Any thread. */
-void walk_never_started(struct walk *walk);
+/* The tree that an item was found in, or whose root it is; NULL: none. */
+struct tree *walk_item_tree(const struct item *item);
 
 #endif

@@ -18,6 +18,7 @@
 
 #include "base/calls.h"
 #include "run/job.h"
+#include "run/steer.h"
 #include "base/path.h"
 #include "walk/tree.h"
 #include "base/alloc.h"

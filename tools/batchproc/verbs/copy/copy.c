@@ -12,6 +12,9 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "walk/walk.h"
+#include "journal/journal.h"
+#include "run/feed.h"
 #include "base/alloc.h"
 #include "batchproc.h"
 #include "base/blocking.h"
@@ -22,6 +25,7 @@
 #include "digest/digest.h"
 #include "cli/inputs.h"
 #include "run/job.h"
+#include "run/steer.h"
 #include "cli/options.h"
 #include "run/ownfiles.h"
 #include "base/path.h"
@@ -317,24 +321,23 @@ static const char *copy_settle(void *settings)
 	return NULL;
 }
 
-/* What the run writes besides the copies must not be one of them. */
-static int stand_apart(const struct options *opt, const struct copy_settings *set)
+/* What the run writes besides the copies must not be one of them. Returns as own_files_apart(). */
+static bool stand_apart(const struct options *opt, const struct copy_settings *set, int *status)
 {
 	static const char what[] = "the destination";
 	struct buf path = {0};
 	struct stat st;
-	int status;
+	bool apart = true;
 
 	if (set->exact || stat(set->dst, &st) || !S_ISDIR(st.st_mode))
-		return own_files_apart(opt, set->dst, what);
-	status = -1;
-	for (size_t i = 0; i < opt->arg_count && status < 0; i++) {
+		return own_files_apart(opt, set->dst, what, status);
+	for (size_t i = 0; i < opt->arg_count && apart; i++) {
 		path.len = 0;
 		if (copy_add_destination(&path, set->dst, opt->args[i]))
-			status = own_files_apart(opt, path.data, what);
+			apart = own_files_apart(opt, path.data, what, status);
 	}
 	buf_free(&path);
-	return status;
+	return apart;
 }
 
 static int copy_run(const struct options *options)
@@ -342,7 +345,8 @@ static int copy_run(const struct options *options)
 	struct copy_settings *set = options->settings;
 	struct options own = *options;
 	const struct job_ops ops = {
-		.walks = set->recursive,
+		.walk = set->recursive ? &walk_hooks : NULL,
+		.journal = &journal_hooks,
 		.one_each = !set->recursive,
 		.feed = copy_feed,
 	};
@@ -365,13 +369,12 @@ static int copy_run(const struct options *options)
 	    !own.list_count)
 		return usage_error(options->verb,
 				   "--shard with one source needs -t or --no-target-directory");
-	status = stand_apart(&own, set);
-	if (status >= 0)
+	if (!stand_apart(&own, set, &status))
 		return status;
 	set->into_or_as = !set->target && !set->exact && own.arg_count == 1 && !own.list_count;
 	if (set->into_or_as)
 		set->new_name = stat(set->dst, &st) || !S_ISDIR(st.st_mode);
-	return inputs_run(&own, &ops);
+	return feed_run(&own, &ops);
 }
 
 struct copy_run *copy_run_of(struct job *job)

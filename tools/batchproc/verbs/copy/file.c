@@ -26,6 +26,7 @@
 #include "base/calls.h"
 #include "verbs/copy/file.h"
 #include "run/job.h"
+#include "run/steer.h"
 #include "journal/journal.h"
 #include "run/ownfiles.h"
 #include "digest/hasher.h"

@@ -12,12 +12,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "run/feed.h"
 #include "base/buf.h"
 #include "verbs/copy/claims.h"
 #include "verbs/copy/copy.h"
 #include "base/path.h"
 #include "cli/inputs.h"
 #include "run/job.h"
+#include "run/steer.h"
 #include "journal/journal.h"
 #include "cli/options.h"
 #include "walk/tree.h"
@@ -421,12 +423,12 @@ void copy_feed(struct job *job)
 
 	t.shared = !t.single;
 	if (t.shared)
-		t.overlap =
-			(enum copy_overlap)inputs_most(job->inputs, job, OVERLAP_ALL, overlap_by);
+		t.overlap = (enum copy_overlap)inputs_most(job->inputs, &job->watch, OVERLAP_ALL,
+							   overlap_by);
 	target_open(job, set->exact, &t);
 	for (;;) {
 		from_list = job->inputs->next_arg >= opt->arg_count;
-		if (!inputs_next(job->inputs, job, &name, &len))
+		if (!feed_next(job, &name, &len))
 			break;
 		if (t.shared && overlap_by(name, from_list) > t.overlap)
 			refuse_new(job, name);

@@ -26,6 +26,7 @@
 #include "verbs/copy/hardlinks.h"
 #include "verbs/copy/replace.h"
 #include "run/job.h"
+#include "run/steer.h"
 #include "run/ownfiles.h"
 #include "walk/tree.h"
 #include "base/alloc.h"

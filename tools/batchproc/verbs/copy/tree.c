@@ -18,6 +18,7 @@
 #include "verbs/copy/claims.h"
 #include "verbs/copy/copy.h"
 #include "run/job.h"
+#include "run/steer.h"
 #include "walk/tree.h"
 #include "base/alloc.h"
 #include "walk/walk.h"
@@ -87,7 +88,7 @@ static void add_marked(struct buf *buf, const struct copy_mark *mark, const char
 void copy_list_path(const struct item *item, struct buf *buf)
 {
 	const struct copy_item *own = item_priv_const(item);
-	const struct tree *in = item_tree(item);
+	const struct tree *in = walk_item_tree(item);
 	const struct copy_mark *mark = in ? &((const struct copy_tree *)in->data)->at.mark :
 					    &own->mark;
 	struct buf path = {0};
