@@ -35,8 +35,8 @@ for verb in $verbs; do
 	done
 done
 
-for file in README.md docs/*.md; do
-	links=$(grep -o '](\([^)#:]*\)' "$file" | cut -c 3-)
+for file in *.md docs/*.md tests/*.md; do
+	links=$(grep -o '](\([^)#]*\)' "$file" | cut -c 3- | grep -v '^https:' || true)
 	for link in $links; do
 		[ -e "$(dirname "$file")/$link" ] || wrong "$file: no such file: $link"
 	done
