@@ -22,6 +22,7 @@
 
 int fuzz_journal(const uint8_t *data, size_t size);
 int fuzz_manifest(const uint8_t *data, size_t size);
+int fuzz_response(const uint8_t *data, size_t size);
 int fuzz_sumline(const uint8_t *data, size_t size);
 int fuzz_url(const uint8_t *data, size_t size);
 int fuzz_words(const uint8_t *data, size_t size);

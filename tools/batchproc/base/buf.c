@@ -147,10 +147,11 @@ void buf_visible(struct buf *buf, const char *text, size_t len)
 	}
 }
 
-static void add_base64(struct buf *buf, const unsigned char *s, size_t len)
+void buf_base64(struct buf *buf, const void *bytes, size_t len)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				     "0123456789+/";
+	const unsigned char *s = bytes;
 
 	for (size_t i = 0; i < len; i += 3) {
 		size_t have = len - i < 3 ? len - i : 3;
@@ -201,7 +202,7 @@ void buf_json(struct buf *buf, const char *text, size_t len)
 
 	if (!utf8_valid(text, len)) {
 		buf_str(buf, "{\"base64\":\"");
-		add_base64(buf, s, len);
+		buf_base64(buf, s, len);
 		buf_str(buf, "\"}");
 		return;
 	}

@@ -52,6 +52,7 @@ static inline void buf_char(struct buf *buf, char c)
 
 void buf_u64(struct buf *buf, uint64_t value);
 void buf_hex(struct buf *buf, const unsigned char *bytes, size_t count);
+void buf_base64(struct buf *buf, const void *bytes, size_t len);
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(struct buf *buf, const char *format, va_list args)
 	__attribute__((format(printf, 2, 0)));
