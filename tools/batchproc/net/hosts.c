@@ -50,6 +50,7 @@ struct host {
 	unsigned int most;
 	uint64_t good; /* answers since the places changed */
 	uint64_t answers; /* since they were lowered */
+	unsigned int underway; /* requests when they were lowered: their answers say no more */
 	uint64_t pause_ns; /* until then */
 	struct line waiting; /* for a place */
 	struct conn *kept; /* the last one first */
@@ -176,7 +177,6 @@ static struct host *host_add(struct net *net, struct host **at, const struct key
 	if (!key->most && (key->unix_socket || (!key->proxy && is_local_name(key->name))))
 		host->most = UINT_MAX;
 	host->places = host->most;
-	host->answers = UINT_MAX;
 	*at = host;
 	net->hosts++;
 	link_newest(net, host);
@@ -264,10 +264,10 @@ static void lower(struct host *host)
 {
 	unsigned int busy = host->used < host->places ? host->used : host->places;
 
-	/* Those who were underway together are one sign, not many. */
-	if (host->answers < busy)
+	if (host->answers < host->underway)
 		return;
 	host->places = busy > 2 ? busy / 2 : 1;
+	host->underway = host->used;
 	host->answers = host->good = 0;
 }
 
@@ -289,8 +289,7 @@ void host_answered(struct conn *conn, int status, uint64_t retry_after_ns)
 	uint64_t until;
 
 	pthread_mutex_lock(&net->lock);
-	if (host->answers < UINT_MAX)
-		host->answers++;
+	host->answers++;
 	if (status == 429 || status == 503)
 		lower(host);
 	else
@@ -523,7 +522,7 @@ int conn_get(struct net *net, const struct net_conf *conf, const struct target *
 		err = connect_in_time(*conn, conf, dialed);
 	}
 	(*conn)->stream.pace = conf->pace;
-	if (err && !(err == -EKEYREJECTED && (*conn)->stream.tls)) {
+	if (err && !(err == -EKEYREJECTED && tls_conf_inspects(conf->tls))) {
 		conn_put(*conn, false);
 		*conn = NULL;
 	}

@@ -38,6 +38,7 @@ struct tls_settings {
 struct tls_conf *tls_conf_get(const struct tls_settings *settings);
 /* Reads the files that were named. NULL, or what is wrong with one: constant text. Any thread. */
 const char *tls_conf_check(struct tls_conf *conf);
+bool tls_conf_inspects(const struct tls_conf *conf);
 void tls_cleanup(void);
 
 /*

@@ -117,11 +117,11 @@ static const char *use_certificate(SSL_CTX *ctx, const struct tls_settings *set)
 	SSL_CTX_set_default_passwd_cb(ctx, no_password);
 	if (SSL_CTX_use_certificate_chain_file(ctx, set->cert) != 1)
 		return "cannot read the certificate of --cert as PEM";
-	if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)
-		return "cannot read the private key as PEM without a password";
-	if (SSL_CTX_check_private_key(ctx) != 1)
+	if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) == 1)
+		return NULL;
+	if (ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH)
 		return "the private key does not belong to the certificate";
-	return NULL;
+	return "cannot read the private key as PEM without a password";
 }
 
 static void set_up(SSL_CTX *ctx, const struct tls_conf *conf)

@@ -18,9 +18,6 @@ const char *tls_conf_ready(struct tls_conf *conf);
 /* The context of the calling thread, after tls_conf_ready(); NULL with @why where there is none. */
 SSL_CTX *tls_conf_context(struct tls_conf *conf, const char **why);
 
-/* Whether the settings say so. */
-bool tls_conf_inspects(const struct tls_conf *conf);
-
 /* A session to resume, of the caller, or NULL. */
 SSL_SESSION *tls_session_get(struct tls_conf *conf, const char *host, uint16_t port);
 /* Keeps a session, which it takes over. */
