@@ -69,7 +69,7 @@ static int look_at(struct item *item, const struct at_name *from)
 }
 
 static int copy_by_type(struct item *item, const struct at_name *from, const struct at_name *to,
-			const struct dest *dest)
+			struct dest *dest)
 {
 	const struct copy_settings *set = item->settings;
 	int err = look_at(item, from);
@@ -85,19 +85,19 @@ static int copy_by_type(struct item *item, const struct at_name *from, const str
 	case DT_REG:
 		return copy_file(item, from, to, dest);
 	case DT_LNK:
-		return special_copy(item, from, to);
+		return special_copy(item, from, to, dest);
 	case DT_DIR:
 		if (!set->recursive)
 			item->why = "is a directory (-r copies it)";
 		return -EISDIR;
 	case DT_FIFO:
-		return set->archive ? special_copy(item, from, to) :
+		return set->archive ? special_copy(item, from, to, dest) :
 				      skip(item, "is a FIFO (-a makes one like it)");
 	case DT_SOCK:
-		return set->archive ? special_copy(item, from, to) :
+		return set->archive ? special_copy(item, from, to, dest) :
 				      skip(item, "is a socket (-a makes one like it)");
 	default:
-		return set->archive ? special_copy(item, from, to) :
+		return set->archive ? special_copy(item, from, to, dest) :
 				      skip(item, "is a device (-a makes one like it)");
 	}
 }
@@ -128,7 +128,7 @@ static void keep_above(const struct item *item, int to)
 	bp_shield_end();
 }
 
-static int copy_work(struct item *item)
+static int copy_attempt(struct item *item)
 {
 	struct at_name from = {AT_FDCWD, item->name.data}, to;
 	struct dirnode *dir;
@@ -155,6 +155,20 @@ static int copy_work(struct item *item)
 		close(opened);
 	dirnode_put_open(dir);
 	return err;
+}
+
+/* The copy is there, with all of its content, where something else of the source is lost. */
+static int copy_work(struct item *item)
+{
+	struct copy_item *own = item_priv(item);
+	int err;
+
+	lost_forget(&own->lost);
+	err = copy_attempt(item);
+	if (err || !own->lost.err)
+		return err;
+	item->why = own->lost.text.data;
+	return own->lost.err;
 }
 
 static void copy_text(const struct item *item, struct buf *buf)
@@ -205,6 +219,7 @@ static void copy_release(struct item *item)
 	if (own->dir)
 		dirnode_put(own->dir);
 	free(own->name);
+	lost_forget(&own->lost);
 	own->dir = NULL;
 	own->name = NULL;
 }

@@ -13,7 +13,9 @@
  *	hardlinks.c	which files with several names have been copied, and where to
  *	claims.c	which destinations are taken
  *	journal.c	what the journal says, and whether it is so
- *	meta.c		mode, owner, times, extended attributes
+ *	meta.c		mode, owner, times; attributes.c extended attributes and ACLs
+ *	lost.c		what of that could not be kept
+ *	marks.c		how a later run knows what was never finished
  */
 #ifndef BATCHPROC_COPY_H
 #define BATCHPROC_COPY_H
@@ -24,6 +26,7 @@
 #include <sys/stat.h>
 
 #include "digest/digest.h"
+#include "verbs/copy/lost.h"
 
 struct buf;
 struct claims;
@@ -152,7 +155,10 @@ struct dest {
 	uid_t owner;
 	bool marked; /* by its mode, as one that a run did not come to the end of */
 	bool made; /* by this run, or such a one: its mode is to be set */
+	bool fresh; /* made by this run: no other one has left anything in it */
+	bool as_made; /* it got its mode when it was made */
 	bool default_acl; /* what is made in it inherits it */
+	_Atomic mode_t mark; /* of unfinished files in it, or MARK_UNKNOWN, MARK_NONE: see marks.h */
 };
 
 /*
@@ -178,6 +184,12 @@ struct dirnode *dest_imagine(struct dirnode *parent, const char *name);
 /* Whether @fd is, or is below, the directory @top. Main thread. */
 bool dest_is_below(int fd, const struct stat *top);
 
+/*
+ * The mark of files in a directory, which is open as @dirfd; tried out where it is not known yet and
+ * something new is to be made there. Plain calls.
+ */
+mode_t dest_mark(struct dest *dest, int dirfd);
+
 /* Claims a name in a directory for a source: see claims_take(). Plain calls. */
 int dest_claim(const struct job *job, const struct dirnode *dir, const char *name,
 	       const struct stat *source, const struct copy_settings *set);
@@ -197,8 +209,8 @@ bool temp_is_one(const char *name);
  * of a run that was killed is removed first. Returns its descriptor, or -errno.
  */
 int temp_create(int dirfd, const char *temp, int flags, mode_t mode);
-/* Removes a leftover of what is called @name, that the run which is gone on with may have left. */
-void temp_remove(const struct job *job, int dirfd, const char *name);
+/* Removes a leftover of what is called @name, that a run which was killed may have left. */
+void temp_remove(const struct dest *dest, int dirfd, const char *name);
 
 /* ---- metadata (meta.c); plain calls */
 
@@ -207,26 +219,34 @@ mode_t current_umask(void);
 /* The mode that the copy of something gets; @old is what it replaces, or NULL. */
 mode_t meta_mode(const struct copy_settings *set, const struct stat *st, const struct stat *old);
 
+/* What a copy gets its metadata by; nothing of that makes the copy fail, but what is lost is noted. */
+struct meta {
+	const struct copy_settings *set;
+	int from; /* the source; may be open with O_PATH, then it has a name too */
+	const struct at_name *from_at; /* or NULL */
+	const struct stat *st; /* of it */
+	int to;
+	bool marked; /* it has no mode of its own yet */
+	bool inherits; /* it may have an ACL from the directory that it is in */
+	struct copy_lost *lost;
+};
+
 /*
- * Gives what is open as @to what @st and @from have, as far as the settings say so. @mode is set
- * too, unless it is (mode_t)-1. @from may be open with O_PATH.
+ * Gives the copy what the source has, as far as the settings say so. @mode is set too, unless it is
+ * (mode_t)-1. Returns 0, or -errno where the mark could not be taken off.
  */
-int meta_set(const struct copy_settings *set, int from, const struct stat *st, int to, mode_t mode,
-	     bool default_acl);
+int meta_set(const struct meta *m, mode_t mode);
 /* The times of the directory that the source @path is in, for @to, if times are kept at all. */
 void meta_set_above(const struct copy_settings *set, const char *path, int to);
-/* Whether the copy of @from is to get attributes or an ACL. */
-bool meta_has_attributes(const struct copy_settings *set, int from);
 /*
  * Keeps what a write into the old file would have left as it was, and the settings do not take from the
- * source: owner, attributes, ACL. @old_fd is open with O_PATH. What its owner cannot be given
- * is taken from @mode.
+ * source: owner, attributes, ACL. @old_fd is open with O_PATH, and has the name @at. What its owner cannot be given is
+ * taken from @mode.
  */
-int meta_keep(const struct copy_settings *set, int old_fd, const struct stat *old, int to,
-	      mode_t *mode, bool default_acl);
-/* For what cannot be opened: a symbolic link, a FIFO, a device. */
-int meta_set_special(const struct copy_settings *set, int from, const struct stat *st,
-		     const struct at_name *to);
+void meta_keep(const struct meta *m, int old_fd, const struct at_name *at, const struct stat *old,
+	       mode_t *mode);
+/* For what cannot be opened: a symbolic link, a FIFO, a device; @m->to is open with O_PATH. */
+void meta_set_special(const struct meta *m, const struct at_name *to);
 
 /* ---- files (file.c) */
 
@@ -236,17 +256,20 @@ struct copy_item {
 	struct copy_mark mark; /* of what was named itself, or could not be entered */
 	bool claimed; /* nobody else has its destination, or may have it */
 	bool keeps_above; /* what it is copied into keeps the times of what its source is in */
+	struct copy_lost lost; /* what the copy should have kept, and did not */
 	bool has_digest;
 	unsigned char digest[DIGEST_SIZE_MAX];
 };
 
 /* One attempt at an item that is a file, a link, a FIFO ...; its directories are held open. */
 int copy_file(struct item *item, const struct at_name *from, const struct at_name *to,
-	      const struct dest *dest);
+	      struct dest *dest);
 /* The same for a symbolic link, and for what must not be opened: a FIFO, a socket, a device. */
-int special_copy(struct item *item, const struct at_name *from, const struct at_name *to);
+int special_copy(struct item *item, const struct at_name *from, const struct at_name *to,
+		 const struct dest *dest);
 /* Makes @to a link to the copy. Task. */
-int special_link(struct item *item, const struct hardlink_copy *copy, const struct at_name *to);
+int special_link(struct item *item, const struct hardlink_copy *copy, const struct at_name *to,
+		 const struct dest *dest);
 
 /* ---- the journal (journal.c): see struct item_ops */
 

@@ -8,8 +8,8 @@
  * meanwhile leads nowhere.
  *
  * A directory that is made gets mode 01700 until all in it is done: a run that is killed leaves it
- * so, and the next one sees that it was not there before. One that inherits an ACL gets its mode at
- * once, since the ACL is worked out from it.
+ * so, and the next one sees that it was not there before. It gets its own mode at once where it
+ * inherits an ACL, which is worked out from it, and where no other could be set later: see marks.h.
  *
  * Names in these directories are claimed where one run may have two items for one destination: see
  * claims.h.
@@ -18,19 +18,18 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 #include "base/blocking.h"
 #include "base/calls.h"
+#include "verbs/copy/attributes.h"
 #include "verbs/copy/claims.h"
 #include "verbs/copy/copy.h"
+#include "verbs/copy/marks.h"
 #include "run/job.h"
 #include "walk/tree.h"
 #include "base/alloc.h"
-
-#define MADE_MODE (S_ISVTX | S_IRWXU)
 
 static void forget(struct dirnode *dir)
 {
@@ -59,7 +58,7 @@ struct dest_run {
 static struct dirnode *with_data(struct dirnode *dir, const struct dest *dest)
 {
 	dir->data = xcalloc(1, sizeof(*dest));
-	*(struct dest *)dir->data = *dest;
+	memcpy(dir->data, dest, sizeof(*dest));
 	return dirnode_get(dir);
 }
 
@@ -78,6 +77,17 @@ static struct dirnode *node(struct dirnode *parent, const char *name, int fd,
 			 dest);
 }
 
+mode_t dest_mark(struct dest *dest, int dirfd)
+{
+	mode_t mark = atomic_load_explicit(&dest->mark, memory_order_relaxed);
+
+	if (mark == MARK_UNKNOWN) {
+		mark = mark_probe(dirfd);
+		atomic_store_explicit(&dest->mark, mark, memory_order_relaxed);
+	}
+	return mark;
+}
+
 /* What @fd is, which may have been @made just now. */
 static int look(int fd, bool made, struct dest *dest)
 {
@@ -88,9 +98,11 @@ static int look(int fd, bool made, struct dest *dest)
 	dest->dev = st.st_dev;
 	dest->ino = st.st_ino;
 	dest->owner = st.st_uid;
-	dest->marked = (st.st_mode & 07777 & ~(mode_t)S_ISGID) == MADE_MODE;
+	dest->marked = mark_is_directory(&st);
+	dest->fresh = made;
 	dest->made = made || (dest->marked && st.st_uid == geteuid());
-	dest->default_acl = fgetxattr(fd, "system.posix_acl_default", NULL, 0) > 0;
+	dest->default_acl = attributes_inherit(fd);
+	atomic_init(&dest->mark, MARK_UNKNOWN);
 	return 0;
 }
 
@@ -124,6 +136,25 @@ int dest_root(struct job *job, const char *path, const char *shown, struct dirno
 	return 0;
 }
 
+/* A directory on the way to what is copied: what it cannot have is no item's business. */
+static int make_alike(const struct copy_settings *set, int from, const struct stat *st, int to)
+{
+	struct copy_lost lost = {0};
+	int err = meta_set(
+		&(struct meta){
+			.set = set,
+			.from = from,
+			.st = st,
+			.to = to,
+			.inherits = attributes_inherit(to),
+			.lost = &lost,
+		},
+		set->keep_mode ? (st->st_mode & 07777) | S_IRWXU : (mode_t)-1);
+
+	lost_forget(&lost);
+	return err;
+}
+
 /*
  * Opens @name in @dirfd, and makes it if it is not there, like the directory @from of the source. Its
  * owner can use it, since nobody sets its mode when all is in it.
@@ -143,8 +174,7 @@ static int make_like(const struct copy_settings *set, int dirfd, const char *nam
 		     err :
 		     call_open_beneath(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 	if (!err && fd >= 0)
-		err = meta_set(set, source, &st, fd,
-			       set->keep_mode ? (st.st_mode & 07777) | S_IRWXU : (mode_t)-1, false);
+		err = make_alike(set, source, &st, fd);
 	if (!err && fd >= 0 && set->sync)
 		err = call_fsync(dirfd);
 	close(source);
@@ -235,18 +265,49 @@ int dest_below(const struct job *job, const struct copy_settings *set, struct di
 }
 
 struct enter_call {
+	struct dest *in; /* what it is made in */
 	int parent;
 	const char *name;
-	mode_t mode;
+	mode_t mode; /* of the source */
 	struct dest *dest;
 	const char *why;
 };
+
+/* Whether a mode can be set in the directory; asked only before something new is made in it. */
+static bool keeps_modes(struct enter_call *call)
+{
+	struct stat st;
+
+	if (atomic_load(&call->in->mark) == MARK_UNKNOWN &&
+	    !fstatat(call->parent, call->name, &st, AT_SYMLINK_NOFOLLOW))
+		return true;
+	return dest_mark(call->in, call->parent) != MARK_NONE;
+}
+
+/* Its group is one's own, so that set-group-ID stays at a chmod(), or one may set any. */
+static bool keeps_group_bit(int fd)
+{
+	gid_t groups[1024];
+	struct stat st;
+	int count;
+
+	if (!geteuid() || fstat(fd, &st) || !(st.st_mode & S_ISGID) || st.st_gid == getegid())
+		return true;
+	count = getgroups(1024, groups);
+	while (count-- > 0)
+		if (groups[count] == st.st_gid)
+			return true;
+	return false;
+}
 
 /* Return: a descriptor, or -errno. */
 static int make_and_open(void *arg)
 {
 	struct enter_call *call = arg;
-	int err = call_mkdirat(call->parent, call->name, call->mode), fd;
+	const mode_t own = (call->mode & 01777) | S_IRWXU;
+	bool as_made = call->in->default_acl || !keeps_modes(call) ||
+		       !keeps_group_bit(call->parent);
+	int err = call_mkdirat(call->parent, call->name, as_made ? own : MARK_DIRECTORY), fd;
 	bool made = !err;
 
 	if (err && err != -EEXIST)
@@ -264,6 +325,11 @@ static int make_and_open(void *arg)
 		return made ? fd : -EEXIST;
 	}
 	err = fd < 0 ? fd : look(fd, made, call->dest);
+	if (!err) {
+		call->dest->as_made = as_made;
+		if (call->dest->dev == call->in->dev)
+			atomic_init(&call->dest->mark, atomic_load(&call->in->mark));
+	}
 	if (err < 0 && fd >= 0)
 		close(fd);
 	if (err < 0 && made)
@@ -274,11 +340,11 @@ static int make_and_open(void *arg)
 int dest_enter(struct dirnode *parent, const char *name, mode_t mode, struct dirnode **dir,
 	       const char **why)
 {
-	const struct dest *in = parent->data;
 	struct dest dest = {.made = false};
 	struct enter_call call = {
+		.in = parent->data,
 		.name = name,
-		.mode = in->default_acl ? (mode & 01777) | S_IRWXU : MADE_MODE,
+		.mode = mode,
 		.dest = &dest,
 	};
 	int fd = dirnode_open(parent);

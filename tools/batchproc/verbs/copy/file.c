@@ -24,7 +24,9 @@
 #include "batchproc.h"
 #include "base/blocking.h"
 #include "base/calls.h"
+#include "verbs/copy/attributes.h"
 #include "verbs/copy/file.h"
+#include "verbs/copy/marks.h"
 #include "run/job.h"
 #include "run/steer.h"
 #include "journal/journal.h"
@@ -104,8 +106,15 @@ static bool inherits_mode(const struct copying *c)
 
 static int make_temporary(struct copying *c)
 {
+	mode_t mode = S_IRUSR | S_IWUSR;
+
+	c->mark = dest_mark(c->dest, c->to.dirfd);
 	/* An ACL to inherit is worked out from the mode, and stands in for the umask. */
-	mode_t mode = inherits_mode(c) ? c->st.st_mode & 0777 : S_IRUSR | S_IWUSR;
+	if (inherits_mode(c))
+		mode = c->st.st_mode & 0777;
+	/* No other one could be set. */
+	else if (c->mark == MARK_NONE)
+		mode = (c->old_fd >= 0 ? c->old.st_mode : c->st.st_mode) & 0777;
 
 	temp_name(c->to.name, c->temp);
 	c->dst = temp_create(c->to.dirfd, c->temp, destination_flags(c), mode);
@@ -114,23 +123,80 @@ static int make_temporary(struct copying *c)
 	return c->dst < 0 ? c->dst : 0;
 }
 
+static int abandon(void *arg)
+{
+	struct copying *c = arg;
+	const char *name = c->temp[0] ? c->temp : c->to.name;
+
+	/* Another run may have put its own copy there meanwhile. */
+	if (c->dst < 0 || dest_is_named(c->to.dirfd, name, c->dst))
+		unlinkat(c->to.dirfd, name, 0);
+	c->made = false;
+	return 0;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* No descriptor was left in the middle of it: as if it had not begun, but for the source. */
+static void start_over(struct copying *c)
+{
+	if (c->made)
+		abandon(c);
+	close_fd(&c->dst);
+	close_fd(&c->old_fd);
+	c->temp[0] = '\0';
+}
+
+/* A mark shows that it is not whole yet: it can have its name at once. */
+static bool can_be_marked(struct copying *c)
+{
+	struct stat st;
+
+	if (c->set->atomic || c->dest->default_acl || c->attributes)
+		return false;
+	/* What is there is replaced, or stays: nothing has to be tried out for that. */
+	if (atomic_load_explicit(&c->dest->mark, memory_order_relaxed) == MARK_UNKNOWN &&
+	    !fstatat(c->to.dirfd, c->to.name, &st, AT_SYMLINK_NOFOLLOW))
+		return false;
+	c->mark = dest_mark(c->dest, c->to.dirfd);
+	return c->mark != MARK_NONE;
+}
+
+/* Return: 0, -EEXIST or another error. */
+static int make_in_place(struct copying *c)
+{
+	const mode_t mark = c->mark == MARK_UNKNOWN ? MARK_FILE : c->mark;
+	struct stat st;
+
+	c->dst = call_openat(c->to.dirfd, c->to.name,
+			     destination_flags(c) | O_CREAT | O_EXCL | O_NOFOLLOW, mark);
+	if (c->dst < 0)
+		return c->dst;
+	c->made = true;
+	/* Several file systems may lie behind one of FUSE. */
+	if (mark == MARK_FILE_FUSE && !fstat(c->dst, &st) && !mark_is_file(&st)) {
+		atomic_store_explicit(&c->dest->mark, MARK_NONE, memory_order_relaxed);
+		start_over(c);
+		return -EEXIST;
+	}
+	temp_remove(c->dest, c->to.dirfd, c->to.name);
+	return 0;
+}
+
 /* Return: 0 or -errno. */
 static int make_destination(struct copying *c, bool *needless)
 {
-	bool in_place = !c->set->atomic && !c->dest->default_acl && !c->attributes;
 	int err;
 
-	if (in_place) {
-		c->dst = call_openat(c->to.dirfd, c->to.name,
-				     destination_flags(c) | O_CREAT | O_EXCL | O_NOFOLLOW,
-				     UNFINISHED_MODE);
-		c->made = c->dst >= 0;
-		if (c->made) {
-			temp_remove(c->item->job, c->to.dirfd, c->to.name);
-			return 0;
-		}
-		if (c->dst != -EEXIST)
-			return c->dst;
+	if (can_be_marked(c)) {
+		err = make_in_place(c);
+		if (err != -EEXIST)
+			return err;
 	}
 	err = look_at_old(c, needless);
 	if (err || *needless)
@@ -174,15 +240,21 @@ static int check_source(struct copying *c)
 
 static int set_metadata(struct copying *c)
 {
-	bool replaces = c->old_fd >= 0;
+	const bool replaces = c->old_fd >= 0;
 	mode_t mode = meta_mode(c->set, &c->st, replaces ? &c->old : NULL);
-	int err = 0;
+	const struct meta m = {
+		.set = c->set,
+		.from = c->src,
+		.st = &c->st,
+		.to = c->dst,
+		.marked = c->mark != MARK_NONE,
+		.inherits = c->dest->default_acl,
+		.lost = &((struct copy_item *)item_priv(c->item))->lost,
+	};
 
 	if (replaces)
-		err = meta_keep(c->set, c->old_fd, &c->old, c->dst, &mode, c->dest->default_acl);
-	if (inherits_mode(c))
-		mode = (mode_t)-1;
-	return err ? err : meta_set(c->set, c->src, &c->st, c->dst, mode, c->dest->default_acl);
+		meta_keep(&m, c->old_fd, &c->to, &c->old, &mode);
+	return meta_set(&m, inherits_mode(c) ? (mode_t)-1 : mode);
 }
 
 static int finish(void *arg)
@@ -216,18 +288,6 @@ static int finish(void *arg)
 		return err;
 	c->made = false;
 	return c->set->sync && !c->item->dir ? call_fsync(c->to.dirfd) : 0;
-}
-
-static int abandon(void *arg)
-{
-	struct copying *c = arg;
-	const char *name = c->temp[0] ? c->temp : c->to.name;
-
-	/* Another run may have put its own copy there meanwhile. */
-	if (c->dst < 0 || dest_is_named(c->to.dirfd, name, c->dst))
-		unlinkat(c->to.dirfd, name, 0);
-	c->made = false;
-	return 0;
 }
 
 static int make_and_copy(struct copying *c)
@@ -268,7 +328,7 @@ static int begin(void *arg)
 	if (err || skip)
 		return err;
 	c->digests = c->set->alg || c->set->verify;
-	c->attributes = c->set->keep_mode && meta_has_attributes(c->set, c->src);
+	c->attributes = c->set->keep_mode && attributes_any_wanted(c->set, c->src);
 	if (c->set->keep_links && c->st.st_nlink > 1 && !c->first_link)
 		return COPY_LINKED;
 	return make_and_copy(c);
@@ -308,23 +368,6 @@ static int copy_blocks(struct copying *c)
 	return err ? err : blocking_long(finish, c);
 }
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
-/* No descriptor was left in the middle of it: as if it had not begun, but for the source. */
-static void start_over(struct copying *c)
-{
-	if (c->made)
-		abandon(c);
-	close_fd(&c->dst);
-	close_fd(&c->old_fd);
-	c->temp[0] = '\0';
-}
-
 static int run_begin(struct copying *c)
 {
 	unsigned int tries = 0;
@@ -350,12 +393,27 @@ static void clean_up(struct copying *c)
 	close_fd(&c->old_fd);
 }
 
+/* Not here, or not so many of them: then it is a copy of its own. */
+static bool no_links(int err)
+{
+	return err == -EPERM || err == -EOPNOTSUPP || err == -ENOSYS || err == -EMLINK ||
+	       err == -EXDEV;
+}
+
 static int become_link(struct copying *c, struct hardlink_copy *copy)
 {
-	int err = special_link(c->item, copy, &c->to);
+	struct copy_item *own = item_priv(c->item);
+	int err = special_link(c->item, copy, &c->to, c->dest);
 
 	if (!err)
 		hardlink_done(c->item, &c->st, HARDLINK_JOINED, NULL);
+	if (no_links(err)) {
+		hardlink_copy_free(copy);
+		lost_add(&own->lost, err, "link to another name of it");
+		c->first_link = true;
+		err = run_begin(c);
+		return err == COPY_MORE ? copy_blocks(c) : err;
+	}
 	memcpy(c->digest, copy->digest, sizeof(c->digest));
 	c->digests = copy->has_digest;
 	hardlink_copy_free(copy);
@@ -365,17 +423,14 @@ static int become_link(struct copying *c, struct hardlink_copy *copy)
 static int copy_linked(struct copying *c)
 {
 	struct hardlink_copy copy = {0};
-	enum hardlink_turn turn;
-	bool made;
+	bool there, made;
 	int err;
 
-	while ((turn = hardlink_turn(c->item, &c->st, &copy)) != HARDLINK_FIRST) {
-		if (turn == HARDLINK_THERE)
-			return become_link(c, &copy);
-		err = bp_sleep(HARDLINK_NAP_NS);
-		if (err)
-			return err;
-	}
+	err = hardlink_await(c->item, &c->st, &copy, &there);
+	if (err)
+		return err;
+	if (there)
+		return become_link(c, &copy);
 	c->first_link = true;
 	err = run_begin(c);
 	if (err == COPY_MORE)
@@ -390,7 +445,7 @@ static int copy_linked(struct copying *c)
 }
 
 int copy_file(struct item *item, const struct at_name *from, const struct at_name *to,
-	      const struct dest *dest)
+	      struct dest *dest)
 {
 	struct copy_item *own = item_priv(item);
 	struct copying c = {

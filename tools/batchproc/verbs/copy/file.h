@@ -18,7 +18,7 @@ struct copying {
 	const struct copy_settings *set;
 	struct hasher *hasher;
 	struct at_name from, to;
-	const struct dest *dest;
+	struct dest *dest;
 	int src, dst;
 	struct stat st; /* of the source when it was opened */
 	struct stat old; /* of what is replaced */
@@ -31,6 +31,7 @@ struct copying {
 	bool paced; /* --bwlimit: nothing is read that has not been paid for */
 	bool sparse;
 	bool no_range; /* copy_file_range() does not work here */
+	mode_t mark; /* of what is made: see marks.h */
 	char temp[NAME_MAX + 1]; /* "": it is made in place */
 	uint64_t pos; /* so much is copied */
 	uint64_t step; /* of it at a time */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "batchproc.h"
 #include "base/buf.h"
 #include "base/alloc.h"
 #include "run/job.h"
@@ -19,6 +20,7 @@
 #include "walk/tree.h"
 
 #define TABLE_LEAST 256u
+#define NAP_NS 2000000u /* between two looks whether the copy is there */
 
 struct linked {
 	struct linked *next;
@@ -153,6 +155,21 @@ enum hardlink_turn hardlink_turn(const struct item *item, const struct stat *st,
 		(*at)->busy = true;
 	pthread_mutex_unlock(&table->lock);
 	return turn;
+}
+
+int hardlink_await(const struct item *item, const struct stat *st, struct hardlink_copy *copy,
+		   bool *there)
+{
+	enum hardlink_turn turn;
+	int err;
+
+	while ((turn = hardlink_turn(item, st, copy)) == HARDLINK_LATER) {
+		err = bp_sleep(NAP_NS);
+		if (err)
+			return err;
+	}
+	*there = turn == HARDLINK_THERE;
+	return 0;
 }
 
 void hardlink_done(const struct item *item, const struct stat *st, enum hardlink_end end,

@@ -17,8 +17,6 @@ struct item;
 struct hardlinks *hardlinks_new(void);
 void hardlinks_free(struct hardlinks *table);
 
-#define HARDLINK_NAP_NS 2000000u /* between two looks whether the copy is there */
-
 enum hardlink_turn {
 	HARDLINK_FIRST, /* the caller copies it, and calls hardlink_done() */
 	HARDLINK_LATER, /* another item copies it now */
@@ -45,6 +43,9 @@ enum hardlink_end {
 /* Of a file with this @st, that an item is a name of. With HARDLINK_THERE @copy is the caller's. */
 enum hardlink_turn hardlink_turn(const struct item *item, const struct stat *st,
 				 struct hardlink_copy *copy);
+/* The same, and waits while another item copies it. Return: 0 or -errno. Task. */
+int hardlink_await(const struct item *item, const struct stat *st, struct hardlink_copy *copy,
+		   bool *there);
 /* @digest: NULL where nobody knows it. */
 void hardlink_done(const struct item *item, const struct stat *st, enum hardlink_end end,
 		   const unsigned char *digest);

@@ -92,6 +92,7 @@ struct looking {
 	const struct item *item;
 	struct at_name from, to;
 	struct stat st; /* of the source */
+	const struct dest *dest; /* of @to */
 	bool is_linked; /* with other names that are copied too */
 };
 
@@ -149,7 +150,7 @@ static int look(void *arg)
 	/* It may have been about to become a link to another name's copy. */
 	l->is_linked = set->keep_links && l->st.st_nlink > 1;
 	if (l->is_linked)
-		temp_remove(l->item->job, l->to.dirfd, l->to.name);
+		temp_remove(l->dest, l->to.dirfd, l->to.name);
 	return l->st.st_size == copy.st_size && !replace_unfinished(&copy, &l->st);
 }
 
@@ -166,6 +167,7 @@ bool copy_journal_restore(struct item *item, const char *result, size_t len)
 	if (dirnode_open(dir))
 		return false;
 	l.to.dirfd = dirnode_fd(dir);
+	l.dest = dir->data;
 	if (item->dir)
 		l.from.dirfd = dirnode_fd(item->dir);
 	there = blocking(look, &l) > 0 && !copy_claim(item, &l.st, &skip) &&

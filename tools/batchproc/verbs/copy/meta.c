@@ -5,8 +5,8 @@
  * an ACL and the mode are two views of one thing. The mode is last, since it is what tells a later run
  * that all the rest is done.
  *
- * What cannot be kept because the user is not root, or because the file system has no such thing, is
- * not an error: cp -a has it so.
+ * What cannot be kept because the user is not root is not an error: cp -a has it so. All else that was to
+ * be kept is noted as lost, one by one, also where the file system says that it took it and did not.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,15 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
+#include "verbs/copy/attributes.h"
 #include "verbs/copy/copy.h"
+#include "verbs/copy/lost.h"
 #include "base/alloc.h"
 
-#define ACL_ACCESS "system.posix_acl_access"
-#define ACL_DEFAULT "system.posix_acl_default"
-#define LIST_BYTES 65536u /* the most that the kernel lists or keeps */
 #define SPECIAL_BITS (S_ISUID | S_ISGID)
 
 mode_t current_umask(void)
@@ -48,177 +46,36 @@ mode_t meta_mode(const struct copy_settings *set, const struct stat *st, const s
 {
 	if (set->keep_mode)
 		return st->st_mode & 07777;
-	/* A write takes these bits off an existing file; a new one does not get them. */
+	/* A write takes set-user-ID off an existing file, but for root; a new one does not get it. */
 	if (old)
-		return old->st_mode & 01777;
+		return old->st_mode & (geteuid() ? 01777 : 07777);
 	return st->st_mode & 0777 & ~set->umask;
 }
 
-/* What this file system or this user cannot have. */
-static bool tolerable(int err)
+/* What only root may give is left out for others. */
+static bool may_be_missed(int err)
 {
-	return err == EPERM || err == EOPNOTSUPP || err == EINVAL || err == EACCES || err == ENOSYS;
+	return geteuid() && (err == EPERM || err == EINVAL || err == EACCES);
 }
 
-/* ---- extended attributes */
-
-/* A path for a descriptor that may be open with O_PATH, which the calls by descriptor refuse. */
-static void proc_path(int fd, char path[40])
+static void keep_owner(const struct meta *m, mode_t *mode)
 {
-	snprintf(path, 40, "/proc/self/fd/%d", fd);
-}
-
-/* The names of all that something has, one behind the other. */
-struct names {
-	char few[256];
-	char *all;
-	size_t len;
-};
-
-static int copy_attribute(const char *from, const char *to, const char *name, char *value)
-{
-	ssize_t len = getxattr(from, name, value, LIST_BYTES);
-
-	if (len < 0)
-		return errno == ENODATA || tolerable(errno) ? 0 : -errno;
-	if (setxattr(to, name, value, (size_t)len, 0))
-		return tolerable(errno) ? 0 : -errno;
-	return 0;
-}
-
-/*
- * Security labels are the policy's, not the user's; capabilities are. An ACL belongs to the mode, whose
- * group's rights are more than the group has where there is one.
- */
-static bool wanted(const struct copy_settings *set, const char *name)
-{
-	if (!set->keep_xattrs)
-		return !strcmp(name, ACL_ACCESS) || !strcmp(name, ACL_DEFAULT);
-	return strncmp(name, "security.", 9) || !strcmp(name, "security.capability");
-}
-
-/* The same of what is replaced: a write leaves it as it is, and takes capabilities away. */
-static bool stays(const struct copy_settings *set, const char *name)
-{
-	if (!strcmp(name, ACL_ACCESS))
-		return !set->keep_mode;
-	return !set->keep_xattrs && strncmp(name, "security.", 9);
-}
-
-static ssize_t list_attributes(int fd, char *names, size_t room)
-{
-	ssize_t len = flistxattr(fd, names, room);
-	char path[40];
-
-	if (len >= 0 || errno != EBADF)
-		return len;
-	proc_path(fd, path);
-	return listxattr(path, names, room);
-}
-
-static int names_get(struct names *names, int fd)
-{
-	ssize_t len = list_attributes(fd, names->few, sizeof(names->few));
-
-	names->all = names->few;
-	if (len < 0 && errno == ERANGE) {
-		names->all = xrealloc(NULL, LIST_BYTES);
-		len = list_attributes(fd, names->all, LIST_BYTES);
-	}
-	names->len = len < 0 ? 0 : (size_t)len;
-	/* A descriptor has no path where /proc is not mounted: nobody can say what there is. */
-	return len >= 0 || tolerable(errno) || errno == ENOENT ? 0 : -errno;
-}
-
-static void names_free(struct names *names)
-{
-	if (names->all != names->few)
-		free(names->all);
-}
-
-typedef bool (*choice)(const struct copy_settings *set, const char *name);
-
-static bool any_of(const struct names *names, const struct copy_settings *set, choice choose)
-{
-	for (const char *name = names->all; name < names->all + names->len;
-	     name += strlen(name) + 1)
-		if (choose(set, name))
-			return true;
-	return false;
-}
-
-/*
- * Copies those of @names that are chosen. An ACL is last, since it may take away the right to write the
- * others; without one, what was inherited goes.
- */
-static int copy_attributes(const struct copy_settings *set, choice choose,
-			   const struct names *names, int from, int to, bool default_acl)
-{
-	char from_path[40], to_path[40];
-	const char *end = names->all + names->len;
-	bool acl = false;
-	char *value;
+	const struct stat *st = m->st;
+	struct stat now;
 	int err = 0;
 
-	proc_path(from, from_path);
-	proc_path(to, to_path);
-	value = xrealloc(NULL, LIST_BYTES);
-	for (const char *name = names->all; name < end && !err; name += strlen(name) + 1) {
-		if (!choose(set, name))
-			continue;
-		if (!strcmp(name, ACL_ACCESS))
-			acl = true;
-		else
-			err = copy_attribute(from_path, to_path, name, value);
+	if (fchown(m->to, st->st_uid, st->st_gid)) {
+		err = errno;
+		/* The group alone may be one's own. */
+		fchown(m->to, (uid_t)-1, st->st_gid);
 	}
-	if (!err && acl)
-		err = copy_attribute(from_path, to_path, ACL_ACCESS, value);
-	else if (!err && default_acl)
-		removexattr(to_path, ACL_ACCESS);
-	free(value);
-	return err;
-}
-
-static int keep_attributes(const struct copy_settings *set, choice choose, int from, mode_t type,
-			   int to, bool default_acl)
-{
-	struct names names;
-	int err = names_get(&names, from);
-
-	if (!err && (default_acl || any_of(&names, set, choose))) {
-		/* Its owner may write it; an attribute of it is written like the file. */
-		if (S_ISREG(type))
-			fchmod(to, S_IRUSR | S_IWUSR);
-		err = copy_attributes(set, choose, &names, from, to, default_acl);
-	}
-	names_free(&names);
-	return err;
-}
-
-bool meta_has_attributes(const struct copy_settings *set, int from)
-{
-	struct names names;
-	bool any = !names_get(&names, from) && any_of(&names, set, wanted);
-
-	names_free(&names);
-	return any;
-}
-
-/* ---- all of it */
-
-static int keep_owner(const struct stat *st, int to, mode_t *mode)
-{
-	if (!fchown(to, st->st_uid, st->st_gid))
-		return 0;
-	if (!tolerable(errno))
-		return -errno;
-	/* The group alone may be one's own. */
-	if (fchown(to, (uid_t)-1, st->st_gid) && !tolerable(errno))
-		return -errno;
+	if (!fstat(m->to, &now) && now.st_uid == st->st_uid && now.st_gid == st->st_gid)
+		return;
 	/* What would be somebody else's rights must not become one's own. */
 	if (*mode != (mode_t)-1)
 		*mode &= ~(mode_t)SPECIAL_BITS;
-	return 0;
+	if (!may_be_missed(err))
+		lost_add(m->lost, err ? -err : -EPERM, "owner");
 }
 
 static void times_of(const struct stat *st, struct timespec times[2])
@@ -227,22 +84,48 @@ static void times_of(const struct stat *st, struct timespec times[2])
 	times[1] = st->st_mtim;
 }
 
-int meta_set(const struct copy_settings *set, int from, const struct stat *st, int to, mode_t mode,
-	     bool default_acl)
+/*
+ * The mode of what was marked has to be taken off it; where none can be set it has been made with one,
+ * and only who is to keep the source's is told that this is another.
+ */
+static int set_mode(const struct meta *m, mode_t mode)
+{
+	int err = fchmod(m->to, mode & 07777) ? -errno : 0;
+	struct stat now;
+
+	if (m->marked)
+		return err;
+	if (!m->set->keep_mode)
+		return 0;
+	if (!err && (fstat(m->to, &now) || (now.st_mode & 07777) != (mode & 07777)))
+		err = -EOPNOTSUPP;
+	if (err)
+		lost_add(m->lost, err, "mode");
+	return 0;
+}
+
+int meta_set(const struct meta *m, mode_t mode)
 {
 	struct timespec times[2];
-	int err = 0;
 
-	times_of(st, times);
-	if (set->keep_times && futimens(to, times))
-		err = -errno;
-	if (!err && set->keep_owner)
-		err = keep_owner(st, to, &mode);
-	if (!err && set->keep_mode)
-		err = keep_attributes(set, wanted, from, st->st_mode, to, default_acl);
-	if (!err && mode != (mode_t)-1 && fchmod(to, mode & 07777))
-		err = -errno;
-	return err;
+	times_of(m->st, times);
+	if (m->set->keep_times && futimens(m->to, times))
+		lost_add(m->lost, -errno, "times");
+	if (m->set->keep_owner)
+		keep_owner(m, &mode);
+	if (m->set->keep_mode)
+		attributes_copy(
+			&(struct attributes_copy){
+				.set = m->set,
+				.choose = attributes_wanted,
+				.from = m->from,
+				.to = m->to,
+				.is_file = S_ISREG(m->st->st_mode),
+				.inherited = m->inherits,
+				.lost = m->lost,
+			},
+			&mode);
+	return mode == (mode_t)-1 ? 0 : set_mode(m, mode);
 }
 
 void meta_set_above(const struct copy_settings *set, const char *path, int to)
@@ -268,62 +151,88 @@ void meta_set_above(const struct copy_settings *set, const char *path, int to)
 }
 
 /* The owner and the group of what is replaced, or the group alone. */
-static int stay_owned(const struct stat *old, int to, mode_t *mode)
+static void stay_owned(const struct stat *old, int to, mode_t *mode)
 {
 	struct stat st;
 
-	if (fstat(to, &st))
-		return -errno;
-	if (st.st_uid == old->st_uid && st.st_gid == old->st_gid)
-		return 0;
-	if (!fchown(to, old->st_uid, old->st_gid))
-		return 0;
+	if (fstat(to, &st) || (st.st_uid == old->st_uid && st.st_gid == old->st_gid))
+		return;
+	if (!fchown(to, old->st_uid, old->st_gid) && !fstat(to, &st) && st.st_uid == old->st_uid &&
+	    st.st_gid == old->st_gid)
+		return;
+	*mode &= ~(mode_t)SPECIAL_BITS;
 	if (st.st_gid == old->st_gid || !fchown(to, (uid_t)-1, old->st_gid))
-		return 0;
-	if (!tolerable(errno))
-		return -errno;
+		return;
 	/* The rights of one group are not another's, unless they are everybody's. */
 	*mode &= ~(mode_t)S_IRWXG | (*mode & S_IRWXO) << 3;
-	return 0;
 }
 
-int meta_keep(const struct copy_settings *set, int old_fd, const struct stat *old, int to,
-	      mode_t *mode, bool default_acl)
+void meta_keep(const struct meta *m, int old_fd, const struct at_name *at, const struct stat *old,
+	       mode_t *mode)
 {
-	int err = set->keep_owner ? 0 : stay_owned(old, to, mode);
+	int opened;
 
-	if (err || set->keep_xattrs)
-		return err;
-	return keep_attributes(set, stays, old_fd, old->st_mode, to, default_acl);
+	if (!m->set->keep_owner)
+		stay_owned(old, m->to, mode);
+	if (m->set->keep_xattrs)
+		return;
+	opened = attributes_open(at, old_fd);
+	attributes_copy(
+		&(struct attributes_copy){
+			.set = m->set,
+			.choose = attributes_stay,
+			.from = opened >= 0 ? opened : old_fd,
+			.from_at = at,
+			.to = m->to,
+			.is_file = S_ISREG(old->st_mode),
+			.inherited = m->inherits,
+			.lost = m->lost,
+		},
+		mode);
+	if (opened >= 0)
+		close(opened);
 }
 
-int meta_set_special(const struct copy_settings *set, int from, const struct stat *st,
-		     const struct at_name *to)
+static void set_special_mode(const struct meta *m, const struct at_name *to, mode_t mode)
 {
+	int err = attributes_chmod(m->to, mode);
+
+	/* Without /proc, and before Linux 6.6. */
+	if ((err == -ENOSYS || err == -ENOENT) && !fchmodat(to->dirfd, to->name, mode, 0))
+		err = 0;
+	if (err)
+		lost_add(m->lost, err, "mode");
+}
+
+void meta_set_special(const struct meta *m, const struct at_name *to)
+{
+	const struct copy_settings *set = m->set;
+	const struct stat *st = m->st;
+	const bool is_link = S_ISLNK(st->st_mode);
 	mode_t mode = st->st_mode & 07777;
 	struct timespec times[2];
-	int fd, err = 0;
 
-	fd = openat(to->dirfd, to->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
 	if (set->keep_owner &&
-	    fchownat(fd, "", st->st_uid, st->st_gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) {
-		err = tolerable(errno) ? 0 : -errno;
+	    fchownat(m->to, "", st->st_uid, st->st_gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) {
 		mode &= ~(mode_t)SPECIAL_BITS;
+		if (!may_be_missed(errno))
+			lost_add(m->lost, -errno, "owner");
 	}
-	if (!err && !S_ISLNK(st->st_mode)) {
-		char path[40];
-
-		if (set->keep_xattrs)
-			err = keep_attributes(set, wanted, from, st->st_mode, fd, false);
-		proc_path(fd, path);
-		if (!err && set->keep_mode && chmod(path, mode))
-			err = -errno;
-	}
+	if (set->keep_xattrs)
+		attributes_copy(
+			&(struct attributes_copy){
+				.set = set,
+				.choose = attributes_wanted,
+				.from = m->from,
+				.from_at = m->from_at,
+				.to = m->to,
+				.to_at = to,
+				.lost = m->lost,
+			},
+			&mode);
+	if (set->keep_mode && !is_link)
+		set_special_mode(m, to, mode);
 	times_of(st, times);
-	if (!err && set->keep_times && utimensat(to->dirfd, to->name, times, AT_SYMLINK_NOFOLLOW))
-		err = -errno;
-	close(fd);
-	return err;
+	if (set->keep_times && utimensat(to->dirfd, to->name, times, AT_SYMLINK_NOFOLLOW))
+		lost_add(m->lost, -errno, "times");
 }

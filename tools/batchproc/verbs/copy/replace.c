@@ -3,7 +3,7 @@
  * replace: what happens when a copy meets something of its name: it is needless, it may replace that, or
  * it must not. Plain calls, any thread.
  *
- * A file that was never finished is known by its mode, 01000, which nobody gives a file.
+ * A file that was never finished is known by its mode: see marks.h.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -11,12 +11,12 @@
 #include "run/job.h"
 #include "run/ownfiles.h"
 #include "verbs/copy/copy.h"
+#include "verbs/copy/marks.h"
 #include "verbs/copy/replace.h"
 
 bool replace_unfinished(const struct stat *copy, const struct stat *st)
 {
-	return S_ISREG(copy->st_mode) && (copy->st_mode & 07777) == UNFINISHED_MODE &&
-	       (copy->st_uid == geteuid() || copy->st_uid == st->st_uid);
+	return mark_is_file(copy) && (copy->st_uid == geteuid() || copy->st_uid == st->st_uid);
 }
 
 bool replace_needless(struct item *item, const struct stat *st, const struct stat *old)
@@ -26,6 +26,10 @@ bool replace_needless(struct item *item, const struct stat *st, const struct sta
 	if (!set->update && !set->ignore_existing)
 		return false;
 	if (replace_unfinished(old, st))
+		return false;
+	/* A run that was killed may have left it, where that cannot be told by its mode. */
+	if (item->maybe_done && S_ISREG(st->st_mode) && S_ISREG(old->st_mode) &&
+	    st->st_size != old->st_size)
 		return false;
 	if (set->update && !set->ignore_existing &&
 	    (st->st_mtim.tv_sec > old->st_mtim.tv_sec ||

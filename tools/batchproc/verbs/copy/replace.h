@@ -10,9 +10,6 @@
 
 struct item;
 
-/* Of a file until it is whole. Not 0, which some give their secrets. */
-#define UNFINISHED_MODE S_ISVTX
-
 /* The copy of @st was never finished, by a run that was killed. */
 bool replace_unfinished(const struct stat *copy, const struct stat *st);
 /* Whether an existing destination makes the copy needless; then the item says so. */

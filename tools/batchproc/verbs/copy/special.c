@@ -23,6 +23,7 @@
 #include "base/blocking.h"
 #include "base/calls.h"
 #include "verbs/copy/copy.h"
+#include "verbs/copy/file.h"
 #include "verbs/copy/hardlinks.h"
 #include "verbs/copy/replace.h"
 #include "run/job.h"
@@ -37,13 +38,24 @@ struct making {
 	struct item *item;
 	const struct copy_settings *set;
 	struct at_name from, to, link;
+	const struct dest *dest; /* of @to */
 	struct stat st;
 	const char *name; /* that it is made under */
 	char target[PATH_MAX];
-	int fd; /* of the source, with O_PATH */
-	int link_dir;
+	int fd; /* of the source, with O_PATH; -1: not yet open */
+	bool first_link; /* other names of it wait for this copy */
 	bool made;
 };
+
+/* Some servers make a file where they cannot make anything else, and fail then. */
+static void remove_instead(const struct making *m)
+{
+	struct stat st;
+
+	if (!fstatat(m->to.dirfd, m->name, &st, AT_SYMLINK_NOFOLLOW) && S_ISREG(st.st_mode) &&
+	    !st.st_size)
+		unlinkat(m->to.dirfd, m->name, 0);
+}
 
 static int make_named(struct making *m)
 {
@@ -58,7 +70,34 @@ static int make_named(struct making *m)
 		err = mknodat(m->to.dirfd, m->name, (m->st.st_mode & S_IFMT) | S_IRUSR | S_IWUSR,
 			      m->st.st_rdev);
 	m->made = !err;
-	return err ? -errno : 0;
+	if (!err)
+		return 0;
+	err = -errno;
+	if (err != -EEXIST && !m->link.name && !S_ISLNK(m->st.st_mode))
+		remove_instead(m);
+	return err;
+}
+
+/* What was made under @name gets all else that its source has. */
+static void set_metadata(const struct making *m, const char *name)
+{
+	struct meta meta = {
+		.set = m->set,
+		.from = m->fd,
+		.from_at = &m->from,
+		.st = &m->st,
+		.lost = &((struct copy_item *)item_priv(m->item))->lost,
+	};
+
+	if (m->link.name)
+		return;
+	meta.to = openat(m->to.dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (meta.to < 0) {
+		lost_add(meta.lost, -errno, "owner, mode and times");
+		return;
+	}
+	meta_set_special(&meta, &(struct at_name){m->to.dirfd, name});
+	close(meta.to);
 }
 
 /* Under a temporary name; one of this name is a leftover of a run that was killed. */
@@ -73,19 +112,24 @@ static int make_beside(struct making *m, const char *temp)
 	return err;
 }
 
+static bool is_link_already(const struct making *m, const struct stat *old)
+{
+	return m->link.name && old->st_dev == m->st.st_dev && old->st_ino == m->st.st_ino;
+}
+
 static int replace(struct making *m, const struct stat *old)
 {
 	char temp[NAME_MAX + 1];
 	int err;
 
-	if (m->link.name && old->st_dev == m->st.st_dev && old->st_ino == m->st.st_ino) {
-		temp_remove(m->item->job, m->to.dirfd, m->to.name);
+	if (is_link_already(m, old)) {
+		temp_remove(m->dest, m->to.dirfd, m->to.name);
 		return 0;
 	}
 	temp_name(m->to.name, temp);
 	err = make_beside(m, temp);
-	if (!err && !m->link.name)
-		err = meta_set_special(m->set, m->fd, &m->st, &(struct at_name){m->to.dirfd, temp});
+	if (!err)
+		set_metadata(m, temp);
 	if (!err)
 		err = call_renameat(m->to.dirfd, temp, m->to.name);
 	if (err && m->made)
@@ -123,12 +167,10 @@ static int make(struct making *m)
 	if (in_place) {
 		m->name = m->to.name;
 		err = make_named(m);
-		if (!err && !m->link.name)
-			err = meta_set_special(m->set, m->fd, &m->st, &m->to);
-		if (err && m->made)
-			unlinkat(m->to.dirfd, m->to.name, 0);
-		if (!err)
-			temp_remove(m->item->job, m->to.dirfd, m->to.name);
+		if (!err) {
+			set_metadata(m, m->name);
+			temp_remove(m->dest, m->to.dirfd, m->to.name);
+		}
 	}
 	if (err != -EEXIST)
 		return err;
@@ -136,6 +178,8 @@ static int make(struct making *m)
 		if (errno != ENOENT)
 			return -errno;
 		old = (struct stat){.st_mode = S_IFREG};
+	} else if (is_link_already(m, &old)) {
+		return replace(m, &old);
 	} else if (!m->link.name || !S_ISREG(old.st_mode) || own_file_as_destination(&old)) {
 		if (leads_to(m, &old)) {
 			m->item->why = replace_same_text;
@@ -160,10 +204,9 @@ static int make_lasting(struct making *m)
 
 /* ---- links, FIFOs, devices */
 
-static int copy_by_name(void *arg)
+static int open_by_name(void *arg)
 {
 	struct making *m = arg;
-	bool skip = false;
 	ssize_t len;
 	int err;
 
@@ -182,18 +225,65 @@ static int copy_by_name(void *arg)
 		else
 			m->target[len] = '\0';
 	}
-	if (!err)
-		err = copy_claim(m->item, &m->st, &skip);
-	if (!err && !skip)
-		err = make_lasting(m);
-	close(m->fd);
 	return err;
 }
 
-int special_copy(struct item *item, const struct at_name *from, const struct at_name *to)
+static int copy_by_name(void *arg)
+{
+	struct making *m = arg;
+	bool skip = false;
+	int err = m->fd >= 0 ? 0 : open_by_name(m);
+
+	if (!err)
+		err = copy_claim(m->item, &m->st, &skip);
+	if (err || skip)
+		return err;
+	if (m->set->keep_links && m->st.st_nlink > 1 && !m->first_link)
+		return COPY_LINKED;
+	return make_lasting(m);
+}
+
+static int run_by_name(struct making *m)
+{
+	unsigned int tries = 0;
+	int err;
+
+	do {
+		err = bp_cancelled() ? bp_yield() : blocking(copy_by_name, m);
+	} while (steer_await_descriptor(m->item->job, err, &tries));
+	return err;
+}
+
+/* It is one of many names of what it is. */
+static int copy_linked(struct making *m)
+{
+	struct hardlink_copy copy = {0};
+	bool there;
+	int err = hardlink_await(m->item, &m->st, &copy, &there);
+
+	if (err)
+		return err;
+	if (there) {
+		err = special_link(m->item, &copy, &m->to, m->dest);
+		hardlink_copy_free(&copy);
+		if (!err)
+			hardlink_done(m->item, &m->st, HARDLINK_JOINED, NULL);
+		return err;
+	}
+	m->first_link = true;
+	err = run_by_name(m);
+	hardlink_done(m->item, &m->st,
+		      err			   ? HARDLINK_FAILED :
+		      m->item->status == STATUS_OK ? HARDLINK_MADE :
+						     HARDLINK_PASSED,
+		      NULL);
+	return err;
+}
+
+int special_copy(struct item *item, const struct at_name *from, const struct at_name *to,
+		 const struct dest *dest)
 {
 	struct making *m = xcalloc(1, sizeof(*m));
-	unsigned int tries = 0;
 	int err;
 
 	item->source.kind = ORIGIN_NAME;
@@ -201,9 +291,13 @@ int special_copy(struct item *item, const struct at_name *from, const struct at_
 	m->set = item->settings;
 	m->from = *from;
 	m->to = *to;
-	do {
-		err = bp_cancelled() ? bp_yield() : blocking(copy_by_name, m);
-	} while (steer_await_descriptor(item->job, err, &tries));
+	m->dest = dest;
+	m->fd = -1;
+	err = run_by_name(m);
+	if (err == COPY_LINKED)
+		err = copy_linked(m);
+	if (m->fd >= 0)
+		close(m->fd);
 	free(m);
 	return err;
 }
@@ -219,7 +313,8 @@ static int make_link(void *arg)
 	return make_lasting(m);
 }
 
-int special_link(struct item *item, const struct hardlink_copy *copy, const struct at_name *to)
+int special_link(struct item *item, const struct hardlink_copy *copy, const struct at_name *to,
+		 const struct dest *dest)
 {
 	struct making *m = xcalloc(1, sizeof(*m));
 	int err = dirnode_open(copy->dir);
@@ -227,6 +322,7 @@ int special_link(struct item *item, const struct hardlink_copy *copy, const stru
 	m->item = item;
 	m->set = item->settings;
 	m->to = *to;
+	m->dest = dest;
 	if (!err) {
 		m->link = (struct at_name){dirnode_fd(copy->dir), copy->name};
 		err = blocking(make_link, m);

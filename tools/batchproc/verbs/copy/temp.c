@@ -14,7 +14,6 @@
 #include <xxhash.h>
 
 #include "base/calls.h"
-#include "run/job.h"
 #include "verbs/copy/copy.h"
 
 #define TEMP_ENDING ".batchproc-"
@@ -48,6 +47,12 @@ bool temp_is_one(const char *name)
 	return !strcmp(name, temp);
 }
 
+/* False: another run has it. Where there are no locks nobody can have one. */
+static bool lock(int fd)
+{
+	return !flock(fd, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK;
+}
+
 /* A file of this name is there: is it a leftover? Then it is removed. */
 static int remove_leftover(int dirfd, const char *temp)
 {
@@ -60,21 +65,24 @@ static int remove_leftover(int dirfd, const char *temp)
 	if (!S_ISREG(named.st_mode))
 		return unlinkat(dirfd, temp, 0) ? -errno : 0;
 	fd = call_openat(dirfd, temp, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	/* Who may not read it cannot ask for the lock, but may remove it. */
+	if (fd == -EACCES)
+		return unlinkat(dirfd, temp, 0) ? -errno : 0;
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
-	if (flock(fd, LOCK_EX | LOCK_NB))
-		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	if (!lock(fd))
+		err = -EBUSY;
 	else if (dest_is_named(dirfd, temp, fd) && unlinkat(dirfd, temp, 0))
 		err = -errno;
 	close(fd);
 	return err;
 }
 
-void temp_remove(const struct job *job, int dirfd, const char *name)
+void temp_remove(const struct dest *dest, int dirfd, const char *name)
 {
 	char temp[NAME_MAX + 1];
 
-	if (!job->opt->resume && !job->opt->retry_failed)
+	if (dest->fresh)
 		return;
 	temp_name(name, temp);
 	remove_leftover(dirfd, temp);
@@ -92,7 +100,7 @@ int temp_create(int dirfd, const char *temp, int flags, mode_t mode)
 	if (err)
 		return err;
 	/* Another run may have been quicker with the lock: then it removes it, or has done so. */
-	if (fd >= 0 && (flock(fd, LOCK_EX | LOCK_NB) || !dest_is_named(dirfd, temp, fd))) {
+	if (fd >= 0 && (!lock(fd) || !dest_is_named(dirfd, temp, fd))) {
 		close(fd);
 		return -EBUSY;
 	}

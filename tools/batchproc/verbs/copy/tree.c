@@ -296,6 +296,7 @@ struct leaving {
 	const struct dest *dest;
 	int from, to;
 	int above; /* -1, or what the copy of the root was made in */
+	struct copy_lost *lost;
 	const char *root; /* NULL: its times are nothing to us; the path of the root */
 };
 
@@ -304,6 +305,15 @@ static int finish_directory(void *arg)
 	struct leaving *l = arg;
 	struct stat st, made;
 	mode_t mode = (mode_t)-1;
+	struct meta m = {
+		.set = l->set,
+		.from = l->from,
+		.st = &st,
+		.to = l->to,
+		.marked = l->dest->made && !l->dest->as_made,
+		.inherits = l->dest->default_acl,
+		.lost = l->lost,
+	};
 	int err;
 
 	if (fstat(l->from, &st) || fstat(l->to, &made))
@@ -312,7 +322,10 @@ static int finish_directory(void *arg)
 		mode = st.st_mode & 07777;
 	else if (l->dest->made && !l->dest->default_acl)
 		mode = (st.st_mode & 01777 & ~l->set->umask) | (made.st_mode & S_ISGID);
-	err = meta_set(l->set, l->from, &st, l->to, mode, l->dest->default_acl);
+	/* Nothing of it would change, but set-group-ID might go. */
+	if (l->dest->as_made && !l->set->keep_mode && mode == (made.st_mode & 07777))
+		mode = (mode_t)-1;
+	err = meta_set(&m, mode);
 	if (!err && l->set->sync)
 		err = call_fsync(l->to);
 	if (l->root)
@@ -338,7 +351,12 @@ static int open_all(struct dirnode *const dirs[3])
 int copy_leave(struct item *item)
 {
 	struct dirnode *from = item->self, *to = from->data;
-	struct leaving l = {.set = item->settings, .dest = to->data, .above = -1};
+	struct leaving l = {
+		.set = item->settings,
+		.dest = to->data,
+		.above = -1,
+		.lost = &((struct copy_item *)item_priv(item))->lost,
+	};
 	const struct copy_tree *tree = from->tree->data;
 	const bool keeps_above = tree->at.keeps_above && !from->parent && l.set->keep_times;
 	struct dirnode *above = (l.set->sync && !from->parent) || keeps_above ? to->parent : NULL;

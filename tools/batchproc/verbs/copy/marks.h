@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * marks: the modes by which a later run knows what was never finished. Plain calls, any thread.
+ */
+#ifndef BATCHPROC_MARKS_H
+#define BATCHPROC_MARKS_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+/* Of a file until it is whole. Not 0, which some give their secrets. */
+#define MARK_FILE S_ISVTX
+#define MARK_FILE_FUSE (S_ISVTX | S_IRUSR | S_IWUSR)
+/* Of a directory until all in it is done. */
+#define MARK_DIRECTORY (S_ISVTX | S_IRWXU)
+
+/* Instead of a file's mark: it is not known yet; or modes are not kept here. */
+#define MARK_UNKNOWN 0u
+#define MARK_NONE 07777u
+
+bool mark_is_file(const struct stat *st);
+bool mark_is_directory(const struct stat *st);
+
+/* Tries out which mark files in a directory can have; MARK_UNKNOWN where nothing can be made in it. */
+mode_t mark_probe(int dirfd);
+
+#endif
