@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What every room of the library stands on: assertions that stay on in release, the one way to end
- * the program on misuse, and circular doubly linked lists of struct bp_link_.
+ * What every file of the library stands on: assertions that stay on in release, the one way to end
+ * the program on misuse, time, structs of options, and circular doubly linked lists of struct
+ * bp_link_. It keeps no state, so any thread may use it.
  */
 #ifndef BP_BASE_H
 #define BP_BASE_H
@@ -36,6 +37,18 @@ static inline void bp_need(const void *object, const char *call, const char *wha
 {
 	if (unlikely(!object))
 		bp_fatal("%s: the %s is NULL", call, what);
+}
+
+/** Copies an options struct that starts with its size. Return: 0 or -EINVAL. */
+int opts_copy(void *to, size_t known, const void *from);
+
+/** Nanoseconds on CLOCK_MONOTONIC. */
+uint64_t time_now(void);
+
+/** A point in time @ns after @now: the last one that still fires where that is past the clock's end. */
+static inline uint64_t time_after(uint64_t now, uint64_t ns)
+{
+	return ns < BP_NEVER - now ? now + ns : BP_NEVER - 1;
 }
 
 static inline void list_init(struct bp_link_ *list)

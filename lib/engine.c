@@ -2,7 +2,6 @@
 /*
  * Engines: the choice of the backend, the loops and their threads, what is told about them.
  */
-#include <stdarg.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,49 +12,6 @@
 #include "backend/fault.h"
 #include "group.h"
 #include "sim/sim.h"
-
-void bp_fatal(const char *fmt, ...)
-{
-	char line[512] = "batchproc: ";
-	size_t len = strlen(line);
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(line + len, sizeof(line) - len - 1, fmt, ap);
-	va_end(ap);
-	if (n > 0)
-		len += (size_t)n < sizeof(line) - len - 1 ? (size_t)n : sizeof(line) - len - 2;
-	line[len++] = '\n';
-	if (write(STDERR_FILENO, line, len) < 0)
-		abort();
-	abort();
-}
-
-const char *bp_version(void)
-{
-	return BP_VERSION_STRING;
-}
-
-#define OPTS_MAX 4096u
-
-int opts_copy(void *to, size_t known, const void *from)
-{
-	size_t given, i;
-
-	if (!from)
-		return 0;
-	given = *(const size_t *)from;
-	/* A size that was not set is anything, and no struct of options will ever be that large. */
-	if (given < sizeof(size_t) || given > OPTS_MAX)
-		return -EINVAL;
-	/* A caller built against a newer header may only leave unset what is not known here. */
-	for (i = known; i < given; i++)
-		if (((const char *)from)[i])
-			return -EINVAL;
-	memcpy(to, from, given < known ? given : known);
-	return 0;
-}
 
 uint64_t bp_now(const struct bp_engine *engine)
 {

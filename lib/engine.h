@@ -109,9 +109,6 @@ static inline bool engine_is_full(const struct bp_engine *engine)
 	return busy >= (size_t)engine->depth * engine->nloops;
 }
 
-/** Copies an options struct that starts with its size. Return: 0 or -EINVAL. */
-int opts_copy(void *to, size_t known, const void *from);
-
 /** A loop that waits and has room for an item, other than the caller's own; or NULL. */
 struct bp_loop *engine_sleeper(struct bp_engine *engine);
 

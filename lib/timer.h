@@ -15,12 +15,6 @@ struct timer_heap {
 	struct bp_timer_ *root;
 };
 
-/** A point in time @ns after @now: the last one that still fires where that is past the clock's end. */
-static inline uint64_t time_after(uint64_t now, uint64_t ns)
-{
-	return ns < BP_NEVER - now ? now + ns : BP_NEVER - 1;
-}
-
 /** Adds a timer that is not in a heap; @timer->when and ->fire are set. */
 void timer_add(struct timer_heap *heap, struct bp_timer_ *timer);
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "backend/threads.h"
@@ -20,13 +19,10 @@ static inline struct request *request_of_job(struct bp_link_ *link)
 	return container_of(container_of(link, struct pool_job, link), struct request, job);
 }
 
-uint64_t threads_now(const struct bp_engine *engine)
+static uint64_t threads_now(const struct bp_engine *engine)
 {
-	struct timespec ts;
-
 	(void)engine;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+	return time_now();
 }
 
 /* ---------------------------------------------------------------- on their way */

@@ -95,8 +95,6 @@ void threads_finish(struct threads *t, struct request *r, int res);
 /** Has a request, which is in no queue, tried again at a time. */
 void threads_sleep(struct bp_loop *loop, struct request *r, uint64_t when);
 
-uint64_t threads_now(const struct bp_engine *engine);
-
 /* ---------------------------------------------------------------- threads_epoll.c */
 
 /** What is known of @fd, or NULL when nothing is and there is no memory to change that. */

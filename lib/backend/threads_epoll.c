@@ -242,7 +242,7 @@ static void fd_event(struct bp_loop *loop, int fd, unsigned int events)
 		}
 		futile = futile && verdict == EXEC_WAIT;
 		if (verdict == EXEC_WAIT && w->futile >= FUTILE_MAX)
-			threads_sleep(loop, r, threads_now(loop->engine) + FUTILE_PAUSE_NS);
+			threads_sleep(loop, r, time_now() + FUTILE_PAUSE_NS);
 		else
 			threads_settle(loop, r, verdict);
 	}
@@ -260,7 +260,7 @@ static int epoll_sleep(struct bp_loop *loop, uint64_t until)
 		return epoll_wait(t->epoll_fd, t->events, THREADS_EVENTS, 0);
 	if (until == BP_NEVER)
 		return epoll_wait(t->epoll_fd, t->events, THREADS_EVENTS, -1);
-	now = threads_now(loop->engine);
+	now = time_now();
 	left = until > now ? until - now : 0;
 	if (!t->no_pwait2) {
 		ts.tv_sec = (time_t)(left / NSEC_PER_SEC);

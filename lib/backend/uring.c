@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "compat.h"
@@ -45,11 +44,8 @@ static unsigned int pow2(unsigned int n)
 
 static uint64_t uring_now(const struct bp_engine *engine)
 {
-	struct timespec ts;
-
 	(void)engine;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+	return time_now();
 }
 
 /*
@@ -233,7 +229,7 @@ static unsigned int copy_out(struct uring *u, struct bp_completion *out, unsigne
 	return unlikely(tags & TAG_MASK) ? sort_out(u, out, n) : n;
 }
 
-static void enter(struct bp_loop *loop, struct uring *u, uint64_t until)
+static void enter(struct uring *u, uint64_t until)
 {
 	struct __kernel_timespec ts, *tsp = NULL;
 	struct io_uring_cqe *cqe;
@@ -244,7 +240,7 @@ static void enter(struct bp_loop *loop, struct uring *u, uint64_t until)
 	} else if (until == BP_NEVER) {
 		err = io_uring_submit_and_wait(&u->ring, 1);
 	} else {
-		uint64_t now = uring_now(loop->engine), left = until > now ? until - now : 0;
+		uint64_t now = time_now(), left = until > now ? until - now : 0;
 
 		ts.tv_sec = (int64_t)(left / NSEC_PER_SEC);
 		ts.tv_nsec = (long long)(left % NSEC_PER_SEC);
@@ -266,7 +262,7 @@ static unsigned int uring_reap(struct bp_loop *loop, struct bp_completion *out, 
 	if (io_uring_cq_ready(&u->ring) || !u->wake_armed)
 		until = 0;
 	if (until || io_uring_sq_ready(&u->ring) || loop_in_flight(loop) || loop->cancels_out)
-		enter(loop, u, until);
+		enter(u, until);
 	return copy_out(u, out, max);
 }
 
