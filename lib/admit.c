@@ -9,7 +9,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "group.h"
 
@@ -45,7 +44,7 @@ void admit_forget(struct bp_group *group)
 void admit_waiters(struct bp_group *group)
 {
 	while (!list_empty(&group->go_waiters) && has_place(group)) {
-		if (engine_is_full(group->engine)) {
+		if (loops_full(group->engine)) {
 			set_starved(group);
 			return;
 		}
@@ -87,7 +86,7 @@ static void use_room(struct bp_engine *engine)
 
 	for (link = engine->starved.next; link != &engine->starved; link = next) {
 		next = link->next;
-		if (engine_is_full(engine))
+		if (loops_full(engine))
 			break;
 		admit_waiters(container_of(link, struct bp_group, starved_link));
 	}
@@ -179,8 +178,6 @@ static void block_task(struct group_waiter *waiter, uint64_t until,
 static void block_thread(struct group_waiter *waiter, uint64_t until)
 {
 	struct bp_engine *engine = waiter->group->engine;
-	struct timespec ts = {.tv_sec = (time_t)(until / NSEC_PER_SEC),
-			      .tv_nsec = (long)(until % NSEC_PER_SEC)};
 	pthread_condattr_t attr;
 	int err = 0;
 
@@ -188,12 +185,8 @@ static void block_thread(struct group_waiter *waiter, uint64_t until)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&waiter->cond, &attr);
 	pthread_condattr_destroy(&attr);
-	while (!waiter->woken && err != ETIMEDOUT) {
-		if (until == BP_NEVER)
-			pthread_cond_wait(&waiter->cond, &engine->lock);
-		else
-			err = pthread_cond_timedwait(&waiter->cond, &engine->lock, &ts);
-	}
+	while (!waiter->woken && err != ETIMEDOUT)
+		err = engine_cond_wait(engine, &waiter->cond, until);
 	pthread_cond_destroy(&waiter->cond);
 }
 
@@ -203,7 +196,7 @@ static void block_driving(struct group_waiter *waiter, uint64_t until)
 
 	/* One turn at least: with a time that has come already this is how to poll. */
 	do {
-		if (engine_drive(engine, until))
+		if (loops_drive(engine, until))
 			continue;
 		/* Nothing runs, and nothing can: only a bp_go() that gives up can change that. */
 		if (!admit_break_idle(engine))
@@ -266,7 +259,7 @@ static int wait_for_place(struct bp_group *group)
 		set_starved(group);
 		atomic_thread_fence(memory_order_seq_cst);
 		/* A loop may have made room since admit_now() looked, and seen nobody who wants it. */
-		if (list_empty(&group->go_waiters) && !engine_is_full(group->engine)) {
+		if (list_empty(&group->go_waiters) && !loops_full(group->engine)) {
 			admit_forget(group);
 			take_place(group);
 			return 0;
@@ -293,7 +286,7 @@ static inline bool admit_now(struct bp_group *group)
 	if (unlikely(group->closed || group_cancelled(group)))
 		return false;
 	if (unlikely(!has_place(group) || !list_empty(&group->go_waiters)) ||
-	    unlikely(engine_is_full(group->engine)))
+	    unlikely(loops_full(group->engine)))
 		return false;
 	take_place(group);
 	return true;
@@ -352,7 +345,7 @@ static inline void enlist(struct bp_group *group, struct bp_op *op)
 	list_add_tail(&group->ready, &op->link_);
 	if (!list_linked(&group->ready_link))
 		list_add_tail(&engine->ready_groups, &group->ready_link);
-	engine_set_ready(engine, atomic_load_explicit(&engine->ready, memory_order_relaxed) + 1);
+	engine_set_ready(engine, engine_ready(engine) + 1);
 }
 
 /*
@@ -368,16 +361,15 @@ static void after_accept(struct bp_engine *engine)
 	struct bp_loop *loop = bp_this_loop;
 	uint64_t now;
 
-	if (!engine_sleeper(engine))
+	if (!loops_sleeper(engine))
 		return;
-	if (loop && loop->engine == engine &&
-	    atomic_load_explicit(&engine->ready, memory_order_relaxed) < WAKE_ITEMS) {
+	if (loop && loop->engine == engine && engine_ready(engine) < WAKE_ITEMS) {
 		now = bp_now(engine);
 		if (now - loop->woke_other < WAKE_PAUSE_NS)
 			return;
 		loop->woke_other = now;
 	}
-	engine_wake_one(engine);
+	loops_wake_one(engine);
 }
 
 static int go_task(struct bp_group *group, bp_task_fn fn, void *arg, void *copy, bool try,

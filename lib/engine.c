@@ -1,152 +1,20 @@
 // SPDX-License-Identifier: MIT
 /*
- * Engines: the choice of the backend, the loops and their threads, what is told about them.
+ * Engines: made of a backend, loops, helper threads and the groups' hooks, which meet here alone;
+ * taken down; and what is told about them. Any thread may make an engine, and ask about one.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "engine.h"
 #include "backend/fault.h"
 #include "group.h"
-#include "sim/sim.h"
+#include "pool.h"
 
 uint64_t bp_now(const struct bp_engine *engine)
 {
 	bp_need(engine, __func__, "engine");
 	return engine->backend->now(engine);
-}
-
-struct bp_loop *engine_sleeper(struct bp_engine *engine)
-{
-	unsigned int i;
-
-	for (i = 0; i < engine->nloops; i++) {
-		struct bp_loop *loop = engine->loops[i];
-
-		if (loop != bp_this_loop && atomic_load(&loop->sleeping) &&
-		    loop_in_flight(loop) < loop->depth)
-			return loop;
-	}
-	return NULL;
-}
-
-void engine_wake_one(struct bp_engine *engine)
-{
-	struct bp_loop *loop = engine_sleeper(engine);
-
-	if (loop)
-		loop_wake(loop);
-}
-
-bool engine_drive(struct bp_engine *engine, uint64_t until)
-{
-	struct bp_loop *loop = engine->loops[0], *outer = bp_this_loop;
-
-	if (!engine->driven)
-		return sim_threads_drive(engine, until);
-	if (until == BP_NEVER && engine_next_deadline(engine) == BP_NEVER && loop_idle(loop))
-		return false;
-	loop_turn(loop, until);
-	bp_this_loop = outer;
-	loop->stale = true;
-	return true;
-}
-
-/* ---------------------------------------------------------------- loop threads */
-
-struct loop_start {
-	struct bp_engine *engine;
-	unsigned int index;
-	int err;
-	bool done;
-	pthread_cond_t *cond;
-};
-
-static void *loop_thread(void *arg)
-{
-	struct loop_start *start = arg;
-	struct bp_engine *engine = start->engine;
-	struct bp_loop *loop = engine->loops[start->index];
-	int err = loop_init(loop, engine, start->index);
-
-	bp_this_loop = loop;
-	pthread_mutex_lock(&engine->lock);
-	start->err = err;
-	start->done = true;
-	pthread_cond_signal(start->cond);
-	pthread_mutex_unlock(&engine->lock);
-	if (err)
-		return NULL;
-	while (!atomic_load(&engine->stopping))
-		loop_turn(loop, BP_NEVER);
-	/* Not before stop_loops() has done with this loop's wake-up. */
-	pthread_mutex_lock(&engine->lock);
-	pthread_mutex_unlock(&engine->lock);
-	loop_exit(loop);
-	return NULL;
-}
-
-/** Starts one loop's thread and waits until its ring stands. */
-static int start_loop(struct bp_engine *engine, unsigned int index)
-{
-	pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
-	struct loop_start start = {.engine = engine, .index = index, .cond = &cond};
-	sigset_t all, old;
-	int err;
-
-	/* The program's signal handlers run in the program's own threads. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&engine->threads[index], NULL, loop_thread, &start);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (err)
-		return -err;
-	pthread_mutex_lock(&engine->lock);
-	while (!start.done)
-		pthread_cond_wait(&cond, &engine->lock);
-	pthread_mutex_unlock(&engine->lock);
-	pthread_cond_destroy(&cond);
-	if (start.err) {
-		pthread_join(engine->threads[index], NULL);
-		return start.err;
-	}
-	engine->nthreads++;
-	return 0;
-}
-
-static void stop_loops(struct bp_engine *engine)
-{
-	unsigned int i;
-
-	pthread_mutex_lock(&engine->lock);
-	atomic_store(&engine->stopping, true);
-	for (i = 0; i < engine->nthreads; i++) {
-		/* Not loop_wake(): a loop on its way to sleep must find the wake-up too. */
-		atomic_store(&engine->loops[i]->sleeping, false);
-		engine->backend->wake(engine->loops[i]);
-	}
-	pthread_mutex_unlock(&engine->lock);
-	for (i = 0; i < engine->nthreads; i++)
-		pthread_join(engine->threads[i], NULL);
-}
-
-static int start_loops(struct bp_engine *engine)
-{
-	unsigned int i;
-	int err = 0;
-
-	if (engine->driven)
-		return loop_init(engine->loops[0], engine, 0);
-	if (engine->sim)
-		return sim_threads_start(engine);
-	for (i = 0; i < engine->nloops && !err; i++)
-		err = start_loop(engine, i);
-	if (err)
-		stop_loops(engine);
-	return err;
 }
 
 /* ---------------------------------------------------------------- making and unmaking */
@@ -155,9 +23,9 @@ static void engine_free(struct bp_engine *engine)
 {
 	unsigned int i;
 
-	sim_destroy(engine);
-	faults_unwrap(engine);
-	pool_exit(&engine->pool);
+	if (engine->pool)
+		pool_exit(engine->pool);
+	free(engine->pool);
 	task_slabs_free(engine);
 	for (i = 0; engine->loops && i < engine->nloops; i++)
 		free(engine->loops[i]);
@@ -167,15 +35,41 @@ static void engine_free(struct bp_engine *engine)
 	free(engine);
 }
 
-static struct bp_engine *engine_alloc(const struct bp_engine_opts *opts)
+static void unmake_backend(struct bp_engine *engine)
+{
+	if (engine->backend->destroy)
+		engine->backend->destroy(engine);
+}
+
+/** Memory for the loops, each with cache lines of its own: what one writes is no other's business. */
+static bool alloc_loops(struct bp_engine *engine)
+{
+	size_t size = (sizeof(struct bp_loop) + 63) & ~(size_t)63;
+	unsigned int i;
+
+	engine->threads = calloc(engine->nloops, sizeof(*engine->threads));
+	engine->loops = calloc(engine->nloops, sizeof(*engine->loops));
+	if (!engine->threads || !engine->loops)
+		return false;
+	for (i = 0; i < engine->nloops; i++) {
+		engine->loops[i] = aligned_alloc(64, size);
+		if (!engine->loops[i])
+			return false;
+		memset(engine->loops[i], 0, size);
+	}
+	return true;
+}
+
+static struct bp_engine *engine_alloc(const struct bp_engine_opts *opts,
+				      const struct bp_backend_ops *backend)
 {
 	struct bp_engine *engine = calloc(1, sizeof(*engine));
-	unsigned int i;
 
 	if (!engine)
 		return NULL;
+	engine->backend = backend;
 	engine->driven = opts->loops == 0;
-	engine->threaded = opts->loops > 0 && opts->backend != BP_BACKEND_SIM;
+	engine->threaded = opts->loops > 0 && !backend->start;
 	engine->nloops = opts->loops ? opts->loops : 1;
 	engine->depth = opts->depth ? opts->depth : BP_DEPTH_DEFAULT;
 	engine->stack_size = opts->stack_size ? opts->stack_size : BP_STACK_DEFAULT;
@@ -187,17 +81,10 @@ static struct bp_engine *engine_alloc(const struct bp_engine_opts *opts)
 	list_init(&engine->groups);
 	list_init(&engine->ready_groups);
 	list_init(&engine->starved);
-	pool_init(&engine->pool);
-	engine->threads = calloc(engine->nloops, sizeof(*engine->threads));
-	engine->loops = calloc(engine->nloops, sizeof(*engine->loops));
-	for (i = 0; engine->loops && i < engine->nloops; i++) {
-		/* A cache line of its own: what one loop writes is no other's business. */
-		engine->loops[i] = aligned_alloc(64, (sizeof(struct bp_loop) + 63) & ~(size_t)63);
-		if (!engine->loops[i])
-			break;
-		memset(engine->loops[i], 0, sizeof(struct bp_loop));
-	}
-	if (!engine->threads || !engine->loops || i < engine->nloops) {
+	engine->pool = malloc(sizeof(*engine->pool));
+	if (engine->pool)
+		pool_init(engine->pool);
+	if (!engine->pool || !alloc_loops(engine)) {
 		engine_free(engine);
 		return NULL;
 	}
@@ -234,24 +121,32 @@ static const char *faults_wanted(void)
 static int engine_make(struct bp_engine **enginep, const struct bp_engine_opts *opts,
 		       const struct bp_backend_ops *backend, const char *reason)
 {
-	struct bp_engine *engine = engine_alloc(opts);
+	struct bp_engine *engine = engine_alloc(opts, backend);
 	int err = 0;
 
 	if (!engine)
 		return -ENOMEM;
-	engine->backend = backend;
 	engine->info.backend = opts->backend;
 	snprintf(engine->reason, sizeof(engine->reason), "%s", reason);
-	if (opts->backend == BP_BACKEND_SIM)
-		err = sim_create(engine);
-	if (!err && faults_wanted())
+	if (backend->create)
+		err = backend->create(engine);
+	if (err)
+		goto out_free;
+	if (faults_wanted())
 		err = faults_wrap(engine, faults_wanted());
 	if (!err)
-		err = start_loops(engine);
+		err = loops_start(engine);
 	if (err)
-		engine_free(engine);
-	else
-		*enginep = engine;
+		goto out_backend;
+	if (backend->describe)
+		backend->describe(engine->loops[0], &engine->info);
+	*enginep = engine;
+	return 0;
+
+out_backend:
+	unmake_backend(engine);
+out_free:
+	engine_free(engine);
 	return err;
 }
 
@@ -330,13 +225,9 @@ void bp_engine_destroy(struct bp_engine *engine)
 			 engine->ngroups);
 	engine_unlock(engine);
 	/* Before the loops: a helper may still be on its way out of a loop's loop_wake(). */
-	pool_stop(&engine->pool);
-	if (engine->threaded)
-		stop_loops(engine);
-	else if (engine->driven)
-		loop_exit(engine->loops[0]);
-	else
-		sim_threads_stop(engine);
+	pool_stop(engine->pool);
+	loops_stop(engine);
+	unmake_backend(engine);
 	engine_free(engine);
 }
 
@@ -371,7 +262,7 @@ const struct bp_engine_info *bp_engine_info(const struct bp_engine *const_engine
 	info->live_groups = engine->ngroups;
 	info->live_tasks = tasks;
 	info->in_flight = in_flight;
-	info->waiting = atomic_load_explicit(&engine->ready, memory_order_relaxed);
+	info->waiting = engine_ready(engine);
 	info->stacks = stacks;
 	engine_unlock(engine);
 	return info;

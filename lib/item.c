@@ -217,7 +217,7 @@ static void take(struct bp_loop *loop, unsigned int room)
 	if (room > TAKE_MAX)
 		room = TAKE_MAX;
 	engine_lock(engine);
-	ready = atomic_load_explicit(&engine->ready, memory_order_relaxed);
+	ready = engine_ready(engine);
 	share = (ready + engine->nloops - 1) / engine->nloops;
 	if (room > share)
 		room = (unsigned int)share;
@@ -228,7 +228,7 @@ static void take(struct bp_loop *loop, unsigned int room)
 	engine_set_ready(engine, ready - n);
 	engine_unlock(engine);
 	if (!engine->driven && ready > n)
-		engine_wake_one(engine);
+		loops_wake_one(engine);
 	for (i = 0; i < n; i++) {
 		start_item(loop, batch[i]);
 		atomic_store_explicit(&loop->starting, n - i - 1, memory_order_release);
@@ -311,9 +311,7 @@ void group_member_stop(struct bp_loop *loop, struct bp_message *message)
 	if (group->nready) {
 		list_splice_tail(&unstarted, &group->ready);
 		list_del(&group->ready_link);
-		engine_set_ready(engine,
-				 atomic_load_explicit(&engine->ready, memory_order_relaxed) -
-					 group->nready);
+		engine_set_ready(engine, engine_ready(engine) - group->nready);
 		group->nready = 0;
 	}
 	engine_unlock(engine);

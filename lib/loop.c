@@ -8,9 +8,8 @@
  * read, that a completion is never handled inside another's handler, and that the kernel gets its queue
  * space back before anything can ask for more.
  */
-#include <string.h>
+#include <signal.h>
 
-#include "engine.h"
 #include "loop.h"
 
 /* How long the stubborn wait for their next cancel; doubled each time up to the maximum. */
@@ -291,14 +290,13 @@ static unsigned int reap(struct bp_loop *loop, uint64_t until)
 		atomic_store(&loop->sleeping, true);
 		if (unlikely(atomic_load(&loop->engine->is_starved)))
 			loop->hooks->room(loop->engine);
-		if (something_to_run(loop) || atomic_load(&loop->inbox) ||
-		    engine_has_ready(loop->engine, loop))
+		if (something_to_run(loop) || atomic_load(&loop->inbox) || loop_has_ready(loop))
 			until = 0;
 		else
 			until = wait_bound(loop, until);
 		/* Woken for items, and filled up meanwhile: the wake-up is passed on. */
 		if (until && unlikely(atomic_load(&loop->engine->ready)) && !loop->engine->driven)
-			engine_wake_one(loop->engine);
+			loops_wake_one(loop->engine);
 		/* Nothing can end such a wait: the driving thread has to be told instead. */
 		if (until == BP_NEVER && loop->engine->driven && loop_idle(loop))
 			until = 0;
@@ -320,7 +318,7 @@ void loop_turn(struct bp_loop *loop, uint64_t until)
 	context_note_modes(&loop->self);
 	/* First, so that what steps back in its first turn is not resumed in the same one. */
 	run_runnable(loop);
-	if (engine_has_ready(engine, loop))
+	if (loop_has_ready(loop))
 		loop->hooks->take(loop, loop->depth - loop_in_flight(loop));
 	flush_cancels(loop);
 	flush_backlog(loop);
@@ -341,8 +339,7 @@ bool loop_idle(const struct bp_loop *loop)
 {
 	return loop_in_flight(loop) == 0 && loop->pooled == 0 && !loop->timers.root &&
 	       !something_to_run(loop) && list_empty(&loop->backlog) &&
-	       !atomic_load_explicit(&loop->inbox, memory_order_relaxed) &&
-	       !engine_has_ready(loop->engine, loop);
+	       !atomic_load_explicit(&loop->inbox, memory_order_relaxed) && !loop_has_ready(loop);
 }
 
 void loop_post(struct bp_loop *loop, struct bp_message *message)
@@ -360,4 +357,151 @@ void loop_wake(struct bp_loop *loop)
 	/* The loop says that it sleeps before it looks; we put before we look: one of us sees. */
 	if (atomic_load(&loop->sleeping) && atomic_exchange(&loop->sleeping, false))
 		loop->backend->wake(loop);
+}
+
+/* ---------------------------------------------------------------- all loops of an engine */
+
+struct bp_loop *loops_sleeper(struct bp_engine *engine)
+{
+	unsigned int i;
+
+	for (i = 0; i < engine->nloops; i++) {
+		struct bp_loop *loop = engine->loops[i];
+
+		if (loop != bp_this_loop && atomic_load(&loop->sleeping) &&
+		    loop_in_flight(loop) < loop->depth)
+			return loop;
+	}
+	return NULL;
+}
+
+void loops_wake_one(struct bp_engine *engine)
+{
+	struct bp_loop *loop = loops_sleeper(engine);
+
+	if (loop)
+		loop_wake(loop);
+}
+
+bool loops_drive(struct bp_engine *engine, uint64_t until)
+{
+	struct bp_loop *loop = engine->loops[0], *outer = bp_this_loop;
+
+	if (!engine->driven)
+		return engine->backend->drive(engine, until);
+	if (until == BP_NEVER && engine_next_deadline(engine) == BP_NEVER && loop_idle(loop))
+		return false;
+	loop_turn(loop, until);
+	bp_this_loop = outer;
+	loop->stale = true;
+	return true;
+}
+
+/* ---------------------------------------------------------------- loop threads */
+
+struct loop_start {
+	struct bp_engine *engine;
+	unsigned int index;
+	int err;
+	bool done;
+	pthread_cond_t *cond;
+};
+
+static void *loop_thread(void *arg)
+{
+	struct loop_start *start = arg;
+	struct bp_engine *engine = start->engine;
+	struct bp_loop *loop = engine->loops[start->index];
+	int err = loop_init(loop, engine, start->index);
+
+	bp_this_loop = loop;
+	engine_lock(engine);
+	start->err = err;
+	start->done = true;
+	pthread_cond_signal(start->cond);
+	engine_unlock(engine);
+	if (err)
+		return NULL;
+	while (!atomic_load(&engine->stopping))
+		loop_turn(loop, BP_NEVER);
+	/* Not before stop_threads() has done with this loop's wake-up. */
+	engine_lock(engine);
+	engine_unlock(engine);
+	loop_exit(loop);
+	return NULL;
+}
+
+/** Starts one loop's thread and waits until its ring stands. */
+static int start_thread(struct bp_engine *engine, unsigned int index)
+{
+	pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+	struct loop_start start = {.engine = engine, .index = index, .cond = &cond};
+	sigset_t all, old;
+	int err;
+
+	/* The program's signal handlers run in the program's own threads. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&engine->threads[index], NULL, loop_thread, &start);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err)
+		return -err;
+	engine_lock(engine);
+	while (!start.done)
+		engine_cond_wait(engine, &cond, BP_NEVER);
+	engine_unlock(engine);
+	pthread_cond_destroy(&cond);
+	if (start.err) {
+		pthread_join(engine->threads[index], NULL);
+		return start.err;
+	}
+	engine->nthreads++;
+	return 0;
+}
+
+static void stop_threads(struct bp_engine *engine)
+{
+	unsigned int i;
+
+	engine_lock(engine);
+	atomic_store(&engine->stopping, true);
+	for (i = 0; i < engine->nthreads; i++) {
+		/* Not loop_wake(): a loop on its way to sleep must find the wake-up too. */
+		atomic_store(&engine->loops[i]->sleeping, false);
+		engine->backend->wake(engine->loops[i]);
+	}
+	engine_unlock(engine);
+	for (i = 0; i < engine->nthreads; i++)
+		pthread_join(engine->threads[i], NULL);
+}
+
+int loops_start(struct bp_engine *engine)
+{
+	unsigned int i;
+	int err = 0;
+
+	if (engine->driven)
+		return loop_init(engine->loops[0], engine, 0);
+	if (!engine->threaded) {
+		err = engine->backend->start(engine);
+		engine->preempt = err ? NULL : engine->backend->preempt;
+		return err;
+	}
+	for (i = 0; i < engine->nloops && !err; i++)
+		err = start_thread(engine, i);
+	if (err)
+		stop_threads(engine);
+	return err;
+}
+
+void loops_stop(struct bp_engine *engine)
+{
+	if (engine->driven) {
+		loop_exit(engine->loops[0]);
+	} else if (engine->threaded) {
+		stop_threads(engine);
+	} else {
+		engine->preempt = NULL;
+		engine->backend->stop(engine);
+	}
 }

@@ -23,9 +23,8 @@
 #ifndef BP_LOOP_H
 #define BP_LOOP_H
 
-#include "backend/backend.h"
+#include "core.h"
 #include "stack.h"
-#include "timer.h"
 
 enum op_state {
 	OP_IDLE,
@@ -62,7 +61,7 @@ struct bp_message {
 	void (*handle)(struct bp_loop *loop, struct bp_message *message);
 };
 
-/* What the upper rooms do for a loop. */
+/* What is done for a loop by the files that stand on it. */
 struct bp_loop_hooks {
 	/** Starts up to @room accepted items that no loop has taken yet. */
 	void (*take)(struct bp_loop *loop, unsigned int room);
@@ -188,6 +187,12 @@ static inline bool loop_try_submit(struct bp_loop *loop, struct bp_op *op)
 	return true;
 }
 
+/** Whether an item waits to be started that this loop has room for. */
+static inline bool loop_has_ready(const struct bp_loop *loop)
+{
+	return atomic_load(&loop->engine->ready) && loop_in_flight(loop) < loop->depth;
+}
+
 /** Puts an operation on its way: to the backend, or to the backlog when the ring has no place. */
 static inline void loop_submit(struct bp_loop *loop, struct bp_op *op)
 {
@@ -219,5 +224,33 @@ static inline struct bp_op *op_of_link(struct bp_link_ *link)
 {
 	return container_of(link, struct bp_op, link_);
 }
+
+/* ---------------------------------------------------------------- all loops of an engine */
+
+/** Makes the loops, with a thread for each where they have threads. Return: 0 or -errno. */
+int loops_start(struct bp_engine *engine);
+void loops_stop(struct bp_engine *engine);
+
+/** Whether the completion queues have no place for one more item. Under the lock. */
+static inline bool loops_full(const struct bp_engine *engine)
+{
+	size_t busy = engine_ready(engine) + engine->granted;
+	unsigned int i;
+
+	engine_assert_locked(engine);
+	for (i = 0; i < engine->nloops; i++)
+		busy += atomic_load_explicit(&engine->loops[i]->starting, memory_order_acquire) +
+			loop_in_flight(engine->loops[i]);
+	return busy >= (size_t)engine->depth * engine->nloops;
+}
+
+/** A loop that waits and has room for an item, other than the caller's own; or NULL. */
+struct bp_loop *loops_sleeper(struct bp_engine *engine);
+
+/** Wakes one loop that waits, if there is one, because items are ready. */
+void loops_wake_one(struct bp_engine *engine);
+
+/** Lets an engine without threads work until @until at most, once. Return: false if it is idle. */
+bool loops_drive(struct bp_engine *engine, uint64_t until);
 
 #endif /* BP_LOOP_H */

@@ -20,7 +20,6 @@
 
 #include <pthread.h>
 
-#include "base.h"
 #include "loop.h"
 
 #define POOL_THREADS_MAX 64

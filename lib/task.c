@@ -124,7 +124,7 @@ static bool take_back(struct bp_loop *loop, struct pool_job *job)
 {
 	if (loop->backend->take_back)
 		return loop->backend->take_back(loop, job);
-	return pool_take_back(&loop->engine->pool, job);
+	return pool_take_back(loop->engine->pool, job);
 }
 
 bool task_shielded(const struct bp_task *task)
@@ -252,7 +252,7 @@ int task_offload(struct bp_task *task, int (*fn)(void *), void *arg)
 	if (loop->backend->offload)
 		err = loop->backend->offload(loop, &task->job);
 	else
-		err = pool_put(&loop->engine->pool, &task->job);
+		err = pool_put(loop->engine->pool, &task->job);
 	if (err) {
 		loop->pooled--;
 		return err;

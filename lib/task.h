@@ -9,7 +9,8 @@
 #ifndef BP_TASK_H
 #define BP_TASK_H
 
-#include "engine.h"
+#include "loop.h"
+#include "pool.h"
 
 /* How a group looks to a task: the first member of struct bp_group. */
 struct task_group {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table between a loop and what carries its operations out.
+ * The table between a loop and what carries its operations out. All that engines and loops know of a
+ * backend stands here; engine.c alone names the tables, where it chooses one.
  *
- * A backend knows loops and operations, and nothing of groups or tasks. All functions but wake() are
- * called by the loop's own thread. The loop keeps at most loop->depth operations submitted, so a
- * backend sizes its queues once, in init().
+ * A backend knows loops and operations, and nothing of groups or tasks. What it has to keep is in
+ * engine->backend_data for all loops, and in loop->backend_data for each. The functions that take a
+ * loop are called by the loop's own thread, but for wake(). The loop keeps at most loop->depth
+ * operations submitted, so a backend sizes its queues once, in init().
  *
  * Every operation that submit() took gives one completion without BP_COMPLETION_MORE, and every
  * cancel() that was taken gives one completion with BP_COMPLETION_CANCEL. Their order is free. The
@@ -32,8 +34,28 @@ struct bp_backend_ops {
 	const char *name;
 	bool kernel_files; /* descriptors are real, so calls may be made beside the backend */
 
+	/** Makes engine->backend_data before any loop is made; NULL: there is none. Return: 0 or -errno. */
+	int (*create)(struct bp_engine *engine);
+	/** Frees it after the last loop is gone. */
+	void (*destroy)(struct bp_engine *engine);
+
+	/*
+	 * How loops = N run on the thread that made the engine, where the backend plays the scheduler;
+	 * all NULL: each loop has a thread of its own.
+	 */
+
+	/** Makes all loops. Return: 0 or -errno, and none is there. */
+	int (*start)(struct bp_engine *engine);
+	void (*stop)(struct bp_engine *engine);
+	/** Lets one loop go on, until @until at most. Return: false when none ever can. */
+	bool (*drive)(struct bp_engine *engine, uint64_t until);
+	/** The lock is taken or left: another loop may go on here. */
+	void (*preempt)(struct bp_engine *engine);
+
 	/** Makes loop->backend_data. Return: 0 or -errno with nothing left behind. */
 	int (*init)(struct bp_loop *loop);
+	/** Says what init() has found out about the kernel; NULL: nothing. Any thread. */
+	void (*describe)(const struct bp_loop *loop, struct bp_engine_info *info);
 	void (*exit)(struct bp_loop *loop);
 
 	/** Takes an operation whose prep() fills the SQE. Return: 0, or -EAGAIN: after a reap. */

@@ -23,8 +23,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine.h"
 #include "backend/fault.h"
+#include "loop.h"
 
 const char *bp_faults;
 
@@ -384,6 +384,23 @@ static int parse(struct faults *f, const char *spec)
 	return 0;
 }
 
+static void fault_destroy(struct bp_engine *engine)
+{
+	struct faults *f = container_of(engine->backend, struct faults, ops);
+	struct mark *m;
+
+	for (unsigned int i = 0; i < f->nloops; i++) {
+		while ((m = f->loops[i].free)) {
+			f->loops[i].free = m->next;
+			free(m);
+		}
+	}
+	engine->backend = f->inner;
+	free(f);
+	if (engine->backend->destroy)
+		engine->backend->destroy(engine);
+}
+
 int faults_wrap(struct bp_engine *engine, const char *spec)
 {
 	struct faults *f = calloc(1, sizeof(*f) + engine->nloops * sizeof(f->loops[0]));
@@ -400,6 +417,7 @@ int faults_wrap(struct bp_engine *engine, const char *spec)
 	f->ops = *engine->backend;
 	/* Calls beside the backend would pass the faults by. */
 	f->ops.kernel_files = false;
+	f->ops.destroy = fault_destroy;
 	f->ops.submit = fault_submit;
 	f->ops.cancel = fault_cancel;
 	f->ops.reap = fault_reap;
@@ -407,33 +425,17 @@ int faults_wrap(struct bp_engine *engine, const char *spec)
 	for (unsigned int i = 0; i < f->nloops; i++)
 		f->loops[i].random = f->seed * 0xd1342543de82ef95ull + i;
 	engine->backend = &f->ops;
-	engine->faults = f;
 	return 0;
-}
-
-void faults_unwrap(struct bp_engine *engine)
-{
-	struct faults *f = engine->faults;
-	struct mark *m;
-
-	if (!f)
-		return;
-	for (unsigned int i = 0; i < f->nloops; i++) {
-		while ((m = f->loops[i].free)) {
-			f->loops[i].free = m->next;
-			free(m);
-		}
-	}
-	engine->backend = f->inner;
-	engine->faults = NULL;
-	free(f);
 }
 
 unsigned long faults_injected(const struct bp_engine *engine)
 {
+	const struct faults *f = container_of(engine->backend, struct faults, ops);
 	unsigned long count = 0;
 
-	for (unsigned int i = 0; engine->faults && i < engine->faults->nloops; i++)
-		count += engine->faults->loops[i].count;
+	if (engine->backend->destroy != fault_destroy)
+		return 0;
+	for (unsigned int i = 0; i < f->nloops; i++)
+		count += f->loops[i].count;
 	return count;
 }

@@ -10,14 +10,14 @@
 
 #include "backend/backend.h"
 
-struct faults;
-
 /** What to inject, as in "seed=7,short=10,eio=1"; NULL: nothing. See fault.c. */
 extern const char *bp_faults;
 
-/** Puts faults around engine->backend. Return: 0, -EINVAL (not understood), or -ENOMEM. */
+/**
+ * Puts faults around engine->backend, whose destroy() takes them off again.
+ * Return: 0, -EINVAL (not understood), or -ENOMEM.
+ */
 int faults_wrap(struct bp_engine *engine, const char *spec);
-void faults_unwrap(struct bp_engine *engine);
 
 /** How many faults of all kinds an engine has seen. */
 unsigned long faults_injected(const struct bp_engine *engine);

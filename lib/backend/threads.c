@@ -88,7 +88,7 @@ static void put_jobs(struct bp_loop *loop)
 		return;
 	for (link = t->jobs.next; link != &t->jobs; link = link->next)
 		request_of_job(link)->state = REQ_POOLED;
-	if (likely(!pool_put_all(&loop->engine->pool, &t->jobs)))
+	if (likely(!pool_put_all(loop->engine->pool, &t->jobs)))
 		return;
 	/* There is no helper and none can be made: better slow than not at all. */
 	while ((link = list_pop(&t->jobs))) {
@@ -322,7 +322,7 @@ static int stop(struct bp_loop *loop, struct request *r)
 		list_del(&r->job.link);
 		break;
 	case REQ_POOLED:
-		if (pool_take_back(&loop->engine->pool, &r->job))
+		if (pool_take_back(loop->engine->pool, &r->job))
 			break;
 		r->cancelled = true;
 		return -EALREADY;

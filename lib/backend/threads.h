@@ -22,8 +22,8 @@
 
 #include <sys/epoll.h>
 
-#include "engine.h"
 #include "backend/exec.h"
+#include "pool.h"
 
 #define THREADS_EVENTS 256
 

@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "compat.h"
-#include "engine.h"
 #include "loop.h"
 
 #define TAG_OP 0u
@@ -31,6 +30,8 @@ struct uring {
 	int wake_fd;
 	bool wake_armed;
 	uint64_t wake_value;
+	struct io_uring_params params; /* as the kernel filled them in */
+	unsigned int opcodes; /* the highest that it knows */
 };
 
 static unsigned int pow2(unsigned int n)
@@ -93,8 +94,6 @@ static unsigned int probe_opcodes(struct io_uring *ring)
 
 static int uring_init(struct bp_loop *loop)
 {
-	struct bp_engine *engine = loop->engine;
-	struct io_uring_params params;
 	struct uring *u = calloc(1, sizeof(*u));
 	int err;
 
@@ -105,20 +104,14 @@ static int uring_init(struct bp_loop *loop)
 		err = -errno;
 		goto out_free;
 	}
-	err = ring_setup(&u->ring, loop->depth, &params);
+	err = ring_setup(&u->ring, loop->depth, &u->params);
 	if (err)
 		goto out_close;
 	/* A forked child that execs or exits leaves the ring alone. Refused: nothing is lost. */
 	io_uring_ring_dontfork(&u->ring);
 	io_uring_register_ring_fd(&u->ring);
+	u->opcodes = probe_opcodes(&u->ring);
 	loop->backend_data = u;
-	if (loop->index == 0) {
-		engine->info.setup_flags = params.flags;
-		engine->info.features = params.features;
-		engine->info.sq_entries = params.sq_entries;
-		engine->info.cq_entries = params.cq_entries;
-		engine->info.opcodes = probe_opcodes(&u->ring);
-	}
 	return 0;
 
 out_close:
@@ -126,6 +119,17 @@ out_close:
 out_free:
 	free(u);
 	return err;
+}
+
+static void uring_describe(const struct bp_loop *loop, struct bp_engine_info *info)
+{
+	const struct uring *u = loop->backend_data;
+
+	info->setup_flags = u->params.flags;
+	info->features = u->params.features;
+	info->sq_entries = u->params.sq_entries;
+	info->cq_entries = u->params.cq_entries;
+	info->opcodes = u->opcodes;
 }
 
 static void uring_exit(struct bp_loop *loop)
@@ -279,6 +283,7 @@ const struct bp_backend_ops bp_uring_backend = {
 	.name = "uring",
 	.kernel_files = true,
 	.init = uring_init,
+	.describe = uring_describe,
 	.exit = uring_exit,
 	.submit = uring_submit,
 	.cancel = uring_cancel,

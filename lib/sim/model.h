@@ -94,7 +94,7 @@ void sim_file_put(struct sim *sim, struct sim_file *file);
 /** Makes room for @len bytes. Return: 0 or -ENOMEM. */
 int sim_file_grow(struct sim_file *file, size_t len);
 
-/* sim_files.c: what goes by a path. */
+/* files.c: what goes by a path. */
 int sim_open(struct sim *sim, int dirfd, const char *path, int flags, mode_t mode);
 int sim_statx(struct sim *sim, int dirfd, const char *path, int flags, struct statx *stx);
 int sim_unlink(struct sim *sim, int dirfd, const char *path, int flags);
@@ -107,7 +107,7 @@ int sim_mkdir(struct sim *sim, int dirfd, const char *path, mode_t mode);
 /** close(2). */
 int sim_fd_close(struct sim *sim, int fd);
 
-/* sim_streams.c; what has to wait says SIM_WAIT. */
+/* streams.c; what has to wait says SIM_WAIT. */
 ssize_t sim_stream_recv(struct sim *sim, struct sim_file *file, char *to, size_t len, int flags);
 ssize_t sim_stream_send(struct sim *sim, struct sim_file *file, const char *from, size_t len);
 int sim_stream_poll(struct sim *sim, const struct sim_file *file);

@@ -2,7 +2,7 @@
 /*
  * The simulated backend: its table, its queues and the virtual clock. See sim.h.
  *
- * What becomes of an operation is in sim_ops.c. Here a submission may be refused until completions were
+ * What becomes of an operation is in ops.c. Here a submission may be refused until completions were
  * reaped, completions may be seen a turn later, and a wait may end for no reason. The contract of
  * backend.h is checked: an operation that comes back while the backend still knows it ends the program.
  */
@@ -302,7 +302,9 @@ static void sim_wake(struct bp_loop *loop)
 
 static uint64_t sim_now(const struct bp_engine *engine)
 {
-	return engine->sim->clock;
+	const struct sim *sim = engine->backend_data;
+
+	return sim->clock;
 }
 
 static int sim_init(struct bp_loop *loop)
@@ -311,7 +313,7 @@ static int sim_init(struct bp_loop *loop)
 
 	if (!sl)
 		return -ENOMEM;
-	sl->sim = loop->engine->sim;
+	sl->sim = loop->engine->backend_data;
 	sl->loop = loop;
 	list_init(&sl->queue);
 	list_init(&sl->ready);
@@ -365,7 +367,7 @@ static int sim_offload(struct bp_loop *loop, struct pool_job *job)
 
 static bool sim_take_back(struct bp_loop *loop, struct pool_job *job)
 {
-	struct sim *sim = loop->engine->sim;
+	struct sim *sim = loop->engine->backend_data;
 	struct bp_link_ *link;
 
 	for (link = sim->jobs.next; link != &sim->jobs; link = link->next) {
@@ -381,20 +383,6 @@ static bool sim_take_back(struct bp_loop *loop, struct pool_job *job)
 	return false;
 }
 
-const struct bp_backend_ops bp_sim_backend = {
-	.name = "sim",
-	.kernel_files = false,
-	.init = sim_init,
-	.exit = sim_exit,
-	.submit = sim_submit,
-	.cancel = sim_cancel,
-	.reap = sim_reap,
-	.wake = sim_wake,
-	.now = sim_now,
-	.offload = sim_offload,
-	.take_back = sim_take_back,
-};
-
 /* ---------------------------------------------------------------- the whole */
 
 static int start_over(struct sim *sim, uint64_t seed)
@@ -409,25 +397,10 @@ static int start_over(struct sim *sim, uint64_t seed)
 	return sim_model_init(sim);
 }
 
-int sim_create(struct bp_engine *engine)
+static void sim_destroy(struct bp_engine *engine)
 {
-	struct sim *sim = calloc(1, sizeof(*sim));
+	struct sim *sim = engine->backend_data;
 
-	if (!sim)
-		return -ENOMEM;
-	sim->engine = engine;
-	list_init(&sim->free);
-	list_init(&sim->jobs);
-	engine->sim = sim;
-	return start_over(sim, engine->seed);
-}
-
-void sim_destroy(struct bp_engine *engine)
-{
-	struct sim *sim = engine->sim;
-
-	if (!sim)
-		return;
 	sim_model_exit(sim);
 	while (sim->slabs) {
 		struct sim_slab *slab = sim->slabs;
@@ -436,12 +409,29 @@ void sim_destroy(struct bp_engine *engine)
 		free(slab);
 	}
 	free(sim);
-	engine->sim = NULL;
+	engine->backend_data = NULL;
+}
+
+static int sim_create(struct bp_engine *engine)
+{
+	struct sim *sim = calloc(1, sizeof(*sim));
+	int err;
+
+	if (!sim)
+		return -ENOMEM;
+	sim->engine = engine;
+	list_init(&sim->free);
+	list_init(&sim->jobs);
+	engine->backend_data = sim;
+	err = start_over(sim, engine->seed);
+	if (err)
+		sim_destroy(engine);
+	return err;
 }
 
 void sim_reset(struct bp_engine *engine, uint64_t seed)
 {
-	struct sim *sim = engine->sim;
+	struct sim *sim = engine->backend_data;
 
 	if (!engine->driven)
 		sim_threads_settle(engine);
@@ -464,3 +454,23 @@ void sim_reset(struct bp_engine *engine, uint64_t seed)
 	if (start_over(sim, seed))
 		bp_fatal("sim: no memory");
 }
+
+const struct bp_backend_ops bp_sim_backend = {
+	.name = "sim",
+	.kernel_files = false,
+	.create = sim_create,
+	.destroy = sim_destroy,
+	.start = sim_threads_start,
+	.stop = sim_threads_stop,
+	.drive = sim_threads_drive,
+	.preempt = sim_preempt,
+	.init = sim_init,
+	.exit = sim_exit,
+	.submit = sim_submit,
+	.cancel = sim_cancel,
+	.reap = sim_reap,
+	.wake = sim_wake,
+	.now = sim_now,
+	.offload = sim_offload,
+	.take_back = sim_take_back,
+};

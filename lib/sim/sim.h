@@ -2,11 +2,11 @@
 /*
  * The simulated backend: one seed decides everything that a kernel and a scheduler would.
  *
- * Several rooms share this header. sim.c is the backend: queues and the virtual clock. sim_ops.c is the
- * fate of operations and of their cancels. sim_threads.c is the scheduler: with loops = N each loop
+ * Several files share this header. sim.c is the backend: queues and the virtual clock. ops.c is the
+ * fate of operations and of their cancels. threads.c is the scheduler: with loops = N each loop
  * runs on a stack of its own, as a thread would, and may be interrupted wherever it takes or leaves
- * the engine's lock. sim_model.c, sim_files.c and sim_streams.c are what the operations act upon:
- * files and sockets.
+ * the engine's lock. model.c, files.c and streams.c are what the operations act upon: files and
+ * sockets.
  *
  * Everything is touched by the thread that made the engine alone. Nothing here sleeps, enters the
  * kernel or reads its clock, and no decision depends on an address, so the same seed gives the same
@@ -15,7 +15,6 @@
 #ifndef BP_SIM_H
 #define BP_SIM_H
 
-#include "engine.h"
 #include "pool.h"
 #include "sim/model.h"
 
@@ -107,7 +106,7 @@ struct sim {
 	struct bp_link_ jobs; /* of bp_offload(), not begun */
 	struct sim_model model;
 
-	/* sim_threads.c */
+	/* threads.c */
 	struct bp_context hub; /* the engine's own thread */
 	struct sim_thread *threads;
 	struct sim_thread *current; /* the simulated thread that runs, or NULL: the engine's */
@@ -119,9 +118,11 @@ struct sim {
 	void *arg;
 };
 
-/** Makes engine->sim. Return: 0 or -ENOMEM. */
-int sim_create(struct bp_engine *engine);
-void sim_destroy(struct bp_engine *engine);
+/** The simulation that an engine runs on, or NULL. */
+static inline struct sim *sim_of(const struct bp_engine *engine)
+{
+	return engine->info.backend == BP_BACKEND_SIM ? engine->backend_data : NULL;
+}
 
 /**
  * Makes an idle engine as good as new, with another seed: no file but the root directory, no
@@ -163,12 +164,12 @@ struct sim_req *sim_req_of_timer(struct bp_timer_ *timer);
 void sim_at(struct sim_req *req, uint64_t ns,
 	    void (*fire)(struct bp_loop *loop, struct bp_timer_ *timer));
 
-/* sim_ops.c */
+/* ops.c */
 
 /** The kernel takes a request from the submission queue. */
 void sim_issue(struct sim_req *req);
 
-/* sim_threads.c */
+/* threads.c: start, stop, preempt and drive of the backend's table */
 int sim_threads_start(struct bp_engine *engine);
 void sim_threads_stop(struct bp_engine *engine);
 

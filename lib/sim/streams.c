@@ -149,7 +149,7 @@ int sim_shutdown(struct sim *sim, struct sim_file *file, int how)
 
 int sim_socketpair(struct bp_engine *engine, int fds[2])
 {
-	struct sim *sim = engine->sim;
+	struct sim *sim = engine->backend_data;
 	struct sim_file *a, *b;
 	int err = make_streams(sim, &a, &b);
 
@@ -162,34 +162,34 @@ int sim_socketpair(struct bp_engine *engine, int fds[2])
 
 int sim_listen(struct bp_engine *engine, const void *addr, socklen_t len, unsigned int backlog)
 {
-	struct sim_file *file = sim_file_new(engine->sim, SIM_LISTENER, 0777);
+	struct sim_file *file = sim_file_new(engine->backend_data, SIM_LISTENER, 0777);
 
 	if (!file || sim_file_grow(file, len))
 		return -ENOMEM;
 	memcpy(file->data, addr, len);
 	file->len = len;
 	file->backlog_max = backlog;
-	return sim_fd_open(engine->sim, file, O_RDWR);
+	return sim_fd_open(engine->backend_data, file, O_RDWR);
 }
 
 ssize_t sim_write(struct bp_engine *engine, int fd, const void *buf, size_t len)
 {
-	struct sim_desc *desc = sim_desc_get(engine->sim, fd);
+	struct sim_desc *desc = sim_desc_get(engine->backend_data, fd);
 	ssize_t n;
 
 	if (!desc)
 		return -EBADF;
-	n = sim_stream_send(engine->sim, desc->file, buf, len);
-	sim_desc_put(engine->sim, desc);
+	n = sim_stream_send(engine->backend_data, desc->file, buf, len);
+	sim_desc_put(engine->backend_data, desc);
 	return n == SIM_WAIT ? -EAGAIN : n;
 }
 
 int sim_close(struct bp_engine *engine, int fd)
 {
-	return sim_fd_close(engine->sim, fd);
+	return sim_fd_close(engine->backend_data, fd);
 }
 
 unsigned int sim_open_fds(struct bp_engine *engine)
 {
-	return engine->sim->model.open;
+	return sim_of(engine)->model.open;
 }

@@ -60,7 +60,7 @@ static void give_way(struct sim *sim, enum sim_thread_state state)
 static void thread_entry(void *arg)
 {
 	struct sim_thread *t = arg;
-	struct sim *sim = t->engine->sim;
+	struct sim *sim = t->engine->backend_data;
 
 	context_entered(&sim->hub);
 	bp_this_loop = t->loop;
@@ -131,7 +131,7 @@ void sim_thread_wait(struct sim *sim, struct sim_loop *sl, uint64_t until)
 
 void sim_preempt(struct bp_engine *engine)
 {
-	struct sim *sim = engine->sim;
+	struct sim *sim = engine->backend_data;
 
 	if (!sim_chance(sim, sim->odds.preempt))
 		return;
@@ -145,7 +145,7 @@ void sim_preempt(struct bp_engine *engine)
 /** All threads wait and nothing is due: should they? Return: whether they got help. */
 static bool check_asleep(struct bp_engine *engine)
 {
-	struct sim *sim = engine->sim;
+	struct sim *sim = engine->backend_data;
 	struct bp_link_ *link;
 	size_t in_flight = 0;
 
@@ -154,7 +154,7 @@ static bool check_asleep(struct bp_engine *engine)
 
 		if (atomic_load(&loop->inbox))
 			bp_fatal("sim: lost wake-up: loop %u sleeps with a message", i);
-		if (engine_has_ready(engine, loop))
+		if (loop_has_ready(loop))
 			bp_fatal("sim: lost wake-up: loop %u sleeps while items are ready", i);
 		if (!list_empty(&loop->runnable) || !list_empty(&loop->finished))
 			bp_fatal("sim: lost wake-up: loop %u sleeps with a runnable task", i);
@@ -167,7 +167,7 @@ static bool check_asleep(struct bp_engine *engine)
 	for (link = engine->starved.next; link != &engine->starved; link = link->next) {
 		const struct bp_group *group = container_of(link, struct bp_group, starved_link);
 
-		if (!list_empty(&group->go_waiters) && !engine_is_full(engine) &&
+		if (!list_empty(&group->go_waiters) && !loops_full(engine) &&
 		    (group->limit < 0 || group->running < (uint64_t)group->limit))
 			bp_fatal("sim: lost wake-up: a bp_go() waits while the queues have room");
 	}
@@ -191,7 +191,7 @@ static uint64_t first_until(const struct sim *sim)
 
 bool sim_threads_drive(struct bp_engine *engine, uint64_t until)
 {
-	struct sim *sim = engine->sim;
+	struct sim *sim = engine->backend_data;
 
 	while (!run_one(sim)) {
 		uint64_t first = first_until(sim);
@@ -207,7 +207,7 @@ bool sim_threads_drive(struct bp_engine *engine, uint64_t until)
 
 void sim_threads_settle(struct bp_engine *engine)
 {
-	struct sim *sim = engine->sim;
+	struct sim *sim = engine->backend_data;
 
 	while (run_one(sim) || sim_jump(sim, first_until(sim)))
 		;
@@ -215,7 +215,7 @@ void sim_threads_settle(struct bp_engine *engine)
 
 int sim_threads_start(struct bp_engine *engine)
 {
-	struct sim *sim = engine->sim;
+	struct sim *sim = engine->backend_data;
 	int err = 0;
 
 	stack_pool_init(&sim->stacks, THREAD_STACK);
@@ -242,16 +242,13 @@ int sim_threads_start(struct bp_engine *engine)
 	}
 	if (err)
 		sim_threads_stop(engine);
-	else
-		engine->preempt = sim_preempt;
 	return err;
 }
 
 void sim_threads_stop(struct bp_engine *engine)
 {
-	struct sim *sim = engine->sim;
+	struct sim *sim = engine->backend_data;
 
-	engine->preempt = NULL;
 	atomic_store(&engine->stopping, true);
 	for (unsigned int i = 0; i < engine->nloops; i++) {
 		struct sim_thread *t = &sim->threads[i];

@@ -253,8 +253,7 @@ static void do_limit(struct run *run, struct ginst *g, long limit)
 	/* With several loops others may have come to wait since. */
 	must(run,
 	     !run->engine->driven || list_empty(&g->g->go_waiters) ||
-		     (limit >= 0 && g->g->running >= (uint64_t)limit) ||
-		     engine_is_full(run->engine),
+		     (limit >= 0 && g->g->running >= (uint64_t)limit) || loops_full(run->engine),
 	     "group %d: a bp_go() still waits after its limit was raised to %ld", g->id, limit);
 }
 
@@ -491,7 +490,7 @@ struct sim_outcome prog_run(const struct prog *prog, bool trace)
 
 	run->prog = prog;
 	run->engine = engine_for(prog);
-	run->sim = run->engine->sim;
+	run->sim = sim_of(run->engine);
 	run->seq = 1;
 	run->items = run->ginsts = 0;
 	run->sent = run->received = 0;

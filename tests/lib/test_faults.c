@@ -29,7 +29,7 @@ struct scene {
 /** Where the tasks' files are: on the simulated backend in its own tree. */
 static const char *place(struct test *t)
 {
-	return t->engine->sim ? "" : temp_dir(t);
+	return sim_of(t->engine) ? "" : temp_dir(t);
 }
 
 static int run(struct test *t, bp_task_fn fn, struct scene *s)
@@ -71,7 +71,7 @@ static void what_failed_was_not_done(struct test *t)
 	bp_engine_destroy(t->engine);
 	t->engine = NULL;
 	engine_with(t, .depth = 16);
-	if (!t->engine->sim)
+	if (!sim_of(t->engine))
 		expect_eq(run(t, looks, &s), -ENOENT);
 }
 

@@ -228,7 +228,7 @@ static void check_engine_is_idle(struct bp_engine *engine)
 	expect_eq(info->live_tasks, 0);
 	expect_eq(info->waiting, 0);
 	expect_eq(info->in_flight, 0);
-	if (engine->sim)
+	if (sim_of(engine))
 		expect_eq(sim_open_fds(engine), 0);
 	if (info->live_groups) {
 		/* Destroying it would abort the whole program. */
@@ -402,11 +402,11 @@ struct bp_engine *make_engine(struct test *t, const struct bp_engine_opts *opts)
 	row_opts.seed = t->seed;
 	err = create_engine(&t->engine, &row_opts);
 	assert_int_equal(err, 0);
-	if (t->engine->sim) {
+	if (sim_of(t->engine)) {
 		/* Any order and any delay, but no misfortune that a test does not expect. */
-		t->engine->sim->odds.error = 0;
-		t->engine->sim->odds.again = 0;
-		t->engine->sim->odds.shorter = 0;
+		sim_of(t->engine)->odds.error = 0;
+		sim_of(t->engine)->odds.again = 0;
+		sim_of(t->engine)->odds.shorter = 0;
 		gates_arrive(t->engine);
 	}
 	return t->engine;

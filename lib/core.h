@@ -1,22 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The engine: its loops and their threads, its backend, and what all groups share.
+ * struct bp_engine: the lock, and what loops and groups share. It stands below them, and knows
+ * neither.
  *
  * One lock guards the state that groups share between loops (places, queues, causes). It is held for
  * a few instructions, never across a callback; the only system calls under it are those that wake a
- * loop or a waiting thread. A caller-driven engine has one
- * thread and takes no lock.
+ * loop or a waiting thread. A caller-driven engine has one thread and takes no lock. Functions that
+ * are called under the lock say so with engine_assert_locked(), which debug builds check.
  */
-#ifndef BP_ENGINE_H
-#define BP_ENGINE_H
+#ifndef BP_CORE_H
+#define BP_CORE_H
 
 #include <pthread.h>
+#include <time.h>
 
-#include "loop.h"
-#include "pool.h"
+#include "backend/backend.h"
+#include "timer.h"
+
+struct bp_loop_hooks;
+struct pool;
+struct task_slab;
 
 struct bp_engine {
 	const struct bp_backend_ops *backend;
+	void *backend_data; /* what the backend shares between its loops */
 	const struct bp_loop_hooks *hooks;
 	bool threaded; /* the loops are threads: the lock is a real one */
 	bool driven; /* loops = 0: the calling thread drives the one loop */
@@ -24,13 +31,15 @@ struct bp_engine {
 	size_t stack_size;
 	uint64_t seed;
 	pthread_t owner; /* of an engine without threads */
-	struct sim *sim; /* of BP_BACKEND_SIM */
-	struct faults *faults; /* around the backend; for tests */
-	void (*preempt)(struct bp_engine *engine); /* simulated threads: another may go on */
+	void (*preempt)(struct bp_engine *engine); /* loops without threads: another may go on */
 	bool driver_woken; /* of a caller-driven engine: what its thread waits for has come */
-	struct pool pool;
+	struct pool *pool;
 
 	pthread_mutex_t lock;
+#ifdef BP_DEBUG
+	unsigned int locked; /* how often: nested where one thread drives all */
+	pthread_t holder;
+#endif
 	/* Under the lock: */
 	struct bp_link_ groups; /* all that live */
 	struct bp_link_ ready_groups; /* those with items to start */
@@ -55,20 +64,65 @@ struct bp_engine {
 	struct bp_loop **loops;
 };
 
+#ifdef BP_DEBUG
+static inline void engine_note_locked(struct bp_engine *engine, bool locked)
+{
+	engine->locked += locked ? 1 : -1u;
+	if (locked)
+		engine->holder = pthread_self();
+}
+
+static inline void engine_assert_locked(const struct bp_engine *engine)
+{
+	bp_assert(engine->locked && pthread_equal(engine->holder, pthread_self()));
+}
+#else
+static inline void engine_note_locked(struct bp_engine *engine, bool locked)
+{
+	(void)engine, (void)locked;
+}
+
+static inline void engine_assert_locked(const struct bp_engine *engine)
+{
+	(void)engine;
+}
+#endif
+
 static inline void engine_lock(struct bp_engine *engine)
 {
 	if (engine->threaded)
 		pthread_mutex_lock(&engine->lock);
 	else if (unlikely(engine->preempt))
 		engine->preempt(engine);
+	engine_note_locked(engine, true);
 }
 
 static inline void engine_unlock(struct bp_engine *engine)
 {
+	engine_note_locked(engine, false);
 	if (engine->threaded)
 		pthread_mutex_unlock(&engine->lock);
 	else if (unlikely(engine->preempt))
 		engine->preempt(engine);
+}
+
+/**
+ * Waits for @cond, which is on CLOCK_MONOTONIC, until @until at most; the lock is free meanwhile.
+ * Return: 0 or ETIMEDOUT.
+ */
+static inline int engine_cond_wait(struct bp_engine *engine, pthread_cond_t *cond, uint64_t until)
+{
+	struct timespec ts = {.tv_sec = (time_t)(until / NSEC_PER_SEC),
+			      .tv_nsec = (long)(until % NSEC_PER_SEC)};
+	int err = 0;
+
+	engine_note_locked(engine, false);
+	if (until == BP_NEVER)
+		pthread_cond_wait(cond, &engine->lock);
+	else
+		err = pthread_cond_timedwait(cond, &engine->lock, &ts);
+	engine_note_locked(engine, true);
+	return err;
 }
 
 static inline uint64_t engine_next_deadline(const struct bp_engine *engine)
@@ -76,47 +130,26 @@ static inline uint64_t engine_next_deadline(const struct bp_engine *engine)
 	return atomic_load_explicit(&engine->next_deadline, memory_order_relaxed);
 }
 
-/** Whether an item waits to be started that this loop has room for. */
-static inline bool engine_has_ready(const struct bp_engine *engine, const struct bp_loop *loop)
-{
-	return atomic_load(&engine->ready) && loop_in_flight(loop) < loop->depth;
-}
-
 static inline bool engine_is_starved(const struct bp_engine *engine)
 {
 	return atomic_load_explicit(&engine->is_starved, memory_order_relaxed);
 }
 
+static inline size_t engine_ready(const struct bp_engine *engine)
+{
+	return atomic_load_explicit(&engine->ready, memory_order_relaxed);
+}
+
 /** Sets how many items wait to be started. Under the lock. */
 static inline void engine_set_ready(struct bp_engine *engine, size_t n)
 {
+	engine_assert_locked(engine);
 	/* In order, since a loop that is about to sleep looks without the lock. */
 	if (engine->driven)
 		atomic_store_explicit(&engine->ready, n, memory_order_relaxed);
 	else
 		atomic_store(&engine->ready, n);
 }
-
-/** Whether the completion queues have no place for one more item. Under the lock. */
-static inline bool engine_is_full(const struct bp_engine *engine)
-{
-	size_t busy = atomic_load_explicit(&engine->ready, memory_order_relaxed) + engine->granted;
-	unsigned int i;
-
-	for (i = 0; i < engine->nloops; i++)
-		busy += atomic_load_explicit(&engine->loops[i]->starting, memory_order_acquire) +
-			loop_in_flight(engine->loops[i]);
-	return busy >= (size_t)engine->depth * engine->nloops;
-}
-
-/** A loop that waits and has room for an item, other than the caller's own; or NULL. */
-struct bp_loop *engine_sleeper(struct bp_engine *engine);
-
-/** Wakes one loop that waits, if there is one, because items are ready. */
-void engine_wake_one(struct bp_engine *engine);
-
-/** Lets a caller-driven engine work until @until at most, once. Return: false if it is idle. */
-bool engine_drive(struct bp_engine *engine, uint64_t until);
 
 /** Ends the program when the calling thread may not use this engine's groups. */
 static inline void engine_check_thread(const struct bp_engine *engine, const char *call)
@@ -125,4 +158,4 @@ static inline void engine_check_thread(const struct bp_engine *engine, const cha
 		bp_fatal("%s: called from a foreign thread on an engine with loops = 0", call);
 }
 
-#endif /* BP_ENGINE_H */
+#endif /* BP_CORE_H */
