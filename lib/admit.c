@@ -19,6 +19,7 @@ static inline bool has_place(const struct bp_group *group)
 
 static void take_place(struct bp_group *group)
 {
+	engine_assert_locked(group->engine);
 	group->running++;
 	if (group->running > group->peak)
 		group->peak = group->running;
@@ -26,6 +27,7 @@ static void take_place(struct bp_group *group)
 
 static void set_starved(struct bp_group *group)
 {
+	engine_assert_locked(group->engine);
 	if (list_linked(&group->starved_link))
 		return;
 	list_add_tail(&group->engine->starved, &group->starved_link);
@@ -34,6 +36,7 @@ static void set_starved(struct bp_group *group)
 
 void admit_forget(struct bp_group *group)
 {
+	engine_assert_locked(group->engine);
 	if (!list_linked(&group->starved_link))
 		return;
 	list_del(&group->starved_link);
@@ -43,6 +46,7 @@ void admit_forget(struct bp_group *group)
 
 void admit_waiters(struct bp_group *group)
 {
+	engine_assert_locked(group->engine);
 	while (!list_empty(&group->go_waiters) && has_place(group)) {
 		if (loops_full(group->engine)) {
 			set_starved(group);
@@ -57,6 +61,7 @@ void admit_waiters(struct bp_group *group)
 
 void admit_refuse_all(struct bp_group *group, int result)
 {
+	engine_assert_locked(group->engine);
 	while (!list_empty(&group->go_waiters))
 		waiter_wake(container_of(group->go_waiters.next, struct group_waiter, link),
 			    result);
@@ -67,6 +72,7 @@ void admit_check_deadlock(struct bp_group *group)
 {
 	struct bp_link_ *link;
 
+	engine_assert_locked(group->engine);
 	if (group->running == 0 || group->own_waiters < group->running || has_place(group))
 		return;
 	for (link = group->go_waiters.next; link != &group->go_waiters; link = link->next) {
@@ -84,6 +90,7 @@ static void use_room(struct bp_engine *engine)
 {
 	struct bp_link_ *link, *next;
 
+	engine_assert_locked(engine);
 	for (link = engine->starved.next; link != &engine->starved; link = next) {
 		next = link->next;
 		if (loops_full(engine))
@@ -103,6 +110,7 @@ bool admit_break_idle(struct bp_engine *engine)
 {
 	struct bp_link_ *link;
 
+	engine_assert_locked(engine);
 	for (link = engine->groups.next; link != &engine->groups; link = link->next) {
 		struct bp_group *group = container_of(link, struct bp_group, engine_link);
 
@@ -126,6 +134,7 @@ void waiter_wake(struct group_waiter *waiter, int result)
 {
 	struct bp_engine *engine = waiter->group->engine;
 
+	engine_assert_locked(engine);
 	list_del(&waiter->link);
 	waiter->woken = true;
 	waiter->result = result;
@@ -170,7 +179,8 @@ static void block_task(struct group_waiter *waiter, uint64_t until,
 		timer_add(&loop->timers, &task->timer);
 	}
 	engine_unlock(loop->engine);
-	task_suspend(task, OP_WAITING);
+	op_set_state(&task->op, OP_WAITING);
+	task_suspend(task);
 	engine_lock(loop->engine);
 	timer_del(&loop->timers, &task->timer);
 }
@@ -210,6 +220,7 @@ void waiter_block(struct group_waiter *waiter, struct bp_link_ *queue, uint64_t 
 {
 	struct bp_engine *engine = waiter->group->engine;
 
+	engine_assert_locked(engine);
 	list_add_tail(queue, &waiter->link);
 	if (waiter->own)
 		waiter->group->own_waiters++;
@@ -242,6 +253,7 @@ static int wait_for_place(struct bp_group *group)
 	enum group_context context = group_context(group->engine);
 	struct group_waiter waiter = {.group = group};
 
+	engine_assert_locked(group->engine);
 	if (context == CONTEXT_CALLBACK)
 		return -EDEADLK;
 	if (context == CONTEXT_TASK) {
@@ -283,6 +295,7 @@ static int wait_for_place(struct bp_group *group)
 /** Takes a place if there is one and nobody else waits for it. */
 static inline bool admit_now(struct bp_group *group)
 {
+	engine_assert_locked(group->engine);
 	if (unlikely(group->closed || group_cancelled(group)))
 		return false;
 	if (unlikely(!has_place(group) || !list_empty(&group->go_waiters)) ||
@@ -295,6 +308,7 @@ static inline bool admit_now(struct bp_group *group)
 /** After admit_now(): waits for a place unless @try. */
 static __attribute__((noinline)) int admit_otherwise(struct bp_group *group, bool try)
 {
+	engine_assert_locked(group->engine);
 	if (group->closed)
 		return -EBADF;
 	if (group_cancelled(group)) {
@@ -331,7 +345,8 @@ static inline void enlist(struct bp_group *group, struct bp_op *op)
 {
 	struct bp_engine *engine = group->engine;
 
-	op->state_ = OP_READY;
+	engine_assert_locked(engine);
+	op_set_state(op, OP_READY);
 	op->flags_ = 0;
 	op->group_ = group;
 	op->member_.next = NULL;

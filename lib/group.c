@@ -14,6 +14,7 @@ static void post_stop(struct bp_group *group, unsigned int index)
 {
 	struct group_member *member = &group->members[index];
 
+	engine_assert_locked(group->engine);
 	if (member->stop_posted)
 		return;
 	member->stop_posted = true;
@@ -43,6 +44,7 @@ static void drop_deadline(struct bp_group *group)
 {
 	struct bp_engine *engine = group->engine;
 
+	engine_assert_locked(engine);
 	if (!timer_armed(&group->deadline))
 		return;
 	timer_del(&engine->deadlines, &group->deadline);
@@ -54,6 +56,7 @@ static bool cancel_one(struct bp_group *group, int cause, enum cancel_by by)
 {
 	bool idle = group->running == 0 && group->accepted > 0;
 
+	engine_assert_locked(group->engine);
 	if (group->late && by == CANCEL_BY_CALLER) {
 		group->late = false;
 		group->cause = cause;
@@ -126,6 +129,7 @@ void group_run_deadlines(struct bp_loop *loop)
 
 void group_done(struct bp_group *group)
 {
+	engine_assert_locked(group->engine);
 	bp_assert(group->accepted ==
 		  group->succeeded + group->failed + group->stopped + group->never_started);
 	if (group_cancelled(group) && !group->cancel_ns) {
@@ -153,6 +157,7 @@ static void close_group(struct bp_group *group)
 {
 	struct bp_link_ *link;
 
+	engine_assert_locked(group->engine);
 	/* From here on the result stands, whatever happens to the parent. */
 	if (!group->closed)
 		group->result = result_of(group);
@@ -182,6 +187,7 @@ static int wait_done(struct bp_group *group, uint64_t until, const char *call)
 	enum group_context context = group_context(group->engine);
 	struct bp_group *own;
 
+	engine_assert_locked(group->engine);
 	if (group_is_done(group))
 		return 0;
 	if (context == CONTEXT_CALLBACK)
@@ -248,6 +254,7 @@ static void adopt(struct bp_group *group, struct bp_group *parent, uint64_t dead
 {
 	struct bp_engine *engine = group->engine;
 
+	engine_assert_locked(engine);
 	list_add_tail(&engine->groups, &group->engine_link);
 	engine->ngroups++;
 	if (deadline_ns) {

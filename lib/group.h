@@ -128,6 +128,7 @@ static inline void group_enter(struct bp_group *group, struct bp_loop *loop, str
 {
 	struct group_member *member = &group->members[loop->index];
 
+	engine_assert_locked(group->engine);
 	list_add_tail(&member->items, &op->member_);
 	member->count++;
 }
@@ -146,6 +147,7 @@ void group_done(struct bp_group *group);
 /** Whether no item runs, and none is about to. */
 static inline bool group_is_done(const struct bp_group *group)
 {
+	engine_assert_locked(group->engine);
 	return group->running == 0 && group->stops == 0 && list_empty(&group->go_waiters);
 }
 
@@ -174,6 +176,7 @@ void admit_check_deadlock(struct bp_group *group);
 /** Gives a place back. */
 static inline void admit_release(struct bp_group *group)
 {
+	engine_assert_locked(group->engine);
 	bp_assert(group->running > 0);
 	group->running--;
 	if (unlikely(!list_empty(&group->go_waiters))) {

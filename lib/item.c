@@ -33,6 +33,7 @@ static inline void add_relaxed(_Atomic uint64_t *to, uint64_t n)
 static enum bp_end account(struct bp_group *group, struct bp_op *op, void *arg, int result,
 			   bool started)
 {
+	engine_assert_locked(group->engine);
 	if (!started) {
 		group->never_started++;
 		return BP_END_NEVER_STARTED;
@@ -80,7 +81,9 @@ static void item_end(struct bp_loop *loop, struct bp_op *op, int result, bool st
 		if ((op->flags_ & OPF_TIMED_OUT) && result == -ECANCELED)
 			result = -ETIMEDOUT;
 	}
-	op->state_ = OP_ENDED;
+	/* A task that has returned says so itself. */
+	if (op->state_ != OP_ENDED)
+		op_set_state(op, OP_ENDED);
 
 	engine_lock(engine);
 	if (list_linked(&op->member_)) {
@@ -191,6 +194,7 @@ static struct bp_op *next_ready(struct bp_engine *engine, struct bp_loop *loop)
 	struct bp_group *group;
 	struct bp_op *op;
 
+	engine_assert_locked(engine);
 	if (list_empty(&engine->ready_groups))
 		return NULL;
 	group = container_of(engine->ready_groups.next, struct bp_group, ready_link);

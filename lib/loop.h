@@ -18,7 +18,8 @@
  *	                             ENDED
  *
  * An operation item has no code to run between its operations: it goes from READY to BACKLOG or
- * IN_FLIGHT and from there to ENDED or back.
+ * IN_FLIGHT, and from RUNNABLE to ENDED or back. What never starts goes from READY to ENDED, and what
+ * is cancelled in the BACKLOG to RUNNABLE. op_set_state() is the one way from state to state.
  */
 #ifndef BP_LOOP_H
 #define BP_LOOP_H
@@ -38,6 +39,28 @@ enum op_state {
 	OP_WAITING,
 	OP_ENDED,
 };
+
+extern const char *const op_state_names[];
+
+#ifdef BP_DEBUG
+/**
+ * Ends the program unless the picture above has the way from the operation's state to @to. With
+ * BATCHPROC_TRACE=1 in the environment it says each such step on stderr.
+ */
+void op_check_state(const struct bp_op *op, enum op_state to);
+#endif
+
+/**
+ * Moves an operation to another state. The loop's own thread, or under the lock before a loop has it.
+ * Stored as one piece, since bp_engine_dump() looks from another thread.
+ */
+static inline void op_set_state(struct bp_op *op, enum op_state to)
+{
+#ifdef BP_DEBUG
+	op_check_state(op, to);
+#endif
+	__atomic_store_n(&op->state_, (unsigned char)to, __ATOMIC_RELAXED);
+}
 
 enum op_kind {
 	OP_KIND_TASK,
@@ -183,7 +206,7 @@ static inline bool loop_try_submit(struct bp_loop *loop, struct bp_op *op)
 		loop_in_flight_add(loop, -1u);
 		return false;
 	}
-	op->state_ = OP_IN_FLIGHT;
+	op_set_state(op, OP_IN_FLIGHT);
 	return true;
 }
 
@@ -216,7 +239,7 @@ static inline bool loop_completed(struct bp_loop *loop, const struct bp_completi
 		return false;
 	}
 	loop_in_flight_add(loop, -1u);
-	op->state_ = OP_RUNNABLE;
+	op_set_state(op, OP_RUNNABLE);
 	return true;
 }
 

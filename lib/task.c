@@ -42,6 +42,7 @@ struct bp_task *task_alloc(struct bp_engine *engine)
 {
 	struct bp_link_ *link;
 
+	engine_assert_locked(engine);
 	if (unlikely(!engine->task_free) && !slab_create(engine))
 		return NULL;
 	link = engine->task_free;
@@ -52,6 +53,7 @@ struct bp_task *task_alloc(struct bp_engine *engine)
 
 void task_free(struct bp_engine *engine, struct bp_task *task)
 {
+	engine_assert_locked(engine);
 	if (unlikely(task->copy)) {
 		free(task->copy);
 		task->copy = NULL;
@@ -82,7 +84,7 @@ static void task_entry(void *arg)
 
 	context_entered(&task->op.loop_->self);
 	task->op.res_ = task->fn(task->arg);
-	task->op.state_ = OP_ENDED;
+	op_set_state(&task->op, OP_ENDED);
 	context_leave(&task->stack->ctx, &task->op.loop_->self, true);
 	bp_fatal("an ended task was resumed");
 }
@@ -209,7 +211,8 @@ int bp_sleep(uint64_t ns)
 	task->timer.when = time_after(bp_now(loop->engine), ns);
 	task->timer.fire = sleep_over;
 	timer_add(&loop->timers, &task->timer);
-	return task_result(task, task_suspend(task, OP_SLEEPING));
+	op_set_state(&task->op, OP_SLEEPING);
+	return task_result(task, task_suspend(task));
 }
 
 int bp_yield(void)
@@ -221,7 +224,7 @@ int bp_yield(void)
 	if (reason)
 		return reason;
 	loop_make_runnable(loop, &task->op);
-	task_suspend(task, OP_RUNNABLE);
+	task_suspend(task);
 	return task_reason(task);
 }
 
@@ -257,7 +260,8 @@ int task_offload(struct bp_task *task, int (*fn)(void *), void *arg)
 		loop->pooled--;
 		return err;
 	}
-	return task_result(task, task_suspend(task, OP_POOLED));
+	op_set_state(&task->op, OP_POOLED);
+	return task_result(task, task_suspend(task));
 }
 
 int bp_offload(int (*fn)(void *arg), void *arg)

@@ -63,7 +63,7 @@ int task_start(struct bp_loop *loop, struct bp_task *task);
 static inline void task_resume(struct bp_loop *loop, struct bp_task *task)
 {
 	bp_assert(!loop->running && task->op.loop_ == loop);
-	task->op.state_ = OP_RUNNING;
+	op_set_state(&task->op, OP_RUNNING);
 	loop->running = &task->op;
 	context_enter(&loop->self, &task->stack->ctx);
 	loop->running = NULL;
@@ -72,12 +72,14 @@ static inline void task_resume(struct bp_loop *loop, struct bp_task *task)
 /** Gives the stack of an ended task back. */
 void task_finish(struct bp_loop *loop, struct bp_task *task);
 
-/** Leaves the running task in @state until somebody resumes it. Return: its op's result. */
-static inline int task_suspend(struct bp_task *task, enum op_state state)
+/**
+ * Leaves the running task, whose operation has its new state, until somebody resumes it.
+ * Return: its op's result.
+ */
+static inline int task_suspend(struct bp_task *task)
 {
 	struct bp_loop *loop = task->op.loop_;
 
-	task->op.state_ = state;
 	context_leave(&task->stack->ctx, &loop->self, false);
 	return task->op.res_;
 }
@@ -129,7 +131,7 @@ static inline int task_await(struct bp_task *task, bool always)
 	else
 		task->op.flags_ &= ~OPF_NO_CANCEL;
 	loop_submit(task->op.loop_, &task->op);
-	res = task_suspend(task, (enum op_state)task->op.state_);
+	res = task_suspend(task);
 	return always ? res : task_result(task, res);
 }
 

@@ -225,6 +225,16 @@ static void do_cancel(struct run *run, struct ginst *g, int cause)
 		c->hi = run->seq;
 }
 
+static bool queues_full(struct bp_engine *engine)
+{
+	bool full;
+
+	engine_lock(engine);
+	full = loops_full(engine);
+	engine_unlock(engine);
+	return full;
+}
+
 static void do_limit(struct run *run, struct ginst *g, long limit)
 {
 	long held;
@@ -253,7 +263,7 @@ static void do_limit(struct run *run, struct ginst *g, long limit)
 	/* With several loops others may have come to wait since. */
 	must(run,
 	     !run->engine->driven || list_empty(&g->g->go_waiters) ||
-		     (limit >= 0 && g->g->running >= (uint64_t)limit) || loops_full(run->engine),
+		     (limit >= 0 && g->g->running >= (uint64_t)limit) || queues_full(run->engine),
 	     "group %d: a bp_go() still waits after its limit was raised to %ld", g->id, limit);
 }
 
