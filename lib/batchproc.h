@@ -233,6 +233,20 @@ void bp_engine_destroy(struct bp_engine *engine);
 const struct bp_engine_info *bp_engine_info(const struct bp_engine *engine);
 
 /**
+ * bp_engine_dump() - write what lives in an engine, in words
+ * @engine:	the engine
+ * @fd:		where to write it
+ *
+ * For people who look for a hang: the loops, the groups with their limit, counts, cause and age, and
+ * the items that run, with what each waits for and for how long. The text is for reading; its form
+ * may change with any version.
+ *
+ * Context: outside, task, callback; not in a signal handler. With loops = 0 the engine's thread.
+ * Return: 0, or -ENOMEM, or the error of the write.
+ */
+int bp_engine_dump(struct bp_engine *engine, int fd);
+
+/**
  * bp_now() - nanoseconds on the engine's monotonic clock
  * @engine:	the engine
  *
@@ -512,7 +526,7 @@ struct bp_op {
 	unsigned int cqe_flags;
 
 	/* The rest is the library's own. */
-	unsigned char state_, kind_, flags_, spare_;
+	unsigned char state_, kind_, flags_, opcode_;
 	int res_, end_;
 	struct bp_link_ link_; /* in the queue of its state */
 	struct bp_link_ member_; /* among the items of its group on its loop */

@@ -293,6 +293,7 @@ int bp_group_create(struct bp_group **groupp, struct bp_engine *engine,
 	if (!group)
 		return -ENOMEM;
 	group->engine = engine;
+	group->created_ns = bp_now(engine);
 	group->limit = opts.limit;
 	group->stop_after_failures = opts.stop_after_failures;
 	group->stop_after_successes = opts.stop_after_successes;

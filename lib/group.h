@@ -65,7 +65,7 @@ struct bp_group {
 	uint64_t running, nready, peak;
 	uint64_t own_waiters; /* items of this group that wait in bp_go() on it */
 	unsigned int stops; /* stop messages on their way */
-	uint64_t cancel_start, cancel_ns;
+	uint64_t created_ns, cancel_start, cancel_ns;
 
 	void *winner;
 	struct bp_task *winner_task; /* keeps the copy that bp_go_copy() made */

@@ -165,7 +165,7 @@ static inline __attribute__((always_inline)) void start_item(struct bp_loop *loo
 	}
 	loop_freshen(loop);
 	op->loop_ = loop;
-	op->start_ns_ = loop->now;
+	__atomic_store_n(&op->start_ns_, loop->now, __ATOMIC_RELAXED);
 	if (group->item_timeout_ns) {
 		/* Not loop->now: the turn may have begun a while ago. */
 		op->timer_.when = time_after(bp_now(group->engine), group->item_timeout_ns);

@@ -99,6 +99,7 @@ static inline void op_fill(struct bp_op *op, struct io_uring_sqe *sqe)
 {
 	sqe->opcode = OPCODE_NONE;
 	op->prep(op, sqe);
+	__atomic_store_n(&op->opcode_, sqe->opcode, __ATOMIC_RELAXED);
 }
 
 #endif /* BP_BACKEND_H */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * signals: INT and TERM end a run in two steps, USR1 asks for a status line.
+ * signals: INT and TERM end a run in two steps, USR1 asks for a status line, and in a debug build also for
+ * what lives in the engine.
  *
  *	first INT or TERM	nothing more is admitted, what runs may end
  *	second			what runs is cancelled; a reader who then takes none of the records
@@ -47,6 +48,9 @@ static void status_line(struct job *job)
 	struct buf line = {0};
 
 	progress_status(job, &line);
+#ifdef BP_DEBUG
+	bp_engine_dump(job->engine, STDERR_FILENO);
+#endif
 	output_try_add(SINK_ERR, line.data, line.len);
 	buf_free(&line);
 }

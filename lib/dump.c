@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+/*
+ * bp_engine_dump(): a picture in text of what lives in an engine, for people who look for a hang.
+ *
+ * It is made under the engine's lock, where groups stand still and no item can end, and written after
+ * that. What loops change without the lock (the state of an operation, say) is read as one piece, and
+ * may be over by the time that somebody reads it.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "compat.h"
+#include "group.h"
+
+/* Items of a group that are written one by one; the rest is counted. */
+#define ITEMS_MAX 1000u
+
+static const char *const opcode_names[] = {
+	[IORING_OP_NOP] = "nop",
+	[IORING_OP_READV] = "readv",
+	[IORING_OP_WRITEV] = "writev",
+	[IORING_OP_FSYNC] = "fsync",
+	[IORING_OP_READ_FIXED] = "read_fixed",
+	[IORING_OP_WRITE_FIXED] = "write_fixed",
+	[IORING_OP_POLL_ADD] = "poll",
+	[IORING_OP_SYNC_FILE_RANGE] = "sync_file_range",
+	[IORING_OP_SENDMSG] = "sendmsg",
+	[IORING_OP_RECVMSG] = "recvmsg",
+	[IORING_OP_TIMEOUT] = "timeout",
+	[IORING_OP_ACCEPT] = "accept",
+	[IORING_OP_CONNECT] = "connect",
+	[IORING_OP_FALLOCATE] = "fallocate",
+	[IORING_OP_OPENAT] = "openat",
+	[IORING_OP_CLOSE] = "close",
+	[IORING_OP_STATX] = "statx",
+	[IORING_OP_READ] = "read",
+	[IORING_OP_WRITE] = "write",
+	[IORING_OP_FADVISE] = "fadvise",
+	[IORING_OP_MADVISE] = "madvise",
+	[IORING_OP_SEND] = "send",
+	[IORING_OP_RECV] = "recv",
+	[IORING_OP_OPENAT2] = "openat2",
+	[IORING_OP_EPOLL_CTL] = "epoll_ctl",
+	[IORING_OP_SPLICE] = "splice",
+	[IORING_OP_TEE] = "tee",
+	[IORING_OP_SHUTDOWN] = "shutdown",
+	[IORING_OP_RENAMEAT] = "renameat",
+	[IORING_OP_UNLINKAT] = "unlinkat",
+	[IORING_OP_MKDIRAT] = "mkdirat",
+	[IORING_OP_SYMLINKAT] = "symlinkat",
+	[IORING_OP_LINKAT] = "linkat",
+	[IORING_OP_FSETXATTR] = "fsetxattr",
+	[IORING_OP_SETXATTR] = "setxattr",
+	[IORING_OP_FGETXATTR] = "fgetxattr",
+	[IORING_OP_GETXATTR] = "getxattr",
+	[IORING_OP_SOCKET] = "socket",
+	[IORING_OP_SEND_ZC] = "send_zc",
+	[IORING_OP_SENDMSG_ZC] = "sendmsg_zc",
+	[BP_IORING_OP_FTRUNCATE] = "ftruncate",
+	[BP_IORING_OP_BIND] = "bind",
+	[BP_IORING_OP_LISTEN] = "listen",
+	[BP_IORING_OP_EPOLL_WAIT] = "epoll_wait",
+	[BP_IORING_OP_PIPE] = "pipe",
+};
+
+static double seconds_since(uint64_t then, uint64_t now)
+{
+	return now > then ? (double)(now - then) / 1e9 : 0;
+}
+
+static void dump_loop(FILE *out, struct bp_loop *loop)
+{
+	fprintf(out, "  loop %u: %u in flight, %u starting, %u tasks alive, %zu stacks, %s\n",
+		loop->index, loop_in_flight(loop),
+		atomic_load_explicit(&loop->starting, memory_order_relaxed),
+		atomic_load_explicit(&loop->live_tasks, memory_order_relaxed),
+		atomic_load_explicit(&loop->stacks_mapped, memory_order_relaxed),
+		atomic_load_explicit(&loop->sleeping, memory_order_relaxed) ? "waiting" : "busy");
+}
+
+static void dump_item(FILE *out, const struct bp_op *op, unsigned int loop, uint64_t now)
+{
+	unsigned int state = __atomic_load_n(&op->state_, __ATOMIC_ACQUIRE);
+	unsigned int opcode = __atomic_load_n(&op->opcode_, __ATOMIC_RELAXED);
+	uint64_t start = __atomic_load_n(&op->start_ns_, __ATOMIC_RELAXED);
+
+	fprintf(out, "    %s %p on loop %u: %s", op->kind_ == OP_KIND_TASK ? "task" : "operation",
+		(const void *)op, loop, op_state_names[state]);
+	if (state == OP_IN_FLIGHT && opcode < sizeof(opcode_names) / sizeof(opcode_names[0]) &&
+	    opcode_names[opcode])
+		fprintf(out, ": %s", opcode_names[opcode]);
+	else if (state == OP_IN_FLIGHT)
+		fprintf(out, ": opcode %u", opcode);
+	/* One that its loop has taken just now has no start yet. */
+	if (state != OP_READY)
+		fprintf(out, ", started %.3f s ago", seconds_since(start, now));
+	fputc('\n', out);
+}
+
+static unsigned int list_length(const struct bp_link_ *list)
+{
+	const struct bp_link_ *link;
+	unsigned int n = 0;
+
+	for (link = list->next; link != list; link = link->next)
+		n++;
+	return n;
+}
+
+static void dump_group(FILE *out, const struct bp_group *group, uint64_t now)
+{
+	static const char *const states[] = {"open", "cancelled", "closed"};
+	const struct bp_engine *engine = group->engine;
+	unsigned int i, items = 0, total = 0;
+
+	fprintf(out, "  group %p: %s, made %.3f s ago, ", (const void *)group,
+		states[group->closed ? 2 : group_cancelled(group)],
+		seconds_since(group->created_ns, now));
+	if (group->limit < 0)
+		fprintf(out, "no limit");
+	else
+		fprintf(out, "limit %ld", group->limit);
+	if (group->parent)
+		fprintf(out, ", parent %p", (const void *)group->parent);
+	if (group->cause_set)
+		fprintf(out, ", cause %d (%s)", group->cause, strerrordesc_np(-group->cause));
+	fprintf(out,
+		"\n    accepted %" PRIu64 ": %" PRIu64 " succeeded, %" PRIu64 " failed, %" PRIu64
+		" stopped, %" PRIu64 " never started, %" PRIu64 " hold a place, %" PRIu64
+		" of them wait for their turn\n",
+		group->accepted, group->succeeded, group->failed, group->stopped,
+		group->never_started, group->running, group->nready);
+	fprintf(out, "    %u wait in bp_go(), %u in bp_wait()\n", list_length(&group->go_waiters),
+		list_length(&group->wait_waiters));
+	for (i = 0; i < engine->nloops; i++) {
+		const struct group_member *member = &group->members[i];
+		const struct bp_link_ *link;
+
+		total += member->count;
+		for (link = member->items.next; link != &member->items && items < ITEMS_MAX;
+		     link = link->next, items++)
+			dump_item(out, container_of(link, struct bp_op, member_), i, now);
+	}
+	if (total > items)
+		fprintf(out, "    and %u more\n", total - items);
+}
+
+static void dump(FILE *out, struct bp_engine *engine)
+{
+	uint64_t now = engine->backend->now(engine);
+	const struct bp_link_ *link;
+	unsigned int i;
+
+	engine_assert_locked(engine);
+	fprintf(out, "engine %p: %s (%s), %u loop(s) of depth %u%s, %zu group(s)%s\n",
+		(const void *)engine, engine->backend->name, engine->reason, engine->nloops,
+		engine->depth, engine->driven ? ", caller-driven" : "", engine->ngroups,
+		loops_full(engine) ? ", FULL: as many operations in flight as depth allows" : "");
+	for (i = 0; i < engine->nloops; i++)
+		dump_loop(out, engine->loops[i]);
+	for (link = engine->groups.next; link != &engine->groups; link = link->next)
+		dump_group(out, container_of(link, struct bp_group, engine_link), now);
+}
+
+static int write_all(int fd, const char *text, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0) {
+			text += n;
+			len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+int bp_engine_dump(struct bp_engine *engine, int fd)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out;
+	int err;
+
+	bp_need(engine, __func__, "engine");
+	engine_check_thread(engine, __func__);
+	out = open_memstream(&text, &len);
+	if (!out)
+		return -ENOMEM;
+	engine_lock(engine);
+	dump(out, engine);
+	engine_unlock(engine);
+	err = fclose(out) ? -ENOMEM : write_all(fd, text, len);
+	free(text);
+	return err;
+}
