@@ -51,6 +51,17 @@ libcurl|compiles curl -lcurl|libcurl4-openssl-dev|libcurl-devel|curl|curl-dev|li
 valgrind.h|compiles valgrind|valgrind|valgrind-devel|valgrind|valgrind-dev|valgrind-devel
 XFS tools|program mkfs.xfs|xfsprogs|xfsprogs|xfsprogs|xfsprogs|xfsprogs
 btrfs tools|program mkfs.btrfs|btrfs-progs|btrfs-progs|btrfs-progs|btrfs-progs|btrfsprogs
+bindfs|program bindfs|bindfs|bindfs|-|bindfs|bindfs
+mergerfs|program mergerfs|mergerfs|-|-|mergerfs|-
+gocryptfs|program gocryptfs|gocryptfs|gocryptfs|gocryptfs|gocryptfs|gocryptfs
+ntfs-3g|program mkfs.ntfs|ntfs-3g|ntfs-3g ntfsprogs|ntfs-3g|ntfs-3g-progs|ntfs-3g ntfsprogs
+exfat-fuse|program mount.exfat-fuse|exfat-fuse|-|-|-|exfat-utils
+exFAT tools|program mkfs.exfat|exfatprogs|exfatprogs|exfatprogs|exfatprogs|exfatprogs
+sshfs|program sshfs|sshfs|fuse-sshfs|sshfs|sshfs|sshfs
+sftp-server|sftp_server|openssh-sftp-server|openssh-server|openssh|openssh-sftp-server|openssh-server
+rclone|program rclone|rclone|rclone|rclone|rclone|rclone
+fuse2fs|program fuse2fs|fuse2fs|fuse2fs|-|fuse2fs|fuse2fs
+unionfs-fuse|program unionfs|unionfs-fuse|-|-|-|-
 setfacl|program setfacl|acl|acl|acl|acl|acl
 setfattr|program setfattr|attr|attr|attr|attr|attr
 filefrag|program filefrag|e2fsprogs|e2fsprogs|e2fsprogs|e2fsprogs-extra|e2fsprogs
@@ -100,6 +111,11 @@ compiles()
 http_parser()
 {
 	compiles llhttp -lllhttp || compiles http_parser -lhttp_parser
+}
+
+sftp_server()
+{
+	find /usr/lib /usr/libexec -name sftp-server 2>/dev/null | grep -q .
 }
 
 clang_compiles()
