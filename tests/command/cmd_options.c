@@ -205,6 +205,49 @@ static void a_run_does_not_touch_its_own_files(struct test *t)
 	expect_exit(BP("copy", "a", "d", "--failed-to", "d/f", "--journal", "d/j"), 0);
 }
 
+/* Two that write into one file, each at a place of its own, would destroy each other's text. */
+static void standard_output_and_error_are_written_by_nobody_else(struct test *t)
+{
+	static const char *const lines[] = {
+		"hash a nosuch --failed-to log >>log",
+		"hash a nosuch --failed-to ./d/../log >log",
+		"hash a nosuch --failed-to log 2>>log",
+		"hash a nosuch --failed-to hardlink >>log",
+		"hash a nosuch --failed-to symlink 2>>log",
+		"hash a nosuch --journal log >>log",
+		"hash a nosuch --journal log 2>>log",
+		"hash a nosuch --journal /dev/stdout >>log",
+		"hash a nosuch --resume --journal /dev/fd/2 2>>log",
+	};
+
+	fresh_dir(t);
+	make_ab();
+	make_dir("d");
+	for (size_t i = 0; i < COUNT_OF(lines); i++) {
+		struct run *run = SH("echo before >log; ln -f log hardlink; ln -sf log symlink; "
+				     "eval \"\\\"\\$BATCHPROC\\\" $1\"; "
+				     "code=$?; tail -c 200 log >&2; exit $code",
+				     lines[i]);
+
+		if (!expect_exit(run, 2))
+			print_error("of: %s\n", lines[i]);
+		expect_says(run, " is written to\n");
+	}
+
+	/* By the name of the descriptor it goes behind what is there, as the output does. */
+	expect_exit(
+		SH("echo before >log; $BATCHPROC hash -q a nosuch --failed-to /dev/stdout >>log; "
+		   "sort log"),
+		0);
+	expect_out(SH("sort log"), HELLO_SHA256 "  a\nbefore\nnosuch\n");
+	expect_exit(
+		SH("echo before >log; $BATCHPROC hash -q a nosuch --failed-to /dev/stderr 2>log"),
+		1);
+	expect_out(SH("cat log"), "nosuch\n");
+	/* Where it is no file nothing is lost. */
+	expect_out(SH("$BATCHPROC hash -q nosuch --failed-to /dev/stdout | cat"), "nosuch\n");
+}
+
 /* Nor does it where a list, a manifest or a walk comes upon them. */
 static void a_run_passes_over_its_own_files(struct test *t)
 {
@@ -529,6 +572,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		ONCE(usage_errors_start_nothing),
 		ONCE(a_run_does_not_touch_its_own_files),
+		ONCE(standard_output_and_error_are_written_by_nobody_else),
 		ONCE(a_run_passes_over_its_own_files),
 		ONCE(values_at_the_edge_are_taken),
 		ONCE(help_and_version),

@@ -116,11 +116,14 @@ static void output_failed(void *ctx, const char *name, int err)
 static bool open_failed_to(const struct job *job)
 {
 	const struct options *opt = job->opt;
-	int fd;
+	int fd, standard;
 
 	if (!opt->failed_to)
 		return true;
-	fd = open(opt->failed_to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	/* Opened anew, it would be written from its beginning on. */
+	standard = own_file_standard(opt->failed_to);
+	fd = standard >= 0 ? fcntl(standard, F_DUPFD_CLOEXEC, STDERR_FILENO + 1) :
+			     open(opt->failed_to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (fd < 0) {
 		message("cannot write %s: %s", opt->failed_to, error_text(errno));
 		return false;

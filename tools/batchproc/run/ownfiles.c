@@ -17,6 +17,7 @@
 #include "run/job.h"
 #include "cli/options.h"
 #include "run/ownfiles.h"
+#include "base/array.h"
 #include "base/alloc.h"
 #include "base/message.h"
 #include "base/status.h"
@@ -137,6 +138,40 @@ static bool is_among(const struct place *place, const char *const *names, size_t
 	return false;
 }
 
+/* ---- standard output and error */
+
+int own_file_standard(const char *path)
+{
+	static const struct {
+		const char *name;
+		int fd;
+	} names[] = {
+		{"/dev/stdout", STDOUT_FILENO},	    {"/dev/stderr", STDERR_FILENO},
+		{"/dev/fd/1", STDOUT_FILENO},	    {"/dev/fd/2", STDERR_FILENO},
+		{"/proc/self/fd/1", STDOUT_FILENO}, {"/proc/self/fd/2", STDERR_FILENO},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(path, names[i].name))
+			return names[i].fd;
+	return -1;
+}
+
+/* What the file is that standard output or error is written to, if it is one of these. */
+static const char *standard_name(const struct place *place)
+{
+	static const char *const names[] = {
+		[STDOUT_FILENO] = "what standard output is written to",
+		[STDERR_FILENO] = "what standard error is written to",
+	};
+	struct stat st;
+
+	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO && place->there; fd++)
+		if (!fstat(fd, &st) && S_ISREG(st.st_mode) && same_inode(&place->st, &st))
+			return names[fd];
+	return NULL;
+}
+
 /* ---- before the run */
 
 static bool refuse(const struct options *opt, enum own_file which, const char *what, int *status)
@@ -165,6 +200,10 @@ bool own_files_check(const struct options *opt, int *status)
 			return refuse(opt, i, "one of the arguments", status);
 		if (i == OWN_FAILED_TO && opt->journal && same_place(&place, opt->journal))
 			return refuse(opt, i, "the journal", status);
+		/* Two that write into one file at places of their own destroy each other's text. */
+		if (standard_name(&place) &&
+		    (i == OWN_JOURNAL || own_file_standard(given(opt, i)) < 0))
+			return refuse(opt, i, standard_name(&place), status);
 	}
 	return true;
 }

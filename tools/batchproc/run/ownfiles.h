@@ -17,12 +17,18 @@ struct options;
 
 /* ---- before the run. False: *@status is the exit status, and it is said why */
 
-/* They are not one file, and none of the lists and arguments. */
+/*
+ * They are not one file, none of the lists and arguments, and not what standard output or error is
+ * written to, unless that is what --failed-to is called.
+ */
 bool own_files_check(const struct options *opt, int *status);
 /* None of them is @path, which is @what: "the destination". */
 bool own_files_apart(const struct options *opt, const char *path, const char *what, int *status);
 /* None of them is in the directory @path, or below it, which @what: "is to be removed". */
 bool own_files_outside(const struct options *opt, const char *path, const char *what, int *status);
+
+/* The standard descriptor that this is the name of: /dev/stdout and the like; -1: of none. */
+int own_file_standard(const char *path);
 
 /* ---- during the run */
 
