@@ -90,7 +90,8 @@ struct verb {
 	int (*run)(const struct options *options);
 };
 
-extern const struct verb hash_verb, verify_verb, copy_verb, rm_verb, run_verb, info_verb;
+extern const struct verb hash_verb, verify_verb, copy_verb, rm_verb, fetch_verb, run_verb,
+	info_verb;
 
 /* All verbs, and one by its name, or NULL. */
 extern const struct verb *const verbs[];

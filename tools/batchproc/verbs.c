@@ -8,8 +8,8 @@
 #include "run/job.h"
 #include "verb.h"
 
-const struct verb *const verbs[] = {&hash_verb, &verify_verb, &copy_verb,
-				    &rm_verb,	&run_verb,    &info_verb};
+const struct verb *const verbs[] = {&hash_verb,	 &verify_verb, &copy_verb, &rm_verb,
+				    &fetch_verb, &run_verb,    &info_verb};
 const size_t verb_count = ARRAY_SIZE(verbs);
 
 const struct verb *verb_by_name(const char *name)

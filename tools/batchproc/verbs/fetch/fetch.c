@@ -1,0 +1,674 @@
+// SPDX-License-Identifier: MIT
+/*
+ * fetch: gets URLs.
+ */
+#include <errno.h>
+#include <pwd.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/calls.h"
+#include "base/message.h"
+#include "base/parse.h"
+#include "cli/options.h"
+#include "digest/hasher.h"
+#include "digest/sumline.h"
+#include "journal/file.h"
+#include "journal/journal.h"
+#include "net/netrc.h"
+#include "net/proxy.h"
+#include "net/request.h"
+#include "net/tls.h"
+#include "run/feed.h"
+#include "run/job.h"
+#include "run/pace.h"
+#include "verb.h"
+#include "verbs/fetch/fetch.h"
+
+#define CONNECT_NS 60000000000ull
+#define FIRST_BYTE_NS 300000000000ull
+#define STALL_NS 300000000000ull /* without a byte of a body */
+#define REDIRS 20
+#define NETRC_BYTES 1048576
+
+enum {
+	OPT_CONTENT_DISPOSITION = OPT_VERB,
+	OPT_USER,
+	OPT_NETRC,
+	OPT_CACERT,
+	OPT_CERT,
+	OPT_KEY,
+	OPT_INSECURE,
+	OPT_UNIX_SOCKET,
+	OPT_CONNECT_TIMEOUT,
+	OPT_FIRST_BYTE_TIMEOUT,
+	OPT_LOW_SPEED,
+	OPT_MAX_REDIRS,
+	OPT_MAX_SIZE,
+	OPT_MAX_PER_HOST,
+	OPT_COMPRESSED,
+	OPT_EXPECT_STATUS,
+};
+
+/* Of the process: what is read once. Main thread until the first item starts, read-only then. */
+static struct {
+	bool read, netrc_read;
+	struct proxies proxies;
+	struct netrc netrc;
+	struct job *job;
+	atomic_uint_fast64_t unannounced;
+} fetch;
+
+/* ---- bandwidth */
+
+static int pay(void *ctx, uint64_t bytes)
+{
+	(void)ctx;
+	return pace_bytes_limited(fetch.job) ? pace_bytes(fetch.job, bytes) : 0;
+}
+
+static void unpay(void *ctx, uint64_t bytes)
+{
+	(void)ctx;
+	if (pace_bytes_limited(fetch.job))
+		pace_give_back(fetch.job, bytes);
+}
+
+static size_t block(void *ctx, size_t most)
+{
+	(void)ctx;
+	return pace_bytes_limited(fetch.job) ? pace_block(fetch.job, most) : most;
+}
+
+static const struct stream_pace pace = {.pay = pay, .unpay = unpay, .block = block};
+
+/* ---- items */
+
+static int fetch_work(struct item *item)
+{
+	struct fetch_item *own = item_priv(item);
+	int err = fetch_get(item);
+
+	if (!err && own->unannounced)
+		atomic_fetch_add_explicit(&fetch.unannounced, 1, memory_order_relaxed);
+	return err;
+}
+
+/* An answer that will be the same. */
+static bool fetch_permanent(const struct item *item, int err)
+{
+	const struct fetch_item *own = item_priv_const(item);
+	int code = own->code;
+
+	if (own->written || err == -EKEYREJECTED)
+		return true;
+	if (code >= 400 && code < 500)
+		return code != 408 && code != 421 && code != 425 && code != 429;
+	return code == 501 || code == 505;
+}
+
+static void fetch_json(const struct item *item, struct buf *buf)
+{
+	const struct fetch_item *own = item_priv_const(item);
+
+	if (own->dst) {
+		buf_str(buf, ",\"dst\":");
+		buf_json(buf, own->dst, strlen(own->dst));
+	}
+	if (own->code)
+		buf_printf(buf, ",\"code\":%d", own->code);
+	if (own->redirects)
+		buf_printf(buf, ",\"redirects\":%u", own->redirects);
+	if (own->resumed)
+		buf_str(buf, ",\"resumed\":true");
+	if (own->unannounced)
+		buf_str(buf, ",\"unannounced\":true");
+	if (own->alg) {
+		buf_printf(buf, ",\"alg\":\"%s\",\"digest\":\"", own->alg->name);
+		buf_hex(buf, own->expected, own->alg->size);
+		buf_char(buf, '"');
+	}
+}
+
+static void fetch_again(const struct item *item, struct buf *buf)
+{
+	const struct fetch_item *own = item_priv_const(item);
+
+	if (own->line)
+		buf_str(buf, own->line);
+	else
+		buf_add(buf, item->name.data, item->name.len);
+	buf_char(buf, item->job->opt->null ? '\0' : '\n');
+}
+
+/* What an attempt left for one that does not come. */
+static void fetch_release(struct item *item)
+{
+	struct fetch_item *own = item_priv(item);
+
+	if (own->repeats && item->status != STATUS_OK && !item->job->opt->journal)
+		place_discard(item);
+	free(own->line);
+	free(own->path);
+	free(own->dst);
+}
+
+/* ---- the journal */
+
+static void fetch_journal_options(const void *settings, struct buf *buf)
+{
+	const struct fetch_settings *set = settings;
+
+	buf_printf(buf, "method=%s", set->method ? set->method : set->data ? "POST" : "GET");
+	if (set->data) {
+		buf_str(buf, " data=");
+		buf_u64(buf, strlen(set->data));
+	}
+	if (set->compressed)
+		buf_str(buf, " compressed");
+	if (set->drop)
+		buf_str(buf, " drop");
+}
+
+/* Where it goes to, and what it has to be. */
+static void fetch_journal_key(const struct item *item, struct buf *buf)
+{
+	const struct fetch_item *own = item_priv_const(item);
+	const struct fetch_settings *set = item->settings;
+	struct buf path = {0};
+
+	if (set->dir) {
+		buf_str(&path, set->dir);
+		buf_char(&path, '/');
+	}
+	if (set->output || own->path)
+		buf_str(&path, set->output ? set->output : own->path);
+	else
+		buf_char(&path, '.');
+	buf_char(buf, '\t');
+	journal_path(item->job, buf, path.data, path.len);
+	buf_free(&path);
+	if (own->alg) {
+		buf_char(buf, '\t');
+		sumfield_add(buf, own->alg, own->expected);
+	}
+}
+
+static void fetch_journal_result(const struct item *item, struct buf *buf)
+{
+	const struct fetch_item *own = item_priv_const(item);
+
+	buf_u64(buf, own->size);
+	if (own->dst) {
+		buf_char(buf, ' ');
+		journal_escape(buf, own->dst, strlen(own->dst));
+	}
+}
+
+/* Whether the file is there, in the size that it had. */
+static bool fetch_journal_restore(struct item *item, const char *result, size_t len)
+{
+	const struct fetch_settings *set = item->settings;
+	struct fetch_item *own = item_priv(item);
+	struct buf path = {0};
+	unsigned long long size;
+	struct stat st;
+	int at = 0;
+	bool there;
+
+	if (set->drop || set->to_stdout)
+		return !set->to_stdout;
+	buf_add(&path, result, len);
+	buf_char(&path, '\0');
+	there = sscanf(path.data, "%llu %n", &size, &at) == 1 && at && path.data[at] &&
+		!call_lstat(path.data + at, &st) && S_ISREG(st.st_mode) &&
+		(unsigned long long)st.st_size == size;
+	if (there) {
+		own->size = size;
+		own->dst = xstrdup(path.data + at);
+	}
+	buf_free(&path);
+	return there;
+}
+
+static const struct item_ops fetch_items = {
+	.op = "fetch",
+	.source = SOURCE_URL,
+	.priv_size = sizeof(struct fetch_item),
+	.descriptors = 4,
+	.work = fetch_work,
+	.permanent = fetch_permanent,
+	.json = fetch_json,
+	.again = fetch_again,
+	.release = fetch_release,
+	.journal_options = fetch_journal_options,
+	.journal_key = fetch_journal_key,
+	.journal_result = fetch_journal_result,
+	.journal_restore = fetch_journal_restore,
+};
+
+static void add_one(struct job *job, const struct item_class *class, const char *line)
+{
+	struct fetch_item parsed = {0}, *own;
+	struct buf name = {0};
+	const char *wrong = line_parse(&parsed, line, strlen(line), &name);
+	struct item *item = item_new(job, class, NULL, name.data, name.len);
+
+	own = item_priv(item);
+	*own = parsed;
+	buf_free(&name);
+	if (!wrong) {
+		item_submit(item);
+		return;
+	}
+	snprintf(own->why, sizeof(own->why), "%s%s", strncmp(wrong, "the ", 4) ? "the URL " : "",
+		 wrong);
+	item->why = own->why;
+	item_finish(item, STATUS_FAILED, -EINVAL);
+}
+
+static const char *fetch_check(const struct jobspec *spec)
+{
+	const struct fetch_settings *set = spec->class->settings;
+
+	if (!spec->count)
+		return "names no URL";
+	return set->output && spec->count > 1 ? "has one file of -o for more than one URL" : NULL;
+}
+
+static void fetch_add(struct job *job, const struct jobspec *spec)
+{
+	fetch.job = job;
+	for (size_t i = 0; i < spec->count; i++)
+		add_one(job, spec->class, jobspec_next(spec));
+}
+
+/* ---- options */
+
+static const char *parse_user(struct fetch_settings *set, const char *arg)
+{
+	size_t user = strcspn(arg, ":");
+
+	for (const char *at = arg; *at; at++)
+		if ((unsigned char)*at < 0x20 || *at == 0x7f)
+			return "a name and a password without control characters";
+	if (!user || user >= sizeof(set->user) || strlen(arg) - user >= sizeof(set->password))
+		return "USER:PASSWORD";
+	memcpy(set->user, arg, user);
+	set->user[user] = '\0';
+	strcpy(set->password, arg[user] ? arg + user + 1 : "");
+	return NULL;
+}
+
+static bool parse_status(const char *text, size_t len, struct status_range *range)
+{
+	char first[4] = "", last[4] = "";
+	uint64_t from, to;
+
+	if (len == 3 && text[0] >= '1' && text[0] <= '9' && !strncmp(text + 1, "xx", 2)) {
+		range->first = (unsigned short)((text[0] - '0') * 100);
+		range->last = range->first + 99;
+		return true;
+	}
+	if (len != 3 && !(len == 7 && text[3] == '-'))
+		return false;
+	memcpy(first, text, 3);
+	memcpy(last, text + len - 3, 3);
+	if (!parse_count(first, 200, 999, &from) || !parse_count(last, from, 999, &to))
+		return false;
+	range->first = (unsigned short)from;
+	range->last = (unsigned short)to;
+	return true;
+}
+
+static const char *parse_expected(struct fetch_settings *set, const char *arg)
+{
+	set->expected_count = 0;
+	for (const char *at = arg; at; at = strchr(at, ',')) {
+		at += *at == ',';
+		if (set->expected_count == FETCH_STATUS_MOST ||
+		    !parse_status(at, strcspn(at, ","), &set->expected[set->expected_count++]))
+			return "statuses, such as 200,404 or 2xx or 200-299";
+	}
+	return NULL;
+}
+
+/* LIMIT/T: bytes in a time. */
+static const char *parse_low_speed(struct fetch_settings *set, const char *arg)
+{
+	const char *slash = strchr(arg, '/');
+	char bytes[32];
+	double limit;
+
+	if (!slash || (size_t)(slash - arg) >= sizeof(bytes))
+		return "bytes in a time, such as 10K/30s";
+	memcpy(bytes, arg, (size_t)(slash - arg));
+	bytes[slash - arg] = '\0';
+	if (!parse_bytes(bytes, &limit) || !parse_time(slash + 1, &set->exchange.low.ns) ||
+	    !set->exchange.low.ns)
+		return "bytes in a time, such as 10K/30s";
+	set->exchange.low.bytes = (uint64_t)limit;
+	set->low_given = true;
+	return NULL;
+}
+
+static const char *add_header(struct fetch_settings *set, const char *arg)
+{
+	const char *wanted = header_check(arg);
+
+	if (wanted)
+		return wanted;
+	if (set->header_count == FETCH_HEADERS_MOST)
+		return "one of 32 headers at most";
+	set->headers[set->header_count++] = arg;
+	return NULL;
+}
+
+static const char *time_option(const char *arg, uint64_t *ns)
+{
+	return parse_time(arg, ns) ? NULL : "a time such as 500ms, 30s, 2m; 0 for none";
+}
+
+static const char *count_option(const char *arg, uint64_t least, uint64_t *value)
+{
+	return parse_count(arg, least, 1000000, value) ? NULL : "a number up to 1000000";
+}
+
+static const char *set_output(struct fetch_settings *set, const char *arg)
+{
+	set->drop = !strcmp(arg, "none");
+	set->to_stdout = !strcmp(arg, "-");
+	set->output = set->drop || set->to_stdout ? NULL : arg;
+	return *arg ? NULL : "a file, - for standard output, or none";
+}
+
+static const char *size_option(struct fetch_settings *set, const char *arg)
+{
+	double bytes;
+
+	if (!parse_bytes(arg, &bytes))
+		return "bytes, such as 500M or 2G";
+	set->max_size = (uint64_t)bytes;
+	return NULL;
+}
+
+static const char *long_option(struct fetch_settings *set, int id, const char *arg)
+{
+	uint64_t count;
+	const char *wanted;
+
+	switch (id) {
+	case OPT_USER:
+		return parse_user(set, arg);
+	case OPT_CACERT:
+		set->tls.cacert = arg;
+		return NULL;
+	case OPT_CERT:
+		set->tls.cert = arg;
+		return NULL;
+	case OPT_KEY:
+		set->tls.key = arg;
+		return NULL;
+	case OPT_UNIX_SOCKET:
+		set->net.unix_socket = arg;
+		return NULL;
+	case OPT_CONNECT_TIMEOUT:
+		set->connect_given = true;
+		return time_option(arg, &set->net.connect_timeout_ns);
+	case OPT_FIRST_BYTE_TIMEOUT:
+		set->first_byte_given = true;
+		return time_option(arg, &set->exchange.first_byte_ns);
+	case OPT_LOW_SPEED:
+		return parse_low_speed(set, arg);
+	case OPT_MAX_REDIRS:
+		set->redirs_given = true;
+		return count_option(arg, 0, &set->max_redirs);
+	case OPT_MAX_SIZE:
+		return size_option(set, arg);
+	case OPT_MAX_PER_HOST:
+		wanted = count_option(arg, 1, &count);
+		set->net.max_per_host = (unsigned int)count;
+		return wanted;
+	default: /* OPT_EXPECT_STATUS */
+		return parse_expected(set, arg);
+	}
+}
+
+static const char *fetch_option(void *settings, int id, const char *arg)
+{
+	struct fetch_settings *set = settings;
+
+	switch (id) {
+	case 'P':
+		set->dir = arg;
+		return *arg ? NULL : "a directory";
+	case 'o':
+		return set_output(set, arg);
+	case 'u':
+		set->update = true;
+		return NULL;
+	case 'p':
+		set->keep_time = true;
+		return NULL;
+	case 'X':
+		set->method = arg;
+		return method_check(arg);
+	case 'd':
+		set->data = arg;
+		return *arg == '@' ? "data, not the name of a file" : NULL;
+	case 'H':
+		return add_header(set, arg);
+	case OPT_CONTENT_DISPOSITION:
+		set->by_disposition = true;
+		return NULL;
+	case OPT_NETRC:
+		set->netrc = true;
+		return NULL;
+	case OPT_INSECURE:
+		set->tls.insecure = true;
+		return NULL;
+	case OPT_COMPRESSED:
+		set->compressed = true;
+		return NULL;
+	default:
+		return long_option(set, id, arg);
+	}
+}
+
+/* ~/.netrc, which may be missing. */
+static const char *read_netrc(void)
+{
+	const char *home = getenv("HOME"), *wrong = NULL;
+	const struct passwd *pw = home ? NULL : getpwuid(geteuid());
+	struct buf path = {0}, text = {0};
+	ssize_t n = 1;
+	int fd;
+
+	buf_printf(&path, "%s/.netrc", home ? home : pw ? pw->pw_dir : "");
+	buf_char(&path, '\0');
+	fd = call_openat(AT_FDCWD, path.data, O_RDONLY, 0);
+	buf_free(&path);
+	if (fd < 0)
+		return fd == -ENOENT ? NULL : "~/.netrc cannot be read";
+	while (n > 0 && text.len < NETRC_BYTES) {
+		n = call_pread(fd, buf_room(&text, 4096), 4096, (off_t)text.len);
+		text.len += n > 0 ? (size_t)n : 0;
+	}
+	close(fd);
+	if (n)
+		wrong = "~/.netrc cannot be read, or is larger than 1 MiB";
+	else if (netrc_parse(&fetch.netrc, text.data ? text.data : "", text.len))
+		wrong = "~/.netrc makes no sense";
+	if (text.data)
+		explicit_bzero(text.data, text.cap);
+	buf_free(&text);
+	return wrong;
+}
+
+const char *fetch_credentials(const struct fetch_settings *set, const struct url *url,
+			      const char **user)
+{
+	const struct netrc_entry *entry;
+
+	*user = NULL;
+	if (url->user) {
+		*user = url->user;
+		return url->password;
+	}
+	if (*set->user) {
+		*user = set->user;
+		return set->password;
+	}
+	entry = set->netrc ? netrc_find(&fetch.netrc, url->host) : NULL;
+	if (!entry || !entry->user)
+		return NULL;
+	*user = entry->user;
+	return entry->password;
+}
+
+static const char *check_together(const struct fetch_settings *set)
+{
+	bool nowhere = set->drop || set->to_stdout;
+
+	if ((set->output || nowhere) && (set->dir || set->by_disposition))
+		return "-o says where it goes to; -P and --content-disposition do not go with it";
+	if (nowhere && (set->update || set->keep_time))
+		return "-u and -p need a file";
+	if (set->update && set->by_disposition)
+		return "-u needs a name before the server says one";
+	if (set->tls.key && !set->tls.cert)
+		return "--key needs --cert";
+	return NULL;
+}
+
+static const char *fetch_settle(void *settings)
+{
+	struct fetch_settings *set = settings;
+	const char *wrong = check_together(set);
+
+	if (wrong)
+		return wrong;
+	if (!fetch.read) {
+		wrong = proxies_read(&fetch.proxies);
+		if (wrong)
+			return wrong;
+		fetch.read = true;
+	}
+	if (set->netrc && !fetch.netrc_read) {
+		wrong = read_netrc();
+		if (wrong)
+			return wrong;
+		fetch.netrc_read = true;
+	}
+	if (!set->max_size)
+		set->max_size = UINT64_MAX;
+	if (!set->redirs_given)
+		set->max_redirs = REDIRS;
+	if (!set->connect_given)
+		set->net.connect_timeout_ns = CONNECT_NS;
+	if (!set->first_byte_given)
+		set->exchange.first_byte_ns = FIRST_BYTE_NS;
+	if (!set->low_given)
+		set->exchange.low = (struct stream_low){.bytes = 1, .ns = STALL_NS};
+	set->net.proxies = &fetch.proxies;
+	set->net.pace = &pace;
+	set->net.tls = tls_conf_get(&set->tls);
+	set->exchange.net = &set->net;
+	return set->tls.cacert || set->tls.cert ? tls_conf_check(set->net.tls) : NULL;
+}
+
+static bool fetch_finish(struct job *job)
+{
+	unsigned long long count = atomic_load(&fetch.unannounced);
+
+	if (count && !job->opt->quiet)
+		message("of %llu bodies nobody had announced the length: a cut one is not told "
+			"from a whole one",
+			count);
+	return false;
+}
+
+static int fetch_run(const struct options *options)
+{
+	static const struct job_ops ops = {
+		.journal = &journal_hooks,
+		.one_each = true,
+		.feed = feed_each,
+		.finish = fetch_finish,
+	};
+	const struct fetch_settings *set = options->settings;
+
+	if (set->output && (options->list_count || options->arg_count > 1))
+		return usage_error(options->verb, "-o is for one URL; -P DIR is for many");
+	if (set->to_stdout && options->json)
+		return usage_error(options->verb, "--json and -o - both want standard output");
+	return feed_run(options, &ops);
+}
+
+static void fetch_cleanup(struct job *job)
+{
+	(void)job;
+	net_cleanup();
+	places_free();
+	hashers_free();
+	digest_cleanup();
+	netrc_free(&fetch.netrc);
+	proxies_free(&fetch.proxies);
+	fetch.read = fetch.netrc_read = false;
+}
+
+static const struct opt fetch_options[] = {
+	{'P', "directory-prefix", "DIR", "put files in DIR, and nowhere else"},
+	{'o', "output", "FILE", "of one URL; - is standard output, none drops what comes"},
+	{OPT_CONTENT_DISPOSITION, "content-disposition", NULL, "names as the servers give them"},
+	{'u', "update", NULL, "ask only for what is newer than the file that is there"},
+	{'p', "preserve-time", NULL, "give files the time that the server says"},
+	{'H', "header", "LINE", "'NAME: VALUE', sent with each request; 'NAME:' sends none"},
+	{'X', "request", "METHOD", "GET unless -d is given; HEAD gets no file"},
+	{'d', "data", "DATA", "sent with each request, by POST unless -X says otherwise"},
+	{OPT_USER, "user", "USER:PASSWORD", "for servers that ask; also in an URL"},
+	{OPT_NETRC, "netrc", NULL, "users and passwords from ~/.netrc"},
+	{OPT_CACERT, "cacert", "FILE", "certificates to trust in place of the system's"},
+	{OPT_CERT, "cert", "FILE", "a certificate to show, in PEM form"},
+	{OPT_KEY, "key", "FILE", "its key, where that is not in the same file"},
+	{OPT_INSECURE, "insecure", NULL, "verify no certificate"},
+	{OPT_UNIX_SOCKET, "unix-socket", "PATH", "connect to this socket, whatever the host"},
+	{OPT_CONNECT_TIMEOUT, "connect-timeout", "T", "for name, connection and TLS (60s)"},
+	{OPT_FIRST_BYTE_TIMEOUT, "first-byte-timeout", "T",
+	 "from a request to the first byte of its response (5m)"},
+	{OPT_LOW_SPEED, "low-speed", "BYTES/T", "end a body that comes slower (1/5m)"},
+	{OPT_MAX_REDIRS, "max-redirs", "N", "redirections that are followed for an item (20)"},
+	{OPT_MAX_SIZE, "max-size", "BYTES", "refuse what is larger"},
+	{OPT_MAX_PER_HOST, "max-per-host", "N",
+	 "connections in use at one host (6; on this machine as many as there are items)"},
+	{OPT_COMPRESSED, "compressed", NULL, "ask for gzip and deflate, and decompress"},
+	{OPT_EXPECT_STATUS, "expect-status", "LIST", "such as 200,404 or 2xx (200-299)"},
+	OPT_END,
+};
+
+const struct verb fetch_verb = {
+	.name = "fetch",
+	.synopsis = "[options] [-P DIR | -o FILE] URL...",
+	.summary = "Gets URLs",
+	.details =
+		"A line of a list is URL, URL TAB path, or URL TAB path TAB ALGORITHM:DIGEST. Without\n"
+		"a path the name is the last step of the URL's. A path never leaves -P DIR and goes\n"
+		"through no symbolic link. A file gets its name when it is complete; what was there\n"
+		"before is replaced then, and not touched otherwise.\n"
+		"http_proxy, https_proxy, all_proxy and no_proxy are heeded as curl does.\n",
+	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON,
+	.options = fetch_options,
+	.items = &fetch_items,
+	.settings_size = sizeof(struct fetch_settings),
+	.option = fetch_option,
+	.settle = fetch_settle,
+	.check = fetch_check,
+	.add = fetch_add,
+	.cleanup = fetch_cleanup,
+	.run = fetch_run,
+};

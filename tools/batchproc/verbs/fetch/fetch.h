@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fetch: what its files share.
+ *
+ *	fetch.c		the verb: options, items, records
+ *	line.c		a line of a list: URL, path, digest
+ *	get.c		one attempt: requests, redirects, what an answer means
+ *	body.c		the body's way into the file, or wherever it goes
+ *	place.c		the file that it becomes: its directory, its name, its temporary file
+ *
+ *	line --> item --> get --> place_open() --> exchange --> body --> place_commit()
+ *
+ * A body is written to a temporary file beside its destination and gets its name when it is complete and is
+ * what it should be; until then nothing that was there is touched.
+ */
+#ifndef BATCHPROC_FETCH_H
+#define BATCHPROC_FETCH_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "digest/digest.h"
+#include "net/exchange.h"
+#include "net/hosts.h"
+#include "net/tls.h"
+#include "net/url.h"
+#include "run/item.h"
+
+#define FETCH_HEADERS_MOST 32
+#define FETCH_STATUS_MOST 16
+
+struct fetch_settings {
+	const char *dir; /* -P; NULL: here */
+	const char *output; /* -o; NULL: a name from the URL */
+	bool drop; /* --output none */
+	bool to_stdout; /* -o - */
+	bool by_disposition; /* --content-disposition */
+	bool update; /* -u */
+	bool keep_time; /* -p */
+	bool compressed;
+	bool netrc;
+	const char *method; /* NULL: GET, or POST with data */
+	const char *data;
+	const char *headers[FETCH_HEADERS_MOST];
+	size_t header_count;
+	char user[256], password[256]; /* --user; an empty user: none */
+	struct status_range {
+		unsigned short first, last;
+	} expected[FETCH_STATUS_MOST]; /* none: 200 to 299 */
+	size_t expected_count;
+	uint64_t max_size; /* UINT64_MAX: any */
+	uint64_t max_redirs;
+	bool redirs_given;
+	bool connect_given, first_byte_given, low_given;
+	struct tls_settings tls;
+	struct net_conf net;
+	struct exchange_conf exchange;
+};
+
+struct fetch_item {
+	char *line; /* as it was given, where its record must not show all of it; NULL: the name is it */
+	char *path; /* that the list gives it; NULL: none */
+	const struct digest_alg *alg; /* of the digest that it must have; NULL: none */
+	unsigned char expected[DIGEST_SIZE_MAX];
+
+	bool claimed; /* its place */
+	bool repeats; /* an earlier attempt has left a partial file that can be gone on with */
+	bool written; /* something went to standard output: there is no second attempt */
+	int code; /* of the last response; 0: none */
+	unsigned int redirects;
+	bool unannounced;
+	bool resumed;
+	uint64_t size; /* of the file, for the journal */
+	char *dst; /* where it came to; NULL: not found out */
+	char why[160];
+};
+
+/* ---- line.c */
+
+/* A line of a list, or an operand. NULL, or what is wrong with it; then the item fails with that. */
+const char *line_parse(struct fetch_item *own, const char *line, size_t len, struct buf *name);
+
+/* The URL of an item, without what stands behind it. Freed by the caller. */
+const char *line_url(const struct item *item, struct url *url);
+
+/* Whether a path of a list can stand below a directory. NULL, or why not. */
+const char *path_check(const char *path);
+
+/* ---- place.c */
+
+struct place {
+	struct item *item;
+	int dirfd;
+	bool own_dirfd;
+	dev_t dev; /* of the directory */
+	ino_t ino;
+	char name[NAME_MAX + 1], temp[NAME_MAX + 1];
+	int fd; /* of the temporary file; -1: none */
+	uint64_t offset; /* of what it has of an earlier attempt */
+	char validator[256]; /* of that; empty: none */
+};
+
+/* Finds the directory and the name, and claims it. @wanted is the name that the server gave, or NULL. */
+int place_find(struct place *place, struct item *item, const struct url *url, const char *wanted);
+
+/* A file of that name that is there; false: there is none. */
+bool place_existing(const struct place *place, struct stat *st, char *etag, size_t etag_size);
+
+/* Opens what an earlier attempt, or a run that was killed, left of this URL. 0, or -errno when there is none. */
+int place_reopen(struct place *place, const struct url *url);
+/* Drops that, and makes a fresh temporary file. */
+int place_create(struct place *place);
+/* Notes from what the partial file comes, so that it can be gone on with; best effort. */
+void place_note(struct place *place, const struct url *url, const char *validator);
+
+/* What the file gets with its name. */
+struct finish {
+	int64_t mtime; /* INT64_MIN: none */
+	const char *etag; /* for the next -u; NULL: none */
+	const char *data; /* all of it, where it is not written yet */
+	size_t len;
+};
+/* Gives the file its name. Plain calls. */
+int place_commit(struct place *place, const struct finish *finish);
+/* Closes all; the temporary file is removed unless @keep. */
+void place_close(struct place *place, bool keep);
+
+/* Removes what an attempt of the item has left. */
+void place_discard(struct item *item);
+
+void places_free(void);
+
+/* ---- body.c */
+
+struct body {
+	const struct fetch_settings *set;
+	struct item *item;
+	struct place *place; /* NULL: to standard output, or nowhere */
+	struct exchange *x;
+	struct digest *digest; /* NULL: none */
+	uint64_t at; /* in the file */
+	struct inflater *inflater; /* NULL: not compressed */
+};
+
+/* Moves all of it. 0, or -errno with item->why. */
+int body_move(struct body *body);
+/* All of a small one that is there already, and stays in the exchange's memory. -EAGAIN: it is not. */
+int body_peek(struct body *body, const char **data, size_t *len);
+
+/* ---- get.c */
+
+int fetch_get(struct item *item);
+
+/* ---- fetch.c */
+
+const char *fetch_credentials(const struct fetch_settings *set, const struct url *url,
+			      const char **user);
+
+#endif

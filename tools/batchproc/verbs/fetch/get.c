@@ -1,0 +1,583 @@
+// SPDX-License-Identifier: MIT
+/*
+ * get: one attempt at an item: requests until there is an answer that is no redirection, and what it means.
+ *
+ * A partial file is gone on with only when the server proves that it has the same content still: by its strong
+ * validator and by the range that it says it sends. What does not add up begins anew.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/blocking.h"
+#include "base/buf.h"
+#include "base/calls.h"
+#include "batchproc.h"
+#include "cli/options.h"
+#include "digest/hasher.h"
+#include "net/fields.h"
+#include "net/request.h"
+#include "run/job.h"
+#include "verbs/fetch/fetch.h"
+
+#define STRONG_SECONDS                                                                             \
+	60 /* by which a date has to be older than the response to be one of a state that is over */
+
+struct getting {
+	struct item *item;
+	const struct fetch_settings *set;
+	struct fetch_item *own;
+	struct url first, url; /* that was given, and that is asked */
+	bool has_place;
+	bool anew; /* without the partial file */
+	struct place place;
+	struct request request;
+	struct exchange x;
+	struct hasher *hasher;
+	struct body body;
+	struct finish finish;
+	const char *wanted;
+	char since[40], etag[256];
+	char memory[EXCHANGE_FIRST];
+};
+
+/* ---- the request */
+
+static int find_place(void *arg)
+{
+	struct getting *g = arg;
+
+	return place_find(&g->place, g->item, &g->first, g->wanted);
+}
+
+static int look_at_existing(void *arg)
+{
+	struct getting *g = arg;
+	struct stat st;
+	struct buf date = {0};
+
+	if (!place_existing(&g->place, &st, g->etag, sizeof(g->etag)))
+		return 0;
+	if (etag_is_valid(g->etag))
+		g->request.if_none_match = g->etag;
+	http_date_add(&date, st.st_mtim.tv_sec);
+	snprintf(g->since, sizeof(g->since), "%.*s", (int)date.len, date.data);
+	g->request.if_modified_since = g->since;
+	buf_free(&date);
+	return 0;
+}
+
+static int look_for_partial(void *arg)
+{
+	struct getting *g = arg;
+
+	return place_reopen(&g->place, &g->first);
+}
+
+/* What an earlier attempt or run has left is asked for no more. */
+static void ask_for_the_rest(struct getting *g)
+{
+	const struct options *opt = g->item->job->opt;
+
+	if (g->anew || !(opt->resume || opt->retry_failed || g->own->repeats))
+		return;
+	if (blocking(look_for_partial, g))
+		return;
+	g->request.range_first = g->place.offset;
+	g->request.if_range = g->place.validator;
+	g->request.if_none_match = g->request.if_modified_since = NULL;
+}
+
+static void prepare_request(struct getting *g)
+{
+	const struct fetch_settings *set = g->set;
+	struct request *r = &g->request;
+
+	*r = (struct request){
+		.method = set->method ? set->method :
+			  set->data   ? "POST" :
+					"GET",
+		.headers = set->headers,
+		.header_count = set->header_count,
+		.compressed = set->compressed,
+		.range_last = UINT64_MAX,
+		.has_body = set->data,
+		.body_len = set->data ? strlen(set->data) : 0,
+		.form = set->data,
+	};
+	r->expect_continue = r->body_len >= 1048576;
+	r->password = fetch_credentials(set, &g->first, &r->user);
+	g->x = (struct exchange){
+		.net = net_get(g->item->job->engine),
+		.conf = &set->exchange,
+		.request = r,
+		.body = set->data,
+		.memory = g->memory,
+	};
+}
+
+static int prepare(struct getting *g)
+{
+	const struct fetch_settings *set = g->set;
+	const char *wrong = line_url(g->item, &g->first);
+	bool plain_get;
+	int err = 0;
+
+	if (wrong) {
+		snprintf(g->own->why, sizeof(g->own->why), "the URL %s", wrong);
+		g->item->why = g->own->why;
+		return -EINVAL;
+	}
+	prepare_request(g);
+	g->has_place = !set->drop && !set->to_stdout && strcmp(g->request.method, "HEAD") != 0;
+	plain_get = !strcmp(g->request.method, "GET") && !set->compressed;
+	if (g->has_place && !set->by_disposition) {
+		err = blocking(find_place, g);
+		if (!err && set->update)
+			err = blocking(look_at_existing, g);
+		if (!err && plain_get)
+			ask_for_the_rest(g);
+	}
+	return err;
+}
+
+/* ---- redirections */
+
+static bool is_redirect(int status)
+{
+	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+static int refuse(struct getting *g, int err, const char *why)
+{
+	g->item->why = why;
+	return err;
+}
+
+/* As browsers and curl do: a 303 asks for another thing, and what was posted is not posted on. */
+static void change_method(struct request *r, int status)
+{
+	bool post = !strcmp(r->method, "POST");
+
+	if ((status == 303 && strcmp(r->method, "HEAD")) ||
+	    ((status == 301 || status == 302) && post)) {
+		r->method = "GET";
+		r->has_body = false;
+		r->expect_continue = false;
+	}
+}
+
+static int redirect(struct getting *g, const char *location)
+{
+	struct request *r = &g->request;
+	struct url next;
+	const char *wrong = url_resolve(&next, &g->url, location, strlen(location));
+	int status = g->x.head.status;
+
+	exchange_end(&g->x);
+	if (wrong) {
+		snprintf(g->own->why, sizeof(g->own->why), "redirected to a URL that %s", wrong);
+		return refuse(g, -EPROTO, g->own->why);
+	}
+	if (g->url.tls && !next.tls) {
+		url_free(&next);
+		return refuse(g, -EPERM, "redirected from https to http");
+	}
+	url_free(&g->url);
+	g->url = next;
+	change_method(r, status);
+	if (!url_same_origin(&g->first, &g->url)) {
+		r->foreign_host = true;
+		r->user = r->password = NULL;
+	}
+	return 0;
+}
+
+static void tell_host(struct getting *g)
+{
+	const struct head *head = &g->x.head;
+	const char *text = head_value(head, "Retry-After");
+	uint64_t ns = 0;
+
+	if (text && (head->status == 429 || head->status == 503)) {
+		const struct job *job = g->item->job;
+		int64_t now = (int64_t)((bp_now(job->engine) + job->real_offset_ns) / 1000000000);
+
+		if (!retry_after_parse(text, now, &ns))
+			ns = 0;
+	}
+	host_answered(g->x.conn, head->status, ns);
+}
+
+/* Asks until there is an answer that is no redirection. */
+static int follow(struct getting *g)
+{
+	const char *location;
+	int err;
+
+	for (;;) {
+		g->request.url = &g->url;
+		err = exchange_begin(&g->x);
+		if (err) {
+			g->item->why = g->x.why;
+			return err;
+		}
+		g->own->code = g->x.head.status;
+		tell_host(g);
+		location = head_value(&g->x.head, "Location");
+		if (!is_redirect(g->own->code) || !location || !g->set->max_redirs)
+			return 0;
+		if (g->own->redirects == g->set->max_redirs)
+			return refuse(g, -ELOOP, "redirected more often than --max-redirs allows");
+		g->own->redirects++;
+		err = redirect(g, location);
+		if (err)
+			return err;
+	}
+}
+
+/* ---- what an answer means */
+
+static bool is_expected(const struct fetch_settings *set, int status)
+{
+	for (size_t i = 0; i < set->expected_count; i++)
+		if (status >= set->expected[i].first && status <= set->expected[i].last)
+			return true;
+	return !set->expected_count && status >= 200 && status < 300;
+}
+
+static int status_error(struct getting *g)
+{
+	int status = g->x.head.status;
+
+	snprintf(g->own->why, sizeof(g->own->why), "the server answered with status %d", status);
+	g->item->why = g->own->why;
+	switch (status) {
+	case 404:
+	case 410:
+		return -ENOENT;
+	case 401:
+	case 403:
+	case 407:
+		return -EACCES;
+	case 429:
+	case 503:
+		return -EBUSY;
+	default:
+		return -EREMOTEIO;
+	}
+}
+
+/* The validator of a response that a later range may rest on, or NULL. */
+static const char *strong_validator(const struct head *head)
+{
+	const char *etag = head_value(head, "ETag"), *modified, *date;
+	int64_t then, now;
+
+	if (etag)
+		return etag_is_strong(etag) ? etag : NULL;
+	modified = head_value(head, "Last-Modified");
+	date = head_value(head, "Date");
+	if (!modified || !date || !http_date_parse(modified, &then) ||
+	    !http_date_parse(date, &now) || now - then < STRONG_SECONDS)
+		return NULL;
+	return modified;
+}
+
+/* Whether the part that came is the rest of what the partial file has the beginning of. */
+static bool is_the_rest(const struct getting *g)
+{
+	const struct head *head = &g->x.head;
+	const char *range_text = head_value(head, "Content-Range");
+	const char *validator = g->place.validator;
+	const char *theirs = head_value(head, *validator == '"' ? "ETag" : "Last-Modified");
+	struct content_range range;
+
+	if (!range_text || !content_range_parse(range_text, &range) || range.unsatisfied)
+		return false;
+	if (range.first != g->place.offset || range.total != range.last + 1)
+		return false;
+	if (head->body == BODY_LENGTH && head->length != range.total - range.first)
+		return false;
+	return theirs && !strcmp(theirs, validator);
+}
+
+/* Whether the partial file is the whole already. */
+static bool is_whole(const struct getting *g)
+{
+	const char *text = head_value(&g->x.head, "Content-Range");
+	const char *etag = head_value(&g->x.head, "ETag");
+	struct content_range range;
+
+	return text && content_range_parse(text, &range) && range.unsatisfied &&
+	       range.total == g->place.offset && (!etag || !strcmp(etag, g->place.validator));
+}
+
+/* How it goes on after the answer to a request for the rest. */
+enum rest {
+	REST_COMES, /* the rest is its body */
+	REST_NONE, /* all is there */
+	REST_ANEW, /* the whole is to be asked for */
+	REST_WHOLE, /* and this is it */
+	REST_FAILED, /* as without a range */
+};
+
+static enum rest judge_rest(const struct getting *g)
+{
+	switch (g->x.head.status) {
+	case 206:
+		return is_the_rest(g) ? REST_COMES : REST_ANEW;
+	case 416:
+		return is_whole(g) ? REST_NONE : REST_ANEW;
+	case 304:
+	case 412:
+		return REST_ANEW;
+	case 200:
+		return REST_WHOLE;
+	default:
+		return REST_FAILED;
+	}
+}
+
+/* ---- the body */
+
+static int hash_partial(void *arg)
+{
+	struct getting *g = arg;
+	uint64_t at = 0;
+	ssize_t n;
+
+	while (at < g->place.offset) {
+		n = call_pread(g->place.fd, g->hasher->buffer, HASHER_BYTES, (off_t)at);
+		if (n <= 0)
+			return n ? (int)n : -EIO;
+		digest_update(g->hasher->digest, g->hasher->buffer, (size_t)n);
+		at += (uint64_t)n;
+	}
+	return 0;
+}
+
+static int begin_digest(struct getting *g)
+{
+	if (!g->own->alg)
+		return 0;
+	g->hasher = hasher_get();
+	g->body.digest = g->hasher->digest;
+	digest_begin(g->hasher->digest, g->own->alg);
+	return g->place.offset ? blocking_long(hash_partial, g) : 0;
+}
+
+static int check_digest(struct getting *g)
+{
+	unsigned char got[DIGEST_SIZE_MAX];
+
+	if (!g->own->alg)
+		return 0;
+	digest_finish(g->hasher->digest, got);
+	if (!memcmp(got, g->own->expected, g->own->alg->size))
+		return 0;
+	return refuse(g, -EBADMSG, "the content does not have the digest that it should have");
+}
+
+static int create_file(void *arg)
+{
+	struct getting *g = arg;
+	const struct options *opt = g->item->job->opt;
+	const char *validator = strong_validator(&g->x.head);
+	int err;
+
+	if (g->place.offset)
+		return 0;
+	err = place_create(&g->place);
+	if (!err && validator && !g->set->compressed &&
+	    (opt->journal || g->item->attempts <= opt->retries) &&
+	    !strcmp(g->request.method, "GET"))
+		place_note(&g->place, &g->first, validator);
+	return err;
+}
+
+static int commit_file(void *arg)
+{
+	struct getting *g = arg;
+
+	return place_commit(&g->place, &g->finish);
+}
+
+static int move_body(struct getting *g)
+{
+	struct body *b = &g->body;
+	int err = -EAGAIN;
+
+	if (g->has_place && !g->place.offset)
+		err = body_peek(b, &g->finish.data, &g->finish.len);
+	if (err != -EAGAIN)
+		return err;
+	if (g->has_place) {
+		err = blocking(create_file, g);
+		if (err)
+			return err;
+		b->place = &g->place;
+	}
+	if (!g->hasher)
+		g->hasher = hasher_get();
+	exchange_grow(&g->x, (char *)g->hasher->buffer, HASHER_BYTES);
+	return body_move(b);
+}
+
+static int check_size(struct getting *g)
+{
+	const struct head *head = &g->x.head;
+	uint64_t most = g->set->max_size;
+
+	if (head->body == BODY_LENGTH && !g->set->compressed &&
+	    (head->length > most || g->place.offset > most - head->length))
+		return refuse(g, -EFBIG, "is larger than --max-size allows");
+	return 0;
+}
+
+static void note_finish(struct getting *g)
+{
+	const char *modified = head_value(&g->x.head, "Last-Modified");
+	const char *etag = head_value(&g->x.head, "ETag");
+
+	g->finish = (struct finish){.mtime = INT64_MIN};
+	if ((g->set->keep_time || g->set->update) && modified)
+		http_date_parse(modified, &g->finish.mtime);
+	if (g->set->update && etag && etag_is_valid(etag) && strlen(etag) < sizeof(g->etag))
+		g->finish.etag = strcpy(g->etag, etag);
+}
+
+static int receive(struct getting *g, bool nothing_more)
+{
+	int err = 0;
+
+	note_finish(g);
+	g->body = (struct body){.set = g->set, .item = g->item, .x = &g->x, .at = g->place.offset};
+	if (!nothing_more)
+		err = check_size(g);
+	if (!err)
+		err = begin_digest(g);
+	if (!err && !nothing_more)
+		err = move_body(g);
+	g->own->unannounced = g->x.unannounced;
+	if (!err)
+		err = check_digest(g);
+	g->own->size = g->body.at;
+	if (!err && g->has_place)
+		err = blocking(commit_file, g);
+	return err;
+}
+
+/* By the name that the server gives it. */
+static int find_wanted_place(struct getting *g)
+{
+	const char *text = head_value(&g->x.head, "Content-Disposition");
+	struct buf name = {0};
+	int err;
+
+	if (text && disposition_name(text, &name)) {
+		buf_char(&name, '\0');
+		g->wanted = name.data;
+	}
+	err = blocking(find_place, g);
+	g->wanted = NULL;
+	buf_free(&name);
+	return err;
+}
+
+static int take_answer(struct getting *g)
+{
+	int status = g->x.head.status, err = 0;
+
+	if (status == 304 && g->request.if_modified_since) {
+		g->item->status = STATUS_SKIPPED;
+		g->item->why = "not modified";
+		return 0;
+	}
+	if (!is_expected(g->set, status))
+		return status_error(g);
+	if (status == 206)
+		return refuse(g, -EPROTO, "the server sent a part that was not asked for");
+	if (g->has_place && g->set->by_disposition)
+		err = find_wanted_place(g);
+	return err ? err : receive(g, false);
+}
+
+static int try_it(struct getting *g)
+{
+	enum rest rest;
+	int err = follow(g);
+
+	if (err || !g->request.range_first)
+		return err ? err : take_answer(g);
+	rest = judge_rest(g);
+	switch (rest) {
+	case REST_COMES:
+	case REST_NONE:
+		g->own->resumed = true;
+		return receive(g, rest == REST_NONE);
+	case REST_ANEW:
+		g->anew = true;
+		return -EAGAIN;
+	case REST_WHOLE:
+		g->place.offset = 0;
+		return take_answer(g);
+	default:
+		return take_answer(g);
+	}
+}
+
+/* A partial file stays where somebody may go on with it: the next attempt, or --resume. */
+static bool is_worth_keeping(const struct getting *g, int err)
+{
+	const struct options *opt = g->item->job->opt;
+
+	if (!err || err == -EFBIG || err == -EBADMSG || bp_cancelled() || !g->place.validator[0])
+		return false;
+	return opt->journal || g->item->attempts <= opt->retries;
+}
+
+static void finish_with(struct getting *g, int err)
+{
+	bool keep = is_worth_keeping(g, err);
+
+	exchange_end(&g->x);
+	if (g->hasher)
+		hasher_put(g->hasher);
+	g->hasher = NULL;
+	if (keep)
+		g->own->repeats = true;
+	if (g->has_place)
+		place_close(&g->place, keep);
+	url_free(&g->url);
+	url_free(&g->first);
+}
+
+int fetch_get(struct item *item)
+{
+	struct getting g = {
+		.item = item,
+		.set = item->settings,
+		.own = item_priv(item),
+		.place = {.dirfd = -1, .fd = -1},
+	};
+	int err;
+
+	for (int round = 0; round < 2; round++) {
+		g.own->code = 0;
+		g.own->redirects = 0;
+		g.own->unannounced = g.own->resumed = false;
+		item->bytes = 0;
+		err = prepare(&g);
+		if (!err && line_url(item, &g.url))
+			err = -EINVAL;
+		if (!err)
+			err = try_it(&g);
+		finish_with(&g, err);
+		if (err != -EAGAIN || !g.anew)
+			break;
+	}
+	return err;
+}

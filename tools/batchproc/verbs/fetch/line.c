@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+/*
+ * line: a line of a list: URL, URL TAB path, URL TAB path TAB ALG:HEX.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "digest/sumline.h"
+#include "verbs/fetch/fetch.h"
+
+const char *path_check(const char *path)
+{
+	if (*path == '/')
+		return "the path is absolute";
+	for (const char *at = path; at; at = strchr(at, '/')) {
+		size_t len;
+
+		at += *at == '/';
+		len = strcspn(at, "/");
+		if (!len)
+			return "the path has an empty step";
+		if ((len == 1 && at[0] == '.') || (len == 2 && at[0] == '.' && at[1] == '.'))
+			return "the path has a step of dots";
+		if (len > NAME_MAX)
+			return "the path has a step that is too long";
+	}
+	return NULL;
+}
+
+/* sha256:2cf24d... */
+static const char *take_digest(struct fetch_item *own, const char *text)
+{
+	size_t len = strcspn(text, ":");
+	char name[16];
+
+	if (len >= sizeof(name))
+		return "the digest is not ALGORITHM:HEXADECIMAL";
+	memcpy(name, text, len);
+	name[len] = '\0';
+	own->alg = digest_by_name(name);
+	if (!own->alg || !sumfield_parse(own->expected, own->alg, text, strlen(text))) {
+		own->alg = NULL;
+		return "the digest is not ALGORITHM:HEXADECIMAL";
+	}
+	return digest_setup(own->alg) ? "this OpenSSL does not offer the digest's algorithm" : NULL;
+}
+
+/* An URL without user and password, for all to see; as it is where it is none. */
+static const char *add_shown(struct buf *name, const char *text, size_t len, bool *secret)
+{
+	struct url url;
+	const char *wrong = url_parse(&url, text, len);
+	const char *at = memchr(text, '@', len), *slashes;
+
+	if (!wrong && url.user) {
+		*secret = true;
+		url_text(&url, name);
+	} else if (wrong && at) {
+		/* Whatever it is, what stands in front of an @ may be a password. */
+		*secret = true;
+		slashes = memmem(text, len, "//", 2);
+		if (slashes && slashes < at)
+			buf_add(name, text, (size_t)(slashes + 2 - text));
+		buf_add(name, at + 1, (size_t)(text + len - at - 1));
+	} else {
+		buf_add(name, text, len);
+	}
+	url_free(&url);
+	return wrong;
+}
+
+const char *line_parse(struct fetch_item *own, const char *line, size_t len, struct buf *name)
+{
+	const char *tab = memchr(line, '\t', len), *end = line + len;
+	const char *wrong, *path_wrong = NULL;
+	bool secret = false;
+	char *text;
+
+	wrong = add_shown(name, line, tab ? (size_t)(tab - line) : len, &secret);
+	if (tab || secret)
+		own->line = xstrdup(line);
+	if (!tab)
+		return wrong;
+	text = xstrdup(tab + 1);
+	tab = memchr(tab + 1, '\t', (size_t)(end - tab - 1));
+	own->path = text;
+	if (tab) {
+		text[strcspn(text, "\t")] = '\0';
+		path_wrong = take_digest(own, tab + 1);
+	}
+	/* An empty one is none: the name comes from the URL. */
+	if (!*text) {
+		free(text);
+		own->path = NULL;
+	} else if (!path_wrong) {
+		path_wrong = path_check(text);
+	}
+	return wrong ? wrong : path_wrong;
+}
+
+const char *line_url(const struct item *item, struct url *url)
+{
+	const struct fetch_item *own = item_priv_const(item);
+	const char *text = own->line ? own->line : item->name.data;
+
+	return url_parse(url, text, own->line ? strcspn(text, "\t") : item->name.len);
+}

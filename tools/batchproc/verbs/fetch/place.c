@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: MIT
+/*
+ * place: the file that a body becomes.
+ *
+ * Below -P no step of a path goes through a symbolic link, and a file takes the place of a link, never of
+ * what that names. What a partial file is part of stands in an attribute of the file: where the file system has
+ * none, a run that was killed begins such a file anew. Plain calls, in a task or on a helper thread.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/calls.h"
+#include "run/job.h"
+#include "verbs/copy/claims.h"
+#include "verbs/copy/copy.h"
+#include "verbs/fetch/fetch.h"
+
+#define PARTIAL_ATTR "user.batchproc.partial" /* VALIDATOR NUL URL */
+#define ETAG_ATTR "user.batchproc.etag"
+
+/* The directories of -P, open until the end of the run; and what is claimed. */
+static struct {
+	pthread_mutex_t lock;
+	struct claims *claims;
+	struct base {
+		const char *dir;
+		int fd;
+		struct stat st;
+	} * bases;
+	size_t count;
+} places = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* Makes the directory of -P, and those above it, where they are missing. */
+static int make_base(const char *dir)
+{
+	char *path = xstrdup(dir);
+	int err = 0;
+
+	for (char *at = path + 1; *at && !err; at++) {
+		if (*at != '/')
+			continue;
+		*at = '\0';
+		if (mkdir(path, 0777) && errno != EEXIST)
+			err = -errno;
+		*at = '/';
+	}
+	if (!err && mkdir(path, 0777) && errno != EEXIST)
+		err = -errno;
+	free(path);
+	return err;
+}
+
+static int open_base(struct base *base, const char *dir)
+{
+	const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+
+	base->dir = dir;
+	base->fd = open(dir, flags);
+	if (base->fd < 0 && errno == ENOENT) {
+		int err = make_base(dir);
+
+		if (err)
+			return err;
+		base->fd = open(dir, flags);
+	}
+	if (base->fd < 0)
+		return -errno;
+	if (fstat(base->fd, &base->st)) {
+		close(base->fd);
+		return -errno;
+	}
+	return 0;
+}
+
+/* The directory @dir, as opened before. */
+static int find_base(const char *dir, struct base *found)
+{
+	struct base base;
+	int err = 0;
+
+	pthread_mutex_lock(&places.lock);
+	for (size_t i = 0; i < places.count; i++)
+		if (!strcmp(places.bases[i].dir, dir)) {
+			*found = places.bases[i];
+			goto out;
+		}
+	err = open_base(&base, dir);
+	if (err)
+		goto out;
+	base.dir = xstrdup(dir);
+	places.bases = xrealloc(places.bases, (places.count + 1) * sizeof(*places.bases));
+	places.bases[places.count++] = base;
+	*found = base;
+out:
+	pthread_mutex_unlock(&places.lock);
+	return err;
+}
+
+void places_free(void)
+{
+	for (size_t i = 0; i < places.count; i++) {
+		close(places.bases[i].fd);
+		free((char *)places.bases[i].dir);
+	}
+	free(places.bases);
+	if (places.claims)
+		claims_free(places.claims);
+	places.bases = NULL;
+	places.claims = NULL;
+	places.count = 0;
+}
+
+/* ---- names */
+
+/* The last step of an URL's path, as a name that stays where it is put. */
+static void name_of_url(const struct url *url, struct buf *name)
+{
+	const char *end = url->target + url->path_len, *start = end;
+
+	while (start[-1] != '/')
+		start--;
+	url_decode(name, start, (size_t)(end - start));
+}
+
+static void clean_name(struct buf *name)
+{
+	for (size_t i = 0; i < name->len; i++)
+		if ((unsigned char)name->data[i] < 0x20 || name->data[i] == '/' ||
+		    name->data[i] == 0x7f)
+			name->data[i] = '_';
+	buf_char(name, '\0');
+	if (!strcmp(name->data, "") || !strcmp(name->data, ".") || !strcmp(name->data, "..")) {
+		name->len = 0;
+		buf_str(name, "index.html");
+		buf_char(name, '\0');
+	} else if (temp_is_one(name->data)) {
+		name->data[0] = '_';
+	}
+}
+
+/* The path below the directory of -P. */
+static void find_path(const struct item *item, const struct url *url, const char *wanted,
+		      struct buf *path)
+{
+	const struct fetch_item *own = item_priv_const(item);
+	const struct fetch_settings *set = item->settings;
+
+	if (set->output || own->path) {
+		buf_str(path, set->output ? set->output : own->path);
+		buf_char(path, '\0');
+		return;
+	}
+	if (wanted)
+		buf_str(path, wanted);
+	else
+		name_of_url(url, path);
+	clean_name(path);
+}
+
+static void note_dst(struct item *item, const char *path)
+{
+	struct fetch_item *own = item_priv(item);
+	const struct fetch_settings *set = item->settings;
+	struct buf dst = {0};
+
+	if (set->dir && *path != '/') {
+		buf_str(&dst, set->dir);
+		if (dst.data[dst.len - 1] != '/')
+			buf_char(&dst, '/');
+	}
+	buf_add(&dst, path, strlen(path) + 1);
+	free(own->dst);
+	own->dst = dst.data;
+}
+
+/* ---- directories */
+
+/* Opens the directories of a path below @fd one after the other, making those that are missing. */
+static int open_steps(int fd, char *path, int *opened)
+{
+	int dirfd = fd, next;
+
+	for (char *step = path, *slash; (slash = strchr(step, '/')); step = slash + 1) {
+		*slash = '\0';
+		if (mkdirat(dirfd, step, 0777) && errno != EEXIST)
+			next = -errno;
+		else
+			next = call_open_beneath(dirfd, step, O_PATH | O_DIRECTORY);
+		*slash = '/';
+		if (dirfd != fd)
+			close(dirfd);
+		if (next < 0)
+			return next;
+		dirfd = next;
+	}
+	*opened = dirfd;
+	return 0;
+}
+
+static int find_directory(struct place *p, char *path)
+{
+	const struct fetch_settings *set = p->item->settings;
+	char *slash = strrchr(path, '/');
+	struct base base;
+	struct stat st;
+	int err;
+
+	/* -o is the user's own word, wherever it leads. */
+	if (set->output && slash) {
+		*slash = '\0';
+		p->dirfd =
+			call_openat(AT_FDCWD, slash == path ? "/" : path, O_PATH | O_DIRECTORY, 0);
+		*slash = '/';
+		if (p->dirfd < 0)
+			return p->dirfd;
+	} else {
+		err = find_base(set->dir ? set->dir : ".", &base);
+		if (!err && slash)
+			err = open_steps(base.fd, path, &p->dirfd);
+		if (err)
+			return err;
+		p->dev = base.st.st_dev;
+		p->ino = base.st.st_ino;
+		if (!slash) {
+			p->dirfd = base.fd;
+			return 0;
+		}
+	}
+	p->own_dirfd = true;
+	if (fstat(p->dirfd, &st))
+		return -errno;
+	p->dev = st.st_dev;
+	p->ino = st.st_ino;
+	return 0;
+}
+
+/* Two items with one path: that is an error of the second. */
+static int claim(struct place *p)
+{
+	struct fetch_item *own = item_priv(p->item);
+	struct stat source = {.st_ino = (ino_t)p->item->seq + 1};
+	int claimed;
+
+	if (own->claimed)
+		return 0;
+	pthread_mutex_lock(&places.lock);
+	if (!places.claims)
+		places.claims = claims_new();
+	pthread_mutex_unlock(&places.lock);
+	claimed = claims_take(places.claims, p->dev, p->ino, p->name, &source, 0);
+	if (claimed < 0)
+		return claimed;
+	if (claimed != CLAIM_FIRST) {
+		p->item->why = "another item of this run has this path";
+		return -EEXIST;
+	}
+	own->claimed = true;
+	return 0;
+}
+
+int place_find(struct place *p, struct item *item, const struct url *url, const char *wanted)
+{
+	struct buf path = {0};
+	const char *name;
+	int err;
+
+	*p = (struct place){.item = item, .dirfd = -1, .fd = -1};
+	find_path(item, url, wanted, &path);
+	note_dst(item, path.data);
+	name = strrchr(path.data, '/');
+	name = name ? name + 1 : path.data;
+	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
+		err = -EISDIR;
+	else if (strlen(name) > NAME_MAX)
+		err = -ENAMETOOLONG;
+	else
+		err = find_directory(p, path.data);
+	if (!err) {
+		strcpy(p->name, name);
+		temp_name(name, p->temp);
+		err = claim(p);
+	}
+	buf_free(&path);
+	return err;
+}
+
+bool place_existing(const struct place *p, struct stat *st, char *etag, size_t etag_size)
+{
+	char path[64];
+	ssize_t len = -1;
+	int fd;
+
+	etag[0] = '\0';
+	if (fstatat(p->dirfd, p->name, st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st->st_mode))
+		return false;
+	fd = call_openat(p->dirfd, p->name, O_PATH | O_NOFOLLOW, 0);
+	if (fd >= 0) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		len = getxattr(path, ETAG_ATTR, etag, etag_size - 1);
+		close(fd);
+	}
+	etag[len > 0 ? len : 0] = '\0';
+	return true;
+}
+
+/* ---- the temporary file */
+
+/* Whether the attribute says that the file is a part of this URL; then its validator is noted. */
+static bool is_part_of(struct place *p, const struct url *url)
+{
+	char attr[sizeof(p->validator) + 4096];
+	ssize_t len = fgetxattr(p->fd, PARTIAL_ATTR, attr, sizeof(attr) - 1);
+	struct buf text = {0};
+	size_t first;
+	bool same;
+
+	if (len <= 0)
+		return false;
+	attr[len] = '\0';
+	first = strlen(attr) + 1;
+	if (first >= (size_t)len || first > sizeof(p->validator))
+		return false;
+	url_text(url, &text);
+	same = text.len == (size_t)len - first && !memcmp(text.data, attr + first, text.len);
+	buf_free(&text);
+	if (same)
+		memcpy(p->validator, attr, first);
+	return same;
+}
+
+int place_reopen(struct place *p, const struct url *url)
+{
+	struct stat st;
+
+	p->fd = call_openat(p->dirfd, p->temp, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
+	if (p->fd < 0)
+		return p->fd;
+	if (!fstat(p->fd, &st) && S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_size > 0 &&
+	    !flock(p->fd, LOCK_EX | LOCK_NB) && dest_is_named(p->dirfd, p->temp, p->fd) &&
+	    is_part_of(p, url)) {
+		p->offset = (uint64_t)st.st_size;
+		return 0;
+	}
+	close(p->fd);
+	p->fd = -1;
+	return -ENOENT;
+}
+
+int place_create(struct place *p)
+{
+	p->offset = 0;
+	p->validator[0] = '\0';
+	if (p->fd >= 0) {
+		fremovexattr(p->fd, PARTIAL_ATTR);
+		return call_ftruncate(p->fd, 0);
+	}
+	p->fd = temp_create(p->dirfd, p->temp, O_RDWR, 0666);
+	return p->fd < 0 ? p->fd : 0;
+}
+
+void place_note(struct place *p, const struct url *url, const char *validator)
+{
+	struct buf attr = {0};
+
+	if (strlen(validator) >= sizeof(p->validator))
+		return;
+	strcpy(p->validator, validator);
+	buf_add(&attr, validator, strlen(validator) + 1);
+	url_text(url, &attr);
+	if (attr.len > 4096 || fsetxattr(p->fd, PARTIAL_ATTR, attr.data, attr.len, 0))
+		p->validator[0] = '\0';
+	buf_free(&attr);
+}
+
+static int write_all(int fd, const char *data, size_t len)
+{
+	ssize_t n;
+
+	for (size_t at = 0; at < len; at += (size_t)n) {
+		n = call_pwrite(fd, data + at, len - at, (off_t)at);
+		if (n < 0)
+			return (int)n;
+	}
+	return 0;
+}
+
+int place_commit(struct place *p, const struct finish *finish)
+{
+	const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = finish->mtime}};
+	int err = 0;
+
+	if (finish->data) {
+		err = place_create(p);
+		if (!err)
+			err = write_all(p->fd, finish->data, finish->len);
+	}
+	if (!err && p->validator[0])
+		fremovexattr(p->fd, PARTIAL_ATTR);
+	if (!err && finish->etag)
+		fsetxattr(p->fd, ETAG_ATTR, finish->etag, strlen(finish->etag), 0);
+	if (!err && finish->mtime != INT64_MIN && futimens(p->fd, times))
+		err = -errno;
+	if (!err && !dest_is_named(p->dirfd, p->temp, p->fd))
+		err = -ESTALE;
+	if (!err)
+		err = call_renameat(p->dirfd, p->temp, p->name);
+	if (!err) {
+		close(p->fd);
+		p->fd = -1;
+	}
+	return err;
+}
+
+void place_close(struct place *p, bool keep)
+{
+	if (p->fd >= 0) {
+		if (!keep && dest_is_named(p->dirfd, p->temp, p->fd))
+			unlinkat(p->dirfd, p->temp, 0);
+		close(p->fd);
+		p->fd = -1;
+	}
+	if (p->own_dirfd)
+		close(p->dirfd);
+	p->own_dirfd = false;
+	p->dirfd = -1;
+}
+
+void place_discard(struct item *item)
+{
+	struct place p;
+	struct url url;
+
+	if (line_url(item, &url))
+		return;
+	if (!place_find(&p, item, &url, NULL) && !place_reopen(&p, &url))
+		place_close(&p, false);
+	else
+		place_close(&p, true);
+	url_free(&url);
+}
