@@ -270,7 +270,9 @@ static int wait_for_place(struct bp_group *group)
 	if (has_place(group)) {
 		set_starved(group);
 		atomic_thread_fence(memory_order_seq_cst);
-		/* A loop may have made room since admit_now() looked, and seen nobody who wants it. */
+		/*
+		 * A loop may have made room since admit_now() looked, and seen nobody who wants it.
+		 */
 		if (list_empty(&group->go_waiters) && !loops_full(group->engine)) {
 			admit_forget(group);
 			take_place(group);
@@ -364,9 +366,9 @@ static inline void enlist(struct bp_group *group, struct bp_op *op)
 }
 
 /*
- * A loop that accepts an item will take it itself, or wake another one, when its turn comes round. To
- * wake another for each of many small items costs more than they do, so it does so at once only for many
- * items or when it has not done so lately (which serves the task that goes on to compute).
+ * A loop that accepts an item will take it itself, or wake another one, when its turn comes round.
+ * To wake another for each of many small items costs more than they do, so it does so at once only
+ * for many items or when it has not done so lately (which serves the task that goes on to compute).
  */
 #define WAKE_ITEMS 16
 #define WAKE_PAUSE_NS 200000ull

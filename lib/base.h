@@ -45,7 +45,9 @@ int opts_copy(void *to, size_t known, const void *from);
 /** Nanoseconds on CLOCK_MONOTONIC. */
 uint64_t time_now(void);
 
-/** A point in time @ns after @now: the last one that still fires where that is past the clock's end. */
+/**
+ * A point in time @ns after @now: the last one that still fires where that is past the clock's end.
+ */
 static inline uint64_t time_after(uint64_t now, uint64_t ns)
 {
 	return ns < BP_NEVER - now ? now + ns : BP_NEVER - 1;

@@ -38,10 +38,10 @@
  * with their size and are made by a macro that fills in the defaults; NULL means that macro with
  * nothing in it.
  *
- * NULL elsewhere. Without the function that it is to run, the operation, the bytes to copy or the place
- * for what it makes, a function returns -EINVAL. NULL for an engine, a group, a timeout scope or the
- * place for statistics ends the program with one line on stderr; only the two destroy functions take
- * it, and do nothing.
+ * NULL elsewhere. Without the function that it is to run, the operation, the bytes to copy or the
+ * place for what it makes, a function returns -EINVAL. NULL for an engine, a group, a timeout scope
+ * or the place for statistics ends the program with one line on stderr; only the two destroy
+ * functions take it, and do nothing.
  *
  * Threads. "Caller-driven" is an engine with loops = 0: the thread that created it is its only
  * thread; its items make progress while that thread is in bp_go(), bp_wait() or another call that
@@ -114,8 +114,8 @@ enum bp_backend {
  * struct bp_engine_opts - how to make an engine; use BP_ENGINE_OPTS()
  * @sz:		size of this struct as the caller knows it
  * @backend:	which backend; BP_BACKEND_AUTO by default
- * @loops:	loop threads, up to BP_LOOPS_MAX; 0 (the default): the calling thread drives the one loop
- *		itself
+ * @loops:	loop threads, up to BP_LOOPS_MAX; 0 (the default): the calling thread drives the
+ *		one loop itself
  * @depth:	operations in flight per loop, 1 to BP_DEPTH_MAX; 0 means BP_DEPTH_DEFAULT
  * @stack_size:	bytes of stack for a task, 16 KiB to 1 GiB, rounded up to pages; 0 means
  *		BP_STACK_DEFAULT
@@ -202,8 +202,8 @@ struct bp_engine_info {
  *
  * Context: outside.
  * Return: 0, or
- *	-EINVAL		an option is out of range, or a field unknown to this version is set, or @engine
- *			is NULL
+ *	-EINVAL		an option is out of range, or a field unknown to this version is set, or
+ *			@engine is NULL
  *	-ENOTSUP	the backend asked for is not part of this build
  *	-EPERM		io_uring is forbidden here: kernel.io_uring_disabled, or a seccomp filter
  *			(a container's default profile)
@@ -237,9 +237,9 @@ const struct bp_engine_info *bp_engine_info(const struct bp_engine *engine);
  * @engine:	the engine
  * @fd:		where to write it
  *
- * For people who look for a hang: the loops, the groups with their limit, counts, cause and age, and
- * the items that run, with what each waits for and for how long. The text is for reading; its form
- * may change with any version.
+ * For people who look for a hang: the loops, the groups with their limit, counts, cause and age,
+ * and the items that run, with what each waits for and for how long. The text is for reading; its
+ * form may change with any version.
  *
  * Context: outside, task, callback; not in a signal handler. With loops = 0 the engine's thread.
  * Return: 0, or -ENOMEM, or the error of the write.
@@ -317,8 +317,9 @@ struct bp_group_opts {
 };
 
 /*
- * A field given twice, default first and then the caller's, is what is meant here, so the compilers' warning
- * of it is off inside; the array of one makes it an lvalue with the life of a compound literal.
+ * A field given twice, default first and then the caller's, is what is meant here, so the
+ * compilers' warning of it is off inside; the array of one makes it an lvalue with the life of a
+ * compound literal.
  */
 #define BP_GROUP_OPTS(...)                                                                         \
 	((struct bp_group_opts[1]){__extension__({                                                 \
@@ -394,8 +395,8 @@ struct bp_group_stats {
  *
  * Context: outside, task, callback.
  * Return: 0, or
- *	-EINVAL		an option is out of range, the parent is of another engine or closed, or @group
- *			is NULL
+ *	-EINVAL		an option is out of range, the parent is of another engine or closed, or
+ *			@group is NULL
  *	-ENOTSUP	BP_LIMIT_AUTO, which this version does not have yet
  *	-ENOMEM		no memory
  */
@@ -649,11 +650,11 @@ void *bp_group_winner(const struct bp_group *group);
  *			between bp_shield_begin() and bp_shield_end()
  *	-ETIMEDOUT	the item's timeout or a timeout scope ended it; likewise from then on
  *
- * An operation that completed although a cancel was on its way returns its own result. -EINTR
- * and, where the descriptor can be waited for, -EAGAIN are retried; MSG_DONTWAIT and RWF_NOWAIT
- * keep their -EAGAIN. Offsets of -1 mean the file position, as in io_uring. NULL for what is to be read or
- * written is -EFAULT; other bad addresses too are with io_uring alone, since the other backends look at some
- * of what is there themselves.
+ * An operation that completed although a cancel was on its way returns its own result. -EINTR and,
+ * where the descriptor can be waited for, -EAGAIN are retried; MSG_DONTWAIT and RWF_NOWAIT keep
+ * their -EAGAIN. Offsets of -1 mean the file position, as in io_uring. NULL for what is to be read
+ * or written is -EFAULT; other bad addresses too are with io_uring alone, since the other backends
+ * look at some of what is there themselves.
  *
  * Context: task only.
  */
@@ -749,8 +750,8 @@ int bp_offload(int (*fn)(void *arg), void *arg);
 /**
  * bp_cancelled() - whether the task has been asked to end
  *
- * For code that computes for long without operations. It looks at the clock, so that a deadline, the
- * item's timeout and timeout scopes are noticed although the task keeps its loop busy.
+ * For code that computes for long without operations. It looks at the clock, so that a deadline,
+ * the item's timeout and timeout scopes are noticed although the task keeps its loop busy.
  *
  * Context: task only. Return: true after a cancel or timeout, also inside a shield.
  */
@@ -760,8 +761,8 @@ bool bp_cancelled(void);
  * bp_shield_begin() - operations from here on run although the task was cancelled
  *
  * For what must be completed or undone: a last write, an unlink of a partial file. An operation
- * inside a shield is not cancelled either. Shields nest. A timeout scope that is begun inside a shield
- * counts there, so that what is undone takes no longer than it may.
+ * inside a shield is not cancelled either. Shields nest. A timeout scope that is begun inside a
+ * shield counts there, so that what is undone takes no longer than it may.
  *
  * Context: task only.
  */
@@ -792,8 +793,8 @@ struct bp_timeout {
  * @scope:	the scope
  * @ns:		nanoseconds from now for all operations of the scope together
  *
- * Scopes nest; they must be ended in reverse order, by the same task, and not begun again before. After trio's
- * move_on_after.
+ * Scopes nest; they must be ended in reverse order, by the same task, and not begun again before.
+ * After trio's move_on_after.
  *
  * Context: task only.
  */

@@ -3,10 +3,11 @@
  * struct bp_engine: the lock, and what loops and groups share. It stands below them, and knows
  * neither.
  *
- * One lock guards the state that groups share between loops (places, queues, causes). It is held for
- * a few instructions, never across a callback; the only system calls under it are those that wake a
- * loop or a waiting thread. A caller-driven engine has one thread and takes no lock. Functions that
- * are called under the lock say so with engine_assert_locked(), which debug builds check.
+ * One lock guards the state that groups share between loops (places, queues, causes). It is held
+ * for a few instructions, never across a callback; the only system calls under it are those that
+ * wake a loop or a waiting thread. A caller-driven engine has one thread and takes no lock.
+ * Functions that are called under the lock say so with engine_assert_locked(), which debug builds
+ * check.
  */
 #ifndef BP_CORE_H
 #define BP_CORE_H

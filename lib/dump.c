@@ -2,9 +2,9 @@
 /*
  * bp_engine_dump(): a picture in text of what lives in an engine, for people who look for a hang.
  *
- * It is made under the engine's lock, where groups stand still and no item can end, and written after
- * that. What loops change without the lock (the state of an operation, say) is read as one piece, and
- * may be over by the time that somebody reads it.
+ * It is made under the engine's lock, where groups stand still and no item can end, and written
+ * after that. What loops change without the lock (the state of an operation, say) is read as one
+ * piece, and may be over by the time that somebody reads it.
  */
 #include <inttypes.h>
 #include <stdio.h>

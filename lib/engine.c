@@ -41,7 +41,9 @@ static void unmake_backend(struct bp_engine *engine)
 		engine->backend->destroy(engine);
 }
 
-/** Memory for the loops, each with cache lines of its own: what one writes is no other's business. */
+/**
+ * Memory for the loops, each with cache lines of its own: what one writes is no other's business.
+ */
 static bool alloc_loops(struct bp_engine *engine)
 {
 	size_t size = (sizeof(struct bp_loop) + 63) & ~(size_t)63;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Groups: creation and end, the cause and the cancel, the wait. Who may enter stands in admit.c, what
- * happens to items between their start and their end in item.c; the picture of it all in group.h.
+ * Groups: creation and end, the cause and the cancel, the wait. Who may enter stands in admit.c,
+ * what happens to items between their start and their end in item.c; the picture of it all in
+ * group.h.
  */
 #include <stdlib.h>
 #include <string.h>

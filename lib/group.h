@@ -11,8 +11,8 @@
  *	  |                       v
  *	  +--------------------> closed (bp_wait() has returned)
  *
- * A place of the limit is held from the acceptance of an item to its end, so what runs never exceeds
- * the limit, and the group is done when no place is held.
+ * A place of the limit is held from the acceptance of an item to its end, so what runs never
+ * exceeds the limit, and the group is done when no place is held.
  */
 #ifndef BP_GROUP_H
 #define BP_GROUP_H

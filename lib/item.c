@@ -2,21 +2,21 @@
 /*
  * Items between their acceptance and their end: what a loop takes, starts, resumes and counts.
  *
- * These are the loop's hooks, so they run in its thread. What they change of the group they change under
- * the engine's lock; reports are called without it.
+ * These are the loop's hooks, so they run in its thread. What they change of the group they change
+ * under the engine's lock; reports are called without it.
  */
 #include "group.h"
 
 /*
  * Items that a loop starts in one turn. Enough that they share a system call, and few enough that
- * the stacks of those that end at once, as with cached files, stay in the first-level cache: hashing
- * 50,000 files of 8 KiB takes 4% less CPU time with 16 than with 64, and NOPs the same.
+ * the stacks of those that end at once, as with cached files, stay in the first-level cache:
+ * hashing 50,000 files of 8 KiB takes 4% less CPU time with 16 than with 64, and NOPs the same.
  */
 #define TAKE_MAX 16
 
 /*
- * How many resumes of a group are between two that are timed: none while they are so long that two clock
- * reads cost nothing beside them, up to so many while they are short.
+ * How many resumes of a group are between two that are timed: none while they are so long that two
+ * clock reads cost nothing beside them, up to so many while they are short.
  */
 #define SAMPLE_MAX 64
 #define LONG_RESUME_NS 5000

@@ -14,23 +14,26 @@
  *	close		 1,089	   666	 1,761	 2,155		 1,559		 1,161
  *
  * The ring shares one system call among many operations, so it is ahead of the plain call wherever
- * the kernel carries the operation out at once, and far ahead where it has to wait for the disk. The
- * exception is statx, which the kernel always gives to a worker: by descriptor it costs less than
- * half as a plain call and never waits. By path it may wait for the disk and would hold up the loop.
+ * the kernel carries the operation out at once, and far ahead where it has to wait for the disk.
+ * The exception is statx, which the kernel always gives to a worker: by descriptor it costs less
+ * than half as a plain call and never waits. By path it may wait for the disk and would hold up the
+ * loop.
  *
- * A read by the ring ends before its task runs again, with what the others read in between. Who uses the
- * bytes at once gains from a plain preadv2() with RWF_NOWAIT: `batchproc hash -r` of 50,000 such files takes
- * 0.54 s of CPU so, and 0.59 s with reads by the ring and statx and fcntl for each (in turn, 9 runs).
+ * A read by the ring ends before its task runs again, with what the others read in between. Who
+ * uses the bytes at once gains from a plain preadv2() with RWF_NOWAIT: `batchproc hash -r` of
+ * 50,000 such files takes 0.54 s of CPU so, and 0.59 s with reads by the ring and statx and fcntl
+ * for each (in turn, 9 runs).
  *
- * unlinkat, files of 8 KiB just written, on a fresh ext4 in a file, medians of 5; CPU time in brackets:
+ * unlinkat, files of 8 KiB just written, on a fresh ext4 in a file, medians of 5; CPU time in
+ * brackets:
  *
  *			inline		 ring		 io-wq		 2 threads
  *	unlink		17,500 (16,300)	 23,090 (30,560) 23,740 (33,170) 30,010 (37,000)
  *
- * The kernel gives each one to a worker, which nearly doubles its CPU time. The plain call may wait for
- * the disk; all the same `batchproc rm` of 50,000 such files just after a mount took 0.94 s with it and
- * 1.09 s with the ring (medians of 3). What it holds its loop up for is one file's truncation: a tenth of a
- * second for each GiB of it that is in the page cache.
+ * The kernel gives each one to a worker, which nearly doubles its CPU time. The plain call may wait
+ * for the disk; all the same `batchproc rm` of 50,000 such files just after a mount took 0.94 s
+ * with it and 1.09 s with the ring (medians of 3). What it holds its loop up for is one file's
+ * truncation: a tenth of a second for each GiB of it that is in the page cache.
  */
 #include "backend/exec.h"
 #include "lane.h"
@@ -63,7 +66,9 @@ static bool inline_call(struct bp_task *task, struct exec *x, bool always)
 	if (x->res && !always)
 		return true;
 	verdict = exec_try(x);
-	/* What the threads backend would give to a helper is in the table because it need not be. */
+	/*
+	 * What the threads backend would give to a helper is in the table because it need not be.
+	 */
 	return verdict == EXEC_DONE || (verdict == EXEC_BRIEF && exec_block(x) == EXEC_DONE);
 }
 

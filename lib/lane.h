@@ -35,7 +35,8 @@ extern enum lane lane_table[LANE_OPS];
 
 /**
  * Carries the task's SQE out beside the backend, if the table says so and that can be done without
- * waiting where waiting is not allowed. A close is never given to a helper thread, nor ended by a cancel.
+ * waiting where waiting is not allowed. A close is never given to a helper thread, nor ended by a
+ * cancel.
  *
  * Return: true with the result in @res; false: the ring shall do it.
  */

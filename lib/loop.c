@@ -5,8 +5,8 @@
  * A turn starts new items, resumes what is runnable, sends cancels and the backlog, then enters the
  * backend once to submit and to wait, copies the completions out and dispatches the copies. Copying
  * first means that a task which submits while it is dispatched never meets a ring that is being
- * read, that a completion is never handled inside another's handler, and that the kernel gets its queue
- * space back before anything can ask for more.
+ * read, that a completion is never handled inside another's handler, and that the kernel gets its
+ * queue space back before anything can ask for more.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -19,7 +19,9 @@
 #define AGAIN_MIN_NS 1000000ull
 #define AGAIN_MAX_NS 100000000ull
 
-/* Answers to cancels that may be outstanding at once: the completion queue has a reserve for them. */
+/*
+ * Answers to cancels that may be outstanding at once: the completion queue has a reserve for them.
+ */
 #define CANCELS_OUT_MAX 64
 
 __thread struct bp_loop *bp_this_loop;

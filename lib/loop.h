@@ -2,9 +2,9 @@
 /*
  * A loop: one thread, one backend instance, and the operations that go through it.
  *
- * Everything here is touched by the loop's own thread alone, except what says otherwise. A loop knows
- * operations and their states; what an operation belongs to (a task, a group) it reaches only through
- * the hooks that the engine gives it.
+ * Everything here is touched by the loop's own thread alone, except what says otherwise. A loop
+ * knows operations and their states; what an operation belongs to (a task, a group) it reaches only
+ * through the hooks that the engine gives it.
  *
  * State of a struct bp_op (op->state_):
  *
@@ -18,8 +18,8 @@
  *	                             ENDED
  *
  * An operation item has no code to run between its operations: it goes from READY to BACKLOG or
- * IN_FLIGHT, and from RUNNABLE to ENDED or back. What never starts goes from READY to ENDED, and what
- * is cancelled in the BACKLOG to RUNNABLE. op_set_state() is the one way from state to state.
+ * IN_FLIGHT, and from RUNNABLE to ENDED or back. What never starts goes from READY to ENDED, and
+ * what is cancelled in the BACKLOG to RUNNABLE. op_set_state() is the one way from state to state.
  */
 #ifndef BP_LOOP_H
 #define BP_LOOP_H
@@ -51,8 +51,8 @@ void op_check_state(const struct bp_op *op, enum op_state to);
 #endif
 
 /**
- * Moves an operation to another state. The loop's own thread, or under the lock before a loop has it.
- * Stored as one piece, since bp_engine_dump() looks from another thread.
+ * Moves an operation to another state. The loop's own thread, or under the lock before a loop has
+ * it. Stored as one piece, since bp_engine_dump() looks from another thread.
  */
 static inline void op_set_state(struct bp_op *op, enum op_state to)
 {

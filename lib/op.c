@@ -3,8 +3,8 @@
  * The operations of tasks by name: each fills the task's SQE and waits for its CQE.
  *
  * -EINTR is retried. -EAGAIN is retried too: after a wait for readiness where the operation has a
- * descriptor to wait for, after a growing pause where it has none or the wait does not help. What the
- * caller marked as not to wait (MSG_DONTWAIT, RWF_NOWAIT) keeps its -EAGAIN.
+ * descriptor to wait for, after a growing pause where it has none or the wait does not help. What
+ * the caller marked as not to wait (MSG_DONTWAIT, RWF_NOWAIT) keeps its -EAGAIN.
  */
 #include <poll.h>
 #include <string.h>

@@ -4,9 +4,9 @@
  * handlers run in the program's own threads.
  *
  * Threads wake each other in a chain: who puts jobs in wakes one thread at most, and a thread that
- * takes a job wakes the next one while there is more to do. So a loop never pays for a whole herd, and
- * threads that are busy are not signalled: they find the next job when they have done theirs. Idle
- * threads form a stack; under a light load the same few do all the work, with warm caches.
+ * takes a job wakes the next one while there is more to do. So a loop never pays for a whole herd,
+ * and threads that are busy are not signalled: they find the next job when they have done theirs.
+ * Idle threads form a stack; under a light load the same few do all the work, with warm caches.
  *
  * While brief jobs are held back by their limit, one thread watches. Where less was done in a tick
  * than processors that compute would have done, jobs wait, and the limit is doubled.

@@ -2,11 +2,12 @@
 /*
  * Helper threads for what blocks: bp_offload(), the POOL lane and the threads backend.
  *
- * Bounded; a thread is made when a job may run, none is idle and none is on its way. Jobs are put in
- * by loops; each job's end is posted to its loop as a message. All of the pool stands under its lock,
- * which is held for a few instructions.
+ * Bounded; a thread is made when a job may run, none is idle and none is on its way. Jobs are put
+ * in by loops; each job's end is posted to its loop as a message. All of the pool stands under its
+ * lock, which is held for a few instructions.
  *
- * How many jobs are worth running at a time depends on what they do, so each says of what class it is:
+ * How many jobs are worth running at a time depends on what they do, so each says of what class it
+ * is:
  *
  *	BRIEF	is expected to compute, as calls into a warm directory cache do: one for each CPU,
  *		for more would only switch between each other. Where they turn out to wait after

@@ -4,8 +4,8 @@
  *
  *	slab:  | guard | stack 0 ........ bp_stack | guard | stack 1 ........ bp_stack | ...
  *
- * The bp_stack of neighbouring stacks stands at different offsets from the page boundary: with all of
- * them at the same one, the hot top frames of many tasks would share a few sets of the L1 cache.
+ * The bp_stack of neighbouring stacks stands at different offsets from the page boundary: with all
+ * of them at the same one, the hot top frames of many tasks would share a few sets of the L1 cache.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -96,8 +96,8 @@ static inline void context_resumed(struct bp_context *ctx)
 #define STACK_CANARY 0x62617463687072ull
 
 /**
- * Goes from the thread's own stack, @self, to @ctx, until context_leave(), which brings back the modes
- * that context_init_self() or context_note_modes() found.
+ * Goes from the thread's own stack, @self, to @ctx, until context_leave(), which brings back the
+ * modes that context_init_self() or context_note_modes() found.
  */
 static inline void context_enter(struct bp_context *self, struct bp_context *ctx)
 {

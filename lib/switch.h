@@ -6,11 +6,11 @@
  * stack what it will need. What is left to keep is where the stack and its frame stand, where to go
  * on, and the floating-point modes.
  *
- * Why inline: a processor predicts that a return goes to behind the last call that has not returned.
- * With a call or a return on either side of the switch, that would be a call of the other side, and
- * each operation of a task would pay for two wrong predictions, 20 ns. The loop's side goes from one
- * task to the next without any (see resume() in item.c), so the last call is the one in which the
- * task before suspended: as a rule at the same place as the one that goes on.
+ * Why inline: a processor predicts that a return goes to behind the last call that has not
+ * returned. With a call or a return on either side of the switch, that would be a call of the other
+ * side, and each operation of a task would pay for two wrong predictions, 20 ns. The loop's side
+ * goes from one task to the next without any (see resume() in item.c), so the last call is the one
+ * in which the task before suspended: as a rule at the same place as the one that goes on.
  *
  * The modes belong to a task, as they would to a thread. To read them takes as long as all the rest
  * of a switch, so it is done on the way out of a task alone: see context_leave().
@@ -42,7 +42,9 @@ static inline void bp_modes_change(const struct bp_regs *from, const struct bp_r
 
 #else
 
-/* For one instruction the stack is the other one already: an unwinder shall find no caller there. */
+/*
+ * For one instruction the stack is the other one already: an unwinder shall find no caller there.
+ */
 #ifdef __GCC_HAVE_DWARF2_CFI_ASM
 #define NO_WAY_BACK(reg) ".cfi_remember_state\n\t.cfi_undefined " reg "\n\t"
 #define WAY_BACK ".cfi_restore_state\n"

@@ -3,8 +3,8 @@
  * Timers: a pairing heap of intrusive nodes, ordered by the time at which they fire.
  *
  * No allocation: a node lives in its owner (an item, a task, a scope, a group). Insertion is O(1),
- * removal O(log n) amortised, recursion-free. A heap belongs to one loop, or stands under the engine's
- * lock.
+ * removal O(log n) amortised, recursion-free. A heap belongs to one loop, or stands under the
+ * engine's lock.
  */
 #ifndef BP_TIMER_H
 #define BP_TIMER_H

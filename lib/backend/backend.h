@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table between a loop and what carries its operations out. All that engines and loops know of a
- * backend stands here; engine.c alone names the tables, where it chooses one.
+ * The table between a loop and what carries its operations out. All that engines and loops know of
+ * a backend stands here; engine.c alone names the tables, where it chooses one.
  *
  * A backend knows loops and operations, and nothing of groups or tasks. What it has to keep is in
  * engine->backend_data for all loops, and in loop->backend_data for each. The functions that take a
@@ -34,14 +34,17 @@ struct bp_backend_ops {
 	const char *name;
 	bool kernel_files; /* descriptors are real, so calls may be made beside the backend */
 
-	/** Makes engine->backend_data before any loop is made; NULL: there is none. Return: 0 or -errno. */
+	/**
+	 * Makes engine->backend_data before any loop is made; NULL: there is none. Return: 0 or
+	 * -errno.
+	 */
 	int (*create)(struct bp_engine *engine);
 	/** Frees it after the last loop is gone. */
 	void (*destroy)(struct bp_engine *engine);
 
 	/*
-	 * How loops = N run on the thread that made the engine, where the backend plays the scheduler;
-	 * all NULL: each loop has a thread of its own.
+	 * How loops = N run on the thread that made the engine, where the backend plays the
+	 * scheduler; all NULL: each loop has a thread of its own.
 	 */
 
 	/** Makes all loops. Return: 0 or -errno, and none is there. */
@@ -92,8 +95,8 @@ extern const struct bp_backend_ops bp_sim_backend;
 #define OPCODE_NONE 0xff
 
 /**
- * Has an operation fill its SQE. A prep() that fills nothing is refused: what the SQE held before is an
- * earlier operation, and the buffer of that may be gone.
+ * Has an operation fill its SQE. A prep() that fills nothing is refused: what the SQE held before
+ * is an earlier operation, and the buffer of that may be gone.
  */
 static inline void op_fill(struct bp_op *op, struct io_uring_sqe *sqe)
 {

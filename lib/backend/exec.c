@@ -2,8 +2,8 @@
 /*
  * The table of operations, and those that are one system call; see exec.h.
  *
- * What is known not to wait is called at once. What only walks directories and inodes is expected to
- * compute, and what goes to the disk to wait: that is how the pool of helper threads is told
+ * What is known not to wait is called at once. What only walks directories and inodes is expected
+ * to compute, and what goes to the disk to wait: that is how the pool of helper threads is told
  * apart how many of them are worth having at a time. docs/backends.md lists the whole table.
  */
 #include <linux/openat2.h>
@@ -211,8 +211,8 @@ static enum exec_verdict opened(struct exec *x, int fd, uint64_t flags, bool cle
 }
 
 /*
- * O_NONBLOCK during the call: the open of a FIFO or a terminal does not wait for its other end. It is
- * what io_uring does too, where it opens without a worker.
+ * O_NONBLOCK during the call: the open of a FIFO or a terminal does not wait for its other end. It
+ * is what io_uring does too, where it opens without a worker.
  */
 static bool add_nonblock(uint64_t flags)
 {

@@ -2,9 +2,9 @@
 /*
  * SQEs carried out with ordinary calls: what the threads backend is made of.
  *
- * exec.c has the table of operations and those that are one call, exec_rw.c what moves bytes through
- * descriptors, exec_net.c sockets, poll and timeouts. None of them keeps state of its own: all of an
- * operation is in its struct exec, touched by one thread at a time.
+ * exec.c has the table of operations and those that are one call, exec_rw.c what moves bytes
+ * through descriptors, exec_net.c sockets, poll and timeouts. None of them keeps state of its own:
+ * all of an operation is in its struct exec, touched by one thread at a time.
  *
  *	exec_try() --+--> EXEC_DONE	x->res is the result
  *	   ^         +--> EXEC_BRIEF --> exec_block() on a helper thread, --> DONE or WAIT
@@ -14,8 +14,8 @@
  *	   |                   |
  *	   +-------------------+ again, with x->ready set
  *
- * exec_try() runs on the loop's thread and never waits for anybody; what the page cache has it takes
- * at once. exec_block() may wait for a disk. It does not wait for a peer: it asks whether a
+ * exec_try() runs on the loop's thread and never waits for anybody; what the page cache has it
+ * takes at once. exec_block() may wait for a disk. It does not wait for a peer: it asks whether a
  * pipe or socket is ready, and gives EXEC_WAIT where it is not.
  */
 #ifndef BP_EXEC_H
@@ -67,7 +67,9 @@ bool exec_closes(const struct exec *x);
 /** Whether a helper thread can carry the operation out where readiness cannot be waited for. */
 bool exec_can_block(const struct exec *x);
 
-/** The result of an operation that is ended with @err before its time: what it has moved, if any. */
+/**
+ * The result of an operation that is ended with @err before its time: what it has moved, if any.
+ */
 static inline int exec_ended(const struct exec *x, int err)
 {
 	return x->done ? (int)x->done : err;
@@ -117,7 +119,9 @@ static inline void *exec_addr(uint64_t addr)
 /** Whether @fd is ready for @events now: the revents, 0, or -errno. */
 int exec_poll(int fd, unsigned int events);
 
-/** What a vector has after @done bytes, @most of it, in @rest of @count entries. Return: entries. */
+/**
+ * What a vector has after @done bytes, @most of it, in @rest of @count entries. Return: entries.
+ */
 unsigned int exec_advance(struct iovec *rest, const struct iovec *iov, unsigned int count,
 			  size_t done, size_t most);
 

@@ -4,8 +4,8 @@
  *
  * What a descriptor is decides how it may be waited for, and only the slow path asks. A read or
  * write is first tried with RWF_NOWAIT, which takes what the page cache or a pipe has. Where that
- * says EAGAIN or is not supported, files go to a helper thread, and everything else is waited for in
- * epoll. As in io_uring, a transfer with a file is completed before it is reported, while pipes,
+ * says EAGAIN or is not supported, files go to a helper thread, and everything else is waited for
+ * in epoll. As in io_uring, a transfer with a file is completed before it is reported, while pipes,
  * terminals and sockets give what they have.
  */
 #include <limits.h>

@@ -15,8 +15,9 @@
  *
  * Names that begin with call_ are for the program's own calls, and passed over here.
  *
- * Injection is honest: what is said to have failed was not done (its SQE became a NOP), what is said to be
- * short was asked for short. Nothing is kept back without the loop being called again for it.
+ * Injection is honest: what is said to have failed was not done (its SQE became a NOP), what is
+ * said to be short was asked for short. Nothing is kept back without the loop being called again
+ * for it.
  *
  * Each loop has its own part, touched by its thread alone.
  */
@@ -152,7 +153,9 @@ static int unmark(struct fault_loop *fl, const struct bp_op *op, int res)
 	*slot = m->next;
 	m->next = fl->free;
 	fl->free = m;
-	/* One that was cancelled, or that failed by itself, is not said to have failed otherwise. */
+	/*
+	 * One that was cancelled, or that failed by itself, is not said to have failed otherwise.
+	 */
 	return res < 0 ? res : m->res;
 }
 

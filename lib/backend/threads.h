@@ -2,10 +2,11 @@
 /*
  * The threads backend: operations carried out with ordinary calls, where io_uring is blocked.
  *
- * What the calls are and which of them can wait stands in exec.h. What happens around them is in two
- * files: threads.c has the requests and their ways, threads_epoll.c the descriptors that are waited
- * for. Each loop has an epoll instance for all that waits for readiness, so that waiting takes no
- * thread, and an eventfd in it that ends its sleep. Files go to the engine's helper threads.
+ * What the calls are and which of them can wait stands in exec.h. What happens around them is in
+ * two files: threads.c has the requests and their ways, threads_epoll.c the descriptors that are
+ * waited for. Each loop has an epoll instance for all that waits for readiness, so that waiting
+ * takes no thread, and an eventfd in it that ends its sleep. Files go to the engine's helper
+ * threads.
  *
  *	submit() --> QUEUED --+--> WAITING ---------------+   in epoll; then tried again
  *	                      +--> ASLEEP ----------------+   among the loop's timers; likewise
@@ -14,8 +15,8 @@
  *	                      +--> DONE <-----------------+   until reap() hands it over
  *
  * All requests are allocated when the loop is made. Everything belongs to the loop's thread, but
- * for a request that is POOLED and not taken back: its struct exec is the helper's until the loop has
- * the message that it is over.
+ * for a request that is POOLED and not taken back: its struct exec is the helper's until the loop
+ * has the message that it is over.
  */
 #ifndef BP_THREADS_H
 #define BP_THREADS_H

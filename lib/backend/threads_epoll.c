@@ -2,9 +2,10 @@
 /*
  * The descriptors that a loop of the threads backend waits for; see threads.h.
  *
- * Every wait is armed for one event (EPOLLONESHOT), and several requests may wait for one descriptor. Nothing
- * that is remembered of a descriptor has to be true: the program may have closed it meanwhile and have
- * another one under its number. A memory that is wrong costs a system call.
+ * Every wait is armed for one event (EPOLLONESHOT), and several requests may wait for one
+ * descriptor. Nothing that is remembered of a descriptor has to be true: the program may have
+ * closed it meanwhile and have another one under its number. A memory that is wrong costs a system
+ * call.
  */
 #include <poll.h>
 #include <stdlib.h>

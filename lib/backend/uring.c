@@ -2,11 +2,11 @@
 /*
  * The io_uring backend: one ring for each loop, made, entered and torn down by the loop's thread.
  *
- * user_data is the address of the struct bp_op; its low bits say whose CQE it is: the operation's, its
- * cancel's, or the wake-up read's. The ring holds loop->depth operations and a reserve for the answers to
- * cancels and for the wake-up, so operations with one CQE each cannot overflow the completion queue. Those with
- * several (multishot, zero-copy sends) can; the kernel keeps what does not fit, and hands it over at the
- * next entry, which reap() makes with GETEVENTS.
+ * user_data is the address of the struct bp_op; its low bits say whose CQE it is: the operation's,
+ * its cancel's, or the wake-up read's. The ring holds loop->depth operations and a reserve for the
+ * answers to cancels and for the wake-up, so operations with one CQE each cannot overflow the
+ * completion queue. Those with several (multishot, zero-copy sends) can; the kernel keeps what does
+ * not fit, and hands it over at the next entry, which reap() makes with GETEVENTS.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -76,7 +76,9 @@ struct sim_model {
 int sim_model_init(struct sim *sim);
 void sim_model_exit(struct sim *sim);
 
-/** The open file that the request's descriptor means, with a reference; NULL where it needs none. */
+/**
+ * The open file that the request's descriptor means, with a reference; NULL where it needs none.
+ */
 int sim_model_target(struct sim *sim, struct sim_req *req);
 
 /** Carries a request out, moving @most bytes at most. Return: its result, or SIM_WAIT. */

@@ -2,9 +2,10 @@
 /*
  * The simulated backend: what becomes of an operation, and of its cancel. See sim.h.
  *
- * What it may do is what a kernel has been seen to do (each of these is a choice of the seed): carry an
- * operation out at once or later, in any order; move fewer bytes than asked; fail it; answer a cancel
- * before or after its target, with 0, -ENOENT or -EALREADY, none of which says how the target will end.
+ * What it may do is what a kernel has been seen to do (each of these is a choice of the seed):
+ * carry an operation out at once or later, in any order; move fewer bytes than asked; fail it;
+ * answer a cancel before or after its target, with 0, -ENOENT or -EALREADY, none of which says how
+ * the target will end.
  */
 #include "sim/sim.h"
 

@@ -4,7 +4,8 @@
  *
  * What becomes of an operation is in ops.c. Here a submission may be refused until completions were
  * reaped, completions may be seen a turn later, and a wait may end for no reason. The contract of
- * backend.h is checked: an operation that comes back while the backend still knows it ends the program.
+ * backend.h is checked: an operation that comes back while the backend still knows it ends the
+ * program.
  */
 #include <stdarg.h>
 #include <stdio.h>
