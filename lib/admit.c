@@ -106,6 +106,20 @@ void admit_room(struct bp_engine *engine)
 	engine_unlock(engine);
 }
 
+bool admit_overlooked(const struct bp_engine *engine)
+{
+	const struct bp_link_ *link;
+
+	for (link = engine->starved.next; link != &engine->starved; link = link->next) {
+		const struct bp_group *group = container_of(link, struct bp_group, starved_link);
+
+		if (!list_empty(&group->go_waiters) && !loops_full(engine) &&
+		    (group->limit < 0 || group->running < (uint64_t)group->limit))
+			return true;
+	}
+	return false;
+}
+
 bool admit_break_idle(struct bp_engine *engine)
 {
 	struct bp_link_ *link;

@@ -11,12 +11,6 @@
 #include "group.h"
 #include "pool.h"
 
-uint64_t bp_now(const struct bp_engine *engine)
-{
-	bp_need(engine, __func__, "engine");
-	return engine->backend->now(engine);
-}
-
 /* ---------------------------------------------------------------- making and unmaking */
 
 static void engine_free(struct bp_engine *engine)

@@ -192,6 +192,9 @@ void admit_forget(struct bp_group *group);
 /** bp_loop_hooks.room */
 void admit_room(struct bp_engine *engine);
 
+/** bp_loop_hooks.overlooked */
+bool admit_overlooked(const struct bp_engine *engine);
+
 /** Nothing runs on a caller-driven engine: gives a waiting bp_go() -EDEADLK. Return: if any. */
 bool admit_break_idle(struct bp_engine *engine);
 

@@ -335,4 +335,5 @@ const struct bp_loop_hooks group_hooks = {
 	.deliver = deliver,
 	.deadlines = group_run_deadlines,
 	.room = admit_room,
+	.overlooked = admit_overlooked,
 };

@@ -26,6 +26,12 @@
 
 __thread struct bp_loop *bp_this_loop;
 
+uint64_t bp_now(const struct bp_engine *engine)
+{
+	bp_need(engine, __func__, "engine");
+	return engine->backend->now(engine);
+}
+
 const char *const op_state_names[] = {
 	[OP_IDLE] = "idle",	  [OP_READY] = "ready",		 [OP_RUNNABLE] = "runnable",
 	[OP_RUNNING] = "running", [OP_BACKLOG] = "backlog",	 [OP_IN_FLIGHT] = "in flight",

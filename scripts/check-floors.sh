@@ -31,7 +31,8 @@ timer.* | stack.* switch* | backend/backend.h | backend/exec*
 core.h
 loop.*
 pool.*
-task.* | backend/* | sim/*
+task.*
+backend/* | sim/*
 group.* item.c admit.c | lane.*
 op.c | dump.c
 engine.c

@@ -12,8 +12,8 @@
  */
 #include <stdlib.h>
 
-#include "group.h"
 #include "sim/sim.h"
+#include "task.h"
 
 #define THREAD_STACK (256u << 10)
 
@@ -146,7 +146,6 @@ void sim_preempt(struct bp_engine *engine)
 static bool check_asleep(struct bp_engine *engine)
 {
 	struct sim *sim = engine->backend_data;
-	struct bp_link_ *link;
 	size_t in_flight = 0;
 
 	for (unsigned int i = 0; i < engine->nloops; i++) {
@@ -164,13 +163,8 @@ static bool check_asleep(struct bp_engine *engine)
 			bp_fatal("sim: loop %u sleeps with a cancel to be sent", i);
 		in_flight += loop_in_flight(loop);
 	}
-	for (link = engine->starved.next; link != &engine->starved; link = link->next) {
-		const struct bp_group *group = container_of(link, struct bp_group, starved_link);
-
-		if (!list_empty(&group->go_waiters) && !loops_full(engine) &&
-		    (group->limit < 0 || group->running < (uint64_t)group->limit))
-			bp_fatal("sim: lost wake-up: a bp_go() waits while the queues have room");
-	}
+	if (engine->hooks->overlooked(engine))
+		bp_fatal("sim: lost wake-up: a bp_go() waits while the queues have room");
 	if (in_flight && sim->stuck && sim->stuck(sim->arg))
 		return true;
 	if (in_flight)
