@@ -133,19 +133,26 @@ static int open_plain(int dirfd, const char *name, int flags)
 	return (int)CALL(openat(dirfd, name, flags));
 }
 
-int call_open_beneath(int dirfd, const char *path, int flags)
+static int open_beneath_plain(int dirfd, const char *path, int flags)
 {
 	struct open_how how = {
-		.flags = (uint64_t)(unsigned int)flags | O_CLOEXEC,
+		.flags = (uint64_t)(unsigned int)flags,
 		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH,
 	};
+	int fd = (int)CALL(syscall(SYS_openat2, dirfd, path, &how, sizeof(how)));
+	return path_openat2_refused(fd) ? path_open_by_name(dirfd, path, flags, open_plain) : fd;
+}
 
-	int fd;
+int call_open_beneath(int dirfd, const char *path, int flags)
+{
+	return happens(FAULT_EIO) ? -EIO : path_open_parts(dirfd, path, flags, open_beneath_plain);
+}
 
+ssize_t call_read(int fd, void *buf, size_t len)
+{
 	if (happens(FAULT_EIO))
 		return -EIO;
-	fd = (int)CALL(syscall(SYS_openat2, dirfd, path, &how, sizeof(how)));
-	return path_openat2_refused(fd) ? path_open_by_name(dirfd, path, flags, open_plain) : fd;
+	return CALL(read(fd, buf, shortened(len)));
 }
 
 ssize_t call_pread(int fd, void *buf, size_t len, off_t offset)
@@ -203,11 +210,21 @@ int call_renameat(int dirfd, const char *from, const char *to)
 	return happens(FAULT_EIO) ? -EIO : (int)CALL(renameat(dirfd, from, dirfd, to));
 }
 
+int call_unlinkat(int dirfd, const char *path, int flags)
+{
+	return happens(FAULT_EIO) ? -EIO : (int)CALL(unlinkat(dirfd, path, flags));
+}
+
 int call_mkdirat(int dirfd, const char *path, mode_t mode)
 {
 	int err = no_space();
 
 	return err ? err : (int)CALL(mkdirat(dirfd, path, mode));
+}
+
+int call_fstatat(int dirfd, const char *path, struct stat *st, int flags)
+{
+	return happens(FAULT_EIO) ? -EIO : (int)CALL(fstatat(dirfd, path, st, flags));
 }
 
 int call_lstat(const char *path, struct stat *st)
@@ -218,6 +235,14 @@ int call_lstat(const char *path, struct stat *st)
 int call_fstat(int fd, struct stat *st)
 {
 	return happens(FAULT_EIO) ? -EIO : (int)CALL(fstat(fd, st));
+}
+
+int call_statx(int dirfd, const char *path, int flags, unsigned int mask, struct statx *stx)
+{
+	if (happens(FAULT_EIO))
+		return -EIO;
+	/* Not statx(): where the kernel has none, libc's own knows less and says EINVAL. */
+	return (int)CALL(syscall(SYS_statx, dirfd, path, flags, mask, stx));
 }
 
 ssize_t call_getdents(int fd, void *buf, size_t len)

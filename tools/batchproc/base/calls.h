@@ -14,8 +14,9 @@
 #include <sys/types.h>
 
 int call_openat(int dirfd, const char *path, int flags, mode_t mode);
-/* Below @dirfd, through no symbolic link. */
+/* Below @dirfd, through no symbolic link, however long the path is. */
 int call_open_beneath(int dirfd, const char *path, int flags);
+ssize_t call_read(int fd, void *buf, size_t len);
 ssize_t call_pread(int fd, void *buf, size_t len, off_t offset);
 ssize_t call_pwrite(int fd, const void *buf, size_t len, off_t offset);
 ssize_t call_copy_range(int from, int to, off_t offset, size_t len);
@@ -23,9 +24,12 @@ int call_clone(int to, int from);
 int call_ftruncate(int fd, off_t size);
 int call_fsync(int fd);
 int call_renameat(int dirfd, const char *from, const char *to);
+int call_unlinkat(int dirfd, const char *path, int flags);
 int call_mkdirat(int dirfd, const char *path, mode_t mode);
+int call_fstatat(int dirfd, const char *path, struct stat *st, int flags);
 int call_lstat(const char *path, struct stat *st);
 int call_fstat(int fd, struct stat *st);
+int call_statx(int dirfd, const char *path, int flags, unsigned int mask, struct statx *stx);
 ssize_t call_getdents(int fd, void *buf, size_t len);
 /* Of a list, without which nothing can go on: no fault makes it fail. */
 ssize_t call_read_list(int fd, void *buf, size_t len);

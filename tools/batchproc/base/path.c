@@ -38,19 +38,18 @@ static int open_task(int dirfd, const char *name, int flags)
 	return bp_openat(dirfd, name, flags, 0);
 }
 
-static int open_beneath_task(int dirfd, const char *path, int flags)
+static int open_within_task(int dirfd, const char *path, int flags)
 {
 	const struct open_how how = {
 		.flags = (uint64_t)(unsigned int)flags,
-		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH,
+		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH | RESOLVE_NO_XDEV,
 	};
 	int fd = bp_openat2(dirfd, path, &how);
 
 	return path_openat2_refused(fd) ? path_open_by_name(dirfd, path, flags, open_task) : fd;
 }
 
-static int shorten(int *dirfd, const char **path, int *opened,
-		   int (*open_part)(int dirfd, const char *path, int flags))
+static int shorten(int *dirfd, const char **path, int *opened, path_opener open_part)
 {
 	char part[PATH_MAX];
 
@@ -85,8 +84,7 @@ int path_shorten(int *dirfd, const char **path, int *opened)
 	return shorten(dirfd, path, opened, open_task);
 }
 
-static int open_long(int dirfd, const char *path, int flags,
-		     int (*open_part)(int dirfd, const char *path, int flags))
+int path_open_parts(int dirfd, const char *path, int flags, path_opener open_part)
 {
 	int opened, fd = shorten(&dirfd, &path, &opened, open_part);
 
@@ -99,12 +97,12 @@ static int open_long(int dirfd, const char *path, int flags,
 
 int path_open(int dirfd, const char *path, int flags)
 {
-	return open_long(dirfd, path, flags, open_task);
+	return path_open_parts(dirfd, path, flags, open_task);
 }
 
-int path_open_beneath(int dirfd, const char *path, int flags)
+int path_open_within(int dirfd, const char *path, int flags)
 {
-	return open_long(dirfd, path, flags, open_beneath_task);
+	return path_open_parts(dirfd, path, flags, open_within_task);
 }
 
 /* ---- without openat2() */
@@ -118,8 +116,7 @@ bool path_openat2_refused(int err)
  * One name: what leads on is opened as a directory and no link, the last as asked for. A slash
  * behind it asks for a directory.
  */
-static int open_step(int at, const char *path, size_t len, int flags,
-		     int (*open_one)(int dirfd, const char *name, int flags))
+static int open_step(int at, const char *path, size_t len, int flags, path_opener open_one)
 {
 	char name[NAME_MAX + 1];
 
@@ -135,8 +132,7 @@ static int open_step(int at, const char *path, size_t len, int flags,
 	return open_one(at, name, flags | O_NOFOLLOW | O_CLOEXEC);
 }
 
-int path_open_by_name(int dirfd, const char *path, int flags,
-		      int (*open_one)(int dirfd, const char *name, int flags))
+int path_open_by_name(int dirfd, const char *path, int flags, path_opener open_one)
 {
 	int at = dirfd;
 

@@ -15,6 +15,9 @@
  */
 const char *path_name(const char *path, size_t *len);
 
+/* Opens what a path names, as openat() without a mode; the descriptor or -errno. */
+typedef int (*path_opener)(int dirfd, const char *path, int flags);
+
 /*
  * Steps down a path until the rest of it is short enough for one call: @dirfd and @path are
  * changed to a directory and what remains. Returns 0 or -errno; *@opened is a descriptor that the
@@ -25,14 +28,19 @@ int path_shorten(int *dirfd, const char **path, int *opened);
 /* As openat(), however long the path is. Return: the descriptor or -errno. */
 int path_open(int dirfd, const char *path, int flags);
 
-/* The same below @dirfd and through no symbolic link, wherever the path leads. */
-int path_open_beneath(int dirfd, const char *path, int flags);
+/*
+ * The same below @dirfd, through no symbolic link, and into nothing that is mounted there: -EXDEV. (Without
+ * openat2() what is mounted is not told from the rest.)
+ */
+int path_open_within(int dirfd, const char *path, int flags);
 
 /* Whether openat2() failed because it is not to be had: an old filter, which knows openat() alone. */
 bool path_openat2_refused(int err);
 
-/* What path_open_beneath() does then: name by name, each opened by @open_one, which takes O_x. */
-int path_open_by_name(int dirfd, const char *path, int flags,
-		      int (*open_one)(int dirfd, const char *name, int flags));
+/* What can be done instead: name by name, below @dirfd and through no link. */
+int path_open_by_name(int dirfd, const char *path, int flags, path_opener open_one);
+
+/* Opens a path by parts that are short enough for @open_part; always with O_CLOEXEC. */
+int path_open_parts(int dirfd, const char *path, int flags, path_opener open_part);
 
 #endif

@@ -4,151 +4,46 @@
  *
  * A small file that is cached is one open through the ring, two plain calls that do not wait, and
  * one digest call while the bytes are warm. Where that does not do, what was opened is looked at
- * and read through the ring; a large file is read ahead (see ahead.c) while this task digests what
- * has come.
- *
- * The name that the user gave is looked at before it is opened, since opening a FIFO or a device
- * does something to it. A file that a walk found was looked at when it was found. The name may
- * mean something else by the time it is opened: O_NONBLOCK keeps the open from waiting for the
- * other end of a FIFO, and nothing is read before it is known what was opened. For most files
- * that is told by their length, see read_whole().
+ * and read in the way of its device (reader.h); a large file is read ahead (ahead.h) while this task
+ * digests what has come. On a device that is not trusted (device.h) all is read one block after the
+ * other, by ordinary reads.
  */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "digest/ahead.h"
-#include "digest/hashfile.h"
+#include "base/blocking.h"
+#include "base/reader.h"
 #include "cli/inputs.h"
-#include "run/job.h"
-#include "run/steer.h"
-#include "journal/journal.h"
-#include "run/ownfiles.h"
-#include "base/path.h"
+#include "digest/ahead.h"
 #include "digest/hasher.h"
-#include "walk/tree.h"
+#include "digest/hashfile.h"
+#include "digest/openfile.h"
+#include "journal/journal.h"
+#include "run/job.h"
+#include "run/ownfiles.h"
 
-/* ---- opening */
-
-static const char *odd_mode(unsigned int mode)
-{
-	if (S_ISFIFO(mode))
-		return "is a FIFO; the name - stands for standard input";
-	if (S_ISSOCK(mode))
-		return "is a socket";
-	if (S_ISCHR(mode) || S_ISBLK(mode))
-		return "is a device; the name - stands for standard input";
-	return "is not a regular file";
-}
-
-/* 0: a regular file; 1: the item is skipped; or -errno. */
-static int judge_mode(struct item *item, unsigned int mode)
-{
-	if (S_ISREG(mode))
-		return 0;
-	if (S_ISDIR(mode))
-		return -EISDIR;
-	item->status = STATUS_SKIPPED;
-	item->skipped_named = !item->dir;
-	item->why = odd_mode(mode);
-	return 1;
-}
-
-static int open_waiting(struct item *item, int dirfd, const char *path, int flags)
-{
-	unsigned int tries = 0;
-	int fd;
-
-	do {
-		fd = bp_openat(dirfd, path, flags, 0);
-	} while (steer_await_descriptor(item->job, fd, &tries));
-	return fd;
-}
-
-/* What a descriptor is of: as judge_mode(). */
-static int judge_fd(struct item *item, int fd, uint64_t *size)
-{
-	struct statx stx;
-
-	/* The inode is in memory and nobody is asked to refresh it: this never waits. */
-	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_SIZE, &stx))
-		return -errno;
-	*size = stx.stx_size;
-	return judge_mode(item, stx.stx_mode);
-}
-
-/*
- * Looks at a name without opening what it stands for. O_PATH and a look at the descriptor, since
- * io_uring gives every statx by name to a worker thread, at several times the cost.
- */
-static int check_name(struct item *item, int dirfd, const char *path)
-{
-	uint64_t size;
-	int verdict, fd = open_waiting(item, dirfd, path, O_PATH | O_CLOEXEC);
-
-	if (fd < 0)
-		return fd;
-	verdict = judge_fd(item, fd, &size);
-	bp_close(fd);
-	return verdict > 0 ? -ENXIO : verdict;
-}
-
-/* Looks at what was opened. Returns 0, 1 where the item is skipped, or -errno. */
-static int check_open(struct item *item, int fd, uint64_t *size)
-{
-	int verdict = judge_fd(item, fd, size);
-
-	/*
-	 * O_NONBLOCK was for the open. Kept, it would make io_uring give -EAGAIN where a file
-	 * system knows no reads that do not wait (tmpfs, /proc).
-	 */
-	if (!verdict && fcntl(fd, F_SETFL, 0))
-		verdict = -errno;
-	return verdict;
-}
-
-static int open_named(struct item *item, int flags)
-{
-	const char *path = item->name.data;
-	int dirfd = AT_FDCWD, opened, err;
-
-	err = path_shorten(&dirfd, &path, &opened);
-	if (!err && item->type != DT_REG)
-		err = check_name(item, dirfd, path);
-	if (!err)
-		err = open_waiting(item, dirfd, path, flags);
-	if (opened >= 0)
-		close(opened);
-	return err;
-}
-
-/*
- * A descriptor of what is most likely a regular file, in the mode that does not wait; or -errno. A
- * skipped item gives -ENXIO and its status.
- */
-static int open_item(struct item *item)
-{
-	const int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-	int fd;
-
-	if (!item->dir)
-		return open_named(item, flags);
-	fd = open_waiting(item, dirnode_fd(item->dir), item->name.data, flags | O_NOFOLLOW);
-	if (fd == -ELOOP)
-		item->why = "has become a symbolic link";
-	return fd;
-}
-
-/* ---- reading */
+/* One file that is digested. */
+struct hashing {
+	struct item *item;
+	const struct digest_alg *alg;
+	struct hasher *hasher;
+	struct reader reader;
+};
 
 static void moved(struct item *item, size_t bytes)
 {
 	item->bytes += bytes;
 	atomic_fetch_add_explicit(&item->job->moved, bytes, memory_order_relaxed);
+}
+
+static void take(struct hashing *h, const void *data, size_t len)
+{
+	digest_update(h->hasher->digest, data, len);
+	moved(h->item, len);
 }
 
 /* Injected faults meet the engine's operations alone: under them all reads are such. */
@@ -177,55 +72,50 @@ static ssize_t read_cached(int fd, void *buffer, size_t len, off_t offset)
  * have no end to seek to, other character devices say 0, and for disks it is large. (A device of
  * less than a buffer's length is read when root puts it in the place of a file that was listed.)
  */
-static size_t read_whole(const struct item *item, int fd, struct hasher *hasher)
+static size_t read_whole(const struct hashing *h)
 {
+	const struct origin *source = &h->item->source;
+	const int fd = h->reader.fd;
 	off_t size;
 
-	if (all_through_engine())
+	/* There the length is asked for, and says little. */
+	if (h->reader.kind == DEVICE_OTHER || all_through_engine())
 		return 0;
-	size = item->source.kind == ORIGIN_FILE ? (off_t)item->source.size : lseek(fd, 0, SEEK_END);
+	size = source->kind == ORIGIN_FILE ? (off_t)source->size : lseek(fd, 0, SEEK_END);
 	if (size <= 0 || size >= (off_t)HASHER_BYTES)
 		return 0;
-	return read_cached(fd, hasher->buffer, HASHER_BYTES, 0) == size ? (size_t)size : 0;
+	return read_cached(fd, h->hasher->buffer, HASHER_BYTES, 0) == size ? (size_t)size : 0;
 }
 
-/* What is cached from @*done on, up to the first gap, which may be the end. */
-static int digest_cached(struct item *item, int fd, uint64_t *done, struct hasher *hasher)
+/* What is cached, up to the first gap, which may be the end. */
+static int digest_cached(struct hashing *h)
 {
 	int err = 0;
 
 	while (!err && !all_through_engine()) {
-		ssize_t n = read_cached(fd, hasher->buffer, HASHER_BYTES, (off_t)*done);
+		ssize_t n = read_cached(h->reader.fd, h->hasher->buffer, HASHER_BYTES,
+					(off_t)h->reader.pos);
 
 		if (n <= 0)
 			break;
-		digest_update(hasher->digest, hasher->buffer, (size_t)n);
-		moved(item, (size_t)n);
-		*done += (uint64_t)n;
+		take(h, h->hasher->buffer, (size_t)n);
+		h->reader.pos += (uint64_t)n;
 		err = bp_yield();
 	}
 	return err;
 }
 
-/*
- * From @offset (-1: where the descriptor stands) to the end: where a read gives nothing, or where
- * one that is short of the buffer ends at @size. The latter spares the small file a second read;
- * but files of /proc have size 0, and FUSE may give less than there is.
- */
-static int digest_rest(struct item *item, int fd, off_t offset, uint64_t size,
-		       struct hasher *hasher)
+/* From where the reader is to the end. */
+static int digest_rest(struct hashing *h)
 {
 	for (;;) {
-		ssize_t n = bp_read(fd, hasher->buffer, HASHER_BYTES, offset);
+		ssize_t n = reader_next(&h->reader, h->hasher->buffer, HASHER_BYTES);
 		int err;
 
 		if (n <= 0)
 			return (int)n;
-		digest_update(hasher->digest, hasher->buffer, (size_t)n);
-		moved(item, (size_t)n);
-		if (offset >= 0)
-			offset += n;
-		if ((uint64_t)offset == size && n < (ssize_t)HASHER_BYTES)
+		take(h, h->hasher->buffer, (size_t)n);
+		if (h->reader.ended)
 			return 0;
 		/* A cached file may never make this task wait; cancels and others need a turn. */
 		err = bp_yield();
@@ -238,39 +128,35 @@ static int digest_rest(struct item *item, int fd, off_t offset, uint64_t size,
  * Under --bwlimit: each block is paid for before it is read, as far as the size tells how long it
  * will be. At most as much as is paid at once, without reading ahead.
  */
-static int digest_paced(struct item *item, int fd, uint64_t size, struct hasher *hasher)
+static int digest_paced(struct hashing *h)
 {
-	const size_t block = pace_block(item->job, HASHER_BYTES);
-	const bool seekable = fd != STDIN_FILENO;
-	uint64_t done = 0;
+	struct job *job = h->item->job;
+	const size_t block = pace_block(job, HASHER_BYTES);
 
 	for (;;) {
+		const uint64_t size = h->reader.size, done = h->reader.pos;
 		uint64_t paid = size <= done ? 0 : size - done < block ? size - done : block;
-		int err = pace_bytes(item->job, paid);
+		int err = pace_bytes(job, paid);
 		ssize_t n;
 
 		if (err)
 			return err;
-		n = bp_read(fd, hasher->buffer, block, seekable ? (off_t)done : -1);
+		n = reader_next(&h->reader, h->hasher->buffer, block);
 		if (n < 0 || (uint64_t)n < paid)
-			pace_give_back(item->job, n < 0 ? paid : paid - (uint64_t)n);
+			pace_give_back(job, n < 0 ? paid : paid - (uint64_t)n);
 		if (n <= 0)
 			return (int)n;
 		if ((uint64_t)n > paid)
-			err = pace_bytes(item->job, (uint64_t)n - paid);
+			err = pace_bytes(job, (uint64_t)n - paid);
 		if (err)
 			return err;
-		digest_update(hasher->digest, hasher->buffer, (size_t)n);
-		moved(item, (size_t)n);
-		done += (uint64_t)n;
+		take(h, h->hasher->buffer, (size_t)n);
 	}
 }
 
-/* Reads ahead from @*done on. */
-static int digest_ahead(struct item *item, int fd, uint64_t size, uint64_t *done,
-			struct hasher *hasher)
+static int digest_ahead(struct hashing *h)
 {
-	struct ahead *ahead = ahead_open(item->job, fd, *done, size);
+	struct ahead *ahead = ahead_open(h->item->job, h->reader.fd, h->reader.pos, h->reader.size);
 	int err = 0;
 
 	while (ahead) {
@@ -281,9 +167,8 @@ static int digest_ahead(struct item *item, int fd, uint64_t size, uint64_t *done
 			err = (int)n;
 			break;
 		}
-		digest_update(hasher->digest, data, (size_t)n);
-		moved(item, (size_t)n);
-		*done += (uint64_t)n;
+		take(h, data, (size_t)n);
+		h->reader.pos += (uint64_t)n;
 	}
 	ahead_close(ahead);
 	return err;
@@ -293,60 +178,57 @@ static int digest_ahead(struct item *item, int fd, uint64_t size, uint64_t *done
  * To read ahead lets a worker of the kernel copy a large file while this loop digests. It gains
  * where the digest takes longer than the copy, or where there is a disk to wait for.
  */
-static int digest_fast(struct item *item, int fd, uint64_t size, const struct digest_alg *alg,
-		       struct hasher *hasher)
+static int digest_fast(struct hashing *h)
 {
-	uint64_t done = 0;
+	const uint64_t size = h->reader.kind == DEVICE_OTHER ? 0 : h->reader.size;
 	int err = 0;
 
-	if (size >= HASHER_BYTES && (size <= AHEAD_LEAST || digest_is_quick(alg)))
-		err = digest_cached(item, fd, &done, hasher);
-	if (!err && size > done + AHEAD_LEAST)
-		err = digest_ahead(item, fd, size, &done, hasher);
+	if (size >= HASHER_BYTES && (size <= AHEAD_LEAST || digest_is_quick(h->alg)))
+		err = digest_cached(h);
+	if (!err && size > h->reader.pos + AHEAD_LEAST)
+		err = digest_ahead(h);
 	/* The end, what a file that grows has behind its first size, or the whole. */
-	return err ? err : digest_rest(item, fd, (off_t)done, size, hasher);
+	return err ? err : digest_rest(h);
 }
 
-static int digest_regular(struct item *item, int fd, const struct digest_alg *alg,
-			  struct hasher *hasher, unsigned char *result)
-{
-	uint64_t size;
-	int err = check_open(item, fd, &size);
-
-	if (err)
-		return err;
-	digest_begin(hasher->digest, alg);
-	err = pace_bytes_limited(item->job) ? digest_paced(item, fd, size, hasher) :
-					      digest_fast(item, fd, size, alg, hasher);
-	if (!err)
-		digest_finish(hasher->digest, result);
-	return err;
-}
-
-static int digest_opened(struct item *item, int fd, const struct digest_alg *alg,
-			 struct hasher *hasher, unsigned char *result)
-{
-	size_t len = pace_bytes_limited(item->job) ? 0 : read_whole(item, fd, hasher);
-
-	if (!len)
-		return digest_regular(item, fd, alg, hasher, result);
-	moved(item, len);
-	digest_once(hasher->digest, alg, hasher->buffer, len, result);
-	return 0;
-}
-
-static int digest_stdin(struct item *item, const struct digest_alg *alg, struct hasher *hasher,
-			unsigned char *result)
+static int digest_all(struct hashing *h, unsigned char *result)
 {
 	int err;
 
-	digest_begin(hasher->digest, alg);
-	err = pace_bytes_limited(item->job) ? digest_paced(item, STDIN_FILENO, 0, hasher) :
-					      digest_rest(item, STDIN_FILENO, -1, 0, hasher);
+	digest_begin(h->hasher->digest, h->alg);
+	err = pace_bytes_limited(h->item->job) ? digest_paced(h) : digest_fast(h);
 	if (!err)
-		digest_finish(hasher->digest, result);
+		digest_finish(h->hasher->digest, result);
 	return err;
 }
+
+static int digest_opened(struct hashing *h, unsigned char *result)
+{
+	struct reader *reader = &h->reader;
+	size_t len = pace_bytes_limited(h->item->job) ? 0 : read_whole(h);
+	int err;
+
+	if (!len) {
+		err = openfile_check(h->item, reader->fd, &reader->kind, &reader->size);
+		return err ? err : digest_all(h, result);
+	}
+	moved(h->item, len);
+	digest_once(h->hasher->digest, h->alg, h->hasher->buffer, len, result);
+	return 0;
+}
+
+/* From where it stands, whatever it is. */
+static int digest_stdin(struct hashing *h, unsigned char *result)
+{
+	struct device_file file;
+
+	h->reader = (struct reader){.fd = STDIN_FILENO, .streams = true};
+	if (!device_look(STDIN_FILENO, &file) && S_ISREG(file.mode))
+		h->reader.kind = device_kind(file.dev, STDIN_FILENO);
+	return digest_all(h, result);
+}
+
+/* ---- the item */
 
 static bool is_stdin(const struct item *item)
 {
@@ -367,35 +249,66 @@ static bool is_own(struct item *item, int fd)
 	return own_file_called(item->name.data) && !fstat(fd, &st) && own_file_skips(item, &st);
 }
 
+struct source {
+	struct item *item;
+	int fd;
+};
+
+static int look(void *arg)
+{
+	const struct source *source = arg;
+
+	journal_looks(source->item, source->fd);
+	return 0;
+}
+
+/* What the journal notes of a file; its server may be asked. Returns 0, or why the task ends. */
+static int look_for_journal(struct hashing *h)
+{
+	struct source source = {h->item, h->reader.fd};
+
+	if (!h->item->job->journal)
+		return 0;
+	return h->reader.kind == DEVICE_OTHER ? blocking_long(look, &source) : look(&source);
+}
+
+static int hash_stdin(struct hashing *h, unsigned char *result)
+{
+	int err;
+
+	h->item->source.kind = ORIGIN_ONCE;
+	if (!stdin_claim()) {
+		h->item->why = "standard input can be read only once";
+		return -EBUSY;
+	}
+	h->hasher = hasher_get();
+	err = digest_stdin(h, result);
+	hasher_put(h->hasher);
+	return err;
+}
+
 int hash_file(struct item *item, const struct digest_alg *alg, bool stdin_name,
 	      unsigned char *result)
 {
-	struct hasher *hasher;
-	int fd, err;
+	struct hashing h = {.item = item, .alg = alg};
+	enum device_kind kind;
+	int err;
 
-	if (stdin_name && is_stdin(item)) {
-		item->source.kind = ORIGIN_ONCE;
-		if (!stdin_claim()) {
-			item->why = "standard input can be read only once";
-			return -EBUSY;
-		}
-		hasher = hasher_get();
-		err = digest_stdin(item, alg, hasher, result);
-		hasher_put(hasher);
-		return err;
+	if (stdin_name && is_stdin(item))
+		return hash_stdin(&h, result);
+	h.reader.fd = openfile_open(item, &kind);
+	if (h.reader.fd < 0)
+		return item->status == STATUS_SKIPPED ? 0 : h.reader.fd;
+	h.reader.kind = kind;
+	err = is_own(item, h.reader.fd);
+	if (!err)
+		err = look_for_journal(&h);
+	if (!err) {
+		h.hasher = hasher_get();
+		err = digest_opened(&h, result);
+		hasher_put(h.hasher);
 	}
-	fd = open_item(item);
-	if (fd < 0)
-		return item->status == STATUS_SKIPPED ? 0 : fd;
-	if (is_own(item, fd)) {
-		bp_close(fd);
-		return 0;
-	}
-	journal_looks(item, fd);
-	hasher = hasher_get();
-	err = digest_opened(item, fd, alg, hasher, result);
-	hasher_put(hasher);
-	bp_close(fd);
+	device_close(kind, h.reader.fd);
 	/* Positive: it is skipped. */
 	return err < 0 ? err : 0;
 }

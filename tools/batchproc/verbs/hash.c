@@ -2,7 +2,6 @@
 /*
  * hash: digests of files, in sha256sum's format.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,6 +9,7 @@
 #include "journal/journal.h"
 #include "run/feed.h"
 #include "base/buf.h"
+#include "base/device.h"
 #include "digest/digest.h"
 #include "digest/hashfile.h"
 #include "cli/inputs.h"
@@ -120,20 +120,17 @@ static void add_one(struct job *job, const struct item_class *class, const char 
 {
 	static const struct tree_ops files = {.follows = true};
 	const struct settings *set = class->settings;
-	struct item *item;
+	struct walk_root root = {.class = class, .ops = &files};
 	struct stat st;
-	bool known = set->recursive && !steer_stopping(job) && strcmp(name, "-") &&
-		     !stat(name, &st);
 
-	if (known && S_ISDIR(st.st_mode)) {
-		job->empty_is_fine = true;
-		walk_add(job->walk, &(struct walk_root){.class = class, .ops = &files}, name,
-			 strlen(name));
+	if (!set->recursive || steer_stopping(job) || !strcmp(name, "-") || stat(name, &st) ||
+	    !S_ISDIR(st.st_mode)) {
+		item_submit(item_new(job, class, NULL, name, strlen(name)));
 		return;
 	}
-	item = item_new(job, class, NULL, name, strlen(name));
-	item->type = known ? IFTODT(st.st_mode) : DT_UNKNOWN;
-	item_submit(item);
+	job->empty_is_fine = true;
+	root.kind = device_kind_of_path(st.st_dev, name);
+	walk_add(job->walk, &root, name, strlen(name));
 }
 
 static const char *hash_check(const struct jobspec *spec)

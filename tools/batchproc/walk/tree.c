@@ -11,8 +11,8 @@
 
 #include "batchproc.h"
 #include "base/buf.h"
+#include "base/device.h"
 #include "run/job.h"
-#include "base/path.h"
 #include "walk/tree.h"
 #include "base/alloc.h"
 
@@ -168,8 +168,8 @@ int dirnode_open(struct dirnode *dir)
 		return 0;
 	dirnode_path_below(dir, &path);
 	buf_char(&path, '\0');
-	fd = path_open_beneath(dirnode_root(dir)->fd, path.data,
-			       O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	fd = device_open_beneath(dir->kind, dirnode_root(dir)->fd, path.data,
+				 O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 	buf_free(&path);
 	if (fd < 0)
 		return fd;
@@ -184,6 +184,20 @@ int dirnode_open(struct dirnode *dir)
 	pthread_mutex_unlock(&dir->dirs->lock);
 	if (fd >= 0)
 		close(fd);
+	return 0;
+}
+
+int dirnode_look(struct dirnode *dir)
+{
+	struct device_file file;
+	int err = device_look(dir->fd, &file);
+
+	if (err)
+		return err;
+	dir->dev = file.dev;
+	dir->ino = file.ino;
+	dir->mounted = file.mounted;
+	dir->kind = device_kind(dir->dev, dir->fd);
 	return 0;
 }
 

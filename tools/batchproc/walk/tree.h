@@ -26,6 +26,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/device.h"
+
 struct buf;
 struct dirnode;
 struct item;
@@ -74,6 +76,7 @@ struct tree {
 	const struct item_class *class; /* held */
 	const struct tree_ops *ops;
 	int above; /* -1: not opened */
+	enum device_kind kind; /* of the device that its root is on */
 	void *data; /* the verb's own */
 	void (*release)(void *data); /* at the end of the tree */
 };
@@ -97,6 +100,10 @@ struct dirnode {
 	bool recorded; /* it has a record already, because it could not be read */
 	atomic_bool failed; /* something in it did not succeed */
 	const char *why; /* of enter() */
+	dev_t dev; /* these four by dirnode_look() */
+	ino_t ino;
+	enum device_kind kind;
+	bool mounted; /* a file system, or a part of one, is mounted on it */
 	void *data; /* the verb's own */
 	struct dirnode *next; /* among those that wait to be left */
 	size_t len;
@@ -126,6 +133,9 @@ int dirnode_open(struct dirnode *dir);
 
 /* Frees a node that dirs->ended() kept; lets go of its parent. */
 void dirnode_free(struct dirnode *dir);
+
+/* Fills in what it is; it is held open. Return: 0 or -errno. A walker's task only. */
+int dirnode_look(struct dirnode *dir);
 
 /* Its descriptor, for whoever holds it open. */
 static inline int dirnode_fd(const struct dirnode *dir)

@@ -445,6 +445,7 @@ void walk_add(struct walk *walk, const struct walk_root *root, const char *path,
 	tree->class = item_class_get(root->class);
 	tree->ops = root->ops;
 	tree->above = -1;
+	tree->kind = root->kind;
 	tree->data = root->data;
 	tree->release = root->release;
 	push_root(walk, pending_new(tree, NULL, path, len));

@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 
+#include "base/device.h"
 #include "run/job.h"
 
 struct tree;
@@ -26,6 +27,7 @@ extern const struct walk_hooks walk_hooks;
 struct walk_root {
 	const struct item_class *class;
 	const struct tree_ops *ops;
+	enum device_kind kind; /* of the device that it is on */
 	void *data;
 	void (*release)(void *data); /* when the tree has ended, or NULL */
 };

@@ -16,7 +16,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "base/calls.h"
+#include "base/device.h"
 #include "run/job.h"
 #include "run/steer.h"
 #include "base/path.h"
@@ -108,7 +108,7 @@ static int open_root(const struct pending *p)
 		dirfd = p->tree->above;
 		path = own_name(p);
 	}
-	return path_open(dirfd, path, flags);
+	return device_open(p->tree->kind, dirfd, path, flags);
 }
 
 static int open_below(const struct pending *p)
@@ -117,7 +117,8 @@ static int open_below(const struct pending *p)
 
 	if (fd < 0)
 		return fd;
-	fd = path_open_beneath(dirnode_fd(p->parent), p->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	fd = device_open_beneath(p->parent->kind, dirnode_fd(p->parent), p->name,
+				 O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 	dirnode_put_open(p->parent);
 	return fd;
 }
@@ -149,7 +150,9 @@ static struct dirnode *enter(struct walk *walk, struct pending *p, int fd, int *
 		walk->live++;
 		pthread_mutex_unlock(&walk->lock);
 	}
-	*err = p->tree->ops->enter ? p->tree->ops->enter(dir) : 0;
+	*err = dirnode_look(dir);
+	if (!*err && p->tree->ops->enter)
+		*err = p->tree->ops->enter(dir);
 	if (!*err)
 		return dir;
 	dir->recorded = *err < 0;
@@ -275,7 +278,8 @@ static size_t fill(const struct dirnode *dir, struct block *block, ssize_t *last
 	size_t len = 0;
 
 	do {
-		*last = call_getdents(dirnode_fd(dir), block->bytes + len, BLOCK_BYTES);
+		*last = device_getdents(dir->kind, dirnode_fd(dir), block->bytes + len,
+					BLOCK_BYTES);
 		if (*last > 0)
 			len += (size_t)*last;
 	} while (*last > 0 && len + BLOCK_BYTES <= block->room);
@@ -284,14 +288,13 @@ static size_t fill(const struct dirnode *dir, struct block *block, ssize_t *last
 
 static unsigned char type_of(const struct dirnode *dir, const struct dirent64 *entry, int *err)
 {
-	struct statx stx;
+	unsigned int mode = 0;
 
 	*err = 0;
 	if (entry->d_type != DT_UNKNOWN)
 		return entry->d_type;
-	*err = bp_statx(dirnode_fd(dir), entry->d_name, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC,
-			STATX_TYPE, &stx);
-	return *err ? DT_UNKNOWN : IFTODT(stx.stx_mode);
+	*err = device_look_at(dir->kind, dirnode_fd(dir), entry->d_name, &mode);
+	return *err ? DT_UNKNOWN : IFTODT(mode);
 }
 
 static const char *odd_type(unsigned char type)
@@ -508,7 +511,7 @@ static int list_rest(void *arg)
 	if (open_rest(l->p))
 		return 0;
 	block = xrealloc(NULL, BLOCK_BYTES);
-	while ((n = call_getdents(dirnode_fd(dir), block, BLOCK_BYTES)) > 0) {
+	while ((n = device_getdents(dir->kind, dirnode_fd(dir), block, BLOCK_BYTES)) > 0) {
 		const struct dirent64 *entry;
 
 		for (long at = 0; at < n; at += entry->d_reclen) {
