@@ -24,6 +24,7 @@
 #include "run/feed.h"
 #include "base/buf.h"
 #include "base/calls.h"
+#include "base/device.h"
 #include "cli/inputs.h"
 #include "run/job.h"
 #include "run/steer.h"
@@ -55,6 +56,22 @@ struct settings {
 
 /* ---- one item */
 
+/*
+ * A file system that is read-only says so before it looks for the name, and what its server is gone from
+ * still is a directory to who does not ask it.
+ */
+static int why_refused(struct item *item, int dirfd, const char *path, int err)
+{
+	unsigned int mode;
+	int found = device_look_at(DEVICE_OTHER, dirfd, path, &mode);
+
+	if (found)
+		return found;
+	if (err == -EISDIR)
+		item->why = "is a directory (-r removes it with what is in it, -d an empty one)";
+	return err;
+}
+
 static int remove_operand(struct item *item, bool directory)
 {
 	const struct settings *set = item->settings;
@@ -66,8 +83,8 @@ static int remove_operand(struct item *item, bool directory)
 		err = bp_unlinkat(dirfd, path, directory ? AT_REMOVEDIR : 0);
 	if (err == -EISDIR && set->dirs)
 		err = bp_unlinkat(dirfd, path, AT_REMOVEDIR);
-	else if (err == -EISDIR)
-		item->why = "is a directory (-r removes it with what is in it, -d an empty one)";
+	else if (err == -EISDIR || err == -EROFS)
+		err = why_refused(item, dirfd, path, err);
 	if (opened >= 0)
 		close(opened);
 	return err;
@@ -79,10 +96,11 @@ static int remove_name(struct item *item)
 	size_t len;
 
 	if (item->dir)
-		return bp_unlinkat(dirnode_fd(item->dir), item->name.data, flags);
+		return device_unlink(item->dir->kind, dirnode_fd(item->dir), item->name.data,
+				     flags);
 	if (item->self)
-		return bp_unlinkat(item->self->tree->above, path_name(item->name.data, &len),
-				   flags);
+		return device_unlink(item->self->kind, item->self->tree->above,
+				     path_name(item->name.data, &len), flags);
 	return remove_operand(item, flags);
 }
 
@@ -181,9 +199,9 @@ static const struct item_ops rm_items = {
 
 /* ---- operands and trees */
 
-static bool is_slash(const struct settings *set, const struct stat *st)
+static bool is_slash(const struct settings *set, dev_t dev, ino_t ino)
 {
-	return st->st_dev == set->slash_dev && st->st_ino == set->slash_ino;
+	return dev == set->slash_dev && ino == set->slash_ino;
 }
 
 static const char slash_refused[] = "is the root directory, which is never removed";
@@ -191,25 +209,19 @@ static const char slash_refused[] = "is the root directory, which is never remov
 static int rm_enter(struct dirnode *dir)
 {
 	const struct settings *set = dir->tree->class->settings;
-	dev_t *device = dir->tree->data;
-	struct stat st;
-	int err;
 
-	err = call_fstat(dirnode_fd(dir), &st);
-	if (err)
-		return err;
 	/* Also where it is mounted once more within the tree. */
-	if (is_slash(set, &st)) {
+	if (is_slash(set, dir->dev, dir->ino)) {
 		dir->why = slash_refused;
 		return -EPERM;
 	}
-	if (!dir->parent)
-		*device = st.st_dev;
-	if (set->one_file_system && st.st_dev != *device) {
+	if (!set->one_file_system || !dir->parent)
+		return 0;
+	if (dir->dev != dirnode_root(dir)->dev)
 		dir->why = "is on another file system";
-		return -EXDEV;
-	}
-	return 0;
+	else if (dir->mounted)
+		dir->why = "is mounted from elsewhere";
+	return dir->why ? -EXDEV : 0;
 }
 
 static const struct tree_ops trees = {
@@ -242,13 +254,14 @@ static void refuse(struct job *job, const struct item_class *class, const char *
 	item_finish(item, STATUS_FAILED, err);
 }
 
-static void add_tree(struct job *job, const struct item_class *class, const char *name, size_t len)
+static void add_tree(struct job *job, const struct item_class *class, const char *name, size_t len,
+		     dev_t dev)
 {
-	struct walk_root root = {.class = class, .ops = &trees, .release = free};
+	struct walk_root root = {.class = class, .ops = &trees};
 
 	if (item_passes_over(job, name, len))
 		return;
-	root.data = xcalloc(1, sizeof(dev_t));
+	root.kind = device_kind_of_path(dev, name);
 	walk_add(job->walk, &root, name, len);
 }
 
@@ -296,12 +309,12 @@ static void add_one(struct job *job, const struct item_class *class, const char 
 	else if (known && S_ISLNK(st.st_mode) && len < whole)
 		refuse(job, class, name, "is a symbolic link, to be named without the slash",
 		       -ENOTDIR);
-	else if (known && S_ISDIR(st.st_mode) && is_slash(set, &st))
+	else if (known && S_ISDIR(st.st_mode) && is_slash(set, st.st_dev, st.st_ino))
 		refuse(job, class, name, slash_refused, -EPERM);
 	else if (known && S_ISDIR(st.st_mode) && own_file_within(&st))
 		refuse(job, class, name, own_file_within(&st), -EINVAL);
 	else if (known && S_ISDIR(st.st_mode) && set->recursive)
-		add_tree(job, class, name, len);
+		add_tree(job, class, name, len, st.st_dev);
 	else if (!known && set->recursive && len < whole)
 		add_missing(job, class, name, len);
 	else
