@@ -40,7 +40,7 @@ END
 		;;
 	tools/batchproc)
 		cat <<'END'
-base/* verb.h
+base/* verb.h verb.c
 cli/*
 output/*
 run/*

@@ -54,17 +54,11 @@ static const struct verb get_verb = {
 	.run = get_run,
 };
 
-const struct verb *const verbs[] = {&get_verb};
-const size_t verb_count = 1;
-
-const struct verb *verb_by_name(const char *name)
+__attribute__((constructor)) static void begin(void)
 {
-	return strcmp(name, get_verb.name) ? NULL : &get_verb;
-}
+	static const struct verb *const verbs[] = {&get_verb};
 
-enum source_kind verb_source(const struct verb *verb)
-{
-	return verb->items->source;
+	verbs_set(verbs, 1);
 }
 
 /* ---------------------------------------------------------------- runs */

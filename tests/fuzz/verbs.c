@@ -3,8 +3,6 @@
  * verbs: some that do nothing, for tests of what reads jobs for them. They have options of all kinds:
  * with and without a letter, with and without an argument, names that begin alike.
  */
-#include <string.h>
-
 #include "base/array.h"
 #include "verb.h"
 
@@ -47,29 +45,23 @@ static const struct verb copy = {
 	.add = add_nothing,
 };
 
+static const struct item_ops urls = {.op = "fetch", .source = SOURCE_URL};
+
 static const struct verb fetch = {
 	.name = "fetch",
 	.has_dst = true,
 	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON,
 	.options = hash_options,
+	.items = &urls,
 	.add = add_nothing,
 };
 
 /* One that is no operation of a manifest. */
 static const struct verb info = {.name = "info"};
 
-const struct verb *const verbs[] = {&hash, &copy, &fetch, &info};
-const size_t verb_count = ARRAY_SIZE(verbs);
-
-const struct verb *verb_by_name(const char *name)
+__attribute__((constructor)) static void begin(void)
 {
-	for (size_t i = 0; i < verb_count; i++)
-		if (!strcmp(name, verbs[i]->name))
-			return verbs[i];
-	return NULL;
-}
+	static const struct verb *const verbs[] = {&hash, &copy, &fetch, &info};
 
-enum source_kind verb_source(const struct verb *verb)
-{
-	return verb == &fetch ? SOURCE_URL : SOURCE_PATH;
+	verbs_set(verbs, ARRAY_SIZE(verbs));
 }

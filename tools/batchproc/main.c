@@ -30,8 +30,8 @@ static int print_usage(void)
 {
 	printf("Usage: batchproc COMMAND [options] [ITEM...]\n"
 	       "Very many file operations at once, on io_uring, ended together.\n\nCommands:\n");
-	for (size_t i = 0; i < verb_count; i++)
-		printf("  %-8s %s\n", verbs[i]->name, verbs[i]->summary);
+	for (size_t i = 0; verb_at(i); i++)
+		printf("  %-8s %s\n", verb_at(i)->name, verb_at(i)->summary);
 	printf("\n'batchproc COMMAND --help' tells the options of a command; --version the version.\n"
 	       "\n"
 	       "Exit status: 0 every item succeeded, 1 some failed, 2 usage error, 3 stopped early\n"
@@ -64,6 +64,7 @@ int main(int argc, char **argv)
 	const struct verb *verb;
 
 	fill_standard_descriptors();
+	verbs_begin();
 	if (argc < 2)
 		return usage_error(NULL, "no command given");
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * verb: the table of commands. A verb is one file that defines one struct verb, named in the
- * table in verbs.c; what verbs share stands in the other folders. Any file may include this.
+ * verb: what a command is, and what it tells about its items; and the table of commands. A verb is a file
+ * or a folder in verbs/ that defines one struct verb, named in the table in verbs.c; what verbs share
+ * stands in the other folders. Any file may include this.
  */
 #ifndef BATCHPROC_VERB_H
 #define BATCHPROC_VERB_H
@@ -11,7 +12,8 @@
 
 #include "base/source.h"
 
-struct item_ops;
+struct buf;
+struct item;
 struct job;
 struct options;
 struct item_class;
@@ -56,6 +58,83 @@ static inline const char *jobspec_next(const struct jobspec *spec)
 }
 
 /*
+ * What a verb tells about its items. Each is called without locks held; any but work may be NULL.
+ * One run may have items of several verbs.
+ */
+struct item_ops {
+	const char *op; /* in records */
+	enum source_kind source; /* what the names of its items are */
+	size_t priv_size;
+	unsigned int descriptors; /* that an item has open at once */
+	/*
+	 * A root stands for all below it: --failed-to names it alone, and --shard does not divide
+	 * a tree.
+	 */
+	bool roots_cover;
+	bool outlives_source; /* what was done stays done when its source is gone */
+	/*
+	 * A stop leaves the root of a tree undone while anything below it is: --failed-to names it
+	 * alone, and not what the stop left undone below it.
+	 */
+	bool roots_last;
+	/*
+	 * Its work is one call that seldom waits, and its directories are left: a walker does by
+	 * itself what it finds, and spares it a task (walk.c).
+	 */
+	bool brief;
+
+	/* One attempt, in a task: 0, or -errno. May set bytes, why and STATUS_SKIPPED. */
+	int (*work)(struct item *item);
+	/* Whether a second attempt would meet this error again, where errno alone does not say so. */
+	bool (*permanent)(const struct item *item, int err);
+	/* What an ended item prints on standard output without --json. */
+	void (*text)(const struct item *item, struct buf *buf);
+	/* Further fields of its JSON record, each with a comma in front. */
+	void (*json)(const struct item *item, struct buf *buf);
+	/*
+	 * Adds its destination; NULL: it has none. False: that is the destination as it was given,
+	 * or nothing, because it was not found out what the copy would be called.
+	 */
+	bool (*dst)(const struct item *item, struct buf *buf);
+	/* The item as a line that the same command takes back; by default its name. */
+	void (*again)(const struct item *item, struct buf *buf);
+	/* What it is called there, where that is not its path. */
+	void (*list_path)(const struct item *item, struct buf *buf);
+	/* What --dry-run prints; by default the name. */
+	void (*plan)(const struct item *item, struct buf *buf);
+	/* Last word on an item before its memory is used again. */
+	void (*release)(struct item *item);
+
+	/*
+	 * For the journal. Appended text has no tab, newline or backslash in it, or has gone
+	 * through journal_escape() or journal_path().
+	 */
+	/* The settings that change what the work is, as in a=b c=d; this one may hold anything. */
+	void (*journal_options)(const void *settings, struct buf *buf);
+	/*
+	 * Takes from a journal's options what this run would find otherwise because of what an
+	 * earlier one did. Main thread, before the first item.
+	 */
+	void (*journal_adopt)(void *settings, const char *options);
+	/* What the item is besides operation and source, each with a tab in front. */
+	void (*journal_key)(const struct item *item, struct buf *buf);
+	/* What a successful item has found out, to be had again without the work. */
+	void (*journal_result)(const struct item *item, struct buf *buf);
+	/*
+	 * Puts that back, and looks whether what was done is still so. False: it is to be done
+	 * again. Task only.
+	 */
+	bool (*journal_restore)(struct item *item, const char *result, size_t len);
+	/*
+	 * It was done, and is passed over without a look. False: it cannot be, and its work says why.
+	 * Task only.
+	 */
+	bool (*journal_pass)(struct item *item);
+	/* Whether it is to be done whatever the journal says of it. */
+	bool (*journal_always)(const struct item *item);
+};
+
+/*
  * A verb's own options are kept in a struct of its settings, so that the jobs of one run may have
  * different ones. Settings live as long as an item that was made with them; argument strings too.
  */
@@ -93,12 +172,18 @@ struct verb {
 extern const struct verb hash_verb, verify_verb, copy_verb, rm_verb, fetch_verb, run_verb,
 	info_verb;
 
-/* All verbs, and one by its name, or NULL. */
-extern const struct verb *const verbs[];
-extern const size_t verb_count;
+/* ---- the table (verb.c) */
+
+/* Makes these known, which stay; once, at the start. */
+void verbs_set(const struct verb *const *table, size_t count);
+/* One by its name, or by its place from 0; NULL: there is none. */
 const struct verb *verb_by_name(const char *name);
+const struct verb *verb_at(size_t i);
 
 /* What the names of its items are. */
 enum source_kind verb_source(const struct verb *verb);
+
+/* Makes those of the command known (verbs.c). */
+void verbs_begin(void);
 
 #endif

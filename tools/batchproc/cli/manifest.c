@@ -46,16 +46,17 @@ static bool wrong_key(struct manifest_job *job, const char *key, const char *tex
 static bool set_verb(struct manifest_job *job, const char *name)
 {
 	const char *comma = "is not an operation; there are ";
+	const struct verb *verb;
 
 	job->verb = verb_by_name(name);
 	if (job->verb && job->verb->add)
 		return true;
 	wrong_part(job, name, strlen(name), "");
-	for (size_t i = 0; i < verb_count; i++) {
-		if (!verbs[i]->add)
+	for (size_t i = 0; (verb = verb_at(i)); i++) {
+		if (!verb->add)
 			continue;
 		buf_str(&job->error, comma);
-		buf_str(&job->error, verbs[i]->name);
+		buf_str(&job->error, verb->name);
 		comma = ", ";
 	}
 	return false;

@@ -11,10 +11,9 @@
 
 #include "batchproc.h"
 #include "base/buf.h"
-#include "base/source.h"
+#include "verb.h"
 
 struct dirnode;
-struct item_ops;
 struct job;
 struct stat;
 
@@ -77,83 +76,6 @@ struct item {
 	size_t ends[4]; /* where each ends */
 
 	_Alignas(max_align_t) unsigned char priv[]; /* the verb's own, job_ops.priv_size bytes */
-};
-
-/*
- * What a verb tells about its items. Each is called without locks held; any but work may be NULL.
- * One run may have items of several verbs.
- */
-struct item_ops {
-	const char *op; /* in records */
-	enum source_kind source; /* what the names of its items are */
-	size_t priv_size;
-	unsigned int descriptors; /* that an item has open at once */
-	/*
-	 * A root stands for all below it: --failed-to names it alone, and --shard does not divide
-	 * a tree.
-	 */
-	bool roots_cover;
-	bool outlives_source; /* what was done stays done when its source is gone */
-	/*
-	 * A stop leaves the root of a tree undone while anything below it is: --failed-to names it
-	 * alone, and not what the stop left undone below it.
-	 */
-	bool roots_last;
-	/*
-	 * Its work is one call that seldom waits, and its directories are left: a walker does by
-	 * itself what it finds, and spares it a task (walk.c).
-	 */
-	bool brief;
-
-	/* One attempt, in a task: 0, or -errno. May set bytes, why and STATUS_SKIPPED. */
-	int (*work)(struct item *item);
-	/* Whether a second attempt would meet this error again, where errno alone does not say so. */
-	bool (*permanent)(const struct item *item, int err);
-	/* What an ended item prints on standard output without --json. */
-	void (*text)(const struct item *item, struct buf *buf);
-	/* Further fields of its JSON record, each with a comma in front. */
-	void (*json)(const struct item *item, struct buf *buf);
-	/*
-	 * Adds its destination; NULL: it has none. False: that is the destination as it was given,
-	 * or nothing, because it was not found out what the copy would be called.
-	 */
-	bool (*dst)(const struct item *item, struct buf *buf);
-	/* The item as a line that the same command takes back; by default its name. */
-	void (*again)(const struct item *item, struct buf *buf);
-	/* What it is called there, where that is not its path. */
-	void (*list_path)(const struct item *item, struct buf *buf);
-	/* What --dry-run prints; by default the name. */
-	void (*plan)(const struct item *item, struct buf *buf);
-	/* Last word on an item before its memory is used again. */
-	void (*release)(struct item *item);
-
-	/*
-	 * For the journal. Appended text has no tab, newline or backslash in it, or has gone
-	 * through journal_escape() or journal_path().
-	 */
-	/* The settings that change what the work is, as in a=b c=d; this one may hold anything. */
-	void (*journal_options)(const void *settings, struct buf *buf);
-	/*
-	 * Takes from a journal's options what this run would find otherwise because of what an
-	 * earlier one did. Main thread, before the first item.
-	 */
-	void (*journal_adopt)(void *settings, const char *options);
-	/* What the item is besides operation and source, each with a tab in front. */
-	void (*journal_key)(const struct item *item, struct buf *buf);
-	/* What a successful item has found out, to be had again without the work. */
-	void (*journal_result)(const struct item *item, struct buf *buf);
-	/*
-	 * Puts that back, and looks whether what was done is still so. False: it is to be done
-	 * again. Task only.
-	 */
-	bool (*journal_restore)(struct item *item, const char *result, size_t len);
-	/*
-	 * It was done, and is passed over without a look. False: it cannot be, and its work says why.
-	 * Task only.
-	 */
-	bool (*journal_pass)(struct item *item);
-	/* Whether it is to be done whatever the journal says of it. */
-	bool (*journal_always)(const struct item *item);
 };
 
 /*

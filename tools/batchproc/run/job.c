@@ -198,10 +198,12 @@ static bool takes_part(const struct job *job, const struct verb *verb)
 /* What the items of any verb that can be among them need. */
 static void size_items(struct job *job)
 {
-	for (size_t i = 0; i < verb_count; i++) {
-		const struct item_ops *items = verbs[i]->items;
+	const struct verb *verb;
 
-		if (!takes_part(job, verbs[i]) || !items)
+	for (size_t i = 0; (verb = verb_at(i)); i++) {
+		const struct item_ops *items = verb->items;
+
+		if (!takes_part(job, verb) || !items)
 			continue;
 		if (items->priv_size > job->priv_size)
 			job->priv_size = items->priv_size;
@@ -228,14 +230,16 @@ static void job_init(struct job *job, const struct options *opt, const struct jo
 
 static void job_exit(struct job *job)
 {
+	const struct verb *verb;
+
 	if (job->walk)
 		job->ops->walk->destroy(job->walk);
 	bp_group_destroy(job->group);
 	bp_engine_destroy(job->engine);
 	items_exit(job);
-	for (size_t i = 0; i < verb_count; i++)
-		if (takes_part(job, verbs[i]) && verbs[i]->cleanup)
-			verbs[i]->cleanup(job);
+	for (size_t i = 0; (verb = verb_at(i)); i++)
+		if (takes_part(job, verb) && verb->cleanup)
+			verb->cleanup(job);
 	pace_exit(job);
 	if (job->journal)
 		job->ops->journal->close(job);
