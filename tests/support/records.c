@@ -322,14 +322,20 @@ static bool record_member(void *ctx, const char *key, const struct text *text, c
 
 	if (!strcmp(key, "v"))
 		return natural(&one, text, type) && one == 1;
-	if (!strcmp(key, "src")) {
+	if (!strcmp(key, "src") || !strcmp(key, "url")) {
 		r->base64 = type == '{';
 		return file_name(&r->src, text, type);
 	}
 	if (!strcmp(key, "dst"))
 		return file_name(&r->dst, text, type);
+	if (!strcmp(key, "resumed") || !strcmp(key, "unannounced")) {
+		*(*key == 'r' ? &r->resumed : &r->unannounced) = true;
+		return type == 't';
+	}
 	if (!strcmp(key, "start"))
 		r->has_start = true;
+	NUMBER_FIELD("code", r->code);
+	NUMBER_FIELD("redirects", r->redirects);
 	NUMBER_FIELD("seq", r->seq);
 	NUMBER_FIELD("bytes", r->bytes);
 	NUMBER_FIELD("attempts", r->attempts);

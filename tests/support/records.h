@@ -13,8 +13,10 @@ struct record {
 	uint64_t seq, bytes, attempts, dur_us;
 	bool has_start;
 	bool base64; /* src is not UTF-8 */
-	struct text src;
-	struct text dst; /* of copy */
+	struct text src; /* or url */
+	struct text dst; /* of copy, fetch */
+	uint64_t code, redirects; /* of fetch; likewise what follows */
+	bool resumed, unannounced;
 	char op[16], status[16], error_name[24], digest[132], start[32];
 	char error[200];
 };
