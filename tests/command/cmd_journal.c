@@ -5,8 +5,10 @@
  * The work is hash, whose digests a resumed run prints again.
  */
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "support/cmd.h"
+#include "support/deny.h"
 #include "support/journals.h"
 #include "support/records.h"
 
@@ -360,6 +362,34 @@ static void a_second_process_is_refused(struct test *t)
 	expect_exit(BP("hash", "--journal", "J", "--resume", "a"), 0);
 }
 
+/* On a file system without locks, or in a sandbox that refuses them. */
+static void without_locks_a_journal_works_and_says_so(struct test *t)
+{
+	static const int errors[] = {ENOSYS, EPERM, ENOLCK, EOPNOTSUPP};
+	struct run *run;
+
+	fresh_dir(t);
+	make_file("a", "hello");
+	for (size_t i = 0; i < COUNT_OF(errors); i++) {
+		const struct denied no_locks[] = {DENY(SYS_flock, errors[i]), DENY_END};
+
+		unlink("J");
+		run = RUN(HOW(.denied = no_locks), "hash", "--journal", "J", "a");
+		expect_exit(run, 0);
+		expect_says(run, "J cannot be locked (");
+		expect_says(run, "another run that writes it too would not be noticed\n");
+		run = RUN(HOW(.denied = no_locks), "hash", "-v", "--journal", "J", "--resume", "a");
+		expect_exit(run, 0);
+		expect_says(run, "1 skipped");
+		/* Whoever comes later is told apart all the same: who made it was first. */
+		expect_exit(RUN(HOW(.denied = no_locks), "hash", "--journal", "J", "a"), 2);
+		make_file("J", "");
+		run = RUN(HOW(.denied = no_locks), "hash", "--journal", "J", "a");
+		expect_exit(run, 2);
+		expect_says(run, "J exists already");
+	}
+}
+
 static const struct test_case cases[] = {
 	ONCE(a_resumed_run_does_only_what_is_missing_or_changed),
 	ONCE(one_command_line_is_run_again_and_again),
@@ -376,6 +406,7 @@ static const struct test_case cases[] = {
 	ONCE(what_is_no_journal_is_left_alone),
 	ONCE(going_on_needs_a_journal),
 	ONCE(a_second_process_is_refused),
+	ONCE(without_locks_a_journal_works_and_says_so),
 };
 
 int main(int argc, char **argv)

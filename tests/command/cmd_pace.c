@@ -116,6 +116,44 @@ static void items_start_at_the_rate_over_all_loops(struct test *t)
 	}
 }
 
+/* What was done before is passed over at once, also where each start is worth a tenth of a second. */
+static void what_a_journal_passes_over_is_not_paced(struct test *t)
+{
+	const struct records *records;
+	struct run *run;
+
+	fresh_dir(t);
+	make_dir("d");
+	make_files(100, 10);
+	expect_exit(SH("\"$BATCHPROC\" hash -q --journal j d/*"), 0);
+	make_file("d/new1", "new");
+	make_file("d/new2", "new");
+	run = SH("\"$BATCHPROC\" hash --json --journal j --resume --rate 10/s d/*");
+	records = expect_records(run, 102);
+	expect_eq(records->ok, 2);
+	expect_took(run, 0.090, __LINE__);
+	if (run->seconds > 5)
+		record_failure("100 items that were done before took %.1f s", run->seconds);
+}
+
+/* Nor does an item's time pass while it waits for its turn; but once it runs, it does. */
+static void the_time_of_an_item_begins_after_its_wait(struct test *t)
+{
+	const struct records *records;
+	struct run *run;
+
+	fresh_dir(t);
+	make_dir("d");
+	make_files(10, 10);
+	run = SH("\"$BATCHPROC\" hash --json --journal j --rate 10/s --timeout 400ms d/*");
+	records = expect_records(run, 10);
+	expect_eq(records->ok, 10);
+	run = START(HOW(.feed = true), "hash", "--json", "--journal", "k", "--rate", "10/s",
+		    "--timeout", "100ms", "-");
+	records = expect_records(run_end(run), 1);
+	expect_eq(records->timeout, 1);
+}
+
 /* After a pause of its input a run does not make up for the time that it had nothing to do. */
 static void a_pause_is_not_made_up_for(struct test *t)
 {
@@ -391,6 +429,8 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		ONCE(items_start_at_the_rate_over_all_loops),
 		ONCE(a_pause_is_not_made_up_for),
+		ONCE(what_a_journal_passes_over_is_not_paced),
+		ONCE(the_time_of_an_item_begins_after_its_wait),
 		ONCE(a_wait_for_the_rate_ends_with_the_run),
 		ONCE(attempts_count_for_the_rate),
 		ONCE(bytes_move_at_the_limit),

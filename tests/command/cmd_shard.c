@@ -261,6 +261,43 @@ static void an_array_job_that_does_not_say_is_refused(struct test *t)
 	}
 }
 
+/* The part that one of an array did is not the whole, nor another part. */
+static void a_journal_is_of_one_part(struct test *t)
+{
+	static const char *const others[] = {"--shard 1/4", "--shard 2/3", "--shard 1/1", ""};
+	struct run *run;
+
+	fresh_dir(t);
+	make_tree(4, 10);
+	expect_exit(SH("$BATCHPROC hash -q --journal j --shard 2/4 -r d"), 0);
+	for (size_t i = 0; i < COUNT_OF(others); i++) {
+		run = SH("$BATCHPROC hash -q --journal j --resume $1 -r d", others[i]);
+		if (!expect_exit(run, 2))
+			print_error("of: %s\n", others[i]);
+		expect_says(run,
+			    "j is the journal of 'hash shard=2/4 algorithm=sha256', not of 'hash ");
+		expect_eq(run->out.len, 0);
+	}
+	/* An array task that is alone takes itself for the whole. */
+	run = RUN(HOW(.env = (const char *const[]){NO_ARRAY, "SLURM_ARRAY_TASK_ID=2",
+						   "SLURM_ARRAY_TASK_MIN=2",
+						   "SLURM_ARRAY_TASK_MAX=2",
+						   "SLURM_ARRAY_TASK_STEP=1",
+						   "SLURM_ARRAY_TASK_COUNT=1", NULL}),
+		  "hash", "--journal", "j", "--resume", "--shard", "auto", "-r", "d");
+	expect_exit(run, 2);
+	run = SH("$BATCHPROC hash -v --journal j --resume --shard 2/4 -r d");
+	expect_exit(run, 0);
+	expect_says(run, ": 0 ok, ");
+	expect_exit(SH("$BATCHPROC hash -q --journal j --force-resume -r d"), 0);
+	/* The whole is the whole, in one part or without any. */
+	expect_exit(SH("$BATCHPROC hash -q --journal k --shard 1/1 -r d && "
+		       "$BATCHPROC hash -q --journal k --resume -r d && "
+		       "$BATCHPROC copy -rq --shard 1/2 --journal l d -t . && "
+		       "$BATCHPROC copy -rq --shard 1/2 --journal l --resume d -t ."),
+		    1);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -272,6 +309,7 @@ int main(int argc, char **argv)
 		ONCE(what_cannot_be_read_fails_in_every_part),
 		ONCE(an_array_job_says_which_part),
 		ONCE(an_array_job_that_does_not_say_is_refused),
+		ONCE(a_journal_is_of_one_part),
 	};
 
 	return RUN_CASES(argc, argv, cases);

@@ -396,6 +396,26 @@ static void the_limit_holds(struct test *t)
 	text_free(&list);
 }
 
+/* As the manual has it, and GNU parallel: not of those that have ended so far. */
+static void percentages_are_of_all_items_where_their_number_is_known(struct test *t)
+{
+	static const char *const scripts[] = {
+		"\"$BATCHPROC\" hash --json -j1 --loops 1 --halt soon,$1 $(seq 200)",
+		"seq 200 >list; \"$BATCHPROC\" hash --json -j1 --loops 1 --halt soon,$1 -T list",
+	};
+
+	fresh_dir(t);
+	for (size_t i = 0; i < COUNT_OF(scripts); i++) {
+		const struct records *records = expect_records(SH(scripts[i], "fail=10%"), 200);
+
+		/* One more may have been started meanwhile. */
+		expect_between(records->failed, 20, 21);
+		expect(!strcmp(records->stopped, "halt"));
+		records = expect_records(SH(scripts[i], "done=10%"), 200);
+		expect_between(records->failed, 20, 21);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -413,6 +433,7 @@ int main(int argc, char **argv)
 		ONCE(the_deadline_ends_a_walk),
 		ONCE(what_finds_no_place_is_rejected),
 		ONCE(the_limit_holds),
+		ONCE(percentages_are_of_all_items_where_their_number_is_known),
 	};
 
 	return RUN_CASES(argc, argv, cases);

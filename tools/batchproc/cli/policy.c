@@ -66,7 +66,7 @@ bool policy_wants_success(const struct policy *policy)
 
 static bool met(const struct policy *policy, const struct policy_view *view, uint64_t have)
 {
-	uint64_t of = view->total;
+	uint64_t of = view->total ? view->total : view->expected;
 
 	if (!policy->percent)
 		return have >= policy->count;

@@ -36,6 +36,7 @@ struct policy_view {
 	uint64_t failed; /* failed and timed out */
 	uint64_t ended; /* every input that has its record */
 	uint64_t total; /* all inputs; 0 while that is not known */
+	uint64_t expected; /* before they are given: how many there will be; 0: nobody knows */
 };
 
 enum verdict {

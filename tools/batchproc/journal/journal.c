@@ -35,6 +35,8 @@
 #include "base/status.h"
 #include "verb.h"
 
+#define SHARD "shard="
+
 /* ---- going on with one */
 
 static struct span span_of(const struct buf *buf)
@@ -185,6 +187,32 @@ static void journal_ended(const struct job *job)
 	buf_free(&line);
 }
 
+/* What stands in the header: whose share of the items it is, and the options of the verb. Escaped. */
+static void set_options(struct job *job)
+{
+	const struct shard *shard = &job->opt->shard;
+	struct buf *own = &job->journal->options;
+
+	own->len = 0;
+	if (shard->parts > 1)
+		buf_printf(own, SHARD "%llu/%llu", (unsigned long long)shard->part,
+			   (unsigned long long)shard->parts);
+	if (shard->parts > 1 && job->class.ops && job->class.ops->journal_options)
+		buf_char(own, ' ');
+	journal_add_options(job->class.ops, job->class.settings, own);
+}
+
+/* The options of the verb alone. */
+static struct span without_shard(struct span options)
+{
+	const char *end = options.len ? memchr(options.data, ' ', options.len) : NULL;
+	size_t len = end ? (size_t)(end - options.data) + 1 : options.len;
+
+	if (options.len < strlen(SHARD) || memcmp(options.data, SHARD, strlen(SHARD)))
+		return options;
+	return (struct span){options.data + len, options.len - len};
+}
+
 static bool is_same_work(const struct job *job, const struct journal_found *found)
 {
 	const char *command = job->opt->verb->name;
@@ -196,15 +224,14 @@ static bool is_same_work(const struct job *job, const struct journal_found *foun
 static void adopt_options(struct job *job, const struct journal_found *found)
 {
 	const struct item_class *class = &job->class;
-	struct buf *own = &job->journal->options, text = {0};
+	struct buf text = {0};
 
 	if (!found->has_header || !class->ops || !class->ops->journal_adopt)
 		return;
-	if (journal_unescape(&text, span_of(&found->options))) {
+	if (journal_unescape(&text, without_shard(span_of(&found->options)))) {
 		buf_char(&text, '\0');
 		class->ops->journal_adopt(job->opt->settings, text.data);
-		own->len = 0;
-		journal_add_options(class->ops, class->settings, own);
+		set_options(job);
 	}
 	buf_free(&text);
 }
@@ -245,9 +272,14 @@ static bool open_file(struct job *job, struct stat *st, int *status)
 	struct journal *journal = job->journal;
 	const bool must_exist = job->opt->dry_run || job->opt->retry_failed;
 	/* Non-blocking, in case it is something else than a file. */
-	int flags = O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | (must_exist ? 0 : O_CREAT);
+	int flags = O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC |
+		    (job->opt->dry_run ? O_RDONLY : O_RDWR);
 
-	journal->fd = open(journal->name, flags | (job->opt->dry_run ? O_RDONLY : O_RDWR), 0666);
+	/* Of two runs that begin at once one makes it, whether there are locks or not. */
+	journal->fd = must_exist ? -1 : open(journal->name, flags | O_CREAT | O_EXCL, 0666);
+	journal->made = journal->fd >= 0;
+	if (journal->fd < 0 && (must_exist || errno == EEXIST))
+		journal->fd = open(journal->name, flags | (must_exist ? 0 : O_CREAT), 0666);
 	if (journal->fd < 0 && errno == ENOENT && job->opt->dry_run && !job->opt->retry_failed)
 		return true;
 	if (journal->fd < 0 || fstat(journal->fd, st)) {
@@ -262,13 +294,22 @@ static bool open_file(struct job *job, struct stat *st, int *status)
 	 * Bound to this open file, not to the process: a child between fork() and exec() holds it
 	 * too, and it goes with the last of them, however that ends.
 	 */
-	if (flock(journal->fd, (job->opt->dry_run ? LOCK_SH : LOCK_EX) | LOCK_NB)) {
-		*status = errno == EWOULDBLOCK ? refuse(journal, "is in use by another process") :
-						 cannot_open(journal, "lock", errno);
-		return false;
+	journal->locked = !flock(journal->fd, (job->opt->dry_run ? LOCK_SH : LOCK_EX) | LOCK_NB);
+	if (!journal->locked) {
+		if (errno == EWOULDBLOCK) {
+			*status = refuse(journal, "is in use by another process");
+			return false;
+		}
+		/* A file system without locks, or a sandbox. */
+		if (!job->opt->dry_run)
+			message("%s cannot be locked (%s): another run that writes it too would "
+				"not be noticed",
+				journal->name, error_text(errno));
 	}
+	/* Of a regular file it means nothing, so that it may stay where it cannot be taken back. */
+	fcntl(journal->fd, F_SETFL, O_APPEND);
 	/* Whoever had the lock before may have written meanwhile. */
-	if (fstat(journal->fd, st) || fcntl(journal->fd, F_SETFL, O_APPEND)) {
+	if (fstat(journal->fd, st)) {
 		*status = cannot_open(journal, "open", errno);
 		return false;
 	}
@@ -285,7 +326,7 @@ static bool journal_open(struct job *job, int *status)
 	job->journal->name = opt->journal;
 	job->journal->writes = !opt->dry_run;
 	find_cwd(job->journal);
-	journal_add_options(job->class.ops, job->class.settings, &job->journal->options);
+	set_options(job);
 	if (!open_file(job, &st, status))
 		return false;
 	if (job->journal->fd < 0)
@@ -293,7 +334,7 @@ static bool journal_open(struct job *job, int *status)
 	*status = EXIT_OK;
 	if (!opt->force_resume && !begins_as_one(job->journal))
 		*status = refuse(job->journal, "is not a journal");
-	else if (st.st_size && !resumes)
+	else if ((st.st_size || !(job->journal->made || job->journal->locked)) && !resumes)
 		*status = refuse(job->journal, "exists already (--resume goes on with it)");
 	if (*status != EXIT_OK)
 		return false;

@@ -17,6 +17,8 @@ struct journal {
 	const char *name;
 	int fd;
 	bool writes; /* not --dry-run */
+	bool made; /* by this run: it was not there */
+	bool locked; /* another run would notice */
 	bool lacks; /* an earlier run may have done what has no line */
 	bool same_work; /* the last header is of this run too */
 	uint64_t size, body, end; /* of the file, and as journal_scan() found them */

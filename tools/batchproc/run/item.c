@@ -393,11 +393,41 @@ static int attempts(struct item *item)
 	}
 }
 
+/*
+ * --rate is about what is started. Whether an item of a journal is, only its task knows: there it waits,
+ * and its time begins afterwards.
+ */
+static bool waits_in_task(const struct job *job)
+{
+	return job->opt->rate && job->journal && !job->opt->reject;
+}
+
+uint64_t items_timeout_ns(const struct job *job)
+{
+	return waits_in_task(job) ? 0 : job->opt->timeout_ns;
+}
+
+/* All attempts, with the time that they have together. *@over: it ran out. */
+static int timed_attempts(struct item *item, bool *over)
+{
+	const uint64_t timeout_ns = item->job->opt->timeout_ns;
+	struct bp_timeout scope;
+	int err;
+
+	*over = false;
+	if (!timeout_ns || !waits_in_task(item->job))
+		return attempts(item);
+	bp_timeout_begin(&scope, timeout_ns);
+	err = attempts(item);
+	*over = bp_timeout_end(&scope);
+	return err;
+}
+
 /* The group was cancelled, or this item's time ran out: the next operation says which. */
-static int end_cancelled(struct item *item)
+static int end_cancelled(struct item *item, bool over)
 {
 	struct job *job = item->job;
-	int err = bp_yield();
+	int err = over ? -ETIMEDOUT : bp_yield();
 
 	if (err == -ETIMEDOUT) {
 		item->why = "took longer than --timeout allows";
@@ -414,6 +444,7 @@ static int end_cancelled(struct item *item)
 static int perform(struct item *item)
 {
 	struct job *job = item->job;
+	bool over;
 	int err;
 
 	if (item->other_shard) {
@@ -428,15 +459,20 @@ static int perform(struct item *item)
 		item_finish(item, STATUS_SKIPPED, 0);
 		return 0;
 	}
+	if (waits_in_task(job) && (pace_start(job) || steer_stopping(job))) {
+		steer_stopping(job);
+		item_finish(item, STATUS_NOT_STARTED, 0);
+		return -ECANCELED;
+	}
 	/* Only a record tells it; for small files two looks at the clock are a hundredth of all. */
 	item->start_ns = job->opt->json ? bp_now(job->engine) : job->start_ns;
-	err = attempts(item);
+	err = timed_attempts(item, &over);
 	if (err >= 0) {
 		item_finish(item, item->status, item->err);
 		return 0;
 	}
-	if (bp_cancelled() && (err == -ECANCELED || err == -ETIMEDOUT))
-		return end_cancelled(item);
+	if ((over || bp_cancelled()) && (err == -ECANCELED || err == -ETIMEDOUT))
+		return end_cancelled(item, over);
 	item_finish(item, STATUS_FAILED, err);
 	return err;
 }
@@ -473,7 +509,7 @@ static int start_item(struct item *item)
 {
 	struct job *job = item->job;
 
-	if (job->opt->rate && (pace_start(job) || steer_stopping(job)))
+	if (job->opt->rate && !waits_in_task(job) && (pace_start(job) || steer_stopping(job)))
 		return -ECANCELED;
 	/* What is left now was not offered, but entered. */
 	if (job->opt->reject && !item->self)

@@ -174,6 +174,9 @@ void item_finish(struct item *item, enum status status, int err);
 void items_init(struct job *job);
 void items_exit(struct job *job);
 
+/* The time limit that the items' group has to keep; 0: none. */
+uint64_t items_timeout_ns(const struct job *job);
+
 /* The report callback of the items' group, with the job as its first argument. */
 void items_never_started(void *ctx, void *arg, enum bp_end end, int result);
 

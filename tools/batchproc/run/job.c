@@ -182,7 +182,7 @@ static int start_group(struct job *job)
 	err = bp_group_create(&job->group, job->engine,
 			      &BP_GROUP_OPTS(.limit = job->limit, .stop_after_failures = 0,
 					     .deadline_ns = job->deadline_ns,
-					     .item_timeout_ns = job->opt->timeout_ns,
+					     .item_timeout_ns = items_timeout_ns(job),
 					     .report = items_never_started, .report_arg = job));
 	if (err)
 		message("cannot start: %s", error_text(err));
@@ -304,6 +304,9 @@ static int run_items(struct job *job)
 {
 	int status, halt = STOP_HALT;
 
+	/* A list is not read once more for nothing. */
+	if (job->opt->policy.percent && job->ops->one_each && !job->opt->shard.parts)
+		job->view.expected = inputs_count(job->inputs);
 	job->ops->feed(job);
 	if (job->walk)
 		job->ops->walk->wait(job->walk);
