@@ -194,7 +194,7 @@ static void lists_are_removed(struct test *t)
 	expect_exit(SH("mkdir d; for i in $(seq 300); do echo >d/$i; done; echo >'d/new\nline'"),
 		    0);
 	expect_exit(SH("find d -type f -print0 | \"$BATCHPROC\" rm -0 -T -"), 0);
-	expect_exit(BP("rm", "-d", "d"), 0);
+	expect_out(BP("rm", "-dv", "d"), "removed directory 'd'\n");
 	expect_exit(RUN(HOW(.input = "\n"), "rm", "-T", "-"), 2);
 }
 

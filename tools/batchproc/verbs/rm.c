@@ -81,10 +81,13 @@ static int remove_operand(struct item *item, bool directory)
 	err = path_shorten(&dirfd, &path, &opened);
 	if (!err)
 		err = bp_unlinkat(dirfd, path, directory ? AT_REMOVEDIR : 0);
-	if (err == -EISDIR && set->dirs)
+	if (err == -EISDIR && set->dirs) {
 		err = bp_unlinkat(dirfd, path, AT_REMOVEDIR);
-	else if (err == -EISDIR || err == -EROFS)
+		if (!err)
+			item->type = DT_DIR;
+	} else if (err == -EISDIR || err == -EROFS) {
 		err = why_refused(item, dirfd, path, err);
+	}
 	if (opened >= 0)
 		close(opened);
 	return err;
