@@ -140,6 +140,8 @@ void buf_visible(struct buf *buf, const char *text, size_t len)
 			buf_str(buf, "\\t");
 		else if (s[i] == '\r')
 			buf_str(buf, "\\r");
+		else if (s[i] == '\\')
+			buf_str(buf, "\\\\");
 		else if (s[i] < 0x20 || s[i] >= 0x7f)
 			buf_printf(buf, "\\%03o", s[i]);
 		else
@@ -166,6 +168,38 @@ void buf_base64(struct buf *buf, const void *bytes, size_t len)
 			four[k] = (size_t)k <= have ? digits[bits >> (18 - 6 * k) & 63] : '=';
 		buf_add(buf, four, 4);
 	}
+}
+
+static int base64_value(char c)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const char *digit = c ? strchr(digits, c) : NULL;
+
+	return digit ? (int)(digit - digits) : -1;
+}
+
+bool buf_unbase64(struct buf *buf, const char *text, size_t len)
+{
+	size_t padding = len >= 2 ? (text[len - 1] == '=') + (text[len - 2] == '=') : 0;
+	unsigned int bits = 0;
+
+	if (len % 4)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		int value = i < len - padding ? base64_value(text[i]) : 0;
+
+		if (value < 0)
+			return false;
+		bits = bits << 6 | (unsigned int)value;
+		if (i % 4 != 3)
+			continue;
+		buf_char(buf, (char)(bits >> 16));
+		buf_char(buf, (char)(bits >> 8));
+		buf_char(buf, (char)bits);
+	}
+	buf->len -= padding;
+	return true;
 }
 
 static void add_json_escape(struct buf *buf, unsigned char c)

@@ -53,11 +53,17 @@ static inline void buf_char(struct buf *buf, char c)
 void buf_u64(struct buf *buf, uint64_t value);
 void buf_hex(struct buf *buf, const unsigned char *bytes, size_t count);
 void buf_base64(struct buf *buf, const void *bytes, size_t len);
+
+/* Appends the bytes of RFC 4648 with padding; false where it is not that, and some may be there. */
+bool buf_unbase64(struct buf *buf, const char *text, size_t len);
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(struct buf *buf, const char *format, va_list args)
 	__attribute__((format(printf, 2, 0)));
 
-/* For people: control characters and bytes that are not UTF-8 as \n, \t or octal. */
+/*
+ * For people: control characters and bytes that are not UTF-8 as \n, \t or octal, a backslash doubled,
+ * so that no two texts look the same.
+ */
 void buf_visible(struct buf *buf, const char *text, size_t len);
 
 /* A JSON value: a string, or {"base64":"..."} where the bytes are not UTF-8. */

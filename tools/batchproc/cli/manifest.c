@@ -235,39 +235,6 @@ static enum manifest_line take_words(struct manifest_job *job)
 
 /* ---- JSON */
 
-static int base64_value(char c)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *digit = c ? strchr(digits, c) : NULL;
-
-	return digit ? (int)(digit - digits) : -1;
-}
-
-/* RFC 4648, with padding. */
-static bool add_base64(struct buf *buf, const char *text, size_t len)
-{
-	size_t padding = len >= 2 ? (text[len - 1] == '=') + (text[len - 2] == '=') : 0;
-	unsigned int bits = 0;
-
-	if (len % 4)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		int value = i < len - padding ? base64_value(text[i]) : 0;
-
-		if (value < 0)
-			return false;
-		bits = bits << 6 | (unsigned int)value;
-		if (i % 4 != 3)
-			continue;
-		buf_char(buf, (char)(bits >> 16));
-		buf_char(buf, (char)(bits >> 8));
-		buf_char(buf, (char)bits);
-	}
-	buf->len -= padding;
-	return true;
-}
-
 static const char *take_base64(struct manifest_job *job, const char *key, const json_t *value)
 {
 	const json_t *text = json_object_get(value, "base64");
@@ -277,7 +244,7 @@ static const char *take_base64(struct manifest_job *job, const char *key, const 
 		wrong_key(job, key, "is neither text nor {\"base64\":\"...\"}");
 		return NULL;
 	}
-	if (!add_base64(&job->text, json_string_value(text), json_string_length(text))) {
+	if (!buf_unbase64(&job->text, json_string_value(text), json_string_length(text))) {
 		wrong_key(job, key, "is not in base64");
 		return NULL;
 	}
