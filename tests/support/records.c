@@ -347,6 +347,7 @@ static bool record_member(void *ctx, const char *key, const struct text *text, c
 	TEXT_FIELD("digest", r->digest);
 	TEXT_FIELD("start", r->start);
 	TEXT_FIELD("alg", ignored);
+	TEXT_FIELD("verdict", ignored);
 	TEXT_FIELD("expected", ignored);
 	return false;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * digest: one table of algorithms over OpenSSL's EVP and libxxhash.
+ * digest: computing over OpenSSL's EVP, libxxhash, zlib's CRC-32 and blake2b.c.
  *
  * EVP_get_digestbyname() and the like look an algorithm up again for every computation since
  * OpenSSL 3, and a new EVP_MD_CTX costs as much as hashing some KiB. So each algorithm is fetched
@@ -8,6 +8,7 @@
  * more than hashing a small tree, and digests do not depend on it.
  */
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,69 +16,34 @@
 
 #include <openssl/evp.h>
 #include <xxhash.h>
+#include <zlib.h>
 
+#include "digest/blake2b.h"
 #include "digest/digest.h"
 #include "base/alloc.h"
-#include "base/array.h"
 #include "base/status.h"
 
-static const struct digest_alg algs[] = {
-	{.name = "sha256", .tag = "SHA256", .size = 32, .evp = "SHA2-256"},
-	{.name = "sha1", .tag = "SHA1", .size = 20, .evp = "SHA1"},
-	{.name = "md5", .tag = "MD5", .size = 16, .evp = "MD5"},
-	{.name = "sha512", .tag = "SHA512", .size = 64, .evp = "SHA2-512"},
-	{.name = "blake2b", .tag = "BLAKE2b", .size = 64, .evp = "BLAKE2B-512"},
-	{.name = "xxh3", .tag = "XXH3", .size = 8},
-	{.name = "xxh128", .tag = "XXH128", .size = 16, .wide = true},
-};
-
 /* Fetched by digest_setup(), read-only while a run lasts. */
-static EVP_MD *fetched[ARRAY_SIZE(algs)];
+static EVP_MD *fetched[DIGEST_ALGS];
 
 struct digest {
 	const struct digest_alg *alg;
 	EVP_MD_CTX *evp;
-	XXH3_state_t *xxh;
+	XXH32_state_t *xxh32;
+	XXH64_state_t *xxh64;
+	XXH3_state_t *xxh3; /* of 64 bits and of 128 */
+	struct blake2b blake2b;
+	uint32_t crc32;
 };
-
-const struct digest_alg *digest_by_name(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(algs); i++)
-		if (!strcmp(algs[i].name, name))
-			return &algs[i];
-	return NULL;
-}
-
-const struct digest_alg *digest_by_tag(const char *tag, size_t len)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(algs); i++)
-		if (strlen(algs[i].tag) == len && !memcmp(algs[i].tag, tag, len))
-			return &algs[i];
-	return NULL;
-}
-
-const struct digest_alg *digest_by_length(size_t digits)
-{
-	/* Where two have the same length, the table has the more common one first. */
-	for (size_t i = 0; i < ARRAY_SIZE(algs); i++)
-		if (2 * algs[i].size == digits)
-			return &algs[i];
-	return NULL;
-}
-
-const char *digest_names(void)
-{
-	return "one of sha256, sha1, md5, sha512, blake2b, xxh3, xxh128";
-}
 
 bool digest_is_quick(const struct digest_alg *alg)
 {
-	return !alg->evp;
+	return alg->kind >= DIGEST_XXH32;
 }
 
 int digest_setup(const struct digest_alg *alg)
 {
-	EVP_MD **md = &fetched[alg - algs];
+	EVP_MD **md = &fetched[alg - digest_algs];
 
 	if (!alg->evp || *md)
 		return 0;
@@ -88,7 +54,7 @@ int digest_setup(const struct digest_alg *alg)
 
 void digest_cleanup(void)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(algs); i++) {
+	for (size_t i = 0; i < DIGEST_ALGS; i++) {
 		EVP_MD_free(fetched[i]);
 		fetched[i] = NULL;
 	}
@@ -104,7 +70,9 @@ void digest_free(struct digest *digest)
 	if (!digest)
 		return;
 	EVP_MD_CTX_free(digest->evp);
-	XXH3_freeState(digest->xxh);
+	XXH32_freeState(digest->xxh32);
+	XXH64_freeState(digest->xxh64);
+	XXH3_freeState(digest->xxh3);
 	free(digest);
 }
 
@@ -117,71 +85,136 @@ static void must(bool good)
 	}
 }
 
+static void begin_evp(struct digest *digest)
+{
+	if (!digest->evp)
+		digest->evp = EVP_MD_CTX_new();
+	must(digest->evp &&
+	     EVP_DigestInit_ex2(digest->evp, fetched[digest->alg - digest_algs], NULL));
+}
+
+static XXH3_state_t *xxh3_state(struct digest *digest)
+{
+	if (!digest->xxh3)
+		digest->xxh3 = XXH3_createState();
+	must(digest->xxh3);
+	return digest->xxh3;
+}
+
 void digest_begin(struct digest *digest, const struct digest_alg *alg)
 {
 	digest->alg = alg;
-	if (alg->evp) {
-		if (!digest->evp)
-			digest->evp = EVP_MD_CTX_new();
-		must(digest->evp && EVP_DigestInit_ex2(digest->evp, fetched[alg - algs], NULL));
-		return;
+	switch (alg->kind) {
+	case DIGEST_EVP:
+		begin_evp(digest);
+		break;
+	case DIGEST_BLAKE2B:
+		blake2b_begin(&digest->blake2b, alg->size);
+		break;
+	case DIGEST_CRC32:
+		digest->crc32 = 0;
+		break;
+	case DIGEST_XXH32:
+		if (!digest->xxh32)
+			digest->xxh32 = XXH32_createState();
+		must(digest->xxh32 && !XXH32_reset(digest->xxh32, 0));
+		break;
+	case DIGEST_XXH64:
+		if (!digest->xxh64)
+			digest->xxh64 = XXH64_createState();
+		must(digest->xxh64 && !XXH64_reset(digest->xxh64, 0));
+		break;
+	case DIGEST_XXH3:
+		XXH3_64bits_reset(xxh3_state(digest));
+		break;
+	case DIGEST_XXH128:
+		XXH3_128bits_reset(xxh3_state(digest));
+		break;
 	}
-	if (!digest->xxh)
-		digest->xxh = XXH3_createState();
-	must(digest->xxh);
-	if (alg->wide)
-		XXH3_128bits_reset(digest->xxh);
-	else
-		XXH3_64bits_reset(digest->xxh);
 }
 
 void digest_update(struct digest *digest, const void *data, size_t len)
 {
-	if (digest->alg->evp)
+	switch (digest->alg->kind) {
+	case DIGEST_EVP:
 		must(EVP_DigestUpdate(digest->evp, data, len));
-	else if (digest->alg->wide)
-		XXH3_128bits_update(digest->xxh, data, len);
-	else
-		XXH3_64bits_update(digest->xxh, data, len);
+		break;
+	case DIGEST_BLAKE2B:
+		blake2b_update(&digest->blake2b, data, len);
+		break;
+	case DIGEST_CRC32:
+		digest->crc32 = (uint32_t)crc32_z(digest->crc32, data, len);
+		break;
+	case DIGEST_XXH32:
+		XXH32_update(digest->xxh32, data, len);
+		break;
+	case DIGEST_XXH64:
+		XXH64_update(digest->xxh64, data, len);
+		break;
+	case DIGEST_XXH3:
+		XXH3_64bits_update(digest->xxh3, data, len);
+		break;
+	case DIGEST_XXH128:
+		XXH3_128bits_update(digest->xxh3, data, len);
+		break;
+	}
 }
 
-/* Big endian is the form that xxhsum prints. */
-static void put_xxh64(XXH64_hash_t hash, unsigned char *result)
+/* Big endian is the form that xxhsum prints; its -le has the bytes the other way round. */
+static void put_number(const struct digest_alg *alg, uint64_t number, unsigned char *result)
 {
-	XXH64_canonical_t canonical;
-
-	XXH64_canonicalFromHash(&canonical, hash);
-	memcpy(result, canonical.digest, sizeof(canonical.digest));
+	for (size_t i = 0; i < alg->size; i++)
+		result[alg->little ? i : alg->size - 1 - i] = (unsigned char)(number >> 8 * i);
 }
 
-static void put_xxh128(XXH128_hash_t hash, unsigned char *result)
+static void put_xxh128(const struct digest_alg *alg, XXH128_hash_t hash, unsigned char *result)
 {
-	XXH128_canonical_t canonical;
-
-	XXH128_canonicalFromHash(&canonical, hash);
-	memcpy(result, canonical.digest, sizeof(canonical.digest));
+	for (size_t i = 0; i < 8; i++) {
+		result[alg->little ? i : 15 - i] = (unsigned char)(hash.low64 >> 8 * i);
+		result[alg->little ? 8 + i : 7 - i] = (unsigned char)(hash.high64 >> 8 * i);
+	}
 }
 
 void digest_finish(struct digest *digest, unsigned char *result)
 {
-	if (digest->alg->evp)
+	const struct digest_alg *alg = digest->alg;
+
+	switch (alg->kind) {
+	case DIGEST_EVP:
 		must(EVP_DigestFinal_ex(digest->evp, result, NULL));
-	else if (digest->alg->wide)
-		put_xxh128(XXH3_128bits_digest(digest->xxh), result);
-	else
-		put_xxh64(XXH3_64bits_digest(digest->xxh), result);
+		break;
+	case DIGEST_BLAKE2B:
+		blake2b_finish(&digest->blake2b, result);
+		break;
+	case DIGEST_CRC32:
+		put_number(alg, digest->crc32, result);
+		break;
+	case DIGEST_XXH32:
+		put_number(alg, XXH32_digest(digest->xxh32), result);
+		break;
+	case DIGEST_XXH64:
+		put_number(alg, XXH64_digest(digest->xxh64), result);
+		break;
+	case DIGEST_XXH3:
+		put_number(alg, XXH3_64bits_digest(digest->xxh3), result);
+		break;
+	case DIGEST_XXH128:
+		put_xxh128(alg, XXH3_128bits_digest(digest->xxh3), result);
+		break;
+	}
 }
 
+/* Where the library has a way for short input, that. */
 void digest_once(struct digest *digest, const struct digest_alg *alg, const void *data, size_t len,
 		 unsigned char *result)
 {
-	if (alg->evp) {
+	if (alg->kind == DIGEST_XXH128) {
+		put_xxh128(alg, XXH3_128bits(data, len), result);
+	} else if (alg->kind == DIGEST_XXH3) {
+		put_number(alg, XXH3_64bits(data, len), result);
+	} else {
 		digest_begin(digest, alg);
 		digest_update(digest, data, len);
 		digest_finish(digest, result);
-	} else if (alg->wide) {
-		put_xxh128(XXH3_128bits(data, len), result);
-	} else {
-		put_xxh64(XXH3_64bits(data, len), result);
 	}
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * digest: one table of algorithms over OpenSSL's EVP and libxxhash.
+ * digest: the algorithms (algs.c), and their computing over OpenSSL's EVP, libxxhash, zlib and
+ * blake2b.c (digest.c).
  *
  * A struct digest is the state of one computation. It is made once, used for many files one
  * after the other by one thread, and freed. digest_setup() must have been called for the
@@ -13,23 +14,51 @@
 #include <stddef.h>
 
 #define DIGEST_SIZE_MAX 64
+#define DIGEST_ALGS 88
+
+/* For people, with @end where a line may end. */
+#define DIGEST_NAMES(end)                                                                          \
+	"sha256, sha1, md5, sha512, sha224, sha384, sha512-224, sha512-256," end                   \
+	"sha3-224, sha3-256, sha3-384, sha3-512, sm3, ripemd160, blake2s," end                     \
+	"blake2b, blake2b-8 to blake2b-504 (bits, by 8), xxh32, xxh64, xxh3," end                  \
+	"xxh128, these four with -le, crc32"
 
 struct digest;
+
+enum digest_kind {
+	DIGEST_EVP,
+	DIGEST_BLAKE2B,
+	DIGEST_CRC32,
+	DIGEST_XXH32,
+	DIGEST_XXH64,
+	DIGEST_XXH3,
+	DIGEST_XXH128,
+};
 
 struct digest_alg {
 	const char *name; /* as in -a */
 	const char *tag; /* as in the lines of --tag */
+	const char *hint; /* what to say when a digest of another algorithm is one of this */
 	size_t size; /* bytes of the result */
-	const char *evp; /* OpenSSL's name; NULL: one of libxxhash's */
-	bool wide; /* of those: the one of 128 bits */
+	enum digest_kind kind;
+	const char *evp; /* OpenSSL's name */
+	bool little; /* the bytes of the result in the other order */
+	bool tag_only; /* its lines always have the tag: without it they mean another */
 };
 
-/* By name, tag or number of hexadecimal digits (the most common one of that length), or NULL. */
-const struct digest_alg *digest_by_name(const char *name);
-const struct digest_alg *digest_by_tag(const char *tag, size_t len);
-const struct digest_alg *digest_by_length(size_t digits);
+extern const struct digest_alg digest_algs[DIGEST_ALGS];
 
-/* The names, separated by commas. */
+/* By what people and tools call it; NULL where it is none. */
+const struct digest_alg *digest_by_name(const char *name);
+const struct digest_alg *digest_by_spelling(const char *name, size_t len);
+
+/* The one that a digest of so many bytes without a tag is of, or NULL. */
+const struct digest_alg *digest_by_size(size_t size);
+
+/* All with that size, one after the other: the first after NULL. */
+const struct digest_alg *digest_of_size(const struct digest_alg *after, size_t size);
+
+/* "one of " and the names. */
 const char *digest_names(void);
 
 /* Whether its computing takes no longer than copying the data once does. */

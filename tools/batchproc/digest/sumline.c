@@ -28,10 +28,20 @@ static bool wants_escape(const char *name, size_t len)
 	return memchr(name, '\\', len) || memchr(name, '\n', len) || memchr(name, '\r', len);
 }
 
-void sumline_add(struct buf *buf, const struct digest_alg *alg, const unsigned char *digest,
-		 const char *name, size_t len, bool tag, bool zero)
+static void add_digest(struct buf *buf, const struct digest_alg *alg, const unsigned char *digest,
+		       bool base64)
 {
-	bool escape = !zero && wants_escape(name, len);
+	if (base64)
+		buf_base64(buf, digest, alg->size);
+	else
+		buf_hex(buf, digest, alg->size);
+}
+
+void sumline_add(struct buf *buf, const struct digest_alg *alg, const unsigned char *digest,
+		 const char *name, size_t len, struct sumstyle style)
+{
+	const bool escape = !style.zero && wants_escape(name, len);
+	const bool tag = style.tag || alg->tag_only;
 
 	if (escape)
 		buf_char(buf, '\\');
@@ -39,7 +49,7 @@ void sumline_add(struct buf *buf, const struct digest_alg *alg, const unsigned c
 		buf_str(buf, alg->tag);
 		buf_str(buf, " (");
 	} else {
-		buf_hex(buf, digest, alg->size);
+		add_digest(buf, alg, digest, style.base64);
 		buf_str(buf, "  ");
 	}
 	if (escape)
@@ -48,12 +58,12 @@ void sumline_add(struct buf *buf, const struct digest_alg *alg, const unsigned c
 		buf_add(buf, name, len);
 	if (tag) {
 		buf_str(buf, ") = ");
-		buf_hex(buf, digest, alg->size);
+		add_digest(buf, alg, digest, style.base64);
 	}
-	buf_char(buf, zero ? '\0' : '\n');
+	buf_char(buf, style.zero ? '\0' : '\n');
 }
 
-/* ---- reading */
+/* ---- reading digests */
 
 static size_t hex_length(const char *text, const char *end)
 {
@@ -64,7 +74,7 @@ static size_t hex_length(const char *text, const char *end)
 	return (size_t)(at - text);
 }
 
-static bool unhex(unsigned char *bytes, const char *hex, size_t count)
+bool sumline_unhex(unsigned char *bytes, const char *hex, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		int high = hex_value(hex[2 * i]), low = hex_value(hex[2 * i + 1]);
@@ -76,77 +86,216 @@ static bool unhex(unsigned char *bytes, const char *hex, size_t count)
 	return true;
 }
 
-/* SHA256 (NAME) = DIGEST; OpenSSL leaves the blanks before the bracket and the sign out. */
-static bool parse_tagged(struct sumline *line, char *text, char *end)
+static size_t base64_length(size_t bytes)
 {
-	char *open = memchr(text, '(', (size_t)(end - text));
-	char *close, *at;
-	size_t tag;
+	return (bytes + 2) / 3 * 4;
+}
 
-	if (!open || open == text)
-		return false;
-	tag = (size_t)(open - text) - (open[-1] == ' ');
-	line->alg = digest_by_tag(text, tag);
-	close = memrchr(open, ')', (size_t)(end - open));
-	if (!line->alg || !close)
-		return false;
+static bool is_base64(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	       c == '+' || c == '/' || c == '=';
+}
 
-	line->name = open + 1;
-	line->len = (size_t)(close - line->name);
+static size_t base64_run(const char *text, const char *end)
+{
+	const char *at = text;
+
+	while (at < end && is_base64(*at))
+		at++;
+	return (size_t)(at - text);
+}
+
+static bool unbase64(unsigned char *bytes, const char *text, size_t len, size_t size)
+{
+	struct buf buf = {0};
+	bool good = len == base64_length(size) && buf_unbase64(&buf, text, len) && buf.len == size;
+
+	if (good)
+		memcpy(bytes, buf.data, size);
+	buf_free(&buf);
+	return good;
+}
+
+/* Pairs of digits, or those with colons between them as openssl dgst -c prints them. */
+static bool uncolon(unsigned char *bytes, const char *text, size_t len, size_t size)
+{
+	if (len != 3 * size - 1)
+		return false;
+	for (size_t i = 0; i < size; i++)
+		if ((i && text[3 * i - 1] != ':') || !sumline_unhex(bytes + i, text + 3 * i, 1))
+			return false;
+	return true;
+}
+
+/* The digest of a line with a tag, as any of the tools writes it. */
+static bool read_digest(unsigned char *bytes, const char *text, size_t len, size_t size)
+{
+	return (len == 2 * size && sumline_unhex(bytes, text, size)) ||
+	       unbase64(bytes, text, len, size) || uncolon(bytes, text, len, size);
+}
+
+/* Whether a text of a line whose tag nobody knows may be a digest: no word of a sentence is. */
+static bool like_digest(const char *text, const char *end)
+{
+	size_t len = (size_t)(end - text);
+
+	return (len >= 8 && hex_length(text, end) == len) ||
+	       (len >= 22 && base64_run(text, end) == len);
+}
+
+/* ---- reading lines */
+
+/* SHA256 (NAME) = DIGEST: blanks as one likes before the bracket and around the sign. */
+struct tagged {
+	const char *tag;
+	size_t tag_len;
+	char *name;
+	size_t len;
+	char *digest;
+};
+
+static bool split_tagged(struct tagged *part, char *text, char *end)
+{
+	char *at = text, *close;
+
+	while (at < end && *at != '(' && !is_blank(*at))
+		at++;
+	part->tag = text;
+	part->tag_len = (size_t)(at - text);
+	while (at < end && is_blank(*at))
+		at++;
+	if (!part->tag_len || at == end || *at != '(')
+		return false;
+	part->name = at + 1;
+	close = memrchr(at, ')', (size_t)(end - at));
+	if (!close || close == part->name)
+		return false;
+	part->len = (size_t)(close - part->name);
 	for (at = close + 1; at < end && is_blank(*at); at++)
 		;
 	if (at == end || *at++ != '=')
 		return false;
 	while (at < end && is_blank(*at))
 		at++;
-	return (size_t)(end - at) == 2 * line->alg->size &&
-	       unhex(line->digest, at, line->alg->size);
+	part->digest = at;
+	return at < end;
 }
 
-/* DIGEST, a blank, then a blank or an asterisk, NAME. */
-static bool parse_plain(struct sumline *line, const struct digest_alg *forced, char *text,
-			char *end)
+static enum sumline_kind unchecked(struct sumline *line, const char *why)
+{
+	line->alg = NULL;
+	line->why = why;
+	return SUMLINE_UNCHECKED;
+}
+
+static enum sumline_kind parse_tagged(struct sumline *line, const struct digest_alg *alg,
+				      const struct tagged *part, const struct sumrules *rules,
+				      const char *end)
+{
+	line->alg = alg;
+	line->name = part->name;
+	line->len = part->len;
+	line->tagged = true;
+	if (rules->forced && alg != rules->forced)
+		return SUMLINE_NONE;
+	if (!alg) {
+		if (!like_digest(part->digest, end))
+			return SUMLINE_NONE;
+		line->tag = part->tag;
+		line->tag_len = part->tag_len;
+		return unchecked(line, "its algorithm is not known");
+	}
+	if (!read_digest(line->digest, part->digest, (size_t)(end - part->digest), alg->size))
+		return unchecked(line, "its line has no digest of that algorithm");
+	return SUMLINE_ENTRY;
+}
+
+/* What a plain line begins with. Returns how long it is, 0 where it is no digest. */
+static size_t parse_digest(struct sumline *line, const struct digest_alg *forced, const char *text,
+			   const char *end)
+{
+	size_t digits = hex_length(text, end), run;
+
+	line->alg = forced ? forced : digits % 2 ? NULL : digest_by_size(digits / 2);
+	if (line->alg && digits == 2 * line->alg->size &&
+	    sumline_unhex(line->digest, text, line->alg->size))
+		return digits;
+	run = base64_run(text, end);
+	for (size_t i = 0; i < DIGEST_ALGS && run > digits; i++) {
+		const struct digest_alg *alg = &digest_algs[i];
+
+		/* Those whose digests nobody writes so have other words of that length. */
+		if (run != base64_length(alg->size) || alg->size < 16 ||
+		    (forced ? alg != forced : alg != digest_by_size(alg->size)))
+			continue;
+		line->alg = alg;
+		return unbase64(line->digest, text, run, alg->size) ? run : 0;
+	}
+	line->alg = NULL;
+	/* So many digits are no word, and no number. */
+	return !forced && digits >= 32 && digits % 2 == 0 ? digits : 0;
+}
+
+/* DIGEST, then the gap that this list has, NAME. */
+static enum sumline_kind parse_plain(struct sumline *line, struct sumrules *rules, char *text,
+				     char *end)
 {
 	static const char xxh3[] = "XXH3_"; /* newer xxhsum tells it from XXH64 so */
-	const struct digest_alg *named = NULL;
-	size_t digits;
+	const struct digest_alg *forced = rules->forced;
+	size_t len;
 
+	line->tagged = false;
 	if ((size_t)(end - text) > sizeof(xxh3) && !memcmp(text, xxh3, sizeof(xxh3) - 1)) {
 		text += sizeof(xxh3) - 1;
-		named = digest_by_name("xxh3");
+		forced = digest_by_name("xxh3");
+		if (rules->forced && rules->forced != forced)
+			return SUMLINE_NONE;
+		line->tagged = true;
 	}
-	digits = hex_length(text, end);
-	line->alg = forced ? forced : digest_by_length(digits);
-	if (!line->alg || digits != 2 * line->alg->size || (named && line->alg != named))
-		return false;
-	unhex(line->digest, text, line->alg->size);
-	text += digits;
-	if (text == end || !is_blank(*text++))
-		return false;
-	if (text < end && (*text == ' ' || *text == '*'))
+	len = parse_digest(line, forced, text, end);
+	text += len;
+	if (!len || text == end || !is_blank(*text++) || text == end)
+		return SUMLINE_NONE;
+	if (end - text == 1 || (*text != ' ' && *text != '*')) {
+		/* A name that begins with a blank must not be taken for another. */
+		if (rules->gap == SUMGAP_TWO)
+			return SUMLINE_NONE;
+		rules->gap = SUMGAP_ONE;
+	} else if (rules->gap != SUMGAP_ONE) {
+		rules->gap = SUMGAP_TWO;
 		text++;
+	}
 	line->name = text;
 	line->len = (size_t)(end - text);
-	return true;
+	return line->alg ? SUMLINE_ENTRY :
+			   unchecked(line, "no algorithm is known by the length of its "
+					   "digest (-a says which)");
 }
 
-/* In place; false where a backslash is followed by what it never is. */
+static bool is_escape(const char *text, const char *end)
+{
+	return text + 1 < end && (text[1] == 'n' || text[1] == 'r' || text[1] == '\\');
+}
+
+/* In place; false, and nothing done, where a backslash is followed by what it never is. */
 static bool unescape(char *name, size_t *len)
 {
 	size_t to = 0;
 
 	for (size_t i = 0; i < *len; i++) {
+		if (name[i] != '\\')
+			continue;
+		if (!is_escape(name + i, name + *len))
+			return false;
+		i++;
+	}
+	for (size_t i = 0; i < *len; i++) {
 		char c = name[i];
 
 		if (c == '\\') {
-			if (++i == *len)
-				return false;
-			if (name[i] == 'n')
-				c = '\n';
-			else if (name[i] == 'r')
-				c = '\r';
-			else if (name[i] != '\\')
-				return false;
+			c = name[++i];
+			c = c == 'n' ? '\n' : c == 'r' ? '\r' : c;
 		}
 		name[to++] = c;
 	}
@@ -154,25 +303,33 @@ static bool unescape(char *name, size_t *len)
 	return true;
 }
 
-bool sumline_parse(struct sumline *line, const struct digest_alg *forced, char *text, size_t len,
-		   bool zero)
+enum sumline_kind sumline_parse(struct sumline *line, struct sumrules *rules, char *text,
+				size_t len)
 {
 	char *end = text + len;
-	bool escaped;
+	const struct digest_alg *named = NULL;
+	enum sumline_kind kind = SUMLINE_NONE;
+	struct tagged part = {0};
+	bool escaped, tagged;
 
+	*line = (struct sumline){0};
 	while (text < end && is_blank(*text))
 		text++;
-	escaped = !zero && text < end && *text == '\\';
+	escaped = !rules->zero && text < end && *text == '\\';
 	text += escaped;
 	if (memchr(text, '\0', (size_t)(end - text)))
-		return false;
-	if (!parse_tagged(line, text, end) && !parse_plain(line, forced, text, end))
-		return false;
-	if (forced && line->alg != forced)
-		return false;
-	if (escaped && !unescape(line->name, &line->len))
-		return false;
-	return line->len > 0;
+		return SUMLINE_NONE;
+	tagged = split_tagged(&part, text, end);
+	if (tagged)
+		named = digest_by_spelling(text, part.tag_len);
+	if (!named)
+		kind = parse_plain(line, rules, text, end);
+	/* A digest is no algorithm's name: what could be both is a plain line. */
+	if (kind == SUMLINE_NONE && tagged)
+		kind = parse_tagged(line, named, &part, rules, end);
+	if (kind == SUMLINE_ENTRY && escaped && !unescape(line->name, &line->len))
+		return unchecked(line, "its name has an escape that is not known");
+	return kind;
 }
 
 /* ---- parts of something else */
@@ -190,5 +347,5 @@ bool sumfield_parse(unsigned char *digest, const struct digest_alg *alg, const c
 	size_t name = strlen(alg->name);
 
 	return len == name + 1 + 2 * alg->size && !memcmp(text, alg->name, name) &&
-	       text[name] == ':' && unhex(digest, text + name + 1, alg->size);
+	       text[name] == ':' && sumline_unhex(digest, text + name + 1, alg->size);
 }

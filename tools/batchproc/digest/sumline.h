@@ -12,28 +12,73 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "digest/digest.h"
 
 struct buf;
 
-/* Appends one line with its end. */
+struct sumstyle {
+	bool tag; /* as BSD has it */
+	bool zero; /* ends with NUL, and no escapes */
+	bool base64;
+};
+
+/* Appends one line with its end. An algorithm whose plain lines mean another has its tag always. */
 void sumline_add(struct buf *buf, const struct digest_alg *alg, const unsigned char *digest,
-		 const char *name, size_t len, bool tag, bool zero);
+		 const char *name, size_t len, struct sumstyle style);
+
+/* How the lines of one list are read; what is not set by the caller is learned from its lines. */
+struct sumrules {
+	const struct digest_alg *forced; /* the only algorithm to accept, or NULL */
+	bool zero;
+	/* Between digest and name: as coreutils has it, the first plain line's holds for the list. */
+	enum {
+		SUMGAP_OPEN,
+		SUMGAP_TWO, /* a blank, then a blank or an asterisk */
+		SUMGAP_ONE, /* one blank or tab; what follows is the name */
+	} gap;
+};
+
+enum sumline_kind {
+	SUMLINE_NONE, /* it is no such line */
+	SUMLINE_SKIPPED, /* it says nothing of a file: a comment or a heading */
+	SUMLINE_ENTRY,
+	SUMLINE_UNCHECKED, /* it names a file, which cannot be checked: see why; alg is NULL */
+};
+
+/* Lists of some tools have several digests for one name. */
+#define SUMLINE_MORE 3
+
+struct sumdigest {
+	const struct digest_alg *alg;
+	unsigned char bytes[DIGEST_SIZE_MAX];
+};
 
 struct sumline {
 	const struct digest_alg *alg;
 	unsigned char digest[DIGEST_SIZE_MAX];
 	char *name; /* within the text that was parsed */
 	size_t len;
+	const char *why;
+	const char *tag; /* of an algorithm that is not known, or NULL */
+	size_t tag_len;
+	bool tagged; /* the line itself says what its algorithm is */
+	bool sized; /* and how long the file is */
+	uint64_t size;
+	size_t more_count;
+	struct sumdigest more[SUMLINE_MORE]; /* beside digest, which is the strongest */
 };
 
+/* COUNT pairs of hexadecimal digits as bytes; false where they are not that. */
+bool sumline_unhex(unsigned char *bytes, const char *hex, size_t count);
+
 /*
- * Takes a line apart; the text is changed. @forced is the only algorithm to accept, or NULL.
- * False: it is no such line.
+ * Takes a line apart, which is never SUMLINE_SKIPPED. The text of an entry is changed, that of any
+ * other line is not.
  */
-bool sumline_parse(struct sumline *line, const struct digest_alg *forced, char *text, size_t len,
-		   bool zero);
+enum sumline_kind sumline_parse(struct sumline *line, struct sumrules *rules, char *text,
+				size_t len);
 
 /* A digest as a part of something else: NAME:DIGEST. The parser refuses any other algorithm's. */
 void sumfield_add(struct buf *buf, const struct digest_alg *alg, const unsigned char *digest);

@@ -23,14 +23,14 @@
 #include "walk/walk.h"
 
 enum {
-	OPT_TAG = OPT_VERB
+	OPT_TAG = OPT_VERB,
+	OPT_BASE64
 };
 
 struct settings {
 	const struct digest_alg *alg;
 	bool recursive;
-	bool tag;
-	bool zero;
+	struct sumstyle style;
 };
 
 struct hash_item {
@@ -57,7 +57,7 @@ static void hash_text(const struct item *item, struct buf *buf)
 	if (!item_done(item))
 		return;
 	item_path(item, &path);
-	sumline_add(buf, set->alg, own->digest, path.data, path.len, set->tag, set->zero);
+	sumline_add(buf, set->alg, own->digest, path.data, path.len, set->style);
 	buf_free(&path);
 }
 
@@ -156,10 +156,13 @@ static const char *hash_option(void *settings, int id, const char *arg)
 		set->recursive = true;
 		return NULL;
 	case 'z':
-		set->zero = true;
+		set->style.zero = true;
+		return NULL;
+	case OPT_BASE64:
+		set->style.base64 = true;
 		return NULL;
 	default: /* OPT_TAG */
-		set->tag = true;
+		set->style.tag = true;
 		return NULL;
 	}
 }
@@ -193,12 +196,12 @@ static void hash_cleanup(struct job *job)
 }
 
 static const struct opt hash_options[] = {
-	{'a', "algorithm", "NAME",
-	 "sha256 (the default), sha1, md5, sha512, blake2b, xxh3, xxh128"},
+	{'a', "algorithm", "NAME", "instead of sha256; one of\n" DIGEST_NAMES("\n")},
 	{'r', "recursive", NULL,
 	 "walk directories; symbolic links in them are passed over, FIFOs,\n"
 	 "sockets and devices are skipped with a record"},
 	{OPT_TAG, "tag", NULL, "BSD-style lines: SHA256 (NAME) = DIGEST"},
+	{OPT_BASE64, "base64", NULL, "digests in base64, as cksum --base64 prints them"},
 	{'z', "zero", NULL, "end lines with NUL, and escape no names"},
 	OPT_END,
 };
@@ -210,7 +213,8 @@ const struct verb hash_verb = {
 	.details =
 		"PATH - is standard input. FIFOs and devices are not read, by whatever name; a\n"
 		"PATH that is a symbolic link is followed. Lines come as files are finished; sort\n"
-		"them, or use -k. With --tag, xxhsum -c takes the lines of xxh3.\n",
+		"them, or use -k. Lines of xxh3, crc32 and the -le algorithms always have their\n"
+		"tag, since without it they would be taken for another's.\n",
 	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON,
 	.options = hash_options,
 	.items = &hash_items,

@@ -17,7 +17,7 @@
 #include "cli/inputs.h"
 #include "run/job.h"
 #include "cli/options.h"
-#include "digest/sumline.h"
+#include "digest/sumlist.h"
 #include "digest/hasher.h"
 #include "base/alloc.h"
 #include "base/message.h"
@@ -34,15 +34,38 @@ struct list {
 	atomic_uint refs;
 	struct verify_run *run;
 	atomic_bool verified; /* at least one file */
+	atomic_uint guesses; /* how often it was looked which algorithm a digest is of */
 	char name[];
 };
 
+/* What became of the file of an entry. */
+enum outcome {
+	UNREADABLE, /* until its digest is known */
+	UNCHANGED,
+	CHANGED,
+	MISSING,
+	UNCHECKED, /* it cannot be checked: its line is at fault, or this OpenSSL */
+};
+
+static const char *const verdict_names[] = {
+	[UNREADABLE] = "unreadable", [UNCHANGED] = "unchanged", [CHANGED] = "changed",
+	[MISSING] = "missing",	     [UNCHECKED] = "unchecked",
+};
+
 struct verify_item {
-	const struct digest_alg *alg; /* NULL: the item is a list that cannot be read */
+	const struct digest_alg *alg; /* NULL: unchecked, or no entry at all */
 	unsigned char expected[DIGEST_SIZE_MAX];
 	unsigned char digest[DIGEST_SIZE_MAX];
-	struct list *list;
+	struct list *list; /* NULL: the item is a list that cannot be read */
+	char *line; /* the whole of it, where it cannot be checked, */
+	char *why; /* and the reason */
+	enum outcome verdict;
 	bool compared;
+	bool tagged; /* the list itself said which algorithm it is */
+	bool sized;
+	uint64_t size;
+	size_t more_count;
+	struct sumdigest more[SUMLINE_MORE];
 };
 
 struct settings {
@@ -60,6 +83,7 @@ struct verify_run {
 	_Atomic uint64_t malformed;
 	_Atomic uint64_t unreadable;
 	_Atomic uint64_t mismatched;
+	_Atomic uint64_t unchecked;
 	atomic_bool wrong; /* a list without a single line, or without a file verified */
 };
 
@@ -103,21 +127,78 @@ static struct list *list_new(struct verify_run *run, const char *name)
 	return list;
 }
 
-static void feed_line(struct job *job, struct list *list, const struct sumline *line)
+/* So that a digest that does not match can be compared with those of other algorithms. */
+static void ready_others(const struct digest_alg *alg)
+{
+	static const struct digest_alg *last;
+	const struct digest_alg *other = NULL;
+
+	if (alg == last)
+		return;
+	last = alg;
+	while ((other = digest_of_size(other, alg->size)))
+		digest_setup(other);
+}
+
+static struct item *entry_new(struct job *job, struct list *list, const struct sumline *line)
 {
 	struct item *item = item_new(job, &job->class, NULL, line->name, line->len);
 	struct verify_item *own = item_priv(item);
 
 	own->alg = line->alg;
-	memcpy(own->expected, line->digest, line->alg->size);
+	own->verdict = UNREADABLE;
 	own->compared = false;
 	own->list = list;
 	atomic_fetch_add(&list->refs, 1);
-	if (digest_setup(line->alg)) {
-		item->why = "this OpenSSL does not offer the algorithm";
-		item_finish(item, STATUS_FAILED, -ENOTSUP);
+	return item;
+}
+
+/* An entry that cannot be checked is a failure; as input for the next time its line is kept. */
+static void feed_unchecked(struct job *job, struct list *list, const struct sumline *line,
+			   const char *text)
+{
+	struct item *item = entry_new(job, list, line);
+	struct verify_item *own = item_priv(item);
+
+	struct buf why = {0};
+
+	own->line = xstrdup(text);
+	own->verdict = UNCHECKED;
+	buf_str(&why, "not checked: ");
+	buf_str(&why, line->why);
+	if (line->tag) {
+		buf_str(&why, ": ");
+		buf_visible(&why, line->tag, line->tag_len);
+	}
+	buf_char(&why, '\0');
+	own->why = why.data;
+	item->why = own->why;
+	item_finish(item, STATUS_FAILED, -ENOTSUP);
+}
+
+static void feed_line(struct job *job, struct list *list, const struct sumline *line)
+{
+	struct item *item = entry_new(job, list, line);
+	struct verify_item *own = item_priv(item);
+	int err = digest_setup(line->alg);
+
+	memcpy(own->expected, line->digest, line->alg->size);
+	own->tagged = line->tagged;
+	own->sized = line->sized;
+	own->size = line->size;
+	own->more_count = line->more_count;
+	for (size_t i = 0; i < line->more_count && !err; i++) {
+		own->more[i] = line->more[i];
+		err = digest_setup(line->more[i].alg);
+	}
+	if (err) {
+		own->verdict = UNCHECKED;
+		item->why = "not checked: this OpenSSL does not offer the algorithm";
+		item_finish(item, STATUS_FAILED, err);
 		return;
 	}
+	if (!line->tagged)
+		ready_others(line->alg);
 	item_submit(item);
 }
 
@@ -125,15 +206,39 @@ static void malformed(const struct list *list, uint64_t number)
 {
 	const struct settings *set = list->run->set;
 
-	if (set->warn)
+	if (set->warn && !set->status)
 		message("%s: %llu: improperly formatted %s%schecksum line", list->name,
 			(unsigned long long)number, set->alg ? set->alg->tag : "",
 			set->alg ? " " : "");
 }
 
+/* What a list as a whole has come to, when it was read. */
+static void judge_list(struct job *job, struct list *list, const struct sumlist *form,
+		       uint64_t good, uint64_t bad)
+{
+	struct verify_run *run = list->run;
+
+	if (form->is_signed && !run->set->status && !job->opt->quiet)
+		message("%s: is signed by PGP; the signature is not checked", list->name);
+	if (form->has_nul) {
+		message("%s: has NULs in its lines (-z reads lists whose lines end with NUL)",
+			list->name);
+		atomic_store(&run->wrong, true);
+	}
+	if (good) {
+		atomic_fetch_add(&run->malformed, bad);
+		return;
+	}
+	if (!form->has_nul)
+		message("%s: no properly formatted checksum lines found", list->name);
+	atomic_store(&run->wrong, true);
+	atomic_store(&list->verified, true);
+}
+
 static void feed_list(struct job *job, const char *name, size_t len)
 {
 	const struct settings *set = job->class.settings;
+	struct sumlist form = {.rules = {.forced = set->alg, .zero = set->zero}};
 	struct list *list;
 	struct sumline line;
 	struct lines lines;
@@ -153,27 +258,25 @@ static void feed_list(struct job *job, const char *name, size_t len)
 	list = list_new(set->run, name);
 	while (lines_next(&lines, &job->watch, &text, &len)) {
 		number++;
-		/* A list from a DOS machine; names have their carriage returns escaped. */
-		if (len && text[len - 1] == '\r' && !set->zero)
-			text[--len] = '\0';
-		if (!len || *text == '#')
-			continue;
-		if (!sumline_parse(&line, set->alg, text, len, set->zero)) {
+		switch (sumlist_take(&form, &line, text, len)) {
+		case SUMLINE_SKIPPED:
+			break;
+		case SUMLINE_NONE:
 			malformed(list, number);
 			bad++;
-			continue;
+			break;
+		case SUMLINE_UNCHECKED:
+			good++;
+			feed_unchecked(job, list, &line, text);
+			break;
+		case SUMLINE_ENTRY:
+			good++;
+			feed_line(job, list, &line);
+			break;
 		}
-		good++;
-		feed_line(job, list, &line);
 	}
 	lines_close(&lines);
-	if (good) {
-		atomic_fetch_add(&set->run->malformed, bad);
-	} else {
-		message("%s: no properly formatted checksum lines found", list->name);
-		atomic_store(&set->run->wrong, true);
-		atomic_store(&list->verified, true);
-	}
+	judge_list(job, list, &form, good, bad);
 	list_put(list);
 }
 
@@ -195,15 +298,94 @@ static void verify_feed(struct job *job)
 
 /* ---- items */
 
+#define GUESSES 3u /* for a list */
+#define GUESS_MOST (64u << 20) /* bytes of a file */
+
+/*
+ * A digest without a tag may be one of another algorithm than its length has most often. That is
+ * looked for at the first files of a list that do not match, unless they are large.
+ */
+static const char *guess(struct item *item)
+{
+	const struct verify_item *own = item_priv_const(item);
+	const struct digest_alg *other = NULL;
+	const uint64_t bytes = item->bytes;
+	unsigned char digest[DIGEST_SIZE_MAX];
+	const char *found = NULL;
+
+	if (own->tagged || bytes > GUESS_MOST || !strcmp(item->name.data, "-") ||
+	    atomic_fetch_add(&own->list->guesses, 1) >= GUESSES)
+		return NULL;
+	while (!found && (other = digest_of_size(other, own->alg->size)))
+		if (other != own->alg && !digest_setup(other) &&
+		    !hash_file(item, other, true, digest) && item->status != STATUS_SKIPPED &&
+		    !memcmp(digest, own->expected, other->size))
+			found = other->hint;
+	item->bytes = bytes;
+	return found;
+}
+
+static int mismatch(struct item *item)
+{
+	const char *hint = guess(item);
+
+	item->why = hint ? hint : "the digest does not match";
+	item->silent = !hint || run_of(item)->set->status;
+	return -EBADMSG;
+}
+
+/* The further digests of a list that has several. */
+static int check_more(struct item *item)
+{
+	struct verify_item *own = item_priv(item);
+	unsigned char digest[DIGEST_SIZE_MAX];
+
+	for (size_t i = 0; i < own->more_count && strcmp(item->name.data, "-"); i++) {
+		const struct sumdigest *more = &own->more[i];
+		int err = hash_file(item, more->alg, true, digest);
+
+		if (err)
+			return err;
+		if (memcmp(digest, more->bytes, more->alg->size)) {
+			item->why = "another digest of its line does not match";
+			item->silent = true;
+			return -EBADMSG;
+		}
+	}
+	return 0;
+}
+
+static int compare(struct item *item)
+{
+	struct verify_item *own = item_priv(item);
+
+	own->compared = true;
+	atomic_store(&own->list->verified, true);
+	if (memcmp(own->digest, own->expected, own->alg->size))
+		return mismatch(item);
+	if (own->sized && item->bytes != own->size) {
+		item->why = "its size is not that of the list";
+		item->silent = true;
+		return -EBADMSG;
+	}
+	return check_more(item);
+}
+
 static int verify_work(struct item *item)
 {
 	struct verify_item *own = item_priv(item);
-	int err = hash_file(item, own->alg, true, own->digest);
+	int err;
 
-	if (err == -ENOENT && run_of(item)->set->ignore_missing) {
-		item->status = STATUS_SKIPPED;
-		item->why = "is missing";
-		return 0;
+	own->verdict = UNREADABLE;
+	own->compared = false;
+	err = hash_file(item, own->alg, true, own->digest);
+	if (err == -ENOENT) {
+		own->verdict = MISSING;
+		if (run_of(item)->set->ignore_missing) {
+			item->status = STATUS_SKIPPED;
+			item->why = "is missing";
+			return 0;
+		}
 	}
 	if (err)
 		return err;
@@ -213,24 +395,33 @@ static int verify_work(struct item *item)
 		item->skipped_named = false;
 		return -EINVAL;
 	}
-	own->compared = true;
-	atomic_store(&own->list->verified, true);
-	if (!memcmp(own->digest, own->expected, own->alg->size))
-		return 0;
-	item->why = "the digest does not match";
-	item->silent = true;
-	return -EBADMSG;
+	err = compare(item);
+	own->verdict = !err ? UNCHANGED : err == -EBADMSG ? CHANGED : UNREADABLE;
+	return err;
+}
+
+static const char *verdict_text(const struct item *item)
+{
+	const struct verify_item *own = item_priv_const(item);
+
+	if (item_done(item))
+		return "OK";
+	switch (own->verdict) {
+	case CHANGED:
+		return "FAILED";
+	case UNCHECKED:
+		return "FAILED not checked";
+	default:
+		return "FAILED open or read";
+	}
 }
 
 static void verify_text(const struct item *item, struct buf *buf)
 {
 	const struct verify_item *own = item_priv_const(item);
-	const char *verdict = item_done(item) ? "OK" :
-			      own->compared   ? "FAILED" :
-						"FAILED open or read";
 	bool escape;
 
-	if (run_of(item)->set->status || !own->alg)
+	if (run_of(item)->set->status || !own->list)
 		return;
 	if (item_done(item) ? item->job->opt->quiet :
 			      item->status != STATUS_FAILED && item->status != STATUS_TIMEOUT)
@@ -248,7 +439,7 @@ static void verify_text(const struct item *item, struct buf *buf)
 			buf_char(buf, c);
 	}
 	buf_str(buf, ": ");
-	buf_str(buf, verdict);
+	buf_str(buf, verdict_text(item));
 	buf_char(buf, '\n');
 }
 
@@ -256,6 +447,10 @@ static void verify_json(const struct item *item, struct buf *buf)
 {
 	const struct verify_item *own = item_priv_const(item);
 
+	if (!own->list)
+		return;
+	if (item->status == STATUS_OK || item->status == STATUS_FAILED || own->verdict == MISSING)
+		buf_printf(buf, ",\"verdict\":\"%s\"", verdict_names[own->verdict]);
 	if (!own->alg)
 		return;
 	buf_str(buf, ",\"alg\":\"");
@@ -275,9 +470,15 @@ static void verify_again(const struct item *item, struct buf *buf)
 {
 	const struct verify_item *own = item_priv_const(item);
 
-	if (own->alg)
-		sumline_add(buf, own->alg, own->expected, item->name.data, item->name.len, true,
-			    run_of(item)->set->zero);
+	const bool zero = run_of(item)->set->zero;
+
+	if (own->line) {
+		buf_str(buf, own->line);
+		buf_char(buf, zero ? '\0' : '\n');
+	} else if (own->alg) {
+		sumline_add(buf, own->alg, own->expected, item->name.data, item->name.len,
+			    (struct sumstyle){.tag = true, .zero = zero});
+	}
 }
 
 /* The digest that is expected: with another one it is another item. */
@@ -301,6 +502,7 @@ static bool verify_journal_restore(struct item *item, const char *result, size_t
 	(void)len;
 	memcpy(own->digest, own->expected, sizeof(own->digest));
 	own->compared = true;
+	own->verdict = UNCHANGED;
 	atomic_store(&own->list->verified, true);
 	return true;
 }
@@ -310,10 +512,17 @@ static void verify_release(struct item *item)
 	struct verify_item *own = item_priv(item);
 	struct verify_run *run = run_of(item);
 
-	if (own->alg && (item->status == STATUS_FAILED || item->status == STATUS_TIMEOUT))
-		atomic_fetch_add(own->compared ? &run->mismatched : &run->unreadable, 1);
+	if (own->list && (item->status == STATUS_FAILED || item->status == STATUS_TIMEOUT))
+		atomic_fetch_add(own->verdict == UNCHECKED ? &run->unchecked :
+				 own->verdict == CHANGED   ? &run->mismatched :
+							     &run->unreadable,
+				 1);
 	list_put(own->list);
 	own->list = NULL;
+	free(own->line);
+	free(own->why);
+	own->line = NULL;
+	own->why = NULL;
 }
 
 static void warn_count(uint64_t count, const char *one, const char *many)
@@ -333,6 +542,8 @@ static bool verify_finish(struct job *job)
 			   "lines are improperly formatted");
 		warn_count(atomic_load(&run->unreadable), "listed file could not be read",
 			   "listed files could not be read");
+		warn_count(atomic_load(&run->unchecked), "listed file could not be checked",
+			   "listed files could not be checked");
 		warn_count(atomic_load(&run->mismatched), "computed checksum did NOT match",
 			   "computed checksums did NOT match");
 	}
@@ -414,7 +625,8 @@ static void verify_cleanup(struct job *job)
 static const struct opt verify_options[] = {
 	{'a', "algorithm", "NAME",
 	 "the only algorithm to accept; without it the tag or the length of\n"
-	 "the digest says which (32 digits: md5, 128: sha512)"},
+	 "the digest says which (8: xxh32, 16: xxh64, 32: md5, 40: sha1,\n"
+	 "56: sha224, 64: sha256, 96: sha384, 128: sha512)"},
 	{OPT_IGNORE_MISSING, "ignore-missing", NULL, "pass over files that are not there"},
 	{OPT_STATUS, "status", NULL, "print nothing; the exit status tells"},
 	{OPT_STRICT, "strict", NULL, "exit with 1 when a line is not properly formatted"},

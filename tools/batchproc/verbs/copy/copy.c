@@ -180,7 +180,8 @@ static void copy_text(const struct item *item, struct buf *buf)
 	if (!item_done(item) || !own->has_digest)
 		return;
 	copy_add_place(item, &path);
-	sumline_add(buf, set->alg, own->digest, path.data, path.len, false, item->job->opt->null);
+	sumline_add(buf, set->alg, own->digest, path.data, path.len,
+		    (struct sumstyle){.zero = item->job->opt->null});
 	buf_free(&path);
 }
 

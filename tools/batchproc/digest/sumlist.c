@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sumlist: a list of digests, line by line, in whichever form it is. See sumlist.h.
+ */
+#include <string.h>
+
+#include "base/chars.h"
+#include "digest/sumlist.h"
+
+static bool starts(const char *text, size_t len, const char *with)
+{
+	return len >= strlen(with) && !memcmp(text, with, strlen(with));
+}
+
+/* ---- SFV */
+
+/* NAME, a blank, eight digits: everything before that blank is the name. */
+static enum sumline_kind parse_sfv(struct sumline *line, const struct sumrules *rules, char *text,
+				   size_t len)
+{
+	const struct digest_alg *crc32 = digest_by_name("crc32");
+	const size_t digits = 2 * crc32->size;
+
+	*line = (struct sumline){.alg = crc32, .tagged = true};
+	if (rules->zero || (rules->forced && rules->forced != crc32) || len < digits + 2 ||
+	    !is_blank(text[len - digits - 1]) ||
+	    !sumline_unhex(line->digest, text + len - digits, crc32->size))
+		return SUMLINE_NONE;
+	line->name = text;
+	line->len = len - digits - 1;
+	return SUMLINE_ENTRY;
+}
+
+/* ---- hashdeep */
+
+#define HASHDEEP "%%%% HASHDEEP-"
+#define HASHDEEP_HEAD "%%%% "
+
+/* The length of what stands before the next comma. */
+static size_t field_length(const char *text, size_t len)
+{
+	const char *comma = memchr(text, ',', len);
+
+	return comma ? (size_t)(comma - text) : len;
+}
+
+/* size,md5,sha256,filename */
+static enum sumline_kind take_columns(struct sumlist *list, const char *text, size_t len)
+{
+	static const char first[] = "size,", last[] = "filename";
+
+	list->columns = 0;
+	if (!starts(text, len, first))
+		return SUMLINE_NONE;
+	text += strlen(first);
+	len -= strlen(first);
+	for (;;) {
+		size_t field = field_length(text, len);
+
+		if (field == len)
+			break;
+		if (list->columns == SUMLIST_COLUMNS) {
+			list->columns = 0;
+			return SUMLINE_NONE;
+		}
+		list->column[list->columns++] = digest_by_spelling(text, field);
+		text += field + 1;
+		len -= field + 1;
+	}
+	if (len != strlen(last) || memcmp(text, last, len)) {
+		list->columns = 0;
+		return SUMLINE_NONE;
+	}
+	return SUMLINE_SKIPPED;
+}
+
+static bool take_size(struct sumline *line, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		uint64_t digit = (uint64_t)(text[i] - '0');
+
+		if (text[i] < '0' || text[i] > '9' || line->size > (UINT64_MAX - digit) / 10)
+			return false;
+		line->size = 10 * line->size + digit;
+	}
+	line->sized = len > 0;
+	return line->sized;
+}
+
+/* The strongest is the first; further ones stand beside it. */
+static bool add_digest(struct sumline *line, const struct digest_alg *alg, const char *hex,
+		       size_t len)
+{
+	struct sumdigest got = {.alg = alg}, weaker;
+
+	if (len != 2 * alg->size || !sumline_unhex(got.bytes, hex, alg->size))
+		return false;
+	weaker = got;
+	if (!line->alg || alg->size > line->alg->size) {
+		weaker.alg = line->alg;
+		memcpy(weaker.bytes, line->digest, sizeof(weaker.bytes));
+		line->alg = alg;
+		memcpy(line->digest, got.bytes, sizeof(line->digest));
+	}
+	if (weaker.alg && line->more_count < SUMLINE_MORE)
+		line->more[line->more_count++] = weaker;
+	return true;
+}
+
+static enum sumline_kind parse_hashdeep(const struct sumlist *list, struct sumline *line,
+					char *text, size_t len)
+{
+	const char *why = NULL;
+	size_t field = field_length(text, len);
+
+	*line = (struct sumline){.tagged = true};
+	if (field == len || !take_size(line, text, field))
+		return SUMLINE_NONE;
+	for (size_t i = 0; i < list->columns; i++) {
+		text += field + 1;
+		len -= field + 1;
+		field = field_length(text, len);
+		if (field == len)
+			return SUMLINE_NONE;
+		if (list->column[i] &&
+		    (!list->rules.forced || list->rules.forced == list->column[i]) &&
+		    !add_digest(line, list->column[i], text, field))
+			why = "its line has no digest of a column's algorithm";
+	}
+	line->name = text + field + 1;
+	line->len = len - field - 1;
+	if (!line->len || memchr(line->name, '\0', line->len))
+		return SUMLINE_NONE;
+	if (!why && !line->alg)
+		why = "no algorithm of its line is known";
+	if (!why)
+		return SUMLINE_ENTRY;
+	line->alg = NULL;
+	line->why = why;
+	return SUMLINE_UNCHECKED;
+}
+
+/* ---- PGP */
+
+/* "Hash: SHA512" */
+static bool is_header(const char *text, size_t len)
+{
+	const char *colon = memchr(text, ':', len), *blank = memchr(text, ' ', len);
+
+	return colon && blank == colon + 1;
+}
+
+/*
+ * What is signed stands between a heading that ends with an empty line and the signature, which has
+ * no blanks. Whatever else stands there is a line as any other: no entry hides in either.
+ */
+static bool is_pgp(struct sumlist *list, char **text, size_t *len)
+{
+	if (starts(*text, *len, "-----BEGIN PGP SIGNED MESSAGE-----")) {
+		list->pgp = SUMPGP_HEAD;
+		list->is_signed = true;
+		return true;
+	}
+	switch (list->pgp) {
+	case SUMPGP_NONE:
+		return false;
+	case SUMPGP_HEAD:
+		if (is_header(*text, *len))
+			return true;
+		list->pgp = SUMPGP_TEXT;
+		return !*len;
+	case SUMPGP_TEXT:
+		if (starts(*text, *len, "-----BEGIN PGP SIGNATURE-----")) {
+			list->pgp = SUMPGP_SIGNATURE;
+			return true;
+		}
+		if (starts(*text, *len, "- ")) {
+			*text += 2;
+			*len -= 2;
+		}
+		return false;
+	case SUMPGP_SIGNATURE:
+		if (starts(*text, *len, "-----END PGP SIGNATURE-----")) {
+			list->pgp = SUMPGP_NONE;
+			return true;
+		}
+		return is_header(*text, *len) ||
+		       (!memchr(*text, ' ', *len) && !memchr(*text, '\t', *len));
+	}
+	return false;
+}
+
+/* ---- any list */
+
+/* The first entry says what the list is. Where only SFV has such comments, it is tried first. */
+static enum sumline_kind take_first(struct sumlist *list, struct sumline *line, char *text,
+				    size_t len)
+{
+	enum sumline_kind kind = SUMLINE_NONE;
+
+	if (*text == ';') {
+		list->semicolons = true;
+		return SUMLINE_SKIPPED;
+	}
+	if (starts(text, len, HASHDEEP)) {
+		list->form = SUMFORM_HASHDEEP;
+		return SUMLINE_SKIPPED;
+	}
+	if (!list->semicolons)
+		kind = sumline_parse(line, &list->rules, text, len);
+	if (kind == SUMLINE_NONE && parse_sfv(line, &list->rules, text, len) == SUMLINE_ENTRY) {
+		list->form = SUMFORM_SFV;
+		return SUMLINE_ENTRY;
+	}
+	if (list->semicolons)
+		kind = sumline_parse(line, &list->rules, text, len);
+	if (kind != SUMLINE_NONE)
+		list->form = SUMFORM_LINES;
+	return kind;
+}
+
+static enum sumline_kind take_text(struct sumlist *list, struct sumline *line, char *text,
+				   size_t len)
+{
+	switch (list->form) {
+	case SUMFORM_OPEN:
+		return take_first(list, line, text, len);
+	case SUMFORM_LINES:
+		return sumline_parse(line, &list->rules, text, len);
+	case SUMFORM_SFV:
+		return *text == ';' ? SUMLINE_SKIPPED : parse_sfv(line, &list->rules, text, len);
+	case SUMFORM_HASHDEEP:
+		if (starts(text, len, HASHDEEP_HEAD))
+			return take_columns(list, text + strlen(HASHDEEP_HEAD),
+					    len - strlen(HASHDEEP_HEAD));
+		return list->columns ? parse_hashdeep(list, line, text, len) : SUMLINE_NONE;
+	}
+	return SUMLINE_NONE;
+}
+
+enum sumline_kind sumlist_take(struct sumlist *list, struct sumline *line, char *text, size_t len)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+
+	if (!list->begun && starts(text, len, mark)) {
+		text += strlen(mark);
+		len -= strlen(mark);
+	}
+	list->begun = true;
+	if (!list->rules.zero) {
+		/* A list from a DOS machine; names have their carriage returns escaped. */
+		if (len && text[len - 1] == '\r')
+			len--;
+		if (is_pgp(list, &text, &len))
+			return SUMLINE_SKIPPED;
+		if (memchr(text, '\0', len)) {
+			list->has_nul = true;
+			return SUMLINE_NONE;
+		}
+	}
+	/* SFV has names that begin so. */
+	if (!len || (*text == '#' && list->form != SUMFORM_SFV && !list->semicolons))
+		return SUMLINE_SKIPPED;
+	return take_text(list, line, text, len);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sumlist: a list of digests, line by line, in whichever form it is. Pure functions over a state.
+ *
+ *	the lines of sumline.h, # before a comment
+ *	SFV: NAME CRC32, ; before a comment
+ *	hashdeep: "%%%% HASHDEEP-1.0", a line that names the columns, then size,digest,...,name
+ *
+ * A byte order mark is passed over. The text that PGP has signed is taken, the signature is not
+ * looked at. Carriage returns at the ends of lines are not part of them.
+ */
+#ifndef BATCHPROC_SUMLIST_H
+#define BATCHPROC_SUMLIST_H
+
+#include "digest/sumline.h"
+
+#define SUMLIST_COLUMNS 8
+
+struct sumlist {
+	struct sumrules rules; /* forced and zero are set by the caller, all else is 0 */
+	bool begun; /* its first line was seen */
+	bool semicolons; /* lines that only SFV takes for comments were seen */
+	bool is_signed;
+	bool has_nul; /* in a line, although lines do not end with it */
+	enum {
+		SUMFORM_OPEN, /* no entry was seen yet */
+		SUMFORM_LINES,
+		SUMFORM_SFV,
+		SUMFORM_HASHDEEP,
+	} form;
+	enum {
+		SUMPGP_NONE,
+		SUMPGP_HEAD,
+		SUMPGP_TEXT,
+		SUMPGP_SIGNATURE,
+	} pgp;
+	size_t columns; /* of hashdeep, between the size and the name */
+	const struct digest_alg *column[SUMLIST_COLUMNS]; /* NULL: one that is not known */
+};
+
+/* As sumline_parse(). */
+enum sumline_kind sumlist_take(struct sumlist *list, struct sumline *line, char *text, size_t len);
+
+#endif
