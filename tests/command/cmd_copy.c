@@ -72,56 +72,75 @@ static void a_tree_with_everything_is_what_cp_makes_of_it(struct test *t)
 	expect_same_trees("ours", "theirs", SAME_TIMES | SAME_LINKS);
 }
 
+static void make_things_to_copy(void)
+{
+	make_file("f", "f");
+	make_file("f2", "f2");
+	make_file("g", "g");
+	make_file("there", "there");
+	make_dir("d");
+	make_file("d/inside", "d/inside");
+	make_dir("dir");
+	make_file("dir/f", "dir/f");
+	make_dir("dir/d");
+	make_dir("e");
+	make_file("e/f", "e/f");
+	assert_int_equal(link("f", "hard") | symlink("f", "soft"), 0);
+	assert_int_equal(symlink("dir", "dirlink") | symlink("there", "outlink"), 0);
+	assert_int_equal(symlink("gone", "broken"), 0);
+}
+
+static const char *const ways[] = {
+	"f new",
+	"f there",
+	"f dir",
+	"f dir/",
+	"f dir/new",
+	"f new/",
+	"f nowhere/x",
+	"f there/",
+	"f .",
+	"-r d new",
+	"-r d new/",
+	"-r d dir",
+	"-r d/ dir",
+	"-r d/. dir",
+	"-r d/. new",
+	"-r d there",
+	"f g dir",
+	"f g new",
+	"f g there",
+	"-r f d g dir",
+	"-t dir f g",
+	"-t new f",
+	"d dir",
+	"-r d/. d",
+	"f f",
+	"f hard",
+	"f soft",
+	"soft new",
+	"-r soft new",
+	"f dirlink",
+	"-r dirlink new",
+	"-r dirlink/ new",
+	"f outlink",
+	"f broken",
+	"missing new",
+	"f f2 missing dir",
+	"dir/f there",
+	"-r d dir/f",
+	"f dir/d",
+	"f e/f dir",
+	"--no-target-directory f dir",
+	"--no-target-directory -r d dir",
+};
+
 /* Each way to say it makes what cp makes, and is an error where it is one for cp. */
 static void destinations_are_named_as_for_cp(struct test *t)
 {
-	static const char *const cases[] = {
-		"f new",
-		"f there",
-		"f dir",
-		"f dir/",
-		"f dir/new",
-		"f new/",
-		"f nowhere/x",
-		"f there/",
-		"f .",
-		"-r d new",
-		"-r d new/",
-		"-r d dir",
-		"-r d/ dir",
-		"-r d/. dir",
-		"-r d/. new",
-		"-r d there",
-		"f g dir",
-		"f g new",
-		"f g there",
-		"-r f d g dir",
-		"-t dir f g",
-		"-t new f",
-		"d dir",
-		"-r d/. d",
-		"f f",
-		"f hard",
-		"f soft",
-		"soft new",
-		"-r soft new",
-		"f dirlink",
-		"-r dirlink new",
-		"-r dirlink/ new",
-		"f outlink",
-		"f broken",
-		"missing new",
-		"f f2 missing dir",
-		"dir/f there",
-		"-r d dir/f",
-		"f dir/d",
-		"f e/f dir",
-		"--no-target-directory f dir",
-		"--no-target-directory -r d dir",
-	};
 	struct text args = {0};
 
-	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+	for (size_t i = 0; i < COUNT_OF(ways); i++) {
 		struct run *ours, *theirs;
 		bool both;
 
@@ -130,32 +149,18 @@ static void destinations_are_named_as_for_cp(struct test *t)
 		for (int side = 0; side < 2; side++) {
 			make_dir(side ? "theirs" : "ours");
 			assert_int_equal(chdir(side ? "theirs" : "ours"), 0);
-			make_file("f", "f");
-			make_file("f2", "f2");
-			make_file("g", "g");
-			make_file("there", "there");
-			make_dir("d");
-			make_file("d/inside", "d/inside");
-			make_dir("dir");
-			make_file("dir/f", "dir/f");
-			make_dir("dir/d");
-			make_dir("e");
-			make_file("e/f", "e/f");
-			assert_int_equal(link("f", "hard") | symlink("f", "soft"), 0);
-			assert_int_equal(symlink("dir", "dirlink") | symlink("there", "outlink"),
-					 0);
-			assert_int_equal(symlink("gone", "broken"), 0);
+			make_things_to_copy();
 			assert_int_equal(chdir(".."), 0);
 		}
 		args.len = 0;
-		text_printf(&args, "cd ours && exec \"$0\" copy %s", cases[i]);
+		text_printf(&args, "cd ours && exec \"$0\" copy %s", ways[i]);
 		ours = RUN(HOW(.program = "sh"), "-c", args.data, getenv("BATCHPROC"));
 		args.len = 0;
-		text_printf(&args, "cd theirs && exec cp %s", cases[i]);
+		text_printf(&args, "cd theirs && exec cp %s", ways[i]);
 		theirs = RUN(HOW(.program = "sh"), "-c", args.data);
 		both = (ours->status == 0) == (theirs->status == 0);
 		if (!both || !expect_same_trees("ours", "theirs", 0))
-			record_failure("copy %s: exit %d, cp's %d: %s", cases[i], ours->status,
+			record_failure("copy %s: exit %d, cp's %d: %s", ways[i], ours->status,
 				       theirs->status, ours->err.len ? ours->err.data : "");
 	}
 	text_free(&args);
