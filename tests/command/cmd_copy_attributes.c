@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+/*
+ * cmd_copy_attributes - attributes, ACLs, owners and links that a file system cannot keep, or keeps in
+ * its own way: what of them is said, and what nobody gets
+ */
+#include <sys/stat.h>
+
+#include "support/cmd.h"
+#include "support/copies.h"
+
+static void need_attributes(struct test *t)
+{
+	if (!have_program("setfacl") || !have_program("setfattr") ||
+	    SH("echo x >probe && setfattr -n user.a -v b probe && setfacl -m u:12:r probe")->status)
+		skip_because(t, "no attributes or ACLs can be set here");
+}
+
+/* XFS shows an ACL as an attribute of its own, too: it must not come back from that. */
+static void access_that_was_taken_back_stays_so(struct test *t)
+{
+	fresh_dir(t);
+	need_attributes(t);
+	mount_at(t, "fs", "truncate -s 400M image && mkfs.xfs -q image && mount -o loop image fs");
+	run_sh("mkdir fs/src && echo f >fs/src/f && setfacl -m u:12:rw fs/src/f && "
+	       "setfattr -n trusted.mine -v b fs/src/f");
+	expect_exit(BP("copy", "-a", "fs/src", "dst"), 0);
+	expect_out(SH("getfattr -d -m - dst/f | grep -v '^#' | cut -d= -f1 | sort"),
+		   "\nsystem.posix_acl_access\ntrusted.mine\n");
+	run_sh("setfacl -b dst/f");
+	expect_exit(BP("copy", "-a", "dst", "fs/back"), 0);
+	expect_out(SH("getfacl -c --omit-header fs/back/f 2>/dev/null | grep -c user:12"), "0\n");
+	unmount("fs");
+}
+
+/* The group's rights of the mode are the most that the ACL gives anybody. */
+static void without_its_acl_a_file_gives_the_group_no_more(struct test *t)
+{
+	static const char *const ways[] = {"-p", "-a"};
+	struct run *run;
+
+	fresh_dir(t);
+	need_attributes(t);
+	mount_at(t, "fs", "mount -t ramfs none fs");
+	run_sh("mkdir src; echo f >src/f; chmod 600 src/f; setfacl -m u:12:rw src/f; "
+	       "echo g >src/g; chmod 640 src/g; setfacl -m u:12:rw,m::rw src/g");
+	for (size_t i = 0; i < COUNT_OF(ways); i++) {
+		run = BP("copy", ways[i], "-r", "src/.", "fs");
+		expect_exit(run, 1);
+		expect_says(run, "copied, but without its ACL");
+		expect_out(SH("cat fs/f fs/g; stat -c %a fs/f fs/g"), "f\ng\n600\n640\n");
+	}
+	unmount("fs");
+}
+
+static void an_acl_that_was_inherited_goes_from_directories_too(struct test *t)
+{
+	static const char *const ways[] = {"-p", "-a"};
+
+	fresh_dir(t);
+	need_attributes(t);
+	run_sh("mkdir -p src/d && echo f >src/d/f");
+	for (size_t i = 0; i < COUNT_OF(ways); i++) {
+		run_sh("rm -rf dst; mkdir dst; setfacl -d -m u:12:rwx dst");
+		expect_exit(BP("copy", ways[i], "-r", "src", "dst"), 0);
+		expect_out(SH("getfacl -R dst/src 2>/dev/null | grep 12"), "");
+	}
+	/* Without them it is what the destination wants. */
+	expect_exit(BP("copy", "-r", "src", "dst/new"), 0);
+	expect_out(SH("getfacl dst/new/d 2>/dev/null | grep -c default:user:12"), "1\n");
+}
+
+static void set_user_id_stays_with_root(struct test *t)
+{
+	fresh_dir(t);
+	need_root(t);
+	run_sh("echo new >src; for f in ours theirs; do echo old >$f; chmod 6755 $f; done; "
+	       "cp src theirs");
+	expect_exit(BP("copy", "src", "ours"), 0);
+	expect_out(SH("cat ours; stat -c %a ours theirs"), "new\n6755\n6755\n");
+}
+
+/* One who is not in that group may not set the bit, but what is made there has it. */
+static void set_group_id_of_directories_stays(struct test *t)
+{
+	static const struct how nobody = {.uid = NOBODY};
+
+	fresh_dir(t);
+	need_root(t);
+	run_sh("mkdir -p src/d/e && chmod 711 src/d/e && echo f >src/d/e/f && chmod -R a+rX src && "
+	       "for d in ours theirs; do mkdir $d; chgrp 12 $d; chmod 2777 $d; done");
+	expect_exit(RUN(&nobody, "copy", "-r", "src", "ours"), 0);
+	expect_exit(RUN(HOW(.program = "cp", .uid = NOBODY), "-r", "src", "theirs"), 0);
+	expect_same_trees("theirs", "ours", 0);
+	expect_out(SH("stat -c '%a %g' ours/src/d"), "2755 12\n");
+}
+
+/* It costs that attribute, and nothing else. */
+static void an_attribute_that_does_not_fit(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	need_attributes(t);
+	mount_at(t, "fs",
+		 "truncate -s 20M image && mkfs.ext4 -qb 1024 -O ^ea_inode image && "
+		 "mount -o loop image fs");
+	run_sh("mkdir src && echo f >src/f && setfattr -n user.large -v $(head -c 3000 /dev/zero | "
+	       "tr '\\0' x) src/f && setfattr -n user.small -v y src/f && chmod 640 src/f src && "
+	       "chown 12:13 src/f && setfattr -n user.large -v $(head -c 3000 /dev/zero | "
+	       "tr '\\0' x) src && touch -d '2001-02-03 04:05:06' src/f src");
+	run = BP("copy", "-a", "src", "fs/dst");
+	expect_exit(run, 1);
+	expect_says(run, "src/f: copied, but without its attribute user.large");
+	expect_says(run, "src: copied, but without its attribute user.large");
+	expect_same_trees("src", "fs/dst", SAME_TIMES);
+	expect_out(SH("stat -c %u:%g fs/dst/f; getfattr -d -m user fs/dst/f 2>&1 | grep user"),
+		   "12:13\nuser.small=\"y\"\n");
+	unmount("fs");
+}
+
+/* The file system says that it took them. */
+static void an_owner_that_did_not_take(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	need_root(t);
+	mount_at(t, "fs", "mkdir lower && bindfs --chown-ignore --chgrp-ignore lower fs");
+	run_sh("mkdir src && echo f >src/f && chown 12:13 src/f && chmod 4755 src/f");
+	run = BP("copy", "-a", "src", "fs/dst");
+	expect_exit(run, 1);
+	expect_says(run, "src/f: copied, but without its owner");
+	/* Rights that were somebody else's are not given as one's own. */
+	expect_out(SH("cat fs/dst/f; stat -c %a fs/dst/f"), "f\n755\n");
+	unmount("fs");
+}
+
+/* ---------------------------------------------------------------- what is no file */
+
+static void links_among_what_is_no_file(struct test *t)
+{
+	static const char *const ways[] = {"-q", "--atomic", "-u"};
+
+	fresh_dir(t);
+	run_sh("mkdir src dst && cd src && ln -s nowhere a && ln a b && ln b c && mkfifo p && ln p q && "
+	       "if [ $(id -u) = 0 ]; then mknod n c 1 3; ln n o; fi; touch -hd 2001-02-03 a p");
+	for (size_t i = 0; i < 2 * COUNT_OF(ways); i++) {
+		expect_exit(BP("copy", "-a", ways[i / 2], "src/.", "dst"), 0);
+		expect_same_trees("src", "dst", SAME_TIMES | SAME_LINKS);
+		if (i % 2)
+			run_sh("rm -r dst && mkdir dst");
+	}
+}
+
+/* Where there are no hard links, each name is a file. */
+static void names_that_cannot_be_links(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	mount_at(t, "fs",
+		 "truncate -s 64M image && mkfs.exfat image && loop=$(losetup -f --show image) && "
+		 "{ mount.exfat-fuse $loop fs; status=$?; losetup -d $loop; exit $status; }");
+	run_sh("mkdir src && echo f >src/a && ln src/a src/b");
+	run = BP("copy", "-a", "src", "fs/dst");
+	expect_exit(run, 1);
+	expect_says(run, "copied, but without its link to another name of it");
+	expect_out(SH("cat fs/dst/a fs/dst/b"), "f\nf\n");
+	unmount("fs");
+}
+
+static void attributes_of_symbolic_links(struct test *t)
+{
+	fresh_dir(t);
+	need_root(t);
+	need_attributes(t);
+	run_sh("mkdir src && ln -s nowhere src/a && setfattr -hn trusted.mine -v b src/a && "
+	       "setfattr -hn security.mine -v c src/a");
+	expect_exit(BP("copy", "-a", "src", "dst"), 0);
+	expect_out(SH("getfattr -hdm - dst/a | grep mine | sort"),
+		   "security.mine=\"c\"\ntrusted.mine=\"b\"\n");
+}
+
+/* As in a chroot: what is done by paths in it otherwise is done by descriptors and names. */
+static void without_proc(struct test *t)
+{
+	struct run *run;
+
+	if (UNDER_ASAN || UNDER_TSAN)
+		skip_because(t, "sanitizers need /proc");
+	fresh_dir(t);
+	need_root(t);
+	need_attributes(t);
+	run_sh("mkdir src dst && cd src && echo new >f && setfattr -n user.a -v b f && "
+	       "setfacl -m u:12:r f && mkdir d && setfacl -d -m u:13:rx d && mkfifo p && "
+	       "chmod 604 p && chown 12 p && setfacl -m u:14:r p && ln -s nowhere l && "
+	       "setfattr -hn trusted.mine -v b l && mknod n c 1 3 && chmod 620 n && "
+	       "touch -hd 2001-02-03 f d p l n . && cd ../dst && echo old >old && "
+	       "setfattr -n user.old -v c old && setfacl -m u:15:r old");
+	run = SH("unshare -m sh -ec 'mount -t tmpfs none /proc; \"$1\" copy -a src dst; "
+		 "exec \"$1\" copy src/f dst/old' sh \"$1\"",
+		 getenv("BATCHPROC"));
+	if (strstr(run->err.data ? run->err.data : "", "unshare"))
+		skip_because(t, "nothing can be mounted over /proc here");
+	if (strstr(run->err.data ? run->err.data : "", "Function not implemented"))
+		skip_because(t, "this kernel has no calls for attributes by name");
+	expect_exit(run, 0);
+	expect_same_trees("src", "dst/src", SAME_TIMES);
+	expect_same(SH("cd src; getfattr -Rhdm - .; getfacl -R ."),
+		    SH("cd dst/src; getfattr -Rhdm - .; getfacl -R ."));
+	expect_out(SH("cat dst/old; getfattr -dm user dst/old | grep user; getfacl dst/old | "
+		      "grep -c user:15"),
+		   "new\nuser.old=\"c\"\n1\n");
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		ONCE(access_that_was_taken_back_stays_so),
+		ONCE(without_its_acl_a_file_gives_the_group_no_more),
+		ONCE(an_acl_that_was_inherited_goes_from_directories_too),
+		ONCE(set_user_id_stays_with_root),
+		ONCE(set_group_id_of_directories_stays),
+		ONCE(an_attribute_that_does_not_fit),
+		ONCE(an_owner_that_did_not_take),
+		ONCE(links_among_what_is_no_file),
+		ONCE(names_that_cannot_be_links),
+		ONCE(attributes_of_symbolic_links),
+		ONCE(without_proc),
+	};
+
+	return RUN_CASES(argc, argv, cases);
+}
