@@ -212,11 +212,11 @@ static void what_is_tried_again_takes_nobodys_place(struct test *t)
 /* Of a run that was killed: its name is that under which the copy of f is made. */
 static void what_was_left_half_made_is_not_copied(struct test *t)
 {
-	static const char left[] = "src/.f.batchproc-67188e74";
+	static const char left[] = "src/.batchproc-33c155909ff3ba9a";
 	struct run *run;
 
 	fresh_dir(t);
-	run_sh("mkdir src dst; echo left >\"$1\"; echo f >src/.f.batchproc-00000000; "
+	run_sh("mkdir src dst; echo left >\"$1\"; echo f >src/.batchproc-00000000; "
 	       "echo old >dst/f; head -c 40000000 /dev/zero >src/f",
 	       left);
 	/* Neither is the one taken for a leftover, nor does it get the other's name. */
@@ -228,9 +228,9 @@ static void what_was_left_half_made_is_not_copied(struct test *t)
 		expect_exit(run, 1);
 		expect_says(run, "unfinished copy of another file");
 		expect_out(SH("cmp src/f dst/f; ls -A dst"),
-			   i < 2 ? "f\n" : ".f.batchproc-00000000\nf\n");
+			   i < 2 ? "f\n" : ".batchproc-00000000\nf\n");
 	}
-	expect_exit(BP("copy", "src/f", "dst/.f.batchproc-67188e74"), 1);
+	expect_exit(BP("copy", "src/f", "dst/.batchproc-33c155909ff3ba9a"), 1);
 	expect_exit(BP("copy", left, "dst/g"), 0);
 }
 

@@ -215,6 +215,13 @@ int call_unlinkat(int dirfd, const char *path, int flags)
 	return happens(FAULT_EIO) ? -EIO : (int)CALL(unlinkat(dirfd, path, flags));
 }
 
+int call_rename_new(int dirfd, const char *from, const char *to)
+{
+	if (happens(FAULT_EIO))
+		return -EIO;
+	return (int)CALL(syscall(SYS_renameat2, dirfd, from, dirfd, to, RENAME_NOREPLACE));
+}
+
 int call_mkdirat(int dirfd, const char *path, mode_t mode)
 {
 	int err = no_space();

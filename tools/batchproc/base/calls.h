@@ -25,6 +25,8 @@ int call_ftruncate(int fd, off_t size);
 int call_fsync(int fd);
 int call_renameat(int dirfd, const char *from, const char *to);
 int call_unlinkat(int dirfd, const char *path, int flags);
+/* Unless something of the new name is there; -EINVAL where that is not to be had. */
+int call_rename_new(int dirfd, const char *from, const char *to);
 int call_mkdirat(int dirfd, const char *path, mode_t mode);
 int call_fstatat(int dirfd, const char *path, struct stat *st, int flags);
 int call_lstat(const char *path, struct stat *st);

@@ -279,6 +279,28 @@ int claims_take(struct claims *claims, dev_t dev, ino_t ino, const char *name,
 	return err ? err : found;
 }
 
+bool claims_taken(struct claims *claims, dev_t dev, ino_t ino, const char *name)
+{
+	const struct entry entry = make_entry(dev, ino, name, &(struct stat){0}, 0);
+	const struct entry *entries = claims->page.entries;
+	size_t count = BLOCK_MOST, at;
+	bool taken = false;
+
+	pthread_mutex_lock(&claims->lock);
+	if (claims->bits) {
+		const uint64_t number = place_of(&entry) >> (64 - claims->bits);
+
+		if (claims->blocks) {
+			entries = claims->blocks[number].entries;
+			count = claims->blocks[number].count;
+		}
+		if (claims->blocks || !read_page(claims, number))
+			taken = look_for(entries, count, &entry, &at) != CLAIM_FIRST;
+	}
+	pthread_mutex_unlock(&claims->lock);
+	return taken;
+}
+
 struct claims *claims_new(void)
 {
 	struct claims *claims = xcalloc(1, sizeof(*claims));

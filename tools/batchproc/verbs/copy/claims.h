@@ -5,6 +5,7 @@
 #ifndef BATCHPROC_CLAIMS_H
 #define BATCHPROC_CLAIMS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
@@ -25,6 +26,9 @@ enum claim {
  */
 int claims_take(struct claims *claims, dev_t dev, ino_t ino, const char *name,
 		const struct stat *source, uint64_t way);
+
+/* Whether a place is taken by anybody. */
+bool claims_taken(struct claims *claims, dev_t dev, ino_t ino, const char *name);
 
 void claims_free(struct claims *claims);
 

@@ -400,6 +400,7 @@ struct copy_run *copy_run_of(struct job *job)
 		job->copy->dest = dest_run_new();
 		job->copy->links = hardlinks_new();
 		job->copy->claims = claims_new();
+		pthread_mutex_init(&job->copy->lock, NULL);
 	}
 	return job->copy;
 }
@@ -410,6 +411,7 @@ static void copy_cleanup(struct job *job)
 		hardlinks_free(job->copy->links);
 		claims_free(job->copy->claims);
 		dest_run_free(job->copy->dest);
+		pthread_mutex_destroy(&job->copy->lock);
 		free(job->copy);
 		job->copy = NULL;
 	}

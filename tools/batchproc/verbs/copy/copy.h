@@ -7,7 +7,8 @@
  *	tree.c		directories of a tree: entered and left
  *	dest.c		directories of the destination
  *	temp.c		temporary names
- *	replace.c	what happens when something of the name is there
+ *	replace.c	what happens when something of the name is there; names.c whether it is
+ *	leftovers.c	what killed runs have left, where there is no space
  *	file.c		one regular file: its begin, its end; data.c its bytes
  *	special.c	symbolic links, FIFOs and devices
  *	hardlinks.c	which files with several names have been copied, and where to
@@ -21,6 +22,8 @@
 #define BATCHPROC_COPY_H
 
 #include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -34,6 +37,7 @@ struct dest_run;
 struct dirnode;
 struct hardlink_copy;
 struct hardlinks;
+struct names_list;
 struct item;
 struct job;
 struct jobspec;
@@ -72,6 +76,8 @@ struct copy_run {
 	struct dest_run *dest;
 	struct hardlinks *links;
 	struct claims *claims;
+	pthread_mutex_t lock; /* of what follows, and of lists of names: see names.c */
+	bool swept; /* see leftovers.c */
 };
 
 /* Made with the first destination. Main thread. */
@@ -143,6 +149,8 @@ void copy_list_path(const struct item *item, struct buf *buf);
 int copy_claim(struct item *item, const struct stat *st, bool *skip);
 /* Whether it would do anything. */
 bool copy_needs_claim(const struct item *item);
+/* The root of the copy of the tree that an item is in, with O_PATH; -1: it is in none. Plain calls. */
+int copy_tree_open(const struct item *item);
 /* The item of a directory: all below it has ended. Task. */
 int copy_leave(struct item *item);
 
@@ -158,6 +166,8 @@ struct dest {
 	bool fresh; /* made by this run: no other one has left anything in it */
 	bool as_made; /* it got its mode when it was made */
 	bool default_acl; /* what is made in it inherits it */
+	atomic_int folds; /* whether names that differ in case are one: see names.c */
+	struct names_list *names; /* NULL: not known */
 	_Atomic mode_t mark; /* of unfinished files in it, or MARK_UNKNOWN, MARK_NONE: see marks.h */
 };
 
@@ -209,6 +219,8 @@ bool temp_is_one(const char *name);
  * of a run that was killed is removed first. Returns its descriptor, or -errno.
  */
 int temp_create(int dirfd, const char *temp, int flags, mode_t mode);
+/* Removes what has a temporary name, unless a run is at it. */
+void temp_give_way(int dirfd, const char *temp);
 /* Removes a leftover of what is called @name, that a run which was killed may have left. */
 void temp_remove(const struct dest *dest, int dirfd, const char *name);
 
@@ -266,10 +278,10 @@ int copy_file(struct item *item, const struct at_name *from, const struct at_nam
 	      struct dest *dest);
 /* The same for a symbolic link, and for what must not be opened: a FIFO, a socket, a device. */
 int special_copy(struct item *item, const struct at_name *from, const struct at_name *to,
-		 const struct dest *dest);
+		 struct dest *dest);
 /* Makes @to a link to the copy. Task. */
 int special_link(struct item *item, const struct hardlink_copy *copy, const struct at_name *to,
-		 const struct dest *dest);
+		 struct dest *dest);
 
 /* ---- the journal (journal.c): see struct item_ops */
 

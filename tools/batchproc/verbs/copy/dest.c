@@ -27,12 +27,14 @@
 #include "verbs/copy/claims.h"
 #include "verbs/copy/copy.h"
 #include "verbs/copy/marks.h"
+#include "verbs/copy/names.h"
 #include "run/job.h"
 #include "walk/tree.h"
 #include "base/alloc.h"
 
 static void forget(struct dirnode *dir)
 {
+	names_forget(dir->data);
 	free(dir->data);
 }
 
@@ -95,6 +97,7 @@ static int look(int fd, bool made, struct dest *dest)
 
 	if (fstat(fd, &st))
 		return -errno;
+	memset(dest, 0, sizeof(*dest));
 	dest->dev = st.st_dev;
 	dest->ino = st.st_ino;
 	dest->owner = st.st_uid;

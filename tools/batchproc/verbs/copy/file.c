@@ -26,7 +26,9 @@
 #include "base/calls.h"
 #include "verbs/copy/attributes.h"
 #include "verbs/copy/file.h"
+#include "verbs/copy/leftovers.h"
 #include "verbs/copy/marks.h"
+#include "verbs/copy/names.h"
 #include "run/job.h"
 #include "run/steer.h"
 #include "journal/journal.h"
@@ -35,6 +37,13 @@
 #include "walk/tree.h"
 
 #define STEP_BYTES 16777216u /* of a large file, between two looks for a cancel */
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
 
 /* ---- source and destination */
 
@@ -60,15 +69,39 @@ static int open_source(struct copying *c)
 	return 0;
 }
 
-/* Something is there, or was: may it be replaced, or is it *@needless to do so? 0 or -errno. */
-static int look_at_old(struct copying *c, bool *needless)
+/* What was there when it was looked for: may it be replaced, or is it *@needless to do so? */
+enum old {
+	OLD_GONE, /* nothing is there, now at last */
+	OLD_REPLACED,
+	OLD_NEEDLESS,
+};
+
+/* It holds space that its successor needs; a small one is at most being written now, by another run. */
+static bool give_way(struct copying *c)
 {
-	bool unfinished;
+	return c->old.st_blocks * 512 >= (off_t)SMALL_BYTES &&
+	       dest_is_named(c->to.dirfd, c->to.name, c->old_fd) &&
+	       !unlinkat(c->to.dirfd, c->to.name, 0);
+}
+
+static bool meets_other(struct copying *c, const struct stat *st)
+{
+	const char *why = names_meet(c->item->job, c->dest, c->to.dirfd, c->to.name, st,
+				     c->item->dir ? c->from.dirfd : -1);
+
+	if (why)
+		c->item->why = why;
+	return why;
+}
+
+/* Return: enum old, or -errno. */
+static int look_at_old(struct copying *c)
+{
 	int err;
 
 	c->old_fd = call_openat(c->to.dirfd, c->to.name, O_PATH | O_NOFOLLOW, 0);
 	if (c->old_fd == -ENOENT)
-		return 0;
+		return OLD_GONE;
 	if (c->old_fd < 0)
 		return c->old_fd;
 	if (fstat(c->old_fd, &c->old))
@@ -76,21 +109,24 @@ static int look_at_old(struct copying *c, bool *needless)
 	err = replace_allowed(c->item, &c->st, &c->old);
 	if (err)
 		return err;
+	if (meets_other(c, &c->old))
+		return -EEXIST;
 	if (replace_needless(c->item, &c->st, &c->old)) {
 		c->is_there = !c->set->ignore_existing && replace_like(&c->st, &c->old);
-		*needless = true;
-		return 0;
+		return OLD_NEEDLESS;
+	}
+	/* It has nothing to keep. */
+	if (replace_unfinished(&c->old, &c->st)) {
+		const bool gone = give_way(c);
+
+		close_fd(&c->old_fd);
+		return gone ? OLD_GONE : OLD_REPLACED;
 	}
 	/* What may not be written is not replaced either, as with cp. */
-	unfinished = replace_unfinished(&c->old, &c->st);
-	if (!unfinished && faccessat(c->old_fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS))
-		return errno == EINVAL || errno == ENOSYS ? 0 : -errno;
-	/* It has nothing to keep. */
-	if (unfinished) {
-		close(c->old_fd);
-		c->old_fd = -1;
-	}
-	return 0;
+	if (faccessat(c->old_fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS) && errno != EINVAL &&
+	    errno != ENOSYS)
+		return -errno;
+	return OLD_REPLACED;
 }
 
 static int destination_flags(const struct copying *c)
@@ -133,13 +169,6 @@ static int abandon(void *arg)
 		unlinkat(c->to.dirfd, name, 0);
 	c->made = false;
 	return 0;
-}
-
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
 }
 
 /* No descriptor was left in the middle of it: as if it had not begun, but for the source. */
@@ -191,16 +220,22 @@ static int make_in_place(struct copying *c)
 /* Return: 0 or -errno. */
 static int make_destination(struct copying *c, bool *needless)
 {
-	int err;
+	int found = OLD_GONE, err;
 
-	if (can_be_marked(c)) {
-		err = make_in_place(c);
-		if (err != -EEXIST)
-			return err;
+	for (int tries = 0; found == OLD_GONE && tries < 3; tries++) {
+		if (can_be_marked(c)) {
+			err = make_in_place(c);
+			if (err != -EEXIST)
+				return err;
+		}
+		found = look_at_old(c);
+		if (found < 0)
+			return found;
+		if (found == OLD_NEEDLESS) {
+			*needless = true;
+			return 0;
+		}
 	}
-	err = look_at_old(c, needless);
-	if (err || *needless)
-		return err;
 	err = make_temporary(c);
 	c->made = !err;
 	return err;
@@ -257,11 +292,48 @@ static int set_metadata(struct copying *c)
 	return meta_set(&m, inherits_mode(c) ? (mode_t)-1 : mode);
 }
 
+/* Where there is no such call: looks and renames as one, among the items of this run. */
+static int rename_if_new(struct copying *c)
+{
+	pthread_mutex_t *lock = &c->item->job->copy->lock;
+	struct stat st;
+	int err = -EEXIST;
+
+	pthread_mutex_lock(lock);
+	if (fstatat(c->to.dirfd, c->to.name, &st, AT_SYMLINK_NOFOLLOW))
+		err = call_renameat(c->to.dirfd, c->temp, c->to.name);
+	pthread_mutex_unlock(lock);
+	return err;
+}
+
+/* Where nothing was there, another item may have come by a name that is the same here. */
+static int give_name(struct copying *c)
+{
+	struct stat st;
+	int err;
+
+	if (c->old_fd < 0) {
+		err = call_rename_new(c->to.dirfd, c->temp, c->to.name);
+		if (err == -EINVAL || err == -ENOSYS || err == -EPERM)
+			err = rename_if_new(c);
+		if (err != -EEXIST)
+			return err;
+		if (!fstatat(c->to.dirfd, c->to.name, &st, AT_SYMLINK_NOFOLLOW) &&
+		    meets_other(c, &st))
+			return -EEXIST;
+	}
+	return call_renameat(c->to.dirfd, c->temp, c->to.name);
+}
+
 static int finish(void *arg)
 {
 	struct copying *c = arg;
 	int err = check_source(c), fd;
 
+	/* Another run that took it for a leftover has removed it. */
+	if (!err && !c->temp[0] && c->pos >= SMALL_BYTES &&
+	    !dest_is_named(c->to.dirfd, c->to.name, c->dst))
+		err = copy_fail(c, -ESTALE, "another run has taken the place of its copy");
 	if (!err && c->written < (uint64_t)c->st.st_size)
 		err = call_ftruncate(c->dst, c->st.st_size);
 	if (!err && c->set->verify)
@@ -283,7 +355,7 @@ static int finish(void *arg)
 		c->dst = -1;
 	err = call_close(fd);
 	if (!err && c->temp[0])
-		err = call_renameat(c->to.dirfd, c->temp, c->to.name);
+		err = give_name(c);
 	if (err)
 		return err;
 	c->made = false;
@@ -444,6 +516,27 @@ static int copy_linked(struct copying *c)
 	return err;
 }
 
+static int copy_whole(struct copying *c)
+{
+	int err = run_begin(c);
+
+	if (err == COPY_LINKED)
+		return copy_linked(c);
+	return err == COPY_MORE ? copy_blocks(c) : err;
+}
+
+static int make_room(void *arg)
+{
+	struct copying *c = arg;
+
+	leftovers_give_way(c->item, c->to.dirfd);
+	/* As if nothing had been done yet. */
+	c->temp[0] = '\0';
+	c->no_range = c->first_link = c->is_there = false;
+	c->pos = c->data_end = c->written = 0;
+	return 0;
+}
+
 int copy_file(struct item *item, const struct at_name *from, const struct at_name *to,
 	      struct dest *dest)
 {
@@ -460,12 +553,14 @@ int copy_file(struct item *item, const struct at_name *from, const struct at_nam
 		.hasher = hasher_get(),
 		.paced = pace_bytes_limited(item->job),
 	};
-	int err = run_begin(&c);
+	int err = copy_whole(&c);
 
-	if (err == COPY_LINKED)
-		err = copy_linked(&c);
-	else if (err == COPY_MORE)
-		err = copy_blocks(&c);
+	if (err == -ENOSPC || err == -EDQUOT) {
+		clean_up(&c);
+		blocking_long(make_room, &c);
+		item->bytes = 0;
+		err = copy_whole(&c);
+	}
 	clean_up(&c);
 	if (!err && item->status == STATUS_OK && c.set->alg && c.digests) {
 		memcpy(own->digest, c.digest, c.set->alg->size);

@@ -141,6 +141,7 @@ static int look(void *arg)
 		return is_what_was_noted(l->item, &copy);
 	if ((l->st.st_mode & S_IFMT) != (copy.st_mode & S_IFMT))
 		return 0;
+	l->is_linked = set->keep_links && !S_ISDIR(l->st.st_mode) && l->st.st_nlink > 1;
 	if (S_ISLNK(l->st.st_mode))
 		return same_target(l);
 	if (!S_ISREG(l->st.st_mode))
@@ -148,7 +149,6 @@ static int look(void *arg)
 	if (!has_what_is_printed(l->item))
 		return 0;
 	/* It may have been about to become a link to another name's copy. */
-	l->is_linked = set->keep_links && l->st.st_nlink > 1;
 	if (l->is_linked)
 		temp_remove(l->dest, l->to.dirfd, l->to.name);
 	return l->st.st_size == copy.st_size && !replace_unfinished(&copy, &l->st);

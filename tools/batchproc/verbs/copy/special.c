@@ -25,6 +25,7 @@
 #include "verbs/copy/copy.h"
 #include "verbs/copy/file.h"
 #include "verbs/copy/hardlinks.h"
+#include "verbs/copy/names.h"
 #include "verbs/copy/replace.h"
 #include "run/job.h"
 #include "run/steer.h"
@@ -38,7 +39,7 @@ struct making {
 	struct item *item;
 	const struct copy_settings *set;
 	struct at_name from, to, link;
-	const struct dest *dest; /* of @to */
+	struct dest *dest; /* of @to */
 	struct stat st;
 	const char *name; /* that it is made under */
 	char target[PATH_MAX];
@@ -157,6 +158,16 @@ static bool joins(const struct making *m, const struct stat *old)
 	       (old->st_ino != m->st.st_ino || old->st_dev != m->st.st_dev);
 }
 
+static bool meets_other(const struct making *m, const struct stat *old)
+{
+	const char *why = names_meet(m->item->job, m->dest, m->to.dirfd, m->to.name, old,
+				     m->item->dir ? dirnode_fd(m->item->dir) : -1);
+
+	if (why)
+		m->item->why = why;
+	return why;
+}
+
 /* @m->st is the source's, or the first copy's where a link to that is made. */
 static int make(struct making *m)
 {
@@ -180,6 +191,8 @@ static int make(struct making *m)
 		old = (struct stat){.st_mode = S_IFREG};
 	} else if (is_link_already(m, &old)) {
 		return replace(m, &old);
+	} else if (meets_other(m, &old)) {
+		return -EEXIST;
 	} else if (!m->link.name || !S_ISREG(old.st_mode) || own_file_as_destination(&old)) {
 		if (leads_to(m, &old)) {
 			m->item->why = replace_same_text;
@@ -281,7 +294,7 @@ static int copy_linked(struct making *m)
 }
 
 int special_copy(struct item *item, const struct at_name *from, const struct at_name *to,
-		 const struct dest *dest)
+		 struct dest *dest)
 {
 	struct making *m = xcalloc(1, sizeof(*m));
 	int err;
@@ -314,7 +327,7 @@ static int make_link(void *arg)
 }
 
 int special_link(struct item *item, const struct hardlink_copy *copy, const struct at_name *to,
-		 const struct dest *dest)
+		 struct dest *dest)
 {
 	struct making *m = xcalloc(1, sizeof(*m));
 	int err = dirnode_open(copy->dir);

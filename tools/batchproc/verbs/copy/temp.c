@@ -2,8 +2,9 @@
 /*
  * temp: the names under which copies are made before they get their own. Plain calls, any thread.
  *
- * The name is the same each time, so that a later run over the same items finds what one that was
- * killed has left. Who writes the file holds a lock on it: what nobody holds is a leftover.
+ * A name is the same each time, so that a later run over the same items finds what one that was
+ * killed has left. It is short and plain, since some file systems take no long names, and says nothing
+ * of the file's own, which might be cut within a character. Who writes the file holds a lock on it: what nobody holds is a leftover.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,35 +17,21 @@
 #include "base/calls.h"
 #include "verbs/copy/copy.h"
 
-#define TEMP_ENDING ".batchproc-"
-#define TEMP_KEEPS 200 /* bytes of the name */
+#define BEGINNING ".batchproc-"
+#define DIGITS 16
 
 void temp_name(const char *name, char temp[NAME_MAX + 1])
 {
-	size_t len = strlen(name);
-
-	snprintf(temp, NAME_MAX + 1, ".%.*s" TEMP_ENDING "%08x", TEMP_KEEPS, name,
-		 XXH32(name, len, 0));
+	snprintf(temp, NAME_MAX + 1, BEGINNING "%0*llx", DIGITS,
+		 (unsigned long long)XXH3_64bits(name, strlen(name)));
 }
 
 bool temp_is_one(const char *name)
 {
-	const size_t len = strlen(name), ending = strlen(TEMP_ENDING) + 8;
-	char of[TEMP_KEEPS + 1], temp[NAME_MAX + 1];
-	size_t keeps;
+	const size_t beginning = strlen(BEGINNING);
 
-	if (*name != '.' || len < ending + 2 || len > ending + 1 + TEMP_KEEPS)
-		return false;
-	if (memcmp(name + len - ending, TEMP_ENDING, strlen(TEMP_ENDING)))
-		return false;
-	/* What was cut off, and so the number, may be anything. */
-	keeps = len - ending - 1;
-	if (keeps == TEMP_KEEPS)
-		return true;
-	memcpy(of, name + 1, keeps);
-	of[keeps] = '\0';
-	temp_name(of, temp);
-	return !strcmp(name, temp);
+	return !strncmp(name, BEGINNING, beginning) && strlen(name) == beginning + DIGITS &&
+	       strspn(name + beginning, "0123456789abcdef") == DIGITS;
 }
 
 /* False: another run has it. Where there are no locks nobody can have one. */
@@ -76,6 +63,11 @@ static int remove_leftover(int dirfd, const char *temp)
 		err = -errno;
 	close(fd);
 	return err;
+}
+
+void temp_give_way(int dirfd, const char *temp)
+{
+	remove_leftover(dirfd, temp);
 }
 
 void temp_remove(const struct dest *dest, int dirfd, const char *name)

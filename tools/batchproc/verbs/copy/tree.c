@@ -7,6 +7,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +18,7 @@
 #include "base/calls.h"
 #include "verbs/copy/claims.h"
 #include "verbs/copy/copy.h"
+#include "verbs/copy/names.h"
 #include "run/job.h"
 #include "run/steer.h"
 #include "walk/tree.h"
@@ -130,17 +132,66 @@ static bool may_meet(const struct dirnode *dir)
 	return tree->at.overlap == OVERLAP_ALL || (tree->at.overlap == OVERLAP_TOP && !dir->parent);
 }
 
+/* It was there, by another name than that of the source: see names.h. */
+static const char *meets_other(const struct copy_tree *tree, struct dirnode *from,
+			       struct dirnode *parent, const char *name)
+{
+	const bool known = from->parent && !dirnode_open(from->parent);
+	const char *why = NULL;
+	struct stat st;
+
+	if (!dirnode_open(parent)) {
+		if (!fstatat(dirnode_fd(parent), name, &st, AT_SYMLINK_NOFOLLOW))
+			why = names_meet(tree->job, parent->data, dirnode_fd(parent), name, &st,
+					 known ? dirnode_fd(from->parent) : -1);
+		dirnode_put_open(parent);
+	}
+	if (known)
+		dirnode_put_open(from->parent);
+	return why;
+}
+
+/* Makes the copy of a directory, or finds it. Returns 0 or -errno, with from->why. */
+static int enter_copy(const struct copy_tree *tree, struct dirnode *from, struct dirnode *parent,
+		      const char *name, mode_t mode)
+{
+	unsigned int tries = 0;
+	struct dirnode *to;
+	const struct dest *dest;
+	const char *why;
+	int err;
+
+	if (!name) {
+		from->data = dirnode_get(parent);
+		return 0;
+	}
+	if (tree->job->opt->dry_run) {
+		from->data = dest_imagine(parent, name);
+		return 0;
+	}
+	do {
+		err = dest_enter(parent, name, mode, &to, &from->why);
+	} while (steer_await_descriptor(tree->job, err, &tries));
+	if (err)
+		return err;
+	from->data = to;
+	dest = to->data;
+	why = dest->fresh ? NULL : meets_other(tree, from, parent, name);
+	if (why)
+		from->why = why;
+	return why ? -EEXIST : 0;
+}
+
 static int enter_directory(struct dirnode *from)
 {
 	const struct copy_settings *set = from->tree->class->settings;
 	struct copy_tree *tree = from->tree->data;
 	struct dirnode *parent = from->parent ? from->parent->data : tree->at.dir;
 	const char *name = from->parent ? from->name : tree->at.name;
-	unsigned int tries = 0;
 	struct dirnode *to;
 	const struct dest *dest;
 	struct stat st;
-	int err = 0, found = CLAIM_FIRST;
+	int err, found = CLAIM_FIRST;
 
 	if (fstat(dirnode_fd(from), &st))
 		return -errno;
@@ -156,18 +207,10 @@ static int enter_directory(struct dirnode *from)
 		from->why = copy_claimed;
 		return -EEXIST;
 	}
-	if (!name) {
-		to = dirnode_get(parent);
-	} else if (tree->job->opt->dry_run) {
-		to = dest_imagine(parent, name);
-	} else {
-		do {
-			err = dest_enter(parent, name, st.st_mode, &to, &from->why);
-		} while (steer_await_descriptor(tree->job, err, &tries));
-		if (err)
-			return err;
-	}
-	from->data = to;
+	err = enter_copy(tree, from, parent, name, st.st_mode);
+	if (err)
+		return err;
+	to = from->data;
 	/* It may be another one's that was to come into a directory that is there. */
 	if (found == CLAIM_FIRST && name && tree->at.overlap == OVERLAP_ALL)
 		found = dest_claim(tree->job, to, ".", &st, set);
@@ -287,6 +330,23 @@ int copy_claim(struct item *item, const struct stat *st, bool *skip)
 	default:
 		return found;
 	}
+}
+
+int copy_tree_open(const struct item *item)
+{
+	const struct tree *tree = walk_item_tree(item);
+	const struct copy_tree *own;
+	const char *name;
+	int fd, dirfd;
+
+	if (!tree)
+		return -1;
+	own = tree->data;
+	name = own->at.name ? own->at.name : ".";
+	/* A root stays open. */
+	dirfd = dirnode_fd(own->at.dir);
+	fd = dirfd < 0 ? -1 : openat(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd;
 }
 
 /* ---- leaving */

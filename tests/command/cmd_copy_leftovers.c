@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+/*
+ * cmd_copy_leftovers - what runs that were killed have left: it goes, before it is in the way
+ */
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "support/cmd.h"
+#include "support/copies.h"
+
+/* Less is free than the file is long, until what was begun of it goes. */
+static void a_leftover_gives_its_space_back(struct test *t)
+{
+	static const char *const ways[] = {"-q", "-u", "--ignore-existing", "--atomic", "--resume"};
+
+	fresh_dir(t);
+	mount_at(t, "fs", "mount -t tmpfs -o size=3m none fs");
+	make_pattern("src", 2000000);
+	for (size_t i = 0; i < COUNT_OF(ways); i++) {
+		run_sh("rm -f j fs/*; head -c 1900000 /dev/zero >fs/dst; chmod 1000 fs/dst");
+		expect_exit(BP("copy", ways[i], "--journal", "j", "src", "fs/dst"), 0);
+		expect_out(SH("cmp src fs/dst; ls -A fs"), "dst\n");
+	}
+	/* Under its temporary name, by a run that was killed. */
+	run_sh("rm -f fs/*; echo old >fs/dst");
+	expect_exit(RUN(HOW(.killed_at = SYS_fchmod), "copy", "src", "fs/dst"), 128 + SIGSYS);
+	expect_out(SH("ls -A fs | wc -l"), "2\n");
+	expect_exit(BP("copy", "src", "fs/dst"), 0);
+	expect_out(SH("cmp src fs/dst; ls -A fs"), "dst\n");
+	unmount("fs");
+}
+
+/* It is in the way of another one that comes first. */
+static void leftovers_of_a_tree_give_their_space_back(struct test *t)
+{
+	fresh_dir(t);
+	mount_at(t, "fs", "mount -t tmpfs -o size=5m none fs");
+	run_sh("mkdir -p src/a src/b/c; head -c 2000000 /dev/urandom >src/a/f; "
+	       "head -c 1900000 /dev/urandom >src/b/c/g");
+	for (size_t i = 0; i < 2; i++) {
+		/* Whichever of both is copied first, the other's holds what it needs. */
+		run_sh("rm -rf fs/*; mkdir -p fs/src/a fs/src/b/c; "
+		       "head -c 1800000 /dev/zero | tee fs/src/a/f >fs/src/b/c/g; "
+		       "chmod 1000 fs/src/a/f fs/src/b/c/g; "
+		       "head -c 1400000 /dev/zero >fs/src/b/.batchproc-0123456789abcdef");
+		expect_exit(BP("copy", "-r", "-j1", i ? "-u" : "-q", "src", "fs"), 0);
+		expect_same_trees("src", "fs/src", 0);
+	}
+	/* What is no leftover stays, also where there is no space. */
+	run_sh("rm -rf fs/*; head -c 4000000 /dev/zero >fs/mine");
+	expect_exit(BP("copy", "-r", "src", "fs"), 1);
+	expect_out(SH("stat -c %s fs/mine; find fs -name '.batchproc*'"), "4000000\n");
+	unmount("fs");
+}
+
+/* Killed with --atomic, gone on with without it. */
+static void temporary_names_go_with_a_later_run(struct test *t)
+{
+	static const char *const ways[] = {"-u", "-q", "-a"};
+
+	fresh_dir(t);
+	run_sh("mkdir -p src/d; echo f >src/d/f; echo g >src/g; ln -s f src/l");
+	for (size_t i = 0; i < COUNT_OF(ways); i++) {
+		run_sh("rm -rf dst");
+		expect_exit(RUN(HOW(.killed_at = SYS_renameat2), "copy", "-r", "--atomic", "src",
+				"dst"),
+			    128 + SIGSYS);
+		expect_exit(BP("copy", "-r", ways[i], "--no-target-directory", "src", "dst"), 0);
+		expect_same_trees("src", "dst", 0);
+	}
+}
+
+/* As long as a file system takes it, whatever characters a cut would go through. */
+static void names_of_any_length(struct test *t)
+{
+	fresh_dir(t);
+	if (SH("n=$(printf '\\303\\251%.0s' $(seq 127)); mkdir src && echo f >src/$n && "
+	       "echo g >src/$(printf 'x%.0s' $(seq 255))")
+		    ->status)
+		skip_because(t, "no such names can be made here");
+	expect_exit(BP("copy", "-r", "--atomic", "src", "dst"), 0);
+	expect_same_trees("src", "dst", 0);
+	if (!have_program("ntfs-3g"))
+		skip_because(t, "ntfs-3g is not installed");
+	mount_at(t, "fs", "truncate -s 64M image && mkntfs -Fq image && ntfs-3g image fs");
+	expect_exit(BP("copy", "-r", "src", "fs/dst"), 0);
+	expect_out(SH("cat fs/dst/* | sort; ls -A fs/dst | wc -l"), "f\ng\n2\n");
+	unmount("fs");
+}
+
+/* Names in gocryptfs and its like are shorter than elsewhere: what fits is copied. */
+static void names_where_long_ones_do_not_fit(struct test *t)
+{
+	fresh_dir(t);
+	mount_at(t, "fs",
+		 "mkdir lower && gocryptfs -q -init -plaintextnames=false -longnames=false "
+		 "-extpass 'echo x' -scryptn 10 lower && gocryptfs -q -extpass 'echo x' lower fs");
+	run_sh("n=$(printf 'x%.0s' $(seq 170)); echo f >fs/$n; rm fs/$n; echo f >$n; ln -s $n name");
+	expect_exit(SH("exec $1 copy --atomic $(readlink name) fs", getenv("BATCHPROC")), 0);
+	expect_out(SH("cat fs/*; ls -A fs | wc -l"), "f\n1\n");
+	unmount("fs");
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		ONCE(a_leftover_gives_its_space_back),
+		ONCE(leftovers_of_a_tree_give_their_space_back),
+		ONCE(temporary_names_go_with_a_later_run),
+		ONCE(names_of_any_length),
+		ONCE(names_where_long_ones_do_not_fit),
+	};
+
+	return RUN_CASES(argc, argv, cases);
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * names: whether what is there under a name really has another one.
+ *
+ * Some file systems and directories take names that differ in case for one (exFAT, FAT, NTFS and SMB as
+ * they are mounted mostly, ext4 with casefold). Two files of a tree would become one there, and the
+ * first be lost. Whether a directory is like that is asked once, by a name that is there with its case
+ * turned round. Then what is found is looked for in the list of the directory: its name as it really
+ * is is that of another source, or an old one that is replaced as it would be by cp.
+ *
+ * The list is kept, as sorted hashes, for as long as the directory is needed; it is made under the lock
+ * of the run. A name that is not in it is looked for anew.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <locale.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+#include <wchar.h>
+#include <wctype.h>
+#include <xxhash.h>
+
+#include "base/alloc.h"
+#include "base/calls.h"
+#include "run/job.h"
+#include "verbs/copy/claims.h"
+#include "verbs/copy/copy.h"
+#include "verbs/copy/names.h"
+
+#define LOOKS_MOST 10
+
+struct names_list {
+	size_t count;
+	uint64_t hashes[];
+};
+
+enum {
+	FOLDS_UNKNOWN,
+	FOLDS_NOT,
+	FOLDS,
+};
+
+/* Return: whether it has a letter. */
+static bool turn_case(const char *name, char turned[NAME_MAX + 1])
+{
+	bool any = false;
+	size_t i;
+
+	for (i = 0; name[i] && i < NAME_MAX; i++) {
+		const unsigned char c = (unsigned char)name[i];
+
+		turned[i] = name[i];
+		if (c < 0x80 && isalpha(c)) {
+			turned[i] = (char)(c ^ 0x20);
+			any = true;
+		}
+	}
+	turned[i] = '\0';
+	return any;
+}
+
+static bool is_ascii(const char *name)
+{
+	while (*name && (unsigned char)*name < 0x80)
+		name++;
+	return !*name;
+}
+
+/* What is there by both names may be two files; then the list has both. */
+static bool folds(struct dest *dest, int dirfd, const char *name)
+{
+	char turned[NAME_MAX + 1];
+	struct stat other;
+	int known = atomic_load_explicit(&dest->folds, memory_order_relaxed);
+
+	if (known != FOLDS_UNKNOWN)
+		return known == FOLDS;
+	/* What has other letters may be folded all the same. */
+	if (!turn_case(name, turned))
+		return !is_ascii(name);
+	known = fstatat(dirfd, turned, &other, AT_SYMLINK_NOFOLLOW) ? FOLDS_NOT : FOLDS;
+	atomic_store_explicit(&dest->folds, known, memory_order_relaxed);
+	return known == FOLDS;
+}
+
+/* ---- the list */
+
+static uint64_t hash_of(const char *name)
+{
+	return XXH3_64bits(name, strlen(name));
+}
+
+static int by_value(const void *a, const void *b)
+{
+	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static DIR *open_list(int dirfd)
+{
+	int fd = call_openat(dirfd, ".", O_RDONLY | O_DIRECTORY, 0);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir && fd >= 0)
+		close(fd);
+	return dir;
+}
+
+static struct names_list *read_list(int dirfd)
+{
+	size_t room = 64;
+	struct names_list *list = xcalloc(1, sizeof(*list) + room * sizeof(uint64_t));
+	DIR *dir = open_list(dirfd);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		if (list->count == room) {
+			room *= 2;
+			list = xrealloc(list, sizeof(*list) + room * sizeof(uint64_t));
+		}
+		list->hashes[list->count++] = hash_of(entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	qsort(list->hashes, list->count, sizeof(uint64_t), by_value);
+	return list;
+}
+
+static bool is_listed(const struct job *job, struct dest *dest, int dirfd, const char *name)
+{
+	const uint64_t hash = hash_of(name);
+	bool found;
+
+	pthread_mutex_lock(&job->copy->lock);
+	if (!dest->names)
+		dest->names = read_list(dirfd);
+	found = bsearch(&hash, dest->names->hashes, dest->names->count, sizeof(hash), by_value);
+	pthread_mutex_unlock(&job->copy->lock);
+	return found;
+}
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+/* To many servers of FUSE each name is an inode of its own. */
+static bool is_same(int dirfd, const char *name, const struct stat *st)
+{
+	struct stat other;
+
+	if (fstatat(dirfd, name, &other, AT_SYMLINK_NOFOLLOW) || other.st_dev != st->st_dev)
+		return false;
+	return other.st_ino == st->st_ino ||
+	       (other.st_size == st->st_size && other.st_mode == st->st_mode &&
+		same_time(other.st_mtim, st->st_mtim) && same_time(other.st_ctim, st->st_ctim));
+}
+
+static locale_t letters;
+
+static void load_letters(void)
+{
+	letters = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+}
+
+/* Whether two names are the same but for the case of their letters, in UTF-8. */
+static bool differ_in_case(const char *a, const char *b)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	wchar_t x[NAME_MAX + 1], y[NAME_MAX + 1];
+	size_t len, other;
+	locale_t before;
+
+	pthread_once(&once, load_letters);
+	if (!letters)
+		return false;
+	before = uselocale(letters);
+	len = mbstowcs(x, a, NAME_MAX + 1);
+	other = mbstowcs(y, b, NAME_MAX + 1);
+	uselocale(before);
+	if (len == (size_t)-1 || other != len)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (x[i] != y[i] &&
+		    towlower_l((wint_t)x[i], letters) != towlower_l((wint_t)y[i], letters))
+			return false;
+	return true;
+}
+
+enum found {
+	FOUND_NOTHING,
+	FOUND_ITSELF,
+	FOUND_OTHER,
+};
+
+/* The name that @st really has. */
+static enum found look_through(int dirfd, const char *name, const struct stat *st,
+			       char other[NAME_MAX + 1])
+{
+	enum found found = FOUND_NOTHING;
+	DIR *dir = open_list(dirfd);
+	struct dirent *entry;
+
+	while (dir && found != FOUND_ITSELF && (entry = readdir(dir))) {
+		if (!strcmp(entry->d_name, name)) {
+			found = FOUND_ITSELF;
+		} else if (!strcasecmp(entry->d_name, name) ||
+			   differ_in_case(entry->d_name, name) ||
+			   (!is_ascii(name) && is_same(dirfd, entry->d_name, st))) {
+			strcpy(other, entry->d_name);
+			found = FOUND_OTHER;
+		}
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/* What is replaced meanwhile may be on neither side of the reader: then it is looked for again. */
+static bool find_other(int dirfd, const char *name, const struct stat *st, char other[NAME_MAX + 1])
+{
+	enum found found = FOUND_NOTHING;
+
+	for (int tries = 0; tries < LOOKS_MOST && found == FOUND_NOTHING; tries++)
+		found = look_through(dirfd, name, st, other);
+	return found == FOUND_OTHER;
+}
+
+const char *names_meet(const struct job *job, struct dest *dest, int dirfd, const char *name,
+		       const struct stat *st, int from)
+{
+	char other[NAME_MAX + 1];
+	struct stat sibling;
+
+	if (!folds(dest, dirfd, name) || is_listed(job, dest, dirfd, name) ||
+	    !find_other(dirfd, name, st, other))
+		return NULL;
+	if (!claims_taken(job->copy->claims, dest->dev, dest->ino, other) &&
+	    (from < 0 || fstatat(from, other, &sibling, AT_SYMLINK_NOFOLLOW)))
+		return NULL;
+	return "another item of this run has the same destination, by a name that is the same to "
+	       "this file system";
+}
+
+void names_forget(struct dest *dest)
+{
+	free(dest->names);
+	dest->names = NULL;
+}
