@@ -27,7 +27,7 @@ for verb in $verbs; do
 	page=docs/man/batchproc-$verb.1
 	[ -e "$page" ] || wrong "batchproc $verb has no manual page"
 	options=$("$BATCHPROC" "$verb" --help |
-		sed -n 's/^ \{2,6\}\(-[A-Za-z0-9], \)\{0,1\}--\([a-z-]*\).*/\2/p')
+		sed -n 's/^ \{2,6\}\(-[A-Za-z0-9], \)\{0,1\}--\([a-z0-9-]*\).*/\2/p')
 	[ -n "$options" ] || wrong "batchproc $verb --help names no options"
 	for option in $options; do
 		cat "$page" docs/man/batchproc.1 | grep -qE "Fl Fl $option( |\$)" ||
@@ -42,10 +42,26 @@ for file in *.md docs/*.md tests/*.md; do
 	done
 done
 
+# The map and the lesson name files that are there; NAME stands for any.
+names=$(grep -ohE '[A-Za-z_]+(/[A-Za-z_]+)*\.[ch]\b' docs/architecture.md docs/add-a-verb.md |
+	grep -vxE '.*NAME.*|lines\.c|string\.h')
+for name in $names; do
+	find ./lib ./tools -path "*/$name" | grep -q . ||
+		wrong "docs/architecture.md or docs/add-a-verb.md: no such file: $name"
+done
+
 # With -n a manifest is read and checked, and nothing is done.
 for manifest in docs/examples/*.manifest; do
 	"$BATCHPROC" run -n "$manifest" >/dev/null || wrong "$manifest is none"
 done
+
+# The verb that a page shows is one.
+# shellcheck disable=SC2016
+if [ -n "${TEST_CC-}" ]; then
+	sed -n '/^<!-- verb: /,/^```$/p' docs/add-a-verb.md | sed '1,/^```c$/d; /^```$/d' |
+		$TEST_CC -D_GNU_SOURCE= -Werror -fsyntax-only -iquote tools/batchproc \
+			-I "$(dirname "$BATCHPROC")/include" -x c - || wrong "docs/add-a-verb.md shows no verb"
+fi
 
 if command -v mandoc >/dev/null; then
 	for page in docs/man/*.[13]; do
