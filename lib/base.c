@@ -54,6 +54,16 @@ int opts_copy(void *to, size_t known, const void *from)
 	return 0;
 }
 
+int say_why(char *room, size_t size, int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(room, size, fmt, ap);
+	va_end(ap);
+	return err;
+}
+
 uint64_t time_now(void)
 {
 	struct timespec ts;

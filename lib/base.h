@@ -42,6 +42,10 @@ static inline void bp_need(const void *object, const char *call, const char *wha
 /** Copies an options struct that starts with its size. Return: 0 or -EINVAL. */
 int opts_copy(void *to, size_t known, const void *from);
 
+/** Puts a sentence into a @size of room, cut where it does not fit. Return: @err. */
+__attribute__((format(printf, 4, 5))) int say_why(char *room, size_t size, int err, const char *fmt,
+						  ...);
+
 /** Nanoseconds on CLOCK_MONOTONIC. */
 uint64_t time_now(void);
 

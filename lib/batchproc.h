@@ -98,7 +98,7 @@ const char *bp_version(void);
 
 /**
  * enum bp_backend - what carries operations out
- * @BP_BACKEND_AUTO:	io_uring, or threads where the kernel refuses io_uring
+ * @BP_BACKEND_AUTO:	io_uring, or threads where it cannot be had, for whatever reason
  * @BP_BACKEND_URING:	io_uring, or an error
  * @BP_BACKEND_THREADS:	ordinary calls: epoll for what waits for readiness, a pool for files
  * @BP_BACKEND_SIM:	virtual time and a seeded schedule, for tests
@@ -209,8 +209,19 @@ struct bp_engine_info {
  *			(a container's default profile)
  *	-ENOSYS		the kernel, or a seccomp filter, offers no io_uring
  *	-ENOMEM, -EMFILE, -ENFILE, -EAGAIN	no memory (or locked memory), descriptors or threads
+ *	or what else a call that it needs was refused with; bp_engine_error() names it
  */
 int bp_engine_create(struct bp_engine **engine, const struct bp_engine_opts *opts);
+
+/**
+ * bp_engine_error() - why the calling thread's last bp_engine_create() failed
+ *
+ * Return: a part of a sentence that names what was refused, valid until that thread's next
+ * bp_engine_create(); "" where none has failed.
+ *
+ * Context: any.
+ */
+const char *bp_engine_error(void);
 
 /**
  * bp_engine_destroy() - tear an engine down

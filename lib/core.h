@@ -22,6 +22,8 @@ struct bp_loop_hooks;
 struct pool;
 struct task_slab;
 
+#define ENGINE_REASON 512u
+
 struct bp_engine {
 	const struct bp_backend_ops *backend;
 	void *backend_data; /* what the backend shares between its loops */
@@ -58,7 +60,7 @@ struct bp_engine {
 	_Atomic bool stopping;
 
 	struct bp_engine_info info;
-	char reason[256];
+	char reason[ENGINE_REASON]; /* why this backend; while it is made: what was refused */
 
 	pthread_t *threads;
 	unsigned int nthreads;

@@ -113,17 +113,22 @@ static const char *faults_wanted(void)
 	return bp_faults;
 }
 
-/** Makes an engine of one backend, complete or not at all. */
+/* Why the thread's last bp_engine_create() failed. */
+static __thread char trouble[ENGINE_REASON];
+
+/**
+ * Makes an engine of one backend, complete or not at all, with @reason to tell. On an error @reason
+ * is set to what was refused.
+ */
 static int engine_make(struct bp_engine **enginep, const struct bp_engine_opts *opts,
-		       const struct bp_backend_ops *backend, const char *reason)
+		       const struct bp_backend_ops *backend, char reason[ENGINE_REASON])
 {
 	struct bp_engine *engine = engine_alloc(opts, backend);
 	int err = 0;
 
 	if (!engine)
-		return -ENOMEM;
+		return say_why(reason, ENGINE_REASON, -ENOMEM, "%s", strerror(ENOMEM));
 	engine->info.backend = opts->backend;
-	snprintf(engine->reason, sizeof(engine->reason), "%s", reason);
 	if (backend->create)
 		err = backend->create(engine);
 	if (err)
@@ -136,54 +141,55 @@ static int engine_make(struct bp_engine **enginep, const struct bp_engine_opts *
 		goto out_backend;
 	if (backend->describe)
 		backend->describe(engine->loops[0], &engine->info);
+	memcpy(engine->reason, reason, ENGINE_REASON);
 	*enginep = engine;
 	return 0;
 
 out_backend:
 	unmake_backend(engine);
 out_free:
+	say_why(reason, ENGINE_REASON, err, "%s",
+		engine->reason[0] ? engine->reason : strerror(-err));
 	engine_free(engine);
 	return err;
 }
 
-/** Why io_uring cannot be had, where that is a reason to do without it; NULL: it is none. */
-static const char *uring_refused(int err)
+/** io_uring, or threads on all loops where it cannot be had for one of them. */
+static int engine_make_auto(struct bp_engine **enginep, struct bp_engine_opts *opts,
+			    char reason[ENGINE_REASON])
 {
-	switch (err) {
-	case -EPERM:
-		return "io_uring is forbidden here (EPERM): kernel.io_uring_disabled is set, or a "
-		       "seccomp filter, such as a container's default profile, denies it";
-	case -ENOSYS:
-		return "io_uring is missing here (ENOSYS): the kernel was built without it, or a "
-		       "seccomp filter hides it";
-	case -ENOMEM:
-		return "io_uring got no memory (ENOMEM): RLIMIT_MEMLOCK bounds it on older kernels";
-	case -EMFILE:
-	case -ENFILE:
-		return "io_uring got no file descriptor (EMFILE or ENFILE)";
-	default:
-		return NULL;
-	}
+	opts->backend = BP_BACKEND_URING;
+	snprintf(reason, ENGINE_REASON, "io_uring works here");
+	if (!engine_make(enginep, opts, &bp_uring_backend, reason))
+		return 0;
+	opts->backend = BP_BACKEND_THREADS;
+	/* Its reason is why there are no rings; where it fails as well, what it was refused. */
+	return engine_make(enginep, opts, &bp_threads_backend, reason);
 }
 
-/** io_uring, or threads on all loops where the kernel refuses it to one of them. */
-static int engine_make_auto(struct bp_engine **enginep, struct bp_engine_opts *opts)
+static int make_chosen(struct bp_engine **enginep, struct bp_engine_opts *opts,
+		       char reason[ENGINE_REASON])
 {
-	const char *refused;
-	int err;
-
-	opts->backend = BP_BACKEND_URING;
-	err = engine_make(enginep, opts, &bp_uring_backend, "io_uring works here");
-	refused = uring_refused(err);
-	if (!refused)
-		return err;
-	opts->backend = BP_BACKEND_THREADS;
-	return engine_make(enginep, opts, &bp_threads_backend, refused);
+	switch (opts->backend) {
+	case BP_BACKEND_URING:
+		snprintf(reason, ENGINE_REASON, "io_uring was asked for, and works here");
+		return engine_make(enginep, opts, &bp_uring_backend, reason);
+	case BP_BACKEND_THREADS:
+		snprintf(reason, ENGINE_REASON, "threads were asked for");
+		return engine_make(enginep, opts, &bp_threads_backend, reason);
+	case BP_BACKEND_SIM:
+		snprintf(reason, ENGINE_REASON, "the simulation was asked for");
+		return engine_make(enginep, opts, &bp_sim_backend, reason);
+	case BP_BACKEND_AUTO:
+		break;
+	}
+	return engine_make_auto(enginep, opts, reason);
 }
 
 int bp_engine_create(struct bp_engine **enginep, const struct bp_engine_opts *user)
 {
 	struct bp_engine_opts opts = BP_ENGINE_OPTS();
+	char reason[ENGINE_REASON] = "";
 	int err;
 
 	if (!enginep)
@@ -193,19 +199,16 @@ int bp_engine_create(struct bp_engine **enginep, const struct bp_engine_opts *us
 	if (!err)
 		err = check_opts(&opts);
 	if (err)
-		return err;
-	switch (opts.backend) {
-	case BP_BACKEND_URING:
-		return engine_make(enginep, &opts, &bp_uring_backend,
-				   "io_uring was asked for, and works here");
-	case BP_BACKEND_THREADS:
-		return engine_make(enginep, &opts, &bp_threads_backend, "threads were asked for");
-	case BP_BACKEND_SIM:
-		return engine_make(enginep, &opts, &bp_sim_backend, "the simulation was asked for");
-	case BP_BACKEND_AUTO:
-		break;
-	}
-	return engine_make_auto(enginep, &opts);
+		return say_why(trouble, sizeof(trouble), err, "an option is out of range");
+	err = make_chosen(enginep, &opts, reason);
+	if (err)
+		memcpy(trouble, reason, sizeof(trouble));
+	return err;
+}
+
+const char *bp_engine_error(void)
+{
+	return trouble;
 }
 
 void bp_engine_destroy(struct bp_engine *engine)

@@ -506,8 +506,11 @@ static int start_thread(struct bp_engine *engine, unsigned int index)
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	err = pthread_create(&engine->threads[index], NULL, loop_thread, &start);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (err)
-		return -err;
+	if (err) {
+		snprintf(engine->reason, sizeof(engine->reason),
+			 "a thread cannot be made here (clone3()): %s", strerror(err));
+		return -EAGAIN;
+	}
 	engine_lock(engine);
 	while (!start.done)
 		engine_cond_wait(engine, &cond, BP_NEVER);

@@ -96,7 +96,9 @@ struct bp_loop_hooks {
 	void (*deadlines)(struct bp_loop *loop);
 	/** Admits what waited for the queues to have room. */
 	void (*room)(struct bp_engine *engine);
-	/** For the simulation, under the lock: whether one waits for room although there is some. */
+	/**
+	 * For the simulation, under the lock: whether one waits for room although there is some.
+	 */
 	bool (*overlooked)(const struct bp_engine *engine);
 };
 

@@ -5,10 +5,14 @@
  * -EINTR is retried. -EAGAIN is retried too: after a wait for readiness where the operation has a
  * descriptor to wait for, after a growing pause where it has none or the wait does not help. What
  * the caller marked as not to wait (MSG_DONTWAIT, RWF_NOWAIT) keeps its -EAGAIN.
+ *
+ * -ECANCELED of an operation that nobody has cancelled means that the kernel had no thread to carry
+ * it out with (RLIMIT_NPROC, a pids cgroup): it is carried out by an ordinary call then.
  */
 #include <poll.h>
 #include <string.h>
 
+#include "backend/exec.h"
 #include "compat.h"
 #include "lane.h"
 
@@ -20,6 +24,45 @@
 
 /* Attempts without a readiness to wait for before -EAGAIN is taken at its word. */
 #define AGAIN_MAX 10
+
+/** Whether @fd is a regular file: always ready, whatever its file system says to a poll. */
+static bool is_file(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISREG(st.st_mode);
+}
+
+static int block(void *arg)
+{
+	struct exec *x = arg;
+
+	return exec_block(x);
+}
+
+/**
+ * The kernel ended the operation without a try. Return: its result by an ordinary call: of a helper
+ * thread, or of the loop's own where none can be made either.
+ */
+static int by_other_means(struct bp_task *task)
+{
+	struct exec x = {.sqe = task->sqe};
+	enum exec_verdict verdict;
+	int err;
+
+	if (!task->op.loop_->backend->kernel_files)
+		return -ECANCELED;
+	exec_init(&x);
+	verdict = exec_try(&x);
+	if (verdict == EXEC_BRIEF || verdict == EXEC_LONG) {
+		err = task_offload(task, block, &x);
+		verdict = err == -EAGAIN ? exec_block(&x) : (enum exec_verdict)err;
+		if (err < 0 && err != -EAGAIN)
+			return err;
+	}
+	/* It is a peer that has to be waited for: EAGAIN, and call() knows how. */
+	return verdict == EXEC_DONE ? x.res : -EAGAIN;
+}
 
 /** Waits until @fd is ready for @events. Return: 0 or what the task was ended by. */
 static int wait_ready(struct bp_task *task, int fd, unsigned int events)
@@ -40,7 +83,7 @@ static int again(struct bp_task *task, unsigned int events, unsigned int attempt
 	uint64_t pause = PAUSE_MIN_NS << (attempt < 10 ? attempt : 10);
 	int err;
 
-	if (events) {
+	if (events && !is_file(saved.fd)) {
 		err = wait_ready(task, saved.fd, events);
 		/* Ready, and yet EAGAIN again and again: not a busy loop. */
 		if (!err && attempt > 2)
@@ -62,10 +105,14 @@ static int call(struct bp_task *task, unsigned int events)
 
 	for (;;) {
 		res = task_await(task, false);
-		if (likely(res >= 0) || (res != -EINTR && res != -EAGAIN))
+		if (likely(res >= 0))
 			return res;
+		if (unlikely(res == -ECANCELED) && !task_reason(task))
+			res = by_other_means(task);
 		if (res == -EINTR)
 			continue;
+		if (res != -EAGAIN)
+			return res;
 		err = again(task, events, attempt++);
 		if (err)
 			return err;

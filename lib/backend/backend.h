@@ -55,7 +55,10 @@ struct bp_backend_ops {
 	/** The lock is taken or left: another loop may go on here. */
 	void (*preempt)(struct bp_engine *engine);
 
-	/** Makes loop->backend_data. Return: 0 or -errno with nothing left behind. */
+	/**
+	 * Makes loop->backend_data. Return: 0, or -errno with nothing left behind, and with what
+	 * was refused in engine->reason.
+	 */
 	int (*init)(struct bp_loop *loop);
 	/** Says what init() has found out about the kernel; NULL: nothing. Any thread. */
 	void (*describe)(const struct bp_loop *loop, struct bp_engine_info *info);

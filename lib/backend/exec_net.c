@@ -218,7 +218,6 @@ enum exec_verdict exec_connect_try(struct exec *x)
 {
 	const struct io_uring_sqe *sqe = &x->sqe;
 	const struct sockaddr *addr = exec_addr(sqe->addr);
-	socklen_t len = sizeof(int);
 	int err, ready;
 
 	if (x->started) {
@@ -227,9 +226,14 @@ enum exec_verdict exec_connect_try(struct exec *x)
 			return exec_wait(x, sqe->fd, POLLOUT);
 		if (ready < 0)
 			return exec_done(x, ready);
-		if (getsockopt(sqe->fd, SOL_SOCKET, SO_ERROR, &err, &len))
-			return exec_done(x, -errno);
-		return exec_done(x, -err);
+		/*
+		 * The second call ends the first, as SO_ERROR would not: until then the socket is
+		 * on its way.
+		 */
+		err = connect_once(sqe);
+		if (err == -EALREADY || err == -EINPROGRESS)
+			return exec_wait(x, sqe->fd, POLLOUT);
+		return exec_done(x, err == -EISCONN ? 0 : err);
 	}
 	err = connect_once(sqe);
 	if (err == -EINPROGRESS) {

@@ -165,6 +165,16 @@ static int look_at_flags(struct exec *x)
 	return 0;
 }
 
+/**
+ * ESPIPE: as in io_uring, what never has a position takes any offset: pipes, sockets, terminals. A
+ * file that cannot seek has one, which several reads at a time would share: there the offset is
+ * refused.
+ */
+static bool has_no_position(struct exec *x)
+{
+	return x->sqe.off != UINT64_MAX && !look_at_type(x) && !x->regular;
+}
+
 static enum exec_verdict rw_try(struct exec *x, bool write)
 {
 	struct io_uring_sqe *sqe = &x->sqe;
@@ -181,8 +191,7 @@ static enum exec_verdict rw_try(struct exec *x, bool write)
 	}
 	for (;;) {
 		n = move(x, write, (int)sqe->rw_flags | RWF_NOWAIT, MOVE_MAX);
-		if (n == -ESPIPE && sqe->off != UINT64_MAX) {
-			/* As in io_uring, what has no position takes any offset. */
+		if (n == -ESPIPE && has_no_position(x)) {
 			sqe->off = UINT64_MAX;
 			continue;
 		}
@@ -216,7 +225,7 @@ static enum exec_verdict rw_block(struct exec *x, bool write)
 			most = PIPE_BUF;
 	}
 	n = move(x, write, (int)x->sqe.rw_flags, most);
-	if (n == -ESPIPE && x->sqe.off != UINT64_MAX) {
+	if (n == -ESPIPE && has_no_position(x)) {
 		x->sqe.off = UINT64_MAX;
 		n = move(x, write, (int)x->sqe.rw_flags, most);
 	}

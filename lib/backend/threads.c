@@ -4,7 +4,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "backend/threads.h"
@@ -222,7 +221,7 @@ static void run_queued(struct bp_loop *loop)
 
 static int threads_init(struct bp_loop *loop)
 {
-	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u64 = THREADS_WAKE_DATA};
+	struct bp_engine *engine = loop->engine;
 	struct threads *t = calloc(1, sizeof(*t) + loop->depth * sizeof(struct request));
 	int err;
 
@@ -234,27 +233,21 @@ static int threads_init(struct bp_loop *loop)
 	list_init(&t->answers);
 	list_init(&t->jobs);
 	list_init(&t->dirty);
-	t->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (t->wake_fd < 0) {
-		err = -errno;
+	err = wake_init(&t->wake, true);
+	if (err) {
+		say_why(engine->reason, sizeof(engine->reason), err,
+			"neither eventfd() nor pipe2() gives a descriptor here: %s",
+			strerror(-err));
 		goto out_free;
 	}
-	t->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (t->epoll_fd < 0) {
-		err = -errno;
+	err = threads_epoll_init(engine, t);
+	if (err)
 		goto out_wake;
-	}
-	if (epoll_ctl(t->epoll_fd, EPOLL_CTL_ADD, t->wake_fd, &ev)) {
-		err = -errno;
-		goto out_epoll;
-	}
 	loop->backend_data = t;
 	return 0;
 
-out_epoll:
-	close(t->epoll_fd);
 out_wake:
-	close(t->wake_fd);
+	wake_exit(&t->wake);
 out_free:
 	free(t);
 	return err;
@@ -266,7 +259,7 @@ static void threads_exit(struct bp_loop *loop)
 	unsigned int i;
 
 	close(t->epoll_fd);
-	close(t->wake_fd);
+	wake_exit(&t->wake);
 	for (i = 0; i < t->nchunks; i++)
 		free(t->chunks[i]);
 	free(t->chunks);
@@ -401,11 +394,8 @@ static unsigned int threads_reap(struct bp_loop *loop, struct bp_completion *out
 static void threads_wake(struct bp_loop *loop)
 {
 	const struct threads *t = loop->backend_data;
-	uint64_t one = 1;
 
-	/* It can only fail when the counter is full, and then the loop is being woken anyway. */
-	if (write(t->wake_fd, &one, sizeof(one)) < 0)
-		return;
+	wake_up(&t->wake);
 }
 
 const struct bp_backend_ops bp_threads_backend = {

@@ -24,6 +24,7 @@
 #include <sys/epoll.h>
 
 #include "backend/exec.h"
+#include "backend/wake.h"
 #include "pool.h"
 
 #define THREADS_EVENTS 256
@@ -72,7 +73,9 @@ struct watched {
 };
 
 struct threads {
-	int epoll_fd, wake_fd;
+	int epoll_fd;
+	struct wake wake;
+	bool no_wait; /* epoll_wait() is forbidden, and epoll_pwait() is not */
 	bool no_pwait2; /* epoll_pwait2() is missing: kernels before 5.11, older seccomp profiles */
 	unsigned int fresh; /* requests from here on were never used */
 	unsigned int waiting;
@@ -97,6 +100,11 @@ void threads_finish(struct threads *t, struct request *r, int res);
 void threads_sleep(struct bp_loop *loop, struct request *r, uint64_t when);
 
 /* ---------------------------------------------------------------- threads_epoll.c */
+
+/**
+ * Makes the epoll instance that watches the wake-ups. Return: 0 or -errno with nothing left behind.
+ */
+int threads_epoll_init(struct bp_engine *engine, struct threads *t);
 
 /** What is known of @fd, or NULL when nothing is and there is no memory to change that. */
 struct watched *threads_watched(struct threads *t, int fd);

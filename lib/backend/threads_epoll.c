@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "backend/threads.h"
 
@@ -20,6 +21,59 @@
  */
 #define FUTILE_MAX 32
 #define FUTILE_PAUSE_NS 1000000u
+
+/** An epoll instance, with the older of the two calls where the newer is refused. */
+static int epoll_make(void)
+{
+	int fd = epoll_create1(EPOLL_CLOEXEC), err = errno;
+
+	if (fd >= 0 || err == EMFILE || err == ENFILE || err == ENOMEM)
+		return fd < 0 ? -err : fd;
+	fd = epoll_create(1);
+	if (fd < 0)
+		return -err;
+	if (!fcntl(fd, F_SETFD, FD_CLOEXEC))
+		return fd;
+	err = errno;
+	close(fd);
+	return -err;
+}
+
+/** Waits as epoll_wait() does, by the call that is allowed here. */
+static int epoll_wait_ms(struct threads *t, int ms)
+{
+	if (unlikely(t->no_wait))
+		return epoll_pwait(t->epoll_fd, t->events, THREADS_EVENTS, ms, NULL);
+	return epoll_wait(t->epoll_fd, t->events, THREADS_EVENTS, ms);
+}
+
+int threads_epoll_init(struct bp_engine *engine, struct threads *t)
+{
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u64 = THREADS_WAKE_DATA};
+	const char *call = "epoll_create1()";
+	int err = 0;
+
+	t->epoll_fd = epoll_make();
+	if (t->epoll_fd < 0) {
+		err = t->epoll_fd;
+		goto out;
+	}
+	call = "epoll_ctl()";
+	if (epoll_ctl(t->epoll_fd, EPOLL_CTL_ADD, t->wake.in, &ev))
+		goto out_close;
+	call = "epoll_wait()";
+	if (epoll_wait_ms(t, 0) >= 0)
+		return 0;
+	t->no_wait = true;
+	if (epoll_wait_ms(t, 0) >= 0)
+		return 0;
+out_close:
+	err = -errno;
+	close(t->epoll_fd);
+out:
+	return say_why(engine->reason, sizeof(engine->reason), err, "%s is refused here: %s", call,
+		       strerror(-err));
+}
 
 /** What is known of @fd, or NULL when nothing is and there is no memory to change that. */
 struct watched *threads_watched(struct threads *t, int fd)
@@ -258,22 +312,22 @@ static int epoll_sleep(struct bp_loop *loop, uint64_t until)
 	int n, ms;
 
 	if (until == 0)
-		return epoll_wait(t->epoll_fd, t->events, THREADS_EVENTS, 0);
+		return epoll_wait_ms(t, 0);
 	if (until == BP_NEVER)
-		return epoll_wait(t->epoll_fd, t->events, THREADS_EVENTS, -1);
+		return epoll_wait_ms(t, -1);
 	now = time_now();
 	left = until > now ? until - now : 0;
 	if (!t->no_pwait2) {
 		ts.tv_sec = (time_t)(left / NSEC_PER_SEC);
 		ts.tv_nsec = (long)(left % NSEC_PER_SEC);
 		n = epoll_pwait2(t->epoll_fd, t->events, THREADS_EVENTS, &ts, NULL);
-		if (n >= 0 || (errno != ENOSYS && errno != EPERM))
+		if (n >= 0 || errno == EINTR || errno == EBADF || errno == EINVAL)
 			return n;
 		t->no_pwait2 = true;
 	}
 	/* Rounded up: waking too early would be a busy loop until the time has come. */
 	ms = left < 3600 * NSEC_PER_SEC ? (int)((left + 999999) / 1000000) : 3600000;
-	return epoll_wait(t->epoll_fd, t->events, THREADS_EVENTS, ms);
+	return epoll_wait_ms(t, ms);
 }
 
 void threads_run_events(struct bp_loop *loop, uint64_t until)
@@ -284,8 +338,12 @@ void threads_run_events(struct bp_loop *loop, uint64_t until)
 	if (unlikely(n < 0 && errno != EINTR))
 		bp_fatal("epoll_wait: %s (was the engine's descriptor closed?)", strerror(errno));
 	for (i = 0; i < n; i++) {
-		if (t->events[i].data.u64 == THREADS_WAKE_DATA)
-			continue; /* edge-triggered: it need not be read */
+		if (t->events[i].data.u64 == THREADS_WAKE_DATA) {
+			/* Edge-triggered: an eventfd need not be read. A pipe would fill up. */
+			if (t->wake.in != t->wake.out)
+				wake_drain(&t->wake);
+			continue;
+		}
 		fd_event(loop, (int)t->events[i].data.u64, t->events[i].events);
 	}
 }

@@ -10,9 +10,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
+#include "backend/wake.h"
 #include "compat.h"
 #include "loop.h"
 
@@ -27,7 +26,7 @@
 
 struct uring {
 	struct io_uring ring;
-	int wake_fd;
+	struct wake wake;
 	bool wake_armed;
 	uint64_t wake_value;
 	struct io_uring_params params; /* as the kernel filled them in */
@@ -92,21 +91,82 @@ static unsigned int probe_opcodes(struct io_uring *ring)
 	return last;
 }
 
+/** Says why there is no ring. Return: @err. */
+static int refused(struct bp_engine *engine, int err)
+{
+	const char *why;
+
+	switch (err) {
+	case -EPERM:
+		why = "io_uring is forbidden here (EPERM): kernel.io_uring_disabled is set, or a "
+		      "seccomp filter, such as a container's default profile, denies it";
+		break;
+	case -ENOSYS:
+		why = "io_uring is missing here (ENOSYS): the kernel was built without it, or a "
+		      "seccomp filter hides it";
+		break;
+	case -ENOMEM:
+		why = "io_uring got no memory (ENOMEM): RLIMIT_MEMLOCK bounds it on older kernels";
+		break;
+	case -EMFILE:
+	case -ENFILE:
+		why = "io_uring got no file descriptor (EMFILE or ENFILE)";
+		break;
+	case -EACCES:
+		why = "io_uring is forbidden here (EACCES): a security module denies it";
+		break;
+	default:
+		return say_why(engine->reason, sizeof(engine->reason), err,
+			       "io_uring_setup() failed: %s", strerror(-err));
+	}
+	return say_why(engine->reason, sizeof(engine->reason), err, "%s", why);
+}
+
+/** Whether the ring can be entered too, which a filter may deny by itself. Return: 0 or -errno. */
+static int try_ring(struct io_uring *ring)
+{
+	struct io_uring_cqe *cqe;
+	int err;
+
+	io_uring_prep_nop(io_uring_get_sqe(ring));
+	do {
+		err = io_uring_submit_and_wait(ring, 1);
+	} while (err == -EINTR || err == -EAGAIN);
+	if (err < 0)
+		return err;
+	err = io_uring_peek_cqe(ring, &cqe);
+	if (!err)
+		io_uring_cqe_seen(ring, cqe);
+	return err;
+}
+
 static int uring_init(struct bp_loop *loop)
 {
+	struct bp_engine *engine = loop->engine;
 	struct uring *u = calloc(1, sizeof(*u));
 	int err;
 
 	if (!u)
 		return -ENOMEM;
-	u->wake_fd = eventfd(0, EFD_CLOEXEC);
-	if (u->wake_fd < 0) {
-		err = -errno;
+	err = wake_init(&u->wake, false);
+	if (err) {
+		say_why(engine->reason, sizeof(engine->reason), err,
+			"neither eventfd() nor pipe2() gives a descriptor here: %s",
+			strerror(-err));
 		goto out_free;
 	}
 	err = ring_setup(&u->ring, loop->depth, &u->params);
-	if (err)
+	if (err) {
+		refused(engine, err);
 		goto out_close;
+	}
+	err = try_ring(&u->ring);
+	if (err) {
+		say_why(engine->reason, sizeof(engine->reason), err,
+			"io_uring_enter() is refused here, though not io_uring_setup(): %s",
+			strerror(-err));
+		goto out_ring;
+	}
 	/* A forked child that execs or exits leaves the ring alone. Refused: nothing is lost. */
 	io_uring_ring_dontfork(&u->ring);
 	io_uring_register_ring_fd(&u->ring);
@@ -114,8 +174,10 @@ static int uring_init(struct bp_loop *loop)
 	loop->backend_data = u;
 	return 0;
 
+out_ring:
+	io_uring_queue_exit(&u->ring);
 out_close:
-	close(u->wake_fd);
+	wake_exit(&u->wake);
 out_free:
 	free(u);
 	return err;
@@ -137,7 +199,7 @@ static void uring_exit(struct bp_loop *loop)
 	struct uring *u = loop->backend_data;
 
 	io_uring_queue_exit(&u->ring);
-	close(u->wake_fd);
+	wake_exit(&u->wake);
 	free(u);
 	loop->backend_data = NULL;
 }
@@ -184,7 +246,7 @@ static void arm_wake(struct uring *u)
 
 	if (!sqe)
 		return; /* the next turn tries again */
-	io_uring_prep_read(sqe, u->wake_fd, &u->wake_value, sizeof(u->wake_value), 0);
+	io_uring_prep_read(sqe, u->wake.in, &u->wake_value, sizeof(u->wake_value), 0);
 	sqe->user_data = TAG_WAKE;
 	u->wake_armed = true;
 }
@@ -272,11 +334,9 @@ static unsigned int uring_reap(struct bp_loop *loop, struct bp_completion *out, 
 
 static void uring_wake(struct bp_loop *loop)
 {
-	struct uring *u = loop->backend_data;
-	uint64_t one = 1;
+	const struct uring *u = loop->backend_data;
 
-	if (write(u->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-		bp_fatal("eventfd: %s (was the descriptor closed?)", strerror(errno));
+	wake_up(&u->wake);
 }
 
 const struct bp_backend_ops bp_uring_backend = {

@@ -133,8 +133,8 @@ static void without_io_uring_it_works_on_threads(struct test *t)
 	run = RUN(&refused, "hash", "--backend", "uring", "d/big");
 	expect_exit(run, 125);
 	expect_says(run,
-		    "cannot start: Operation not permitted: kernel.io_uring_disabled is set, or a "
-		    "seccomp filter, such as a container's default profile, denies io_uring");
+		    "cannot start: io_uring is forbidden here (EPERM): kernel.io_uring_disabled is "
+		    "set, or a seccomp filter, such as a container's default profile, denies it");
 	expect_exit(RUN(&refused, "info", "--backend", "uring"), 1);
 
 	/* The deadline and the cancel work there too. */

@@ -7,7 +7,9 @@
  * cannot be taken back happens in a child process.
  */
 #include <dlfcn.h>
+#include <grp.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -86,8 +88,15 @@ static void one_refused_ring_makes_threads_of_all_loops(struct test *t)
 		int err;
 		const char *word;
 	} reasons[] = {
-		{-EPERM, "EPERM"},   {-ENOSYS, "ENOSYS"}, {-ENOMEM, "ENOMEM"},
-		{-EMFILE, "EMFILE"}, {-ENFILE, "ENFILE"},
+		{-EPERM, "EPERM"},
+		{-ENOSYS, "ENOSYS"},
+		{-ENOMEM, "ENOMEM"},
+		{-EMFILE, "EMFILE"},
+		{-ENFILE, "ENFILE"},
+		{-EACCES, "EACCES"},
+		{-EINVAL, "Invalid argument"},
+		{-ENOSPC, "No space left"},
+		{-EFAULT, "Bad address"},
 	};
 
 	for (size_t i = 0; i < COUNT_OF(reasons); i++) {
@@ -116,19 +125,6 @@ static void one_refused_ring_makes_threads_of_all_loops(struct test *t)
 	}
 }
 
-/* What is not a refusal of io_uring is an error, and nothing is left of the first loops. */
-static void other_errors_make_no_threads(struct test *t)
-{
-	int before = open_fds();
-
-	refusal = -EFAULT;
-	rings_left = 1;
-	expect_eq(bp_engine_create(&t->engine, &BP_ENGINE_OPTS(.loops = 3)), -EFAULT);
-	rings_left = -1;
-	expect(t->engine == NULL);
-	expect_eq(open_fds(), before);
-}
-
 /* Who asks for io_uring gets it or the error. */
 static void io_uring_asked_for_is_never_threads(struct test *t)
 {
@@ -138,6 +134,7 @@ static void io_uring_asked_for_is_never_threads(struct test *t)
 		  -EPERM);
 	rings_left = -1;
 	expect(t->engine == NULL);
+	expect(strstr(bp_engine_error(), "kernel.io_uring_disabled"));
 }
 
 static void threads_asked_for_say_so(struct test *t)
@@ -352,6 +349,170 @@ static void files_are_read_without_a_helper(struct test *t)
 	close(fd);
 }
 
+/* ---------------------------------------------------------------- one call refused */
+
+struct sweep {
+	const char *name;
+	long call;
+	int err;
+	bool needed; /* by engines with loops of their own, at least */
+};
+
+/* With one call refused an engine works all the same, or says which call it was. */
+static int with_one_call_refused(void *arg)
+{
+	const struct sweep *sweep = arg;
+	const struct denied denied[] = {DENY(sweep->call, sweep->err), DENY_END};
+	static const enum bp_backend backends[] = {BP_BACKEND_AUTO, BP_BACKEND_THREADS};
+	struct bp_engine *engine;
+
+	if (deny_calls(denied))
+		return NO_SECCOMP;
+	for (size_t i = 0; i < COUNT_OF(backends); i++) {
+		for (unsigned int loops = 0; loops < 3; loops += 2) {
+			int err = bp_engine_create(&engine, &BP_ENGINE_OPTS(.backend = backends[i],
+									    .loops = loops));
+
+			if (err) {
+				expect(sweep->needed && loops);
+				expect(strstr(bp_engine_error(), sweep->name));
+				continue;
+			}
+			use(engine);
+			bp_engine_destroy(engine);
+		}
+	}
+	return (int)failures_to(STDERR_FILENO);
+}
+
+static void any_one_call_may_be_refused(struct test *t)
+{
+	static const struct sweep calls[] = {
+		{"io_uring_setup", SYS_io_uring_setup, 0, false},
+		{"io_uring_enter", SYS_io_uring_enter, 0, false},
+		{"io_uring_register", SYS_io_uring_register, 0, false},
+		{"eventfd2", SYS_eventfd2, 0, false},
+		{"epoll_create1", SYS_epoll_create1, 0, false},
+		{"epoll_wait", SYS_epoll_pwait2, 0, false},
+#ifdef SYS_epoll_wait
+		{"epoll_wait", SYS_epoll_wait, 0, false},
+#endif
+		{"openat2", SYS_openat2, 0, false},
+		{"statx", SYS_statx, 0, false},
+		{"sched_getaffinity", SYS_sched_getaffinity, 0, false},
+		{"madvise", SYS_madvise, 0, false},
+		{"ioctl", SYS_ioctl, 0, false},
+		{"clone3", SYS_clone3, 0, true},
+	};
+	static const int errors[] = {EPERM, EACCES, ENOSYS};
+
+	for (size_t i = 0; i < COUNT_OF(calls); i++) {
+		for (size_t k = 0; k < COUNT_OF(errors); k++) {
+			struct sweep sweep = calls[i];
+			struct child_result child;
+
+			sweep.err = errors[k];
+			child = in_child(with_one_call_refused, &sweep);
+			if (WIFEXITED(child.status) && WEXITSTATUS(child.status) == NO_SECCOMP) {
+				skip_because(t, "no seccomp filter can be set here");
+				return;
+			}
+			if (!WIFEXITED(child.status) || WEXITSTATUS(child.status))
+				record_failure("%s refused with %d: the child ended with 0x%x: %s",
+					       sweep.name, sweep.err, child.status, child.err);
+		}
+	}
+}
+
+/* A filter that lets rings be made and not entered: threads, and the reason says which call it was. */
+static int where_rings_cannot_be_entered(void *arg)
+{
+	static const struct denied denied[] = {DENY(SYS_io_uring_enter, EPERM), DENY_END};
+	struct bp_engine *engine;
+
+	(void)arg;
+	if (deny_calls(denied))
+		return NO_SECCOMP;
+	expect_eq(bp_engine_create(&engine, &BP_ENGINE_OPTS(.backend = BP_BACKEND_URING)), -EPERM);
+	expect(strstr(bp_engine_error(), "io_uring_enter"));
+	expect_eq(bp_engine_create(&engine, NULL), 0);
+	expect_eq(bp_engine_info(engine)->backend, BP_BACKEND_THREADS);
+	expect(says(engine, "io_uring_enter"));
+	bp_engine_destroy(engine);
+	return (int)failures_to(STDERR_FILENO);
+}
+
+static void a_filter_that_denies_io_uring_enter_is_named(struct test *t)
+{
+	struct child_result child = in_child(where_rings_cannot_be_entered, NULL);
+
+	expect_clean_exit(t, &child);
+}
+
+/* ---------------------------------------------------------------- no room for a kernel worker */
+
+/* What io_uring gives to a worker thread of the kernel. */
+static int needs_a_worker(void *arg)
+{
+	const char *dir = arg;
+	char path[200], buf[10];
+	struct statx stx;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/new", dir);
+	fd = bp_openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (!expect(fd >= 0))
+		return fd;
+	expect_eq(bp_write(fd, "abc", 3, 0), 3);
+	expect_eq(bp_fallocate(fd, 0, 0, 10), 0);
+	expect_eq(bp_fsync(fd, 0), 0);
+	expect_eq(bp_read(fd, buf, sizeof(buf), 0), 10);
+	expect_eq(bp_statx(AT_FDCWD, path, 0, STATX_SIZE, &stx), 0);
+	expect_eq(stx.stx_size, 10);
+	expect_eq(bp_close(fd), 0);
+	expect_eq(bp_unlinkat(AT_FDCWD, path, 0), 0);
+	snprintf(path, sizeof(path), "%s/newdir", dir);
+	expect_eq(bp_mkdirat(AT_FDCWD, path, 0700), 0);
+	expect_eq(bp_unlinkat(AT_FDCWD, path, AT_REMOVEDIR), 0);
+	return 0;
+}
+
+static int where_nobody_may_be_born(void *arg)
+{
+	struct rlimit none = {0, 0};
+	struct bp_engine *engine;
+	struct bp_group *g;
+
+	/* Root is not held to the limit. */
+	if (!getuid() && (setgroups(0, NULL) || setresgid(65534, 65534, 65534) ||
+			  setresuid(65534, 65534, 65534)))
+		return NO_SECCOMP;
+	if (bp_engine_create(&engine, NULL))
+		return NO_SECCOMP;
+	if (setrlimit(RLIMIT_NPROC, &none))
+		return NO_SECCOMP;
+	expect_eq(bp_group_create(&g, engine, NULL), 0);
+	expect_eq(bp_go(g, needs_a_worker, arg), 0);
+	expect_eq(bp_wait(g), 0);
+	bp_group_destroy(g);
+	bp_engine_destroy(engine);
+	return (int)failures_to(STDERR_FILENO);
+}
+
+/* The kernel ends what it has no thread for with ECANCELED; nobody has cancelled, and it is done. */
+static void files_are_worked_on_without_a_kernel_worker(struct test *t)
+{
+	const char *dir = temp_dir(t);
+	struct child_result child;
+
+	chmod(dir, 0777);
+	child = in_child(where_nobody_may_be_born, (void *)(uintptr_t)dir);
+	if (WIFEXITED(child.status) && WEXITSTATUS(child.status) == NO_SECCOMP)
+		skip_because(t, "no other user can be had here");
+	else
+		expect_clean_exit(t, &child);
+}
+
 /* ---------------------------------------------------------------- kernel.io_uring_disabled */
 
 #define SYSCTL "/proc/sys/kernel/io_uring_disabled"
@@ -385,13 +546,15 @@ static void kernel_io_uring_disabled_names_both_causes(struct test *t)
 
 static const struct test_case cases[] = {
 	ONCE(one_refused_ring_makes_threads_of_all_loops),
-	ONCE(other_errors_make_no_threads),
 	ONCE(io_uring_asked_for_is_never_threads),
 	ONCE(threads_asked_for_say_so),
 	ONCE(a_filter_that_denies_io_uring_names_both_causes),
 	ONCE(a_filter_that_hides_io_uring_is_named),
 	ONCE(older_kernels_and_filters_will_do),
 	ONCE(files_are_read_without_a_helper),
+	ONCE(any_one_call_may_be_refused),
+	ONCE(a_filter_that_denies_io_uring_enter_is_named),
+	ONCE(files_are_worked_on_without_a_kernel_worker),
 	ONCE(kernel_io_uring_disabled_names_both_causes),
 };
 

@@ -72,20 +72,6 @@ const char *error_text(int err)
 	return text ? text : "Unknown error";
 }
 
-const char *engine_error_text(int err)
-{
-	switch (err) {
-	case -EPERM:
-		return "Operation not permitted: kernel.io_uring_disabled is set, or a seccomp filter, "
-		       "such as a container's default profile, denies io_uring";
-	case -ENOSYS:
-		return "Function not implemented: the kernel was built without io_uring, or a seccomp "
-		       "filter hides it";
-	default:
-		return error_text(err);
-	}
-}
-
 int flush_stdout(void)
 {
 	if (!fflush(stdout) && !ferror(stdout))

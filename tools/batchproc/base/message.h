@@ -27,9 +27,6 @@ void message_route(void (*add)(void *ctx, const char *line, size_t len), void *c
 /* The text of an errno, without the thread-unsafety of strerror(). */
 const char *error_text(int err);
 
-/* The same for what bp_engine_create() returned: with the causes that there may be. */
-const char *engine_error_text(int err);
-
 /* Ends what was printed with stdio; returns EXIT_OK, or EXIT_TROUBLE after a message. */
 int flush_stdout(void);
 

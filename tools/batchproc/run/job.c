@@ -153,7 +153,7 @@ static int start_engine(struct job *job)
 	err = bp_engine_create(&job->engine,
 			       &BP_ENGINE_OPTS(.backend = opt->backend, .loops = job->loops));
 	if (err) {
-		message("cannot start: %s", engine_error_text(err));
+		message("cannot start: %s", bp_engine_error());
 		return err;
 	}
 	job->limit = jobs_for_descriptors(job, wanted);

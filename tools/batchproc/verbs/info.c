@@ -211,7 +211,7 @@ static int info_run(const struct options *options)
 	}
 	if (err) {
 		add_text(&out, "backend", "none");
-		add_text(&out, "reason", engine_error_text(err));
+		add_text(&out, "reason", bp_engine_error());
 	} else {
 		add_engine(&out, bp_engine_info(engine));
 	}
