@@ -48,6 +48,12 @@ patch|program patch|patch|patch|patch|patch|patch
 shellcheck|program shellcheck|shellcheck|ShellCheck|shellcheck|shellcheck|ShellCheck
 valgrind|program valgrind|valgrind|valgrind|valgrind|valgrind|valgrind
 libcurl|compiles curl -lcurl|libcurl4-openssl-dev|libcurl-devel|curl|curl-dev|libcurl-devel
+nginx|program nginx|nginx-light|nginx|nginx|nginx|nginx
+lighttpd|program lighttpd|lighttpd|lighttpd|lighttpd|lighttpd|lighttpd
+apache|program apache2|apache2|-|-|-|-
+haproxy|program haproxy|haproxy|haproxy|haproxy|haproxy|haproxy
+openssl program|program openssl|openssl|openssl|openssl|openssl|openssl
+python3|program python3|python3|python3|python|python3|python3
 valgrind.h|compiles valgrind|valgrind|valgrind-devel|valgrind|valgrind-dev|valgrind-devel
 XFS tools|program mkfs.xfs|xfsprogs|xfsprogs|xfsprogs|xfsprogs|xfsprogs
 btrfs tools|program mkfs.btrfs|btrfs-progs|btrfs-progs|btrfs-progs|btrfs-progs|btrfsprogs

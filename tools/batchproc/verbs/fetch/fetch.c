@@ -27,6 +27,7 @@
 #include "run/feed.h"
 #include "run/job.h"
 #include "run/pace.h"
+#include "run/steer.h"
 #include "verb.h"
 #include "verbs/fetch/fetch.h"
 
@@ -92,8 +93,12 @@ static const struct stream_pace pace = {.pay = pay, .unpay = unpay, .block = blo
 static int fetch_work(struct item *item)
 {
 	struct fetch_item *own = item_priv(item);
-	int err = fetch_get(item);
+	unsigned int tries = 0;
+	int err;
 
+	do
+		err = fetch_get(item);
+	while (steer_await_descriptor(item->job, err, &tries));
 	if (!err && own->unannounced)
 		atomic_fetch_add_explicit(&fetch.unannounced, 1, memory_order_relaxed);
 	return err;
@@ -240,7 +245,7 @@ static const struct item_ops fetch_items = {
 	.op = "fetch",
 	.source = SOURCE_URL,
 	.priv_size = sizeof(struct fetch_item),
-	.descriptors = 4,
+	.descriptors = 2,
 	.work = fetch_work,
 	.permanent = fetch_permanent,
 	.json = fetch_json,
