@@ -265,12 +265,29 @@ static int set_shard(struct options *o, const char *arg)
 	return status;
 }
 
+static int set_quorum(struct options *o, const char *arg)
+{
+	struct policy policy = {.what = HALT_QUORUM, .now = true, .option = "--quorum"};
+
+	if (!parse_count(arg, 1, UINT64_MAX, &policy.count))
+		return bad(o, policy.option, arg, "a number of items, 1 or more");
+	return set_policy(o, policy);
+}
+
+static int set_halt(struct options *o, const char *arg)
+{
+	struct policy policy = {.now = true};
+
+	if (!policy_parse(&policy, arg))
+		return bad(o, "--halt", arg, "never, or soon|now,fail|success|done=N or N%");
+	return set_policy(o, policy);
+}
+
 static int shared_with_argument(struct options *o, int id, const char *arg)
 {
 	static const char *const on_full[] = {"wait", "reject", NULL};
 	static const char *const progress[] = {"auto", "bar", "plain", "json", "none", NULL};
 	static const char *const backends[] = {"auto", "uring", "threads", NULL};
-	struct policy policy = {.now = true};
 	uint64_t number;
 	int status, chosen = 0;
 
@@ -286,16 +303,9 @@ static int shared_with_argument(struct options *o, int id, const char *arg)
 		o->reject = chosen;
 		return status;
 	case OPT_QUORUM:
-		policy.what = HALT_QUORUM;
-		policy.option = "--quorum";
-		if (!parse_count(arg, 1, UINT64_MAX, &policy.count))
-			return bad(o, policy.option, arg, "a number of items, 1 or more");
-		return set_policy(o, policy);
+		return set_quorum(o, arg);
 	case OPT_HALT:
-		if (!policy_parse(&policy, arg))
-			return bad(o, "--halt", arg,
-				   "never, or soon|now,fail|success|done=N or N%");
-		return set_policy(o, policy);
+		return set_halt(o, arg);
 	case OPT_TIMEOUT:
 		return set_time(o, "--timeout", arg, &o->timeout_ns);
 	case OPT_DEADLINE:

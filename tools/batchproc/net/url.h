@@ -45,6 +45,9 @@ const char *url_parse(struct url *url, const char *text, size_t len);
  */
 const char *url_resolve(struct url *url, const struct url *base, const char *ref, size_t len);
 
+/* The length of a scheme with its colon, 0 where the text does not begin with one. */
+size_t url_scheme_length(const char *text, size_t len);
+
 void url_free(struct url *url);
 
 /* Adds it as text without user and password. */
