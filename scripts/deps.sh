@@ -77,6 +77,12 @@ exFAT tools|program mkfs.exfat|exfatprogs|exfatprogs|exfatprogs|exfatprogs|exfat
 NTFS over FUSE|program ntfs-3g|ntfs-3g|ntfs-3g ntfsprogs|ntfs-3g|ntfs-3g ntfs-3g-progs|ntfs-3g ntfsprogs
 bash|program bash|bash|bash|bash|bash|bash
 setarch|program setarch|util-linux|util-linux|util-linux|setarch|util-linux
+xxhsum|program xxhsum|xxhash|xxhash|xxhash|xxhash|xxhash
+rhash|program rhash|rhash|rhash|rhash|rhash|rhash
+hashdeep|program hashdeep|hashdeep|md5deep|-|-|-
+b3sum|program b3sum|b3sum|b3sum|b3sum|b3sum|-
+9base|test -x /usr/lib/plan9/bin/sha1sum|9base|-|-|-|-
+gpg|program gpg|gnupg|gnupg2|gnupg|gnupg|gpg2
 aarch64 compiler|aarch64_compiles|gcc-aarch64-linux-gnu libc6-dev-arm64-cross|-|aarch64-linux-gnu-gcc|-|-
 aarch64 emulator|program qemu-aarch64|qemu-user|qemu-user|qemu-user|qemu-aarch64|qemu-linux-user
 END

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/chars.h"
 #include "digest/sumlist.h"
 
@@ -33,8 +34,8 @@ static enum sumline_kind parse_sfv(struct sumline *line, const struct sumrules *
 
 /* ---- hashdeep */
 
-#define HASHDEEP "%%%% HASHDEEP-"
 #define HASHDEEP_HEAD "%%%% "
+#define HASHDEEP HASHDEEP_HEAD "HASHDEEP-"
 
 /* The length of what stands before the next comma. */
 static size_t field_length(const char *text, size_t len)
@@ -230,6 +231,9 @@ static enum sumline_kind take_text(struct sumlist *list, struct sumline *line, c
 	case SUMFORM_SFV:
 		return *text == ';' ? SUMLINE_SKIPPED : parse_sfv(line, &list->rules, text, len);
 	case SUMFORM_HASHDEEP:
+		/* Two lists, one behind the other. */
+		if (starts(text, len, HASHDEEP))
+			return SUMLINE_SKIPPED;
 		if (starts(text, len, HASHDEEP_HEAD))
 			return take_columns(list, text + strlen(HASHDEEP_HEAD),
 					    len - strlen(HASHDEEP_HEAD));
@@ -262,4 +266,56 @@ enum sumline_kind sumlist_take(struct sumlist *list, struct sumline *line, char 
 	if (!len || (*text == '#' && list->form != SUMFORM_SFV && !list->semicolons))
 		return SUMLINE_SKIPPED;
 	return take_text(list, line, text, len);
+}
+
+/* ---- writing */
+
+const char *sumformat_refuses(enum sumformat format, const struct digest_alg *alg,
+			      struct sumstyle style)
+{
+	if (format == SUMFORMAT_LINES)
+		return NULL;
+	if (style.tag || style.zero || style.base64)
+		return "--format is another than that of --tag, --base64 and -z";
+	if (format == SUMFORMAT_SFV)
+		return strcmp(alg->name, "crc32") ? "--format sfv has digests of crc32 alone" :
+						    NULL;
+	return strcmp(alg->name, "md5") && strcmp(alg->name, "sha1") &&
+			       strcmp(alg->name, "sha256") ?
+		       "--format hashdeep has digests of md5, sha1 and sha256" :
+		       NULL;
+}
+
+bool sumformat_holds(enum sumformat format, const char *name, size_t len)
+{
+	return format == SUMFORMAT_LINES || (!memchr(name, '\n', len) && !memchr(name, '\r', len));
+}
+
+void sumformat_begin(struct buf *buf, enum sumformat format, const struct digest_alg *alg)
+{
+	if (format == SUMFORMAT_HASHDEEP) {
+		buf_str(buf, HASHDEEP "1.0\n" HASHDEEP_HEAD "size,");
+		buf_str(buf, alg->name);
+		buf_str(buf, ",filename\n");
+	}
+}
+
+void sumformat_add(struct buf *buf, enum sumformat format, const struct digest_alg *alg,
+		   const unsigned char *digest, uint64_t size, const char *name, size_t len)
+{
+	if (format == SUMFORMAT_HASHDEEP) {
+		buf_u64(buf, size);
+		buf_char(buf, ',');
+		buf_hex(buf, digest, alg->size);
+		buf_char(buf, ',');
+		buf_add(buf, name, len);
+	} else {
+		/* A comment, or what readers strip, begins so. */
+		if (len && strchr(" \t*;#", name[0]))
+			buf_str(buf, "./");
+		buf_add(buf, name, len);
+		buf_char(buf, ' ');
+		buf_hex(buf, digest, alg->size);
+	}
+	buf_char(buf, '\n');
 }

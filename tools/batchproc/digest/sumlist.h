@@ -41,4 +41,23 @@ struct sumlist {
 /* As sumline_parse(). */
 enum sumline_kind sumlist_take(struct sumlist *list, struct sumline *line, char *text, size_t len);
 
+/* The forms that a list is written in. */
+enum sumformat {
+	SUMFORMAT_LINES,
+	SUMFORMAT_SFV, /* crc32 alone */
+	SUMFORMAT_HASHDEEP, /* md5, sha1 or sha256 */
+};
+
+/* NULL, or why the format cannot be had with that algorithm or style. */
+const char *sumformat_refuses(enum sumformat format, const struct digest_alg *alg,
+			      struct sumstyle style);
+
+/* Whether a list in that form can name such a file. */
+bool sumformat_holds(enum sumformat format, const char *name, size_t len);
+
+/* What stands before the first entry; and an entry, of a file of @size bytes. */
+void sumformat_begin(struct buf *buf, enum sumformat format, const struct digest_alg *alg);
+void sumformat_add(struct buf *buf, enum sumformat format, const struct digest_alg *alg,
+		   const unsigned char *digest, uint64_t size, const char *name, size_t len);
+
 #endif

@@ -14,9 +14,10 @@
 #include "digest/hashfile.h"
 #include "cli/inputs.h"
 #include "run/job.h"
+#include "output/output.h"
 #include "run/steer.h"
 #include "cli/options.h"
-#include "digest/sumline.h"
+#include "digest/sumlist.h"
 #include "digest/hasher.h"
 #include "verb.h"
 #include "walk/tree.h"
@@ -24,24 +25,45 @@
 
 enum {
 	OPT_TAG = OPT_VERB,
-	OPT_BASE64
+	OPT_BASE64,
+	OPT_FORMAT
 };
 
 struct settings {
 	const struct digest_alg *alg;
 	bool recursive;
 	struct sumstyle style;
+	enum sumformat format;
 };
 
 struct hash_item {
 	unsigned char digest[DIGEST_SIZE_MAX];
 };
 
+static bool can_be_listed(const struct item *item, enum sumformat format)
+{
+	struct buf path = {0};
+	bool can;
+
+	if (format == SUMFORMAT_LINES)
+		return true;
+	item_path(item, &path);
+	can = sumformat_holds(format, path.data, path.len);
+	buf_free(&path);
+	return can;
+}
+
 static int hash_work(struct item *item)
 {
 	const struct settings *set = item->settings;
 	struct hash_item *own = item_priv(item);
-	int err = hash_file(item, set->alg, true, own->digest);
+	int err;
+
+	if (!can_be_listed(item, set->format)) {
+		item->why = "has a line's end in its name, which a list in this format cannot hold";
+		return -EINVAL;
+	}
+	err = hash_file(item, set->alg, true, own->digest);
 
 	if (err == -EISDIR && !set->recursive)
 		item->why = "is a directory (-r hashes what is in it)";
@@ -57,7 +79,12 @@ static void hash_text(const struct item *item, struct buf *buf)
 	if (!item_done(item))
 		return;
 	item_path(item, &path);
-	sumline_add(buf, set->alg, own->digest, path.data, path.len, set->style);
+	if (set->format == SUMFORMAT_LINES)
+		sumline_add(buf, set->alg, own->digest, path.data, path.len, set->style);
+	else
+		sumformat_add(buf, set->format, set->alg, own->digest,
+			      item->restored ? item->source.size : item->bytes, path.data,
+			      path.len);
 	buf_free(&path);
 }
 
@@ -135,6 +162,11 @@ static void add_one(struct job *job, const struct item_class *class, const char 
 
 static const char *hash_check(const struct jobspec *spec)
 {
+	const struct settings *set = spec->class->settings;
+
+	/* It has a heading, and what a list of jobs prints is no list of its own. */
+	if (set->format == SUMFORMAT_HASHDEEP)
+		return "cannot write --format hashdeep here";
 	return spec->count ? NULL : "names no file";
 }
 
@@ -161,6 +193,14 @@ static const char *hash_option(void *settings, int id, const char *arg)
 	case OPT_BASE64:
 		set->style.base64 = true;
 		return NULL;
+	case OPT_FORMAT:
+		if (!strcmp(arg, "sfv"))
+			set->format = SUMFORMAT_SFV;
+		else if (!strcmp(arg, "hashdeep"))
+			set->format = SUMFORMAT_HASHDEEP;
+		else
+			return "one of sfv, hashdeep";
+		return NULL;
 	default: /* OPT_TAG */
 		set->style.tag = true;
 		return NULL;
@@ -171,9 +211,28 @@ static const char *hash_settle(void *settings)
 {
 	struct settings *set = settings;
 
+	const char *why;
+
 	if (!set->alg)
-		set->alg = digest_by_name("sha256");
+		set->alg = digest_by_name(set->format == SUMFORMAT_SFV ? "crc32" : "sha256");
+	why = sumformat_refuses(set->format, set->alg, set->style);
+	if (why)
+		return why;
 	return digest_setup(set->alg) ? "this OpenSSL does not offer the algorithm" : NULL;
+}
+
+static void hash_feed(struct job *job)
+{
+	const struct settings *set = job->class.settings;
+	struct buf head = {0};
+
+	if (!job->opt->json && !job->opt->dry_run) {
+		sumformat_begin(&head, set->format, set->alg);
+		if (head.len)
+			output_add(SINK_OUT, head.data, head.len);
+		buf_free(&head);
+	}
+	feed_each(job);
 }
 
 static int hash_run(const struct options *options)
@@ -183,7 +242,7 @@ static int hash_run(const struct options *options)
 		.walk = set->recursive ? &walk_hooks : NULL,
 		.journal = &journal_hooks,
 		.one_each = !set->recursive,
-		.feed = feed_each,
+		.feed = hash_feed,
 	};
 
 	return feed_run(options, &ops);
@@ -202,6 +261,8 @@ static const struct opt hash_options[] = {
 	 "sockets and devices are skipped with a record"},
 	{OPT_TAG, "tag", NULL, "BSD-style lines: SHA256 (NAME) = DIGEST"},
 	{OPT_BASE64, "base64", NULL, "digests in base64, as cksum --base64 prints them"},
+	{OPT_FORMAT, "format", "NAME",
+	 "a list in the form of sfv (with crc32) or hashdeep (md5, sha1, sha256)"},
 	{'z', "zero", NULL, "end lines with NUL, and escape no names"},
 	OPT_END,
 };
