@@ -309,6 +309,22 @@ static void what_pgp_has_signed_is_taken(struct test *t)
 		    1);
 }
 
+/* A comment, the name of the list or the option: lines of SFV look like ends of sentences. */
+static void something_says_that_it_is_sfv(struct test *t)
+{
+	fresh_dir(t);
+	make_file("a", "hello");
+	make_file("b c", "hello");
+	make_file("list.SFV", "a 3610A686\r\nb c 3610a686\r\n");
+	make_file("list", "a 3610A686\nb c 3610a686\n");
+	make_file("semi", "; comment\na 3610A686\nb c 3610a686\n");
+	expect_out(BP("verify", "-k", "--strict", "list.SFV"), "a: OK\nb c: OK\n");
+	expect_out(BP("verify", "-k", "--strict", "semi"), "a: OK\nb c: OK\n");
+	expect_out(BP("verify", "-k", "--strict", "-a", "crc32", "list"), "a: OK\nb c: OK\n");
+	expect_exit(BP("verify", "list"), 1);
+	expect_exit(BP("verify", "-a", "md5", "semi"), 1);
+}
+
 /* As packages of Debian have them: names from the top directory on. */
 static void lists_of_debian_are_judged_as_md5sum_does(struct test *t)
 {
@@ -330,6 +346,7 @@ int main(int argc, char **argv)
 		ONCE(a_resumed_run_writes_the_same_list),
 		ONCE(all_that_hashdeep_tells_is_compared),
 		ONCE(what_pgp_has_signed_is_taken),
+		ONCE(something_says_that_it_is_sfv),
 		ONCE(lists_of_debian_are_judged_as_md5sum_does),
 	};
 

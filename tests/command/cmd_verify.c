@@ -114,6 +114,9 @@ static void odd_lists_are_judged_alike(struct test *t)
 		HELLO_SHA256 " a\n" HELLO_SHA256 " *star\n" HELLO_SHA256 "  lead\n",
 		HELLO_SHA256 "\ta\n" HELLO_SHA256 "\t*star\n" HELLO_SHA256 "\t lead\n",
 		HELLO_SHA256 "  a\n" HELLO_SHA256 " a\n" HELLO_SHA256 " *a\n",
+		/* prose that ends, or begins, with what might be a CRC */
+		"Sums of 20261130\n" HELLO_SHA256 "  a\n",
+		"20261130 sums\n" HELLO_SHA256 "  a\n",
 		HELLO_SHA256 " *a\n" HELLO_SHA256 "   lead\n" HELLO_SHA256 "\ta\n",
 	};
 

@@ -52,6 +52,11 @@ int digest_setup(const struct digest_alg *alg)
 	return *md ? 0 : -ENOTSUP;
 }
 
+bool digest_is_ready(const struct digest_alg *alg)
+{
+	return !alg->evp || fetched[alg - digest_algs];
+}
+
 void digest_cleanup(void)
 {
 	for (size_t i = 0; i < DIGEST_ALGS; i++) {

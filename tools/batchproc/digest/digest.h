@@ -66,6 +66,9 @@ bool digest_is_quick(const struct digest_alg *alg);
 
 /* Readies an algorithm; 0, or -ENOTSUP where this OpenSSL does not offer it. */
 int digest_setup(const struct digest_alg *alg);
+
+/* Whether it has been readied. Any thread, once no more are. */
+bool digest_is_ready(const struct digest_alg *alg);
 void digest_cleanup(void);
 
 struct digest *digest_new(void);

@@ -258,8 +258,11 @@ static enum sumline_kind parse_plain(struct sumline *line, struct sumrules *rule
 	if (!len || text == end || !is_blank(*text++) || text == end)
 		return SUMLINE_NONE;
 	if (end - text == 1 || (*text != ' ' && *text != '*')) {
-		/* A name that begins with a blank must not be taken for another. */
-		if (rules->gap == SUMGAP_TWO)
+		/*
+		 * A name that begins with a blank must not be taken for another. And a few digits
+		 * before one blank are a date or a number rather than what xxhsum writes.
+		 */
+		if (rules->gap == SUMGAP_TWO || (len < 32 && !forced))
 			return SUMLINE_NONE;
 		rules->gap = SUMGAP_ONE;
 	} else if (rules->gap != SUMGAP_ONE) {

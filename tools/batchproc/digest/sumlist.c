@@ -193,27 +193,28 @@ static bool is_pgp(struct sumlist *list, char **text, size_t *len)
 
 /* ---- any list */
 
-/* The first entry says what the list is. Where only SFV has such comments, it is tried first. */
+/* The first entry says what the list is; parse_sfv() refuses what is asked to be another than crc32. */
 static enum sumline_kind take_first(struct sumlist *list, struct sumline *line, char *text,
 				    size_t len)
 {
 	enum sumline_kind kind = SUMLINE_NONE;
 
 	if (*text == ';') {
-		list->semicolons = true;
+		list->may_be_sfv = true;
 		return SUMLINE_SKIPPED;
 	}
 	if (starts(text, len, HASHDEEP)) {
 		list->form = SUMFORM_HASHDEEP;
 		return SUMLINE_SKIPPED;
 	}
-	if (!list->semicolons)
+	if (!list->may_be_sfv)
 		kind = sumline_parse(line, &list->rules, text, len);
-	if (kind == SUMLINE_NONE && parse_sfv(line, &list->rules, text, len) == SUMLINE_ENTRY) {
+	if (kind == SUMLINE_NONE && (list->may_be_sfv || list->rules.forced) &&
+	    parse_sfv(line, &list->rules, text, len) == SUMLINE_ENTRY) {
 		list->form = SUMFORM_SFV;
 		return SUMLINE_ENTRY;
 	}
-	if (list->semicolons)
+	if (list->may_be_sfv)
 		kind = sumline_parse(line, &list->rules, text, len);
 	if (kind != SUMLINE_NONE)
 		list->form = SUMFORM_LINES;
@@ -263,7 +264,7 @@ enum sumline_kind sumlist_take(struct sumlist *list, struct sumline *line, char 
 		}
 	}
 	/* SFV has names that begin so. */
-	if (!len || (*text == '#' && list->form != SUMFORM_SFV && !list->semicolons))
+	if (!len || (*text == '#' && list->form != SUMFORM_SFV && !list->may_be_sfv))
 		return SUMLINE_SKIPPED;
 	return take_text(list, line, text, len);
 }

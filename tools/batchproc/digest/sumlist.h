@@ -3,7 +3,8 @@
  * sumlist: a list of digests, line by line, in whichever form it is. Pure functions over a state.
  *
  *	the lines of sumline.h, # before a comment
- *	SFV: NAME CRC32, ; before a comment
+ *	SFV: NAME CRC32, ; before a comment. Its lines look like the ends of sentences, so that a comment,
+ *	the list's name or the algorithm that is asked for has to say that it is SFV
  *	hashdeep: "%%%% HASHDEEP-1.0", a line that names the columns, then size,digest,...,name
  *
  * A byte order mark is passed over. The text that PGP has signed is taken, the signature is not
@@ -17,9 +18,9 @@
 #define SUMLIST_COLUMNS 8
 
 struct sumlist {
-	struct sumrules rules; /* forced and zero are set by the caller, all else is 0 */
+	struct sumrules rules; /* forced and zero are set by the caller */
 	bool begun; /* its first line was seen */
-	bool semicolons; /* lines that only SFV takes for comments were seen */
+	bool may_be_sfv; /* set by the caller, or lines that only SFV takes for comments were seen */
 	bool is_signed;
 	bool has_nul; /* in a line, although lines do not end with it */
 	enum {

@@ -235,10 +235,19 @@ static void judge_list(struct job *job, struct list *list, const struct sumlist 
 	atomic_store(&list->verified, true);
 }
 
+/* By its name: such a list may have no comments that tell. */
+static bool is_sfv(const char *name, size_t len)
+{
+	return len > 4 && !strcasecmp(name + len - 4, ".sfv");
+}
+
 static void feed_list(struct job *job, const char *name, size_t len)
 {
 	const struct settings *set = job->class.settings;
-	struct sumlist form = {.rules = {.forced = set->alg, .zero = set->zero}};
+	struct sumlist form = {
+		.rules = {.forced = set->alg, .zero = set->zero},
+		.may_be_sfv = is_sfv(name, len),
+	};
 	struct list *list;
 	struct sumline line;
 	struct lines lines;
@@ -317,7 +326,7 @@ static const char *guess(struct item *item)
 	    atomic_fetch_add(&own->list->guesses, 1) >= GUESSES)
 		return NULL;
 	while (!found && (other = digest_of_size(other, own->alg->size)))
-		if (other != own->alg && !digest_setup(other) &&
+		if (other != own->alg && digest_is_ready(other) &&
 		    !hash_file(item, other, true, digest) && item->status != STATUS_SKIPPED &&
 		    !memcmp(digest, own->expected, other->size))
 			found = other->hint;
