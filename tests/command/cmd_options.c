@@ -39,7 +39,7 @@ static const char *const wrong_lines[] = {
 	"hash --backend sim a",
 	"hash --backend nosuch a",
 	"hash -a sha3 a",
-	"hash -a SHA256 a",
+	"hash -a SHA257 a",
 	"hash --on-full drop a",
 	"hash --progress loud a",
 	"hash --timeout 0 a",
