@@ -5,6 +5,10 @@
  * Blocks are shared where the file system can, else copied within the kernel, else read and written:
  * where something in between is to see them, and where copy_file_range() is not to be had. Holes
  * are gone over, and are holes in the copy too.
+ *
+ * The end of a file is where its size says, and one byte less or more is an error; but where a file
+ * system may say any size (see base/device.h: FUSE, /proc, /sys) it is what an ordinary read says, and
+ * there may be no other way to read it than from front to end.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -43,7 +47,8 @@ int copy_clone(struct copying *c)
 {
 	int err;
 
-	if (c->set->reflink == REFLINK_NEVER || !c->st.st_size)
+	if (c->set->reflink == REFLINK_NEVER || !c->st.st_size ||
+	    (c->to_end && c->set->reflink == REFLINK_AUTO))
 		return 1;
 	if (c->set->reflink == REFLINK_AUTO && last_clone.refused &&
 	    last_clone.from == c->st.st_dev && last_clone.to == c->dest->dev)
@@ -111,7 +116,7 @@ static int seek_data(struct copying *c)
 	if (at < 0 && errno != ENXIO) {
 		/* No such thing here: all is data. */
 		c->sparse = false;
-		return errno == EINVAL || errno == EOPNOTSUPP ? 0 : -errno;
+		return errno == EINVAL || errno == EOPNOTSUPP || errno == ESPIPE ? 0 : -errno;
 	}
 	if (at >= 0 && (uint64_t)at < size)
 		next = (uint64_t)at;
@@ -135,36 +140,40 @@ static ssize_t copy_range(struct copying *c, size_t len)
 {
 	ssize_t n;
 
-	if (c->digests || c->no_range || c->set->reflink == REFLINK_NEVER)
+	if (c->digests || c->no_range || c->to_end || c->set->reflink == REFLINK_NEVER)
 		return 0;
 	n = call_copy_range(c->src, c->dst, (off_t)c->pos, len);
-	switch (n) {
-	case -EXDEV:
-	case -EINVAL:
-	case -EPERM:
-	case -EOPNOTSUPP:
-	case -ENOSYS:
-	case -ETXTBSY:
-	case -EBADF:
+	/* Of what may be the files' own fault a read or a write can say more. */
+	if (n < 0 && n != -EIO && n != -ENOSPC && n != -EDQUOT && n != -EFBIG)
 		n = 0;
-		break;
-	default:
-		break;
-	}
 	/* 0 before the end: some file systems say so of files that can be read all the same. */
 	if (!n)
 		c->no_range = true;
 	return n;
 }
 
+/* Where there are holes it can seek, and has been elsewhere for them. */
+static ssize_t read_on(struct copying *c, size_t len)
+{
+	if (c->sparse && lseek(c->src, (off_t)c->pos, SEEK_SET) < 0)
+		return -errno;
+	return call_read(c->src, c->hasher->buffer, len);
+}
+
 static ssize_t copy_buffer(struct copying *c, size_t len)
 {
-	ssize_t n = call_pread(c->src, c->hasher->buffer, len < HASHER_BYTES ? len : HASHER_BYTES,
-			       (off_t)c->pos);
+	ssize_t n;
 	int err;
 
+	if (len > HASHER_BYTES)
+		len = HASHER_BYTES;
+	n = c->to_end ? read_on(c, len) : call_pread(c->src, c->hasher->buffer, len, (off_t)c->pos);
 	if (n < 0)
 		return n;
+	if (!n && c->to_end) {
+		c->ended = true;
+		return 0;
+	}
 	if (!n)
 		return copy_changed(c);
 	if (c->digests)
@@ -173,16 +182,23 @@ static ssize_t copy_buffer(struct copying *c, size_t len)
 	return err ? err : n;
 }
 
+static bool is_at_end(const struct copying *c)
+{
+	return c->to_end ? c->ended : c->pos >= (uint64_t)c->st.st_size;
+}
+
 int copy_block(void *arg)
 {
 	struct copying *c = arg;
 	uint64_t done = 0;
 
-	while (done < c->step && c->pos < (uint64_t)c->st.st_size) {
+	while (done < c->step && !is_at_end(c)) {
 		size_t len;
 		ssize_t n;
 
-		if (c->pos >= c->data_end) {
+		if (c->pos >= (uint64_t)c->st.st_size) {
+			c->data_end = UINT64_MAX;
+		} else if (c->pos >= c->data_end) {
 			int err = seek_data(c);
 
 			if (err)
@@ -192,21 +208,23 @@ int copy_block(void *arg)
 				continue;
 			}
 		}
-		len = (size_t)(c->data_end - c->pos);
-		if (len > c->step - done)
-			len = (size_t)(c->step - done);
+		len = (size_t)(c->step - done);
+		if (len > c->data_end - c->pos)
+			len = (size_t)(c->data_end - c->pos);
 		n = copy_range(c, len);
 		if (!n)
 			n = copy_buffer(c, len);
 		if (n < 0)
 			return (int)n;
+		if (c->ended)
+			break;
 		c->pos += (uint64_t)n;
 		if (c->pos > c->written)
 			c->written = c->pos;
 		done += (uint64_t)n;
 		moved(c, (size_t)n);
 	}
-	return c->pos < (uint64_t)c->st.st_size ? COPY_MORE : COPY_DONE;
+	return is_at_end(c) ? COPY_DONE : COPY_MORE;
 }
 
 int copy_small(struct copying *c)
@@ -225,11 +243,8 @@ int copy_small(struct copying *c)
 		if (!n || got == size)
 			break;
 	}
-	/* Files of /proc and the like say that they are empty. */
-	if (got != size && size)
+	if (got != size)
 		return copy_changed(c);
-	if (!size && got == SMALL_BYTES)
-		return copy_fail(c, -EFBIG, "has no size, and more than can be read at once");
 	if (c->digests)
 		digest_once(c->hasher->digest, copy_algorithm(c->set), c->hasher->buffer, got,
 			    c->digest);
@@ -239,6 +254,31 @@ int copy_small(struct copying *c)
 	c->pos = got;
 	moved(c, got);
 	return 0;
+}
+
+int copy_first(struct copying *c)
+{
+	size_t got = 0;
+	ssize_t n = 1;
+	int err;
+
+	while (got < SMALL_BYTES && n > 0) {
+		n = call_read(c->src, c->hasher->buffer + got, SMALL_BYTES - got);
+		if (n < 0)
+			return (int)n;
+		got += (size_t)n;
+	}
+	if (c->digests)
+		digest_update(c->hasher->digest, c->hasher->buffer, got);
+	err = write_all(c, c->hasher->buffer, got, 0);
+	if (err)
+		return err;
+	c->pos = got;
+	moved(c, got);
+	c->ended = !n;
+	if (c->ended && c->digests)
+		digest_finish(c->hasher->digest, c->digest);
+	return c->ended ? COPY_DONE : COPY_MORE;
 }
 
 int copy_read_back(struct copying *c, const struct digest_alg *alg, unsigned char *digest)

@@ -24,6 +24,7 @@
 #include "batchproc.h"
 #include "base/blocking.h"
 #include "base/calls.h"
+#include "base/device.h"
 #include "verbs/copy/attributes.h"
 #include "verbs/copy/file.h"
 #include "verbs/copy/leftovers.h"
@@ -64,6 +65,7 @@ static int open_source(struct copying *c)
 		return -EISDIR;
 	if (!S_ISREG(c->st.st_mode))
 		return copy_fail(c, -EINVAL, "is not a regular file any more");
+	c->to_end = device_kind_waiting(c->st.st_dev, c->src) == DEVICE_OTHER;
 	item_note_source(c->item, &c->st);
 	c->sparse = (uint64_t)c->st.st_blocks * 512 < (uint64_t)c->st.st_size;
 	return 0;
@@ -267,7 +269,9 @@ static int check_source(struct copying *c)
 
 	if (fstat(c->src, &now))
 		return -errno;
-	if (now.st_size != c->st.st_size || now.st_mtim.tv_sec != c->st.st_mtim.tv_sec ||
+	/* A server may learn the size while the file is read. */
+	if ((now.st_size != c->st.st_size && !(c->to_end && now.st_size == (off_t)c->pos)) ||
+	    now.st_mtim.tv_sec != c->st.st_mtim.tv_sec ||
 	    now.st_mtim.tv_nsec != c->st.st_mtim.tv_nsec)
 		return copy_changed(c);
 	return 0;
@@ -334,8 +338,8 @@ static int finish(void *arg)
 	if (!err && !c->temp[0] && c->pos >= SMALL_BYTES &&
 	    !dest_is_named(c->to.dirfd, c->to.name, c->dst))
 		err = copy_fail(c, -ESTALE, "another run has taken the place of its copy");
-	if (!err && c->written < (uint64_t)c->st.st_size)
-		err = call_ftruncate(c->dst, c->st.st_size);
+	if (!err && c->written < c->pos)
+		err = call_ftruncate(c->dst, (off_t)c->pos);
 	if (!err && c->set->verify)
 		err = verify(c);
 	if (!err)
@@ -377,12 +381,18 @@ static int make_and_copy(struct copying *c)
 			err = copy_read_back(c, copy_algorithm(c->set), c->digest);
 		return err ? err : finish(c);
 	}
-	if ((uint64_t)c->st.st_size < SMALL_BYTES && !c->sparse && (!c->paced || !c->st.st_size)) {
+	if ((uint64_t)c->st.st_size < SMALL_BYTES && !c->sparse && !c->to_end &&
+	    (!c->paced || !c->st.st_size)) {
 		err = copy_small(c);
 		return err ? err : finish(c);
 	}
 	if (c->digests)
 		digest_begin(c->hasher->digest, copy_algorithm(c->set));
+	if (c->to_end && !c->sparse && !c->paced) {
+		err = copy_first(c);
+		if (err != COPY_MORE)
+			return err ? err : finish(c);
+	}
 	posix_fadvise(c->src, 0, 0, POSIX_FADV_SEQUENTIAL);
 	return COPY_MORE;
 }
@@ -412,7 +422,7 @@ static int begin(void *arg)
 static int next_block(struct copying *c)
 {
 	struct job *job = c->item->job;
-	uint64_t left = (uint64_t)c->st.st_size - c->pos;
+	uint64_t left = c->to_end ? c->step : (uint64_t)c->st.st_size - c->pos;
 	uint64_t paid = left < c->step ? left : c->step, before = c->item->bytes, bytes;
 	int err;
 
@@ -532,7 +542,7 @@ static int make_room(void *arg)
 	leftovers_give_way(c->item, c->to.dirfd);
 	/* As if nothing had been done yet. */
 	c->temp[0] = '\0';
-	c->no_range = c->first_link = c->is_there = false;
+	c->no_range = c->first_link = c->is_there = c->ended = false;
 	c->pos = c->data_end = c->written = 0;
 	return 0;
 }

@@ -31,6 +31,8 @@ struct copying {
 	bool paced; /* --bwlimit: nothing is read that has not been paid for */
 	bool sparse;
 	bool no_range; /* copy_file_range() does not work here */
+	bool to_end; /* its size may be wrong: it is read to its end, one read after the other */
+	bool ended; /* which is reached */
 	mode_t mark; /* of what is made: see marks.h */
 	char temp[NAME_MAX + 1]; /* "": it is made in place */
 	uint64_t pos; /* so much is copied */
@@ -58,6 +60,8 @@ const struct digest_alg *copy_algorithm(const struct copy_settings *set);
 int copy_clone(struct copying *c);
 /* All of a file that fits into the buffer. */
 int copy_small(struct copying *c);
+/* The same of one that is read to its end. Return: COPY_MORE where there is more, COPY_DONE, or -errno. */
+int copy_first(struct copying *c);
 /* A part of a file, of c->step bytes. Return: COPY_MORE, COPY_DONE, or -errno. */
 int copy_block(void *copying);
 /* Reads the copy for a digest of it. */
