@@ -165,9 +165,17 @@ static int abandon(void *arg)
 {
 	struct copying *c = arg;
 	const char *name = c->temp[0] ? c->temp : c->to.name;
+	struct stat st, back;
+	bool known;
 
 	/* Another run may have put its own copy there meanwhile. */
 	if (c->dst < 0 || dest_is_named(c->to.dirfd, name, c->dst))
+		unlinkat(c->to.dirfd, name, 0);
+	known = c->dst >= 0 && c->mark != MARK_FILE && !fstat(c->dst, &st);
+	close_fd(&c->dst);
+	/* Some servers bring back at a close what was removed before. */
+	if (known && !fstatat(c->to.dirfd, name, &back, AT_SYMLINK_NOFOLLOW) &&
+	    S_ISREG(back.st_mode) && (back.st_ino == st.st_ino || back.st_size == st.st_size))
 		unlinkat(c->to.dirfd, name, 0);
 	c->made = false;
 	return 0;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "run/job.h"
 #include "run/ownfiles.h"
 #include "verbs/copy/copy.h"
@@ -17,6 +18,42 @@
 bool replace_unfinished(const struct stat *copy, const struct stat *st)
 {
 	return mark_is_file(copy) && (copy->st_uid == geteuid() || copy->st_uid == st->st_uid);
+}
+
+/* What times are kept in, in nanoseconds: NTFS, many servers, exFAT, old ext4, FAT. */
+static const int64_t units[] = {100, 1000, 10000000, 1000000000, 2000000000};
+
+static int64_t nanoseconds(struct timespec t)
+{
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/*
+ * All times that it has are whole ones of this unit: they may have been cut to that. Where it is two
+ * seconds, a change of the inode has no time of its own.
+ */
+static bool is_in(const struct stat *st, int64_t unit)
+{
+	if (unit > 1000000000 && nanoseconds(st->st_ctim) != nanoseconds(st->st_mtim))
+		return false;
+	return !(nanoseconds(st->st_mtim) % unit) && !(nanoseconds(st->st_ctim) % unit) &&
+	       !(nanoseconds(st->st_atim) % unit);
+}
+
+/* Whether the copy has the time of the source, as far as its file system can hold it. */
+static bool has_time_of(const struct stat *old, const struct stat *st)
+{
+	const int64_t has = nanoseconds(old->st_mtim), wanted = nanoseconds(st->st_mtim);
+
+	for (size_t i = 0; i < ARRAY_SIZE(units) && is_in(old, units[i]); i++)
+		if (wanted - wanted % units[i] == has)
+			return true;
+	return has == wanted;
+}
+
+static bool is_older(const struct stat *old, const struct stat *st)
+{
+	return nanoseconds(old->st_mtim) < nanoseconds(st->st_mtim) && !has_time_of(old, st);
 }
 
 bool replace_needless(struct item *item, const struct stat *st, const struct stat *old)
@@ -31,10 +68,7 @@ bool replace_needless(struct item *item, const struct stat *st, const struct sta
 	if (item->maybe_done && S_ISREG(st->st_mode) && S_ISREG(old->st_mode) &&
 	    st->st_size != old->st_size)
 		return false;
-	if (set->update && !set->ignore_existing &&
-	    (st->st_mtim.tv_sec > old->st_mtim.tv_sec ||
-	     (st->st_mtim.tv_sec == old->st_mtim.tv_sec &&
-	      st->st_mtim.tv_nsec > old->st_mtim.tv_nsec)))
+	if (set->update && !set->ignore_existing && is_older(old, st))
 		return false;
 	item->status = STATUS_SKIPPED;
 	item->why = set->ignore_existing ? "the destination is there" :
@@ -44,9 +78,7 @@ bool replace_needless(struct item *item, const struct stat *st, const struct sta
 
 bool replace_like(const struct stat *st, const struct stat *old)
 {
-	return S_ISREG(old->st_mode) && st->st_size == old->st_size &&
-	       st->st_mtim.tv_sec == old->st_mtim.tv_sec &&
-	       st->st_mtim.tv_nsec == old->st_mtim.tv_nsec;
+	return S_ISREG(old->st_mode) && st->st_size == old->st_size && has_time_of(old, st);
 }
 
 const char replace_same_text[] = "source and destination are the same file";
