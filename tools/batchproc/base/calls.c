@@ -173,6 +173,11 @@ ssize_t call_pwrite(int fd, const void *buf, size_t len, off_t offset)
 	return CALL(pwrite(fd, buf, shortened(len), offset));
 }
 
+ssize_t call_write(int fd, const void *buf, size_t len)
+{
+	return happens(FAULT_EIO) ? -EIO : CALL(write(fd, buf, shortened(len)));
+}
+
 ssize_t call_copy_range(int from, int to, off_t offset, size_t len)
 {
 	static const int answers[] = {0, -EXDEV, -EINVAL, -EPERM, -EOPNOTSUPP, -ENOSYS};

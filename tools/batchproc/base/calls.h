@@ -19,6 +19,7 @@ int call_open_beneath(int dirfd, const char *path, int flags);
 ssize_t call_read(int fd, void *buf, size_t len);
 ssize_t call_pread(int fd, void *buf, size_t len, off_t offset);
 ssize_t call_pwrite(int fd, const void *buf, size_t len, off_t offset);
+ssize_t call_write(int fd, const void *buf, size_t len);
 ssize_t call_copy_range(int from, int to, off_t offset, size_t len);
 int call_clone(int to, int from);
 int call_ftruncate(int fd, off_t size);

@@ -245,7 +245,9 @@ static enum verdict count(struct job *job, const struct item *item)
 {
 	job->counts.of[item->status]++;
 	job->counts.ended++;
-	job->counts.bytes += item->bytes;
+	/* Clones of files with holes may add up to more than there is. */
+	if (__builtin_add_overflow(job->counts.bytes, item->bytes, &job->counts.bytes))
+		job->counts.bytes = UINT64_MAX;
 	job->counts.skipped_named += item->status == STATUS_SKIPPED && item->skipped_named;
 	job->counts.restored += item->restored;
 	job->view.ended = job->counts.ended;

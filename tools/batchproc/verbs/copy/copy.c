@@ -42,6 +42,7 @@ enum {
 	OPT_IGNORE_EXISTING,
 	OPT_VERIFY,
 	OPT_EXACT,
+	OPT_INPLACE,
 };
 
 /* ---- items */
@@ -289,6 +290,9 @@ static const char *copy_option(void *settings, int id, const char *arg)
 	case OPT_ATOMIC:
 		set->atomic = true;
 		return NULL;
+	case OPT_INPLACE:
+		set->inplace = true;
+		return NULL;
 	case OPT_SYNC:
 		set->sync = true;
 		return NULL;
@@ -317,7 +321,7 @@ static uint64_t way_of(const struct copy_settings *set)
 		set->recursive,	 set->archive,	   set->keep_mode,	 set->keep_owner,
 		set->keep_times, set->keep_xattrs, set->keep_links,	 set->atomic,
 		set->sync,	 set->update,	   set->ignore_existing, set->verify,
-		set->reflink,
+		set->reflink,	 set->inplace,
 	};
 	const char *alg = set->alg ? set->alg->name : "";
 
@@ -331,6 +335,8 @@ static const char *copy_settle(void *settings)
 	set->umask = current_umask();
 	if (set->target && set->exact)
 		return "-t and --no-target-directory exclude each other";
+	if (set->atomic && set->inplace)
+		return "--atomic and --inplace exclude each other";
 	if (set->alg && digest_setup(set->alg))
 		return "this OpenSSL does not offer the algorithm";
 	set->way = way_of(set);
@@ -435,6 +441,10 @@ static const struct opt copy_options[] = {
 	 "auto, always, never: share blocks where the file system can"},
 	{OPT_ATOMIC, "atomic", NULL,
 	 "give every file its name only when it is whole, new ones too"},
+	{OPT_INPLACE, "inplace", NULL,
+	 "write into a file that is there, which cannot be replaced: one that is\n"
+	 "mounted by itself, or in a directory that may not be written; and into\n"
+	 "a FIFO or a device"},
 	{OPT_SYNC, "sync", NULL, "wait until files and directories are on the device"},
 	{OPT_HASH, "hash", "NAME",
 	 "print digests of what was copied, with the names of the copies, as\n"

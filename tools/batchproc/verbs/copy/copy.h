@@ -9,7 +9,8 @@
  *	temp.c		temporary names
  *	replace.c	what happens when something of the name is there; names.c whether it is
  *	leftovers.c	what killed runs have left, where there is no space
- *	file.c		one regular file: its begin, its end; data.c its bytes
+ *	file.c		one regular file: its begin, its end; make.c what it is written into, data.c
+ *			its bytes
  *	special.c	symbolic links, FIFOs and devices
  *	hardlinks.c	which files with several names have been copied, and where to
  *	claims.c	which destinations are taken
@@ -52,6 +53,7 @@ struct copy_settings {
 	bool keep_xattrs;
 	bool keep_links;
 	bool atomic;
+	bool inplace;
 	bool sync;
 	bool update;
 	bool ignore_existing;
@@ -200,6 +202,9 @@ bool dest_is_below(int fd, const struct stat *top);
  */
 mode_t dest_mark(struct dest *dest, int dirfd);
 
+/* Waits until the names in a directory are on the device, where that can be said. */
+int dest_sync(int dirfd);
+
 /* Claims a name in a directory for a source: see claims_take(). Plain calls. */
 int dest_claim(const struct job *job, const struct dirnode *dir, const char *name,
 	       const struct stat *source, const struct copy_settings *set);
@@ -268,6 +273,8 @@ struct copy_item {
 	struct copy_mark mark; /* of what was named itself, or could not be entered */
 	bool claimed; /* nobody else has its destination, or may have it */
 	bool keeps_above; /* what it is copied into keeps the times of what its source is in */
+	bool into_fd; /* it is written to what is open already as @fd: standard output */
+	int fd;
 	struct copy_lost lost; /* what the copy should have kept, and did not */
 	bool has_digest;
 	unsigned char digest[DIGEST_SIZE_MAX];

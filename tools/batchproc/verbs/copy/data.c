@@ -47,7 +47,7 @@ int copy_clone(struct copying *c)
 {
 	int err;
 
-	if (c->set->reflink == REFLINK_NEVER || !c->st.st_size ||
+	if (c->set->reflink == REFLINK_NEVER || !c->st.st_size || c->into_stream ||
 	    (c->to_end && c->set->reflink == REFLINK_AUTO))
 		return 1;
 	if (c->set->reflink == REFLINK_AUTO && last_clone.refused &&
@@ -73,7 +73,8 @@ int copy_clone(struct copying *c)
 static int write_all(struct copying *c, const unsigned char *data, size_t len, uint64_t pos)
 {
 	while (len) {
-		ssize_t n = call_pwrite(c->dst, data, len, (off_t)pos);
+		ssize_t n = c->into_stream ? call_write(c->dst, data, len) :
+					     call_pwrite(c->dst, data, len, (off_t)pos);
 
 		if (n < 0)
 			return (int)n;
@@ -140,7 +141,8 @@ static ssize_t copy_range(struct copying *c, size_t len)
 {
 	ssize_t n;
 
-	if (c->digests || c->no_range || c->to_end || c->set->reflink == REFLINK_NEVER)
+	if (c->digests || c->no_range || c->to_end || c->into_stream ||
+	    c->set->reflink == REFLINK_NEVER)
 		return 0;
 	n = call_copy_range(c->src, c->dst, (off_t)c->pos, len);
 	/* Of what may be the files' own fault a read or a write can say more. */

@@ -79,6 +79,13 @@ static struct dirnode *node(struct dirnode *parent, const char *name, int fd,
 			 dest);
 }
 
+int dest_sync(int dirfd)
+{
+	int err = call_fsync(dirfd);
+
+	return err == -EINVAL || err == -ENOSYS || err == -EOPNOTSUPP ? 0 : err;
+}
+
 mode_t dest_mark(struct dest *dest, int dirfd)
 {
 	mode_t mark = atomic_load_explicit(&dest->mark, memory_order_relaxed);
@@ -179,7 +186,7 @@ static int make_like(const struct copy_settings *set, int dirfd, const char *nam
 	if (!err && fd >= 0)
 		err = make_alike(set, source, &st, fd);
 	if (!err && fd >= 0 && set->sync)
-		err = call_fsync(dirfd);
+		err = dest_sync(dirfd);
 	close(source);
 	if (fd >= 0 && err && err != -EEXIST) {
 		close(fd);

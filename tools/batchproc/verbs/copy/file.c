@@ -39,14 +39,7 @@
 
 #define STEP_BYTES 16777216u /* of a large file, between two looks for a cancel */
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
-/* ---- source and destination */
+/* ---- the source */
 
 static int open_source(struct copying *c)
 {
@@ -69,186 +62,6 @@ static int open_source(struct copying *c)
 	item_note_source(c->item, &c->st);
 	c->sparse = (uint64_t)c->st.st_blocks * 512 < (uint64_t)c->st.st_size;
 	return 0;
-}
-
-/* What was there when it was looked for: may it be replaced, or is it *@needless to do so? */
-enum old {
-	OLD_GONE, /* nothing is there, now at last */
-	OLD_REPLACED,
-	OLD_NEEDLESS,
-};
-
-/* It holds space that its successor needs; a small one is at most being written now, by another run. */
-static bool give_way(struct copying *c)
-{
-	return c->old.st_blocks * 512 >= (off_t)SMALL_BYTES &&
-	       dest_is_named(c->to.dirfd, c->to.name, c->old_fd) &&
-	       !unlinkat(c->to.dirfd, c->to.name, 0);
-}
-
-static bool meets_other(struct copying *c, const struct stat *st)
-{
-	const char *why = names_meet(c->item->job, c->dest, c->to.dirfd, c->to.name, st,
-				     c->item->dir ? c->from.dirfd : -1);
-
-	if (why)
-		c->item->why = why;
-	return why;
-}
-
-/* Return: enum old, or -errno. */
-static int look_at_old(struct copying *c)
-{
-	int err;
-
-	c->old_fd = call_openat(c->to.dirfd, c->to.name, O_PATH | O_NOFOLLOW, 0);
-	if (c->old_fd == -ENOENT)
-		return OLD_GONE;
-	if (c->old_fd < 0)
-		return c->old_fd;
-	if (fstat(c->old_fd, &c->old))
-		return -errno;
-	err = replace_allowed(c->item, &c->st, &c->old);
-	if (err)
-		return err;
-	if (meets_other(c, &c->old))
-		return -EEXIST;
-	if (replace_needless(c->item, &c->st, &c->old)) {
-		c->is_there = !c->set->ignore_existing && replace_like(&c->st, &c->old);
-		return OLD_NEEDLESS;
-	}
-	/* It has nothing to keep. */
-	if (replace_unfinished(&c->old, &c->st)) {
-		const bool gone = give_way(c);
-
-		close_fd(&c->old_fd);
-		return gone ? OLD_GONE : OLD_REPLACED;
-	}
-	/* What may not be written is not replaced either, as with cp. */
-	if (faccessat(c->old_fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS) && errno != EINVAL &&
-	    errno != ENOSYS)
-		return -errno;
-	return OLD_REPLACED;
-}
-
-static int destination_flags(const struct copying *c)
-{
-	return c->set->verify || c->set->alg ? O_RDWR : O_WRONLY;
-}
-
-/* In a directory with an ACL to inherit a new file gets its mode when it is made, and keeps it. */
-static bool inherits_mode(const struct copying *c)
-{
-	return c->dest->default_acl && c->old_fd < 0 && !c->set->keep_mode;
-}
-
-static int make_temporary(struct copying *c)
-{
-	mode_t mode = S_IRUSR | S_IWUSR;
-
-	c->mark = dest_mark(c->dest, c->to.dirfd);
-	/* An ACL to inherit is worked out from the mode, and stands in for the umask. */
-	if (inherits_mode(c))
-		mode = c->st.st_mode & 0777;
-	/* No other one could be set. */
-	else if (c->mark == MARK_NONE)
-		mode = (c->old_fd >= 0 ? c->old.st_mode : c->st.st_mode) & 0777;
-
-	temp_name(c->to.name, c->temp);
-	c->dst = temp_create(c->to.dirfd, c->temp, destination_flags(c), mode);
-	if (c->dst == -EBUSY)
-		return copy_fail(c, c->dst, "another run is writing it");
-	return c->dst < 0 ? c->dst : 0;
-}
-
-static int abandon(void *arg)
-{
-	struct copying *c = arg;
-	const char *name = c->temp[0] ? c->temp : c->to.name;
-	struct stat st, back;
-	bool known;
-
-	/* Another run may have put its own copy there meanwhile. */
-	if (c->dst < 0 || dest_is_named(c->to.dirfd, name, c->dst))
-		unlinkat(c->to.dirfd, name, 0);
-	known = c->dst >= 0 && c->mark != MARK_FILE && !fstat(c->dst, &st);
-	close_fd(&c->dst);
-	/* Some servers bring back at a close what was removed before. */
-	if (known && !fstatat(c->to.dirfd, name, &back, AT_SYMLINK_NOFOLLOW) &&
-	    S_ISREG(back.st_mode) && (back.st_ino == st.st_ino || back.st_size == st.st_size))
-		unlinkat(c->to.dirfd, name, 0);
-	c->made = false;
-	return 0;
-}
-
-/* No descriptor was left in the middle of it: as if it had not begun, but for the source. */
-static void start_over(struct copying *c)
-{
-	if (c->made)
-		abandon(c);
-	close_fd(&c->dst);
-	close_fd(&c->old_fd);
-	c->temp[0] = '\0';
-}
-
-/* A mark shows that it is not whole yet: it can have its name at once. */
-static bool can_be_marked(struct copying *c)
-{
-	struct stat st;
-
-	if (c->set->atomic || c->dest->default_acl || c->attributes)
-		return false;
-	/* What is there is replaced, or stays: nothing has to be tried out for that. */
-	if (atomic_load_explicit(&c->dest->mark, memory_order_relaxed) == MARK_UNKNOWN &&
-	    !fstatat(c->to.dirfd, c->to.name, &st, AT_SYMLINK_NOFOLLOW))
-		return false;
-	c->mark = dest_mark(c->dest, c->to.dirfd);
-	return c->mark != MARK_NONE;
-}
-
-/* Return: 0, -EEXIST or another error. */
-static int make_in_place(struct copying *c)
-{
-	const mode_t mark = c->mark == MARK_UNKNOWN ? MARK_FILE : c->mark;
-	struct stat st;
-
-	c->dst = call_openat(c->to.dirfd, c->to.name,
-			     destination_flags(c) | O_CREAT | O_EXCL | O_NOFOLLOW, mark);
-	if (c->dst < 0)
-		return c->dst;
-	c->made = true;
-	/* Several file systems may lie behind one of FUSE. */
-	if (mark == MARK_FILE_FUSE && !fstat(c->dst, &st) && !mark_is_file(&st)) {
-		atomic_store_explicit(&c->dest->mark, MARK_NONE, memory_order_relaxed);
-		start_over(c);
-		return -EEXIST;
-	}
-	temp_remove(c->dest, c->to.dirfd, c->to.name);
-	return 0;
-}
-
-/* Return: 0 or -errno. */
-static int make_destination(struct copying *c, bool *needless)
-{
-	int found = OLD_GONE, err;
-
-	for (int tries = 0; found == OLD_GONE && tries < 3; tries++) {
-		if (can_be_marked(c)) {
-			err = make_in_place(c);
-			if (err != -EEXIST)
-				return err;
-		}
-		found = look_at_old(c);
-		if (found < 0)
-			return found;
-		if (found == OLD_NEEDLESS) {
-			*needless = true;
-			return 0;
-		}
-	}
-	err = make_temporary(c);
-	c->made = !err;
-	return err;
 }
 
 /* ---- the end */
@@ -294,14 +107,17 @@ static int set_metadata(struct copying *c)
 		.from = c->src,
 		.st = &c->st,
 		.to = c->dst,
-		.marked = c->mark != MARK_NONE,
-		.inherits = c->dest->default_acl,
+		.marked = c->mark != MARK_NONE && !c->over,
+		/* What is written into has what it had. */
+		.inherits = c->dest->default_acl || c->over,
 		.lost = &((struct copy_item *)item_priv(c->item))->lost,
 	};
 
-	if (replaces)
+	if (c->over && !c->set->keep_mode)
+		mode = (mode_t)-1;
+	else if (replaces && !c->over)
 		meta_keep(&m, c->old_fd, &c->to, &c->old, &mode);
-	return meta_set(&m, inherits_mode(c) ? (mode_t)-1 : mode);
+	return meta_set(&m, copy_inherits_mode(c) ? (mode_t)-1 : mode);
 }
 
 /* Where there is no such call: looks and renames as one, among the items of this run. */
@@ -331,10 +147,13 @@ static int give_name(struct copying *c)
 		if (err != -EEXIST)
 			return err;
 		if (!fstatat(c->to.dirfd, c->to.name, &st, AT_SYMLINK_NOFOLLOW) &&
-		    meets_other(c, &st))
+		    copy_meets_other(c, &st))
 			return -EEXIST;
 	}
-	return call_renameat(c->to.dirfd, c->temp, c->to.name);
+	err = call_renameat(c->to.dirfd, c->temp, c->to.name);
+	if (c->old_fd >= 0)
+		copy_tell_of_inplace(c, err);
+	return err;
 }
 
 static int finish(void *arg)
@@ -343,16 +162,18 @@ static int finish(void *arg)
 	int err = check_source(c), fd;
 
 	/* Another run that took it for a leftover has removed it. */
-	if (!err && !c->temp[0] && c->pos >= SMALL_BYTES &&
+	if (!err && !c->temp[0] && !c->over && c->pos >= SMALL_BYTES &&
 	    !dest_is_named(c->to.dirfd, c->to.name, c->dst))
 		err = copy_fail(c, -ESTALE, "another run has taken the place of its copy");
-	if (!err && c->written < c->pos)
+	if (!err && c->written < c->pos && !c->into_stream)
 		err = call_ftruncate(c->dst, (off_t)c->pos);
 	if (!err && c->set->verify)
-		err = verify(c);
-	if (!err)
+		err = c->into_stream ?
+			      copy_fail(c, -EINVAL, "what is no file cannot be read back") :
+			      verify(c);
+	if (!err && !c->into_stream)
 		err = set_metadata(c);
-	if (!err && c->set->sync)
+	if (!err && c->set->sync && !c->into_stream)
 		err = call_fsync(c->dst);
 	if (err)
 		return err;
@@ -371,13 +192,13 @@ static int finish(void *arg)
 	if (err)
 		return err;
 	c->made = false;
-	return c->set->sync && !c->item->dir ? call_fsync(c->to.dirfd) : 0;
+	return c->set->sync && !c->item->dir ? dest_sync(c->to.dirfd) : 0;
 }
 
 static int make_and_copy(struct copying *c)
 {
 	bool needless = false;
-	int err = make_destination(c, &needless);
+	int err = copy_make(c, &needless);
 
 	if (err || needless)
 		return err;
@@ -389,14 +210,17 @@ static int make_and_copy(struct copying *c)
 			err = copy_read_back(c, copy_algorithm(c->set), c->digest);
 		return err ? err : finish(c);
 	}
-	if ((uint64_t)c->st.st_size < SMALL_BYTES && !c->sparse && !c->to_end &&
+	if ((uint64_t)c->st.st_size < SMALL_BYTES && !c->sparse && !c->to_end && !c->into_stream &&
 	    (!c->paced || !c->st.st_size)) {
 		err = copy_small(c);
 		return err ? err : finish(c);
 	}
 	if (c->digests)
 		digest_begin(c->hasher->digest, copy_algorithm(c->set));
-	if (c->to_end && !c->sparse && !c->paced) {
+	/* Who reads a FIFO may take his time. */
+	if (c->into_stream)
+		c->sparse = false;
+	else if (c->to_end && !c->sparse && !c->paced) {
 		err = copy_first(c);
 		if (err != COPY_MORE)
 			return err ? err : finish(c);
@@ -466,7 +290,7 @@ static int run_begin(struct copying *c)
 	do {
 		err = bp_cancelled() ? bp_yield() : blocking(begin, c);
 		if (lacks_descriptor(err))
-			start_over(c);
+			copy_start_over(c);
 	} while (steer_await_descriptor(c->item->job, err, &tries));
 	return err;
 }
@@ -475,12 +299,12 @@ static void clean_up(struct copying *c)
 {
 	if (c->made) {
 		bp_shield_begin();
-		blocking(abandon, c);
+		blocking(copy_abandon, c);
 		bp_shield_end();
 	}
-	close_fd(&c->dst);
-	close_fd(&c->src);
-	close_fd(&c->old_fd);
+	copy_close(&c->dst);
+	copy_close(&c->src);
+	copy_close(&c->old_fd);
 }
 
 /* Not here, or not so many of them: then it is a copy of its own. */
@@ -550,6 +374,7 @@ static int make_room(void *arg)
 	leftovers_give_way(c->item, c->to.dirfd);
 	/* As if nothing had been done yet. */
 	c->temp[0] = '\0';
+	c->over = c->into_stream = false;
 	c->no_range = c->first_link = c->is_there = c->ended = false;
 	c->pos = c->data_end = c->written = 0;
 	return 0;

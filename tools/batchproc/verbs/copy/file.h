@@ -24,6 +24,8 @@ struct copying {
 	struct stat old; /* of what is replaced */
 	int old_fd; /* with O_PATH; -1: nothing is replaced */
 	bool made; /* there is something to remove */
+	bool over; /* --inplace: it is written into what was there */
+	bool into_stream; /* which is no file: a FIFO, a device */
 	bool first_link; /* other names of the source wait for this copy */
 	bool attributes; /* it has some, or an ACL, that are kept */
 	bool is_there; /* it was there before, as what it would be */
@@ -48,6 +50,25 @@ enum copy_step {
 	COPY_MORE = 1, /* blocks are left to copy */
 	COPY_LINKED = 2, /* it is one of many names of its file: see hardlinks.h */
 };
+
+/* ---- what it is written into (make.c) */
+
+/* Makes or opens it, unless the copy is needless. Returns 0 or -errno. */
+int copy_make(struct copying *c, bool *needless);
+/* Removes what was made. Returns 0. */
+int copy_abandon(void *copying);
+/* No descriptor was left in the middle of it: as if it had not begun, but for the source. */
+void copy_start_over(struct copying *c);
+/* Closes a descriptor, if it is one. */
+void copy_close(int *fd);
+/* In a directory with an ACL to inherit a new file gets its mode when it is made, and keeps it. */
+bool copy_inherits_mode(const struct copying *c);
+/* What is there is another item's: see names.h. */
+bool copy_meets_other(struct copying *c, const struct stat *st);
+/* What is there could not be replaced: names the option that does not try, where it would help. */
+void copy_tell_of_inplace(struct copying *c, int err);
+
+/* ---- its bytes (data.c) */
 
 /* Gives an item its reason; returns @err. */
 int copy_fail(struct copying *c, int err, const char *why);

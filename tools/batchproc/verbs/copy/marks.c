@@ -76,8 +76,10 @@ mode_t mark_probe(int dirfd)
 	kept = has_mode(fd, mark) &&
 	       ((!named && mark == MARK_FILE) ||
 		(!fchmod(fd, S_IRUSR | S_IWUSR) && has_mode(fd, S_IRUSR | S_IWUSR)));
-	if (named && dest_is_named(dirfd, name, fd))
-		unlinkat(dirfd, name, 0);
+	named = named && dest_is_named(dirfd, name, fd);
+	/* Closed first: some servers bring back at a close what was removed before. */
 	close(fd);
+	if (named)
+		unlinkat(dirfd, name, 0);
 	return kept ? mark : MARK_NONE;
 }

@@ -8,11 +8,15 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "run/feed.h"
+#include "base/array.h"
 #include "base/buf.h"
 #include "verbs/copy/claims.h"
 #include "verbs/copy/copy.h"
@@ -38,6 +42,7 @@ struct target {
 	char *name; /* of the copy, or NULL: @dir itself */
 	int err; /* every source fails with it */
 	const char *why;
+	int fd; /* of this process, that the name stands for; -1: it is an ordinary one */
 	/* The destination is a symbolic link: it itself, which what is no file takes the place of. */
 	struct at_target {
 		struct dirnode *dir;
@@ -91,12 +96,40 @@ static bool is_link(const char *path)
 	return !lstat(path, &st) && S_ISLNK(st.st_mode);
 }
 
+/* /dev/stdout and its like: what is open is not to be replaced, but written to where it stands. */
+static int fd_called(const char *path)
+{
+	static const char *const in[] = {"/dev/fd/", "/proc/self/fd/"};
+	unsigned long fd;
+	char *end;
+
+	if (!strcmp(path, "/dev/stdout"))
+		return STDOUT_FILENO;
+	if (!strcmp(path, "/dev/stderr"))
+		return STDERR_FILENO;
+	for (size_t i = 0; i < ARRAY_SIZE(in); i++) {
+		const char *number = path + strlen(in[i]);
+
+		if (strncmp(path, in[i], strlen(in[i])) || *number < '0' || *number > '9')
+			continue;
+		fd = strtoul(number, &end, 10);
+		if (!*end && fd <= INT_MAX && fcntl((int)fd, F_GETFD) >= 0)
+			return (int)fd;
+	}
+	return -1;
+}
+
 static void target_open(struct job *job, bool exact, struct target *t)
 {
 	const bool link = is_link(t->dst);
 	struct stat st;
 	char *real;
 
+	t->fd = fd_called(t->dst);
+	if (t->fd >= 0) {
+		target_new(job, t, t->dst);
+		return;
+	}
 	if (!stat(t->dst, &st) && S_ISDIR(st.st_mode)) {
 		t->into = !exact;
 		t->err = dest_root(job, t->dst, t->dst, &t->dir);
@@ -287,6 +320,8 @@ static void add_item(struct job *job, const struct item_class *class, const stru
 	/* Of what is not there nobody knows yet what it will be. */
 	own->claimed = src->known || !t->shared;
 	own->mark.kind = from_list ? MARK_OWN : MARK_NONE;
+	own->into_fd = t->fd >= 0;
+	own->fd = t->fd;
 	own->keeps_above = src->keeps_above && !job->opt->dry_run;
 	item->type = src->known ? IFTODT(src->st.st_mode) : DT_UNKNOWN;
 	if ((!err && !why) || steer_stopping(job)) {

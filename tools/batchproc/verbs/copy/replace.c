@@ -56,11 +56,17 @@ static bool is_older(const struct stat *old, const struct stat *st)
 	return nanoseconds(old->st_mtim) < nanoseconds(st->st_mtim) && !has_time_of(old, st);
 }
 
+/* What is written into it is gone. */
+static bool is_stream(mode_t mode)
+{
+	return S_ISFIFO(mode) || S_ISCHR(mode) || S_ISBLK(mode);
+}
+
 bool replace_needless(struct item *item, const struct stat *st, const struct stat *old)
 {
 	const struct copy_settings *set = item->settings;
 
-	if (!set->update && !set->ignore_existing)
+	if ((!set->update && !set->ignore_existing) || (set->inplace && is_stream(old->st_mode)))
 		return false;
 	if (replace_unfinished(old, st))
 		return false;
@@ -101,10 +107,14 @@ int replace_allowed(struct item *item, const struct stat *st, const struct stat 
 	/* What stays whatever it is need not be fit to be replaced. */
 	if (!S_ISREG(st->st_mode) || S_ISREG(old->st_mode) || set->ignore_existing)
 		return 0;
+	if (set->inplace && is_stream(old->st_mode))
+		return 0;
 	if (S_ISLNK(old->st_mode)) {
 		item->why = "the destination is a symbolic link, which is not followed";
 		return -EEXIST;
 	}
-	item->why = "the destination is a FIFO, a socket or a device";
+	item->why = S_ISSOCK(old->st_mode) ?
+			    "the destination is a socket" :
+			    "the destination is a FIFO or a device (--inplace writes into it)";
 	return -EEXIST;
 }

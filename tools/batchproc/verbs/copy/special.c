@@ -212,7 +212,7 @@ static int make_lasting(struct making *m)
 {
 	int err = make(m);
 
-	return !err && m->set->sync && !m->item->dir ? call_fsync(m->to.dirfd) : err;
+	return !err && m->set->sync && !m->item->dir ? dest_sync(m->to.dirfd) : err;
 }
 
 /* ---- links, FIFOs, devices */

@@ -387,11 +387,11 @@ static int finish_directory(void *arg)
 		mode = (mode_t)-1;
 	err = meta_set(&m, mode);
 	if (!err && l->set->sync)
-		err = call_fsync(l->to);
+		err = dest_sync(l->to);
 	if (l->root)
 		meta_set_above(l->set, l->root, l->above);
 	/* The name of the root has to last too. */
-	return !err && l->set->sync && l->above >= 0 ? call_fsync(l->above) : err;
+	return !err && l->set->sync && l->above >= 0 ? dest_sync(l->above) : err;
 }
 
 /* Holds up to three directories open, of which the last may be NULL; all of them, or none. */
