@@ -117,7 +117,7 @@ static int seek_data(struct copying *c)
 	if (at < 0 && errno != ENXIO) {
 		/* No such thing here: all is data. */
 		c->sparse = false;
-		return errno == EINVAL || errno == EOPNOTSUPP || errno == ESPIPE ? 0 : -errno;
+		return errno == EIO ? -EIO : 0;
 	}
 	if (at >= 0 && (uint64_t)at < size)
 		next = (uint64_t)at;
