@@ -197,7 +197,7 @@ struct dirnode *dest_imagine(struct dirnode *parent, const char *name);
 bool dest_is_below(int fd, const struct stat *top);
 
 /*
- * The mark of files in a directory, which is open as @dirfd; tried out where it is not known yet and
+ * The mark of files in a directory, which is open as @dirfd; asked for where it is not known yet and
  * something new is to be made there. Plain calls.
  */
 mode_t dest_mark(struct dest *dest, int dirfd);

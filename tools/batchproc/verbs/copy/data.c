@@ -70,20 +70,43 @@ int copy_clone(struct copying *c)
 	return 1;
 }
 
+int copy_fill(struct copying *c, uint64_t end)
+{
+	static const unsigned char zeros[4096];
+
+	while (c->written < end) {
+		const uint64_t left = end - c->written;
+		ssize_t n = call_pwrite(c->dst, zeros, left < sizeof(zeros) ? left : sizeof(zeros),
+					(off_t)c->written);
+
+		if (n < 0)
+			return (int)n;
+		c->written += (uint64_t)n;
+	}
+	return 0;
+}
+
 static int write_all(struct copying *c, const unsigned char *data, size_t len, uint64_t pos)
 {
 	while (len) {
 		ssize_t n = c->into_stream ? call_write(c->dst, data, len) :
 					     call_pwrite(c->dst, data, len, (off_t)pos);
 
+		/* Not every server lets a hole be. */
+		if (n == -ESPIPE && pos > c->written) {
+			n = copy_fill(c, pos);
+			if (!n)
+				continue;
+		}
+
 		if (n < 0)
 			return (int)n;
 		data += n;
 		len -= (size_t)n;
 		pos += (uint64_t)n;
+		if (pos > c->written)
+			c->written = pos;
 	}
-	if (pos > c->written)
-		c->written = pos;
 	return 0;
 }
 

@@ -91,7 +91,7 @@ mode_t dest_mark(struct dest *dest, int dirfd)
 	mode_t mark = atomic_load_explicit(&dest->mark, memory_order_relaxed);
 
 	if (mark == MARK_UNKNOWN) {
-		mark = mark_probe(dirfd);
+		mark = mark_ask(dirfd);
 		atomic_store_explicit(&dest->mark, mark, memory_order_relaxed);
 	}
 	return mark;
@@ -283,15 +283,24 @@ struct enter_call {
 	const char *why;
 };
 
-/* Whether a mode can be set in the directory; asked only before something new is made in it. */
-static bool keeps_modes(struct enter_call *call)
+/* Of a directory that was made with its own mode, since nobody knew better: it is marked now, or not. */
+static bool try_mark(struct enter_call *call, int fd)
+{
+	const mode_t mark = mark_try(fd);
+
+	atomic_store(&call->in->mark, mark);
+	return mark != MARK_NONE;
+}
+
+/* What is known of the parent, asked only before something new is made in it. */
+static mode_t mark_of_parent(struct enter_call *call)
 {
 	struct stat st;
 
 	if (atomic_load(&call->in->mark) == MARK_UNKNOWN &&
 	    !fstatat(call->parent, call->name, &st, AT_SYMLINK_NOFOLLOW))
-		return true;
-	return dest_mark(call->in, call->parent) != MARK_NONE;
+		return MARK_UNKNOWN;
+	return dest_mark(call->in, call->parent);
 }
 
 /* Its group is one's own, so that set-group-ID stays at a chmod(), or one may set any. */
@@ -315,8 +324,9 @@ static int make_and_open(void *arg)
 {
 	struct enter_call *call = arg;
 	const mode_t own = (call->mode & 01777) | S_IRWXU;
-	bool as_made = call->in->default_acl || !keeps_modes(call) ||
-		       !keeps_group_bit(call->parent);
+	const bool can_be_marked = !call->in->default_acl && keeps_group_bit(call->parent);
+	const mode_t mark = mark_of_parent(call);
+	bool as_made = !can_be_marked || mark == MARK_NONE || mark == MARK_UNKNOWN;
 	int err = call_mkdirat(call->parent, call->name, as_made ? own : MARK_DIRECTORY), fd;
 	bool made = !err;
 
@@ -334,6 +344,8 @@ static int make_and_open(void *arg)
 			call->why = "the destination is there and is not a directory";
 		return made ? fd : -EEXIST;
 	}
+	if (fd >= 0 && made && can_be_marked && mark == MARK_UNKNOWN)
+		as_made = !try_mark(call, fd);
 	err = fd < 0 ? fd : look(fd, made, call->dest);
 	if (!err) {
 		call->dest->as_made = as_made;

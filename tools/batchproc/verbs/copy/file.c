@@ -156,6 +156,16 @@ static int give_name(struct copying *c)
 	return err;
 }
 
+/* Of a file that ends with a hole. */
+static int set_length(struct copying *c)
+{
+	int err = call_ftruncate(c->dst, (off_t)c->pos);
+
+	return err == -ESPIPE || err == -EPERM || err == -ENOSYS || err == -EOPNOTSUPP ?
+		       copy_fill(c, c->pos) :
+		       err;
+}
+
 static int finish(void *arg)
 {
 	struct copying *c = arg;
@@ -166,7 +176,7 @@ static int finish(void *arg)
 	    !dest_is_named(c->to.dirfd, c->to.name, c->dst))
 		err = copy_fail(c, -ESTALE, "another run has taken the place of its copy");
 	if (!err && c->written < c->pos && !c->into_stream)
-		err = call_ftruncate(c->dst, (off_t)c->pos);
+		err = set_length(c);
 	if (!err && c->set->verify)
 		err = c->into_stream ?
 			      copy_fail(c, -EINVAL, "what is no file cannot be read back") :
@@ -308,10 +318,10 @@ static void clean_up(struct copying *c)
 }
 
 /* Not here, or not so many of them: then it is a copy of its own. */
-static bool no_links(int err)
+static bool no_links(const struct item *item, int err)
 {
-	return err == -EPERM || err == -EOPNOTSUPP || err == -ENOSYS || err == -EMLINK ||
-	       err == -EXDEV;
+	return err < 0 && !item->why && err != -ECANCELED && err != -ETIMEDOUT && err != -EMFILE &&
+	       err != -ENFILE;
 }
 
 static int become_link(struct copying *c, struct hardlink_copy *copy)
@@ -321,7 +331,7 @@ static int become_link(struct copying *c, struct hardlink_copy *copy)
 
 	if (!err)
 		hardlink_done(c->item, &c->st, HARDLINK_JOINED, NULL);
-	if (no_links(err)) {
+	if (no_links(c->item, err)) {
 		hardlink_copy_free(copy);
 		lost_add(&own->lost, err, "link to another name of it");
 		c->first_link = true;

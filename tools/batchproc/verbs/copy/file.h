@@ -70,6 +70,8 @@ void copy_tell_of_inplace(struct copying *c, int err);
 
 /* ---- its bytes (data.c) */
 
+/* Writes zeros from where the copy ends, where it cannot be made longer otherwise. */
+int copy_fill(struct copying *c, uint64_t end);
 /* Gives an item its reason; returns @err. */
 int copy_fail(struct copying *c, int err, const char *why);
 int copy_changed(struct copying *c);

@@ -108,8 +108,8 @@ static int make_temporary(struct copying *c)
 	/* An ACL to inherit is worked out from the mode, and stands in for the umask. */
 	if (copy_inherits_mode(c))
 		mode = c->st.st_mode & 0777;
-	/* No other one could be set. */
-	else if (c->mark == MARK_NONE)
+	/* No other one could be set, or nobody knows. */
+	else if (c->mark == MARK_NONE || c->mark == MARK_UNKNOWN)
 		mode = (c->old_fd >= 0 ? c->old.st_mode : c->st.st_mode) & 0777;
 
 	temp_name(c->to.name, c->temp);
@@ -118,7 +118,13 @@ static int make_temporary(struct copying *c)
 		return copy_fail(c, c->dst, "another run is writing it");
 	if (c->old_fd >= 0)
 		copy_tell_of_inplace(c, c->dst);
-	return c->dst < 0 ? c->dst : 0;
+	if (c->dst < 0)
+		return c->dst;
+	if (c->mark == MARK_UNKNOWN && !copy_inherits_mode(c)) {
+		c->mark = mark_try(c->dst);
+		atomic_store_explicit(&c->dest->mark, c->mark, memory_order_relaxed);
+	}
+	return 0;
 }
 
 /* What is there is cut to nothing and written anew; what is no file takes the bytes as they come. */
@@ -185,22 +191,21 @@ static bool can_be_marked(struct copying *c)
 	    !fstatat(c->to.dirfd, c->to.name, &st, AT_SYMLINK_NOFOLLOW))
 		return false;
 	c->mark = dest_mark(c->dest, c->to.dirfd);
-	return c->mark != MARK_NONE;
+	return c->mark != MARK_NONE && c->mark != MARK_UNKNOWN;
 }
 
 /* Return: 0, -EEXIST or another error. */
 static int make_in_place(struct copying *c)
 {
-	const mode_t mark = c->mark == MARK_UNKNOWN ? MARK_FILE : c->mark;
 	struct stat st;
 
 	c->dst = call_openat(c->to.dirfd, c->to.name,
-			     destination_flags(c) | O_CREAT | O_EXCL | O_NOFOLLOW, mark);
+			     destination_flags(c) | O_CREAT | O_EXCL | O_NOFOLLOW, c->mark);
 	if (c->dst < 0)
 		return c->dst;
 	c->made = true;
 	/* Several file systems may lie behind one of FUSE. */
-	if (mark == MARK_FILE_FUSE && !fstat(c->dst, &st) && !mark_is_file(&st)) {
+	if (c->mark == MARK_FILE_FUSE && !fstat(c->dst, &st) && !mark_is_file(&st)) {
 		atomic_store_explicit(&c->dest->mark, MARK_NONE, memory_order_relaxed);
 		copy_start_over(c);
 		return -EEXIST;

@@ -6,7 +6,7 @@
  * all files, some take the mode of a new file and no other later on, or refuse one. There nothing is
  * marked: what is made has a temporary name until it is whole, and the mode that it is to have from
  * the start. Which it is, is tried out once in a directory, with a file without a name where that can
- * be, and known for all below it on the same device.
+ * be, else with the first file or directory that is made; and known for all below it on the same device.
  *
  * A daemon of FUSE may open a file by its name at each call, which it must be allowed to.
  */
@@ -36,21 +36,6 @@ bool mark_is_directory(const struct stat *st)
 	return (st->st_mode & 07777 & ~(mode_t)S_ISGID) == MARK_DIRECTORY;
 }
 
-/* A file to try it out with; whether it has a name is *@named. */
-static int make_probe(int dirfd, const char *name, mode_t mode, bool *named)
-{
-	int fd = call_openat(dirfd, ".", O_TMPFILE | O_WRONLY, mode);
-
-	*named = fd < 0;
-	for (int tries = 0; fd < 0 && tries < 3; tries++) {
-		fd = call_openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
-		/* Of another run, that tries it out too or was killed at that. */
-		if (fd == -EEXIST)
-			unlinkat(dirfd, name, 0);
-	}
-	return fd;
-}
-
 static bool has_mode(int fd, mode_t mode)
 {
 	struct stat st;
@@ -58,28 +43,37 @@ static bool has_mode(int fd, mode_t mode)
 	return !fstat(fd, &st) && (st.st_mode & 07777) == mode;
 }
 
-mode_t mark_probe(int dirfd)
+static mode_t mark_here(int fd)
 {
-	char name[NAME_MAX + 1];
 	struct statfs fs;
-	mode_t mark = MARK_FILE;
-	bool named, kept;
-	int fd;
 
-	if (!fstatfs(dirfd, &fs) && fs.f_type == FUSE_SUPER_MAGIC)
-		mark = MARK_FILE_FUSE;
-	temp_name("", name);
-	fd = make_probe(dirfd, name, mark, &named);
-	if (fd < 0)
-		return MARK_UNKNOWN;
+	return !fstatfs(fd, &fs) && fs.f_type == FUSE_SUPER_MAGIC ? MARK_FILE_FUSE : MARK_FILE;
+}
+
+mode_t mark_ask(int dirfd)
+{
+	int fd = call_openat(dirfd, ".", O_TMPFILE | O_WRONLY, MARK_FILE);
+	mode_t mark = MARK_UNKNOWN;
+
 	/* What makes files without names, and is not of FUSE, takes all that Linux has. */
-	kept = has_mode(fd, mark) &&
-	       ((!named && mark == MARK_FILE) ||
-		(!fchmod(fd, S_IRUSR | S_IWUSR) && has_mode(fd, S_IRUSR | S_IWUSR)));
-	named = named && dest_is_named(dirfd, name, fd);
-	/* Closed first: some servers bring back at a close what was removed before. */
-	close(fd);
-	if (named)
-		unlinkat(dirfd, name, 0);
-	return kept ? mark : MARK_NONE;
+	if (fd >= 0 && mark_here(fd) == MARK_FILE)
+		mark = has_mode(fd, MARK_FILE) ? MARK_FILE : MARK_NONE;
+	if (fd >= 0)
+		close(fd);
+	return mark;
+}
+
+mode_t mark_try(int fd)
+{
+	const mode_t mark = mark_here(fd);
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return MARK_NONE;
+	if (S_ISDIR(st.st_mode))
+		return !fchmod(fd, MARK_DIRECTORY | (st.st_mode & S_ISGID)) && !fstat(fd, &st) &&
+				       mark_is_directory(&st) ?
+			       mark :
+			       MARK_NONE;
+	return !fchmod(fd, mark) && has_mode(fd, mark) ? mark : MARK_NONE;
 }

@@ -21,7 +21,12 @@
 bool mark_is_file(const struct stat *st);
 bool mark_is_directory(const struct stat *st);
 
-/* Tries out which mark files in a directory can have; MARK_UNKNOWN where nothing can be made in it. */
-mode_t mark_probe(int dirfd);
+/* Which mark files in a directory have, where that can be found out before anything is made. */
+mode_t mark_ask(int dirfd);
+/*
+ * The same, by what was just made and has the mode that it is to have: it is marked now, or nothing in
+ * its directory can be.
+ */
+mode_t mark_try(int fd);
 
 #endif

@@ -208,12 +208,16 @@ static enum found look_through(int dirfd, const char *name, const struct stat *s
 	struct dirent *entry;
 
 	while (dir && found != FOUND_ITSELF && (entry = readdir(dir))) {
-		if (!strcmp(entry->d_name, name)) {
+		const char *listed = entry->d_name;
+
+		if (!strcmp(listed, name)) {
 			found = FOUND_ITSELF;
-		} else if (!strcasecmp(entry->d_name, name) ||
-			   differ_in_case(entry->d_name, name) ||
-			   (!is_ascii(name) && is_same(dirfd, entry->d_name, st))) {
-			strcpy(other, entry->d_name);
+		} else if (!strcasecmp(listed, name) || differ_in_case(listed, name)) {
+			strcpy(other, listed);
+			found = FOUND_OTHER;
+		} else if (found == FOUND_NOTHING && !is_ascii(name) && !temp_is_one(listed) &&
+			   is_same(dirfd, listed, st)) {
+			strcpy(other, listed);
 			found = FOUND_OTHER;
 		}
 	}

@@ -133,6 +133,9 @@ static int replace(struct making *m, const struct stat *old)
 		set_metadata(m, temp);
 	if (!err)
 		err = call_renameat(m->to.dirfd, temp, m->to.name);
+	/* Of two names of one file neither goes by a rename. */
+	if (!err && m->link.name)
+		unlinkat(m->to.dirfd, temp, 0);
 	if (err && m->made)
 		unlinkat(m->to.dirfd, temp, 0);
 	return err;
