@@ -19,6 +19,7 @@
 
 #include "run/job.h"
 #include "output/output.h"
+#include "run/overdue.h"
 #include "run/record.h"
 #include "run/steer.h"
 #include "base/alloc.h"
@@ -65,6 +66,20 @@ void items_exit(struct job *job)
 	order_exit(&job->order);
 }
 
+void items_each(struct job *job, void (*fn)(struct item *item, void *arg), void *arg)
+{
+	const size_t size = item_size(job);
+	struct item_slab *slab;
+
+	pthread_mutex_lock(&job->lock);
+	slab = job->slabs;
+	pthread_mutex_unlock(&job->lock);
+	/* Slabs stay, and are added in front. */
+	for (; slab; slab = slab->next)
+		for (size_t i = 0; i < SLAB_ITEMS; i++)
+			fn((struct item *)(slab->items + i * size), arg);
+}
+
 static void add_slab(struct job *job)
 {
 	size_t size = item_size(job);
@@ -97,6 +112,9 @@ static bool has_room(struct job *job)
 
 static void await_room(struct job *job)
 {
+	/* Nobody waits any more, and it may be a thread of none of the two kinds. */
+	if (atomic_load_explicit(&job->ending, memory_order_relaxed))
+		return;
 	if (!pthread_equal(pthread_self(), job->main_thread)) {
 		/* A walker must not block its loop. Once it is cancelled it has little to add. */
 		while (!has_room(job) && !bp_sleep(ROOM_NAP_NS))
@@ -157,6 +175,7 @@ static struct item *take_item(struct job *job, const struct item_class *class, s
 	item->start_ns = 0;
 	item->end_ns = 0;
 	memset(item->priv, 0, job->priv_size);
+	atomic_store_explicit(&item->phase, ITEM_WAITING, memory_order_release);
 	return item;
 }
 
@@ -211,6 +230,7 @@ static void trim(struct buf *buf)
 /* Gives an item's memory back, under the job's lock. */
 static void put(struct item *item)
 {
+	atomic_store_explicit(&item->phase, ITEM_FREE, memory_order_relaxed);
 	trim(&item->name);
 	trim(&item->lines);
 	item->next = item->job->free;
@@ -291,6 +311,34 @@ static void put_in_order(struct job *job, struct item *item)
 	}
 }
 
+struct item *item_copy(const struct item *item)
+{
+	const size_t size = item_size(item->job);
+
+	return memcpy(xcalloc(1, size), item, size);
+}
+
+void item_written_off(struct item *copy, enum status status, int err)
+{
+	struct job *job = copy->job;
+	enum verdict verdict;
+
+	copy->status = status;
+	copy->err = err;
+	if (copy->start_ns && job->opt->json)
+		copy->end_ns = bp_now(job->engine);
+	record_item(copy);
+	if (!job->opt->keep_order)
+		emit(copy);
+	pthread_mutex_lock(&job->lock);
+	verdict = count(job, copy);
+	if (job->opt->keep_order)
+		put_in_order(job, copy);
+	pthread_mutex_unlock(&job->lock);
+	if (verdict != VERDICT_GO)
+		steer_verdict(job, verdict);
+}
+
 void item_finish(struct item *item, enum status status, int err)
 {
 	struct job *job = item->job;
@@ -299,6 +347,11 @@ void item_finish(struct item *item, enum status status, int err)
 	bool well;
 
 	if (item->other_shard) {
+		forget(item);
+		return;
+	}
+	if (atomic_exchange(&item->phase, ITEM_ENDED) == ITEM_ENDED) {
+		overdue_ended(item);
 		forget(item);
 		return;
 	}
@@ -443,6 +496,14 @@ static int end_cancelled(struct item *item, bool over)
 	return -ECANCELED;
 }
 
+/* From here on only the work brings it to its end, or the end of all patience. */
+static void begin(struct item *item)
+{
+	int waiting = ITEM_WAITING;
+
+	atomic_compare_exchange_strong(&item->phase, &waiting, ITEM_WORKING);
+}
+
 static int perform(struct item *item)
 {
 	struct job *job = item->job;
@@ -468,6 +529,9 @@ static int perform(struct item *item)
 	}
 	/* Only a record tells it; for small files two looks at the clock are a hundredth of all. */
 	item->start_ns = job->opt->json ? bp_now(job->engine) : job->start_ns;
+	if (job->opt->timeout_ns)
+		item->began_ns = bp_now(job->engine);
+	begin(item);
 	err = timed_attempts(item, &over);
 	if (err >= 0) {
 		item_finish(item, item->status, item->err);

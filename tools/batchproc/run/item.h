@@ -5,6 +5,7 @@
 #ifndef BATCHPROC_ITEM_H
 #define BATCHPROC_ITEM_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -43,8 +44,17 @@ struct origin {
 	uint64_t size;
 };
 
+/* Where an item is on its way. Whoever brings it to its end writes its record. */
+enum item_phase {
+	ITEM_FREE,
+	ITEM_WAITING,
+	ITEM_WORKING,
+	ITEM_ENDED,
+};
+
 struct item {
 	struct item *next; /* in the free list */
+	atomic_int phase; /* enum item_phase */
 	struct job *job;
 	const struct item_ops *ops; /* of its verb */
 	const void *settings; /* of its verb */
@@ -69,6 +79,7 @@ struct item {
 	struct origin source; /* as the work found it before it read it; no path: its name */
 	uint64_t bytes;
 	unsigned int attempts;
+	uint64_t began_ns; /* where --timeout is given: when its time began */
 	uint64_t start_ns; /* 0: it never started */
 	uint64_t end_ns;
 
@@ -169,6 +180,13 @@ void item_perform(struct item *item);
 
 /* Ends an item: counts it and writes its record. Any thread; not under the job's lock. */
 void item_finish(struct item *item, enum status status, int err);
+
+/* Calls @fn for each item there is, whatever becomes of it meanwhile. Any thread. */
+void items_each(struct job *job, void (*fn)(struct item *item, void *arg), void *arg);
+
+/* A copy of an item, and the record made from it of one that is not waited for: see overdue.h. */
+struct item *item_copy(const struct item *item);
+void item_written_off(struct item *copy, enum status status, int err);
 
 /* Reserve memory for the items that can be in flight; and the end of it. */
 void items_init(struct job *job);

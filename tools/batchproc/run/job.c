@@ -224,6 +224,7 @@ static void job_init(struct job *job, const struct options *opt, const struct jo
 	};
 	size_items(job);
 	pthread_mutex_init(&job->lock, NULL);
+	pthread_mutex_init(&job->overdue.lock, NULL);
 	job->wants_messages = (!opt->quiet || ops->quiet_is_own) && (!opt->json || opt->verbose);
 	job->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }
@@ -247,6 +248,7 @@ static void job_exit(struct job *job)
 	if (job->stop_fd >= 0)
 		close(job->stop_fd);
 	pthread_mutex_destroy(&job->lock);
+	pthread_mutex_destroy(&job->overdue.lock);
 }
 
 static int exit_status(const struct job *job)
@@ -299,19 +301,11 @@ static void all_fed(struct job *job)
 		steer_verdict(job, verdict);
 }
 
-/* Feeds, waits, and says how it went. */
-static int run_items(struct job *job)
+/* Says how it went. */
+static int conclude(struct job *job)
 {
 	int status, halt = STOP_HALT;
 
-	/* A list is not read once more for nothing. */
-	if (job->opt->policy.percent && job->ops->one_each && !job->opt->shard.parts)
-		job->view.expected = inputs_count(job->inputs);
-	job->ops->feed(job);
-	if (job->walk)
-		job->ops->walk->wait(job->walk);
-	all_fed(job);
-	bp_wait(job->group);
 	/* What was met by the last that there was to do has stopped nothing. */
 	if (!left_undone(job))
 		atomic_compare_exchange_strong(&job->stop, &halt, STOP_NONE);
@@ -327,9 +321,50 @@ static int run_items(struct job *job)
 	progress_end(job);
 	record_stop(job, status);
 	record_summary(job, status);
-	if (job->journal)
-		job->ops->journal->ended(job);
 	return status;
+}
+
+/* Signals are heard until the last byte is written: a reader may be slow for ever. */
+static int end_output(const struct job *job, int status)
+{
+	int err = output_finish();
+
+	if (err && !atomic_load(&job->trouble))
+		message("cannot write the output: %s", error_text(err));
+	return err ? EXIT_TROUBLE : status;
+}
+
+void job_end_at_once(struct job *job)
+{
+	/* The journal does not end: what is not waited for may be done yet. */
+	int status = end_output(job, conclude(job));
+
+	if (status > 128)
+		signals_die(status - 128);
+	_exit(status);
+}
+
+/* Feeds and waits. */
+static int run_items(struct job *job)
+{
+	int status;
+
+	/* A list is not read once more for nothing. */
+	if (job->opt->policy.percent && job->ops->one_each && !job->opt->shard.parts)
+		job->view.expected = inputs_count(job->inputs);
+	job->ops->feed(job);
+	if (job->walk)
+		job->ops->walk->wait(job->walk);
+	all_fed(job);
+	atomic_store(&job->fed, true);
+	bp_wait(job->group);
+	/* Whoever else sees to the end ends the program. */
+	while (atomic_exchange(&job->ending, true))
+		pause();
+	status = conclude(job);
+	if (job->journal && status != EXIT_USAGE)
+		job->ops->journal->ended(job);
+	return end_output(job, status);
 }
 
 int job_run(const struct options *opt, const struct job_ops *ops, struct inputs *inputs)
@@ -365,12 +400,6 @@ int job_run(const struct options *opt, const struct job_ops *ops, struct inputs 
 		goto stop_signals;
 	}
 	status = run_items(&job);
-	/* Signals are heard until the last byte is written: a reader may be slow for ever. */
-	err = output_finish();
-	if (err && !atomic_load(&job.trouble))
-		message("cannot write the output: %s", error_text(err));
-	if (err)
-		status = EXIT_TROUBLE;
 stop_signals:
 	signals_stop();
 out:

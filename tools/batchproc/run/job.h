@@ -68,6 +68,9 @@ struct walk_hooks {
 	/* A walker that stood among the items, with the walk as its argument, will not be started. */
 	void (*never_started)(struct walk *walk);
 	void (*destroy)(struct walk *walk);
+	/* Writes the records of directories that nobody will read to their end. Before the program ends. */
+	void (*give_up)(struct walk *walk);
+	void (*write_off_above)(struct walk *walk, struct dirnode *dir);
 
 	/* The directory that an item was found in: its path with a slash, and its descriptor. */
 	void (*add_path)(const struct dirnode *dir, struct buf *buf);
@@ -130,6 +133,9 @@ struct job {
 	struct bucket byte_bucket; /* --bwlimit */
 
 	atomic_int stop; /* enum stop */
+	_Atomic uint64_t cancelled_ns; /* when what runs was cancelled; 0: not */
+	atomic_bool fed; /* the main thread waits for the last items */
+	atomic_bool ending; /* somebody sees to the end of the run */
 	atomic_int signal; /* the first one that came, 0 for none */
 	atomic_uint signals; /* how many */
 	atomic_uint starved; /* items that wait for a descriptor */
@@ -137,6 +143,12 @@ struct job {
 	atomic_bool trouble; /* the program itself could not go on */
 	int stop_fd; /* readable once the run stops */
 	bool empty_is_fine; /* something was given, though no item came of it */
+
+	struct {
+		pthread_mutex_t lock;
+		uint64_t count; /* of items that have their record, and have not ended */
+		uint64_t ended, still_ns; /* what was counted when last looked at, and since when */
+	} overdue; /* see overdue.c */
 
 	pthread_mutex_t lock; /* covers what follows */
 	struct counts counts;
@@ -147,6 +159,9 @@ struct job {
 	struct item_slab *slabs;
 	struct order order;
 };
+
+/* Ends the program as the run would end it, without those that cannot end. Not the main thread. */
+void job_end_at_once(struct job *job);
 
 /* Walkers of a walk where descriptors are plenty. */
 #define WALKERS_MOST 16

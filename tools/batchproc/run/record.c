@@ -255,7 +255,9 @@ static void summary_json(const struct job *job, struct buf *buf, uint64_t wall_n
 	buf_json(buf, info->reason, strlen(info->reason));
 	add_field(buf, "loops", info->loops);
 	add_field(buf, "limit", (uint64_t)job->limit);
-	add_field(buf, "peak", stats.peak);
+	/* What was written off while it ran is not among those in flight. */
+	add_field(buf, "peak",
+		  stats.peak < (uint64_t)job->limit ? stats.peak : (uint64_t)job->limit);
 	if (job->opt->shard.parts)
 		buf_printf(buf, ",\"shard\":\"%llu/%llu\"",
 			   (unsigned long long)job->opt->shard.part,

@@ -16,13 +16,14 @@
 
 #include "output/bar.h"
 #include "run/job.h"
+#include "run/overdue.h"
 #include "run/steer.h"
 #include "output/output.h"
 #include "run/progress.h"
 #include "run/signals.h"
 
-#define TICK_NS 100000000 /* between two looks at the output, after a second signal */
-#define PATIENCE 50u /* ticks in which the reader may take nothing */
+#define TICK_NS OVERDUE_TICK_NS
+#define PATIENCE 20u /* ticks after a second signal in which the reader may take nothing */
 
 static sigset_t handled;
 static pthread_t waiter;
@@ -66,13 +67,11 @@ static void ending_signal(struct job *job, int signal)
 	steer_stop(job, STOP_SIGNAL, nth == 2);
 }
 
-/* The next signal, or -1 after a tick where somebody wants to be gone. */
-static int next_signal(struct job *job)
+/* The next signal, or -1 after a tick. */
+static int next_signal(void)
 {
 	static const struct timespec tick = {.tv_nsec = TICK_NS};
 
-	if (atomic_load(&job->signals) < 2)
-		return sigwaitinfo(&handled, NULL);
 	return sigtimedwait(&handled, NULL, &tick);
 }
 
@@ -93,10 +92,11 @@ static void *wait_for_signals(void *arg)
 	unsigned long seen = 0;
 
 	for (;;) {
-		int signal = next_signal(job);
+		int signal = next_signal();
 
-		if (signal < 0 && errno == EAGAIN)
+		if (signal < 0 && errno == EAGAIN && atomic_load(&job->signals) >= 2)
 			ticks = stuck(ticks, &seen);
+		overdue_look(job);
 		if (ticks > PATIENCE)
 			signals_die(atomic_load(&job->signal));
 		if (signal == SIGUSR1 && atomic_load(&over))

@@ -38,6 +38,9 @@ void steer_stop(struct job *job, enum stop why, bool cancel)
 		/* Cannot be: the counter of the eventfd is far from full. */
 		abort();
 	if (cancel) {
+		uint64_t never = 0;
+
+		atomic_compare_exchange_strong(&job->cancelled_ns, &never, bp_now(job->engine));
 		bp_cancel(job->group, why < STOP_DEADLINE ? 0 : causes[why]);
 		if (job->walk)
 			job->ops->walk->cancel(job->walk);

@@ -98,6 +98,7 @@ struct dirnode {
 	atomic_uint opens; /* to its descriptor, all together one of refs; 0 <-> 1 under the lock */
 	int fd; /* or -1; under the lock while opens is 0 */
 	bool recorded; /* it has a record already, because it could not be read */
+	bool written_off; /* likewise, since nobody waits for what is below it */
 	atomic_bool failed; /* something in it did not succeed */
 	const char *why; /* of enter() */
 	dev_t dev; /* these four by dirnode_look() */

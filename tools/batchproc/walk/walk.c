@@ -279,6 +279,34 @@ bool walk_is_deep(struct walk *walk)
 
 /* ---- walkers */
 
+/* What walkers are at is known, for the case that one does not come back. */
+static void begin_reading(struct walk *walk, struct pending *p)
+{
+	pthread_mutex_lock(&walk->lock);
+	p->reading = walk->reading;
+	walk->reading = p;
+	pthread_mutex_unlock(&walk->lock);
+}
+
+static void note_open(struct walk *walk, struct pending *p, struct dirnode *dir)
+{
+	pthread_mutex_lock(&walk->lock);
+	p->dir = dir;
+	pthread_mutex_unlock(&walk->lock);
+}
+
+static void end_reading(struct walk *walk, struct pending *p)
+{
+	struct pending **at = &walk->reading;
+
+	pthread_mutex_lock(&walk->lock);
+	while (*at && *at != p)
+		at = &(*at)->reading;
+	if (*at)
+		*at = p->reading;
+	pthread_mutex_unlock(&walk->lock);
+}
+
 /* From a directory into its first subdirectory, then into that one's ... */
 static void descend(struct walk *walk, struct pending *p, struct block *block)
 {
@@ -291,12 +319,15 @@ static void descend(struct walk *walk, struct pending *p, struct block *block)
 			walk_push(walk, p);
 			return;
 		}
+		begin_reading(walk, p);
 		dir = walkdir_open(walk, p);
 		next = NULL;
 		if (dir) {
+			note_open(walk, p, dir);
 			next = walkdir_read(walk, dir, p, block);
 			dirnode_put_open(dir);
 		}
+		end_reading(walk, p);
 		pending_free(p);
 	}
 }
@@ -519,7 +550,54 @@ struct tree *walk_item_tree(const struct item *item)
 	return dir ? dir->tree : NULL;
 }
 
+/*
+ * Directories that would be left, of which something below will not end. For the thread that ends the
+ * run; nothing is let go of, since whoever has not ended has it still.
+ */
+static void write_off_above(struct walk *walk, struct dirnode *dir)
+{
+	for (; dir && dir->tree->ops->leaves && !dir->written_off; dir = dir->parent) {
+		struct item *item = walkdir_leaving(walk, dir, false);
+
+		dir->written_off = true;
+		item->self = NULL;
+		item_finish(item, STATUS_NOT_STARTED, 0);
+	}
+}
+
+static void write_off(struct walk *walk, const struct pending *p)
+{
+	struct dirnode *dir = p->dir ? p->dir : p->rest;
+
+	/* One that is left when all below it has ended has one record, wherever it is found. */
+	if (!dir || !p->tree->ops->leaves)
+		walkdir_write_off(walk, p);
+	write_off_above(walk, dir ? dir : p->parent);
+}
+
+static void walk_give_up(struct walk *walk)
+{
+	struct pending *p;
+
+	pthread_mutex_lock(&walk->lock);
+	p = walk->reading;
+	walk->reading = NULL;
+	pthread_mutex_unlock(&walk->lock);
+	for (; p; p = p->reading)
+		write_off(walk, p);
+	for (;;) {
+		pthread_mutex_lock(&walk->lock);
+		p = pop_pending(walk);
+		pthread_mutex_unlock(&walk->lock);
+		if (!p)
+			break;
+		write_off(walk, p);
+	}
+}
+
 const struct walk_hooks walk_hooks = {
+	.give_up = walk_give_up,
+	.write_off_above = write_off_above,
 	.create = walk_create,
 	.wait = walk_wait,
 	.cancel = walk_cancel,

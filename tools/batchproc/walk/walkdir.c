@@ -559,3 +559,8 @@ void walkdir_give_up(struct walk *walk, struct pending *p)
 		return;
 	finish_directory(walk, p, STATUS_NOT_STARTED, 0, NULL);
 }
+
+void walkdir_write_off(struct walk *walk, const struct pending *p)
+{
+	finish_directory(walk, p, STATUS_NOT_STARTED, 0, NULL);
+}

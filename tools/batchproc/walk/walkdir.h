@@ -35,6 +35,8 @@ struct pending {
 	struct dirnode *rest; /* it was opened before, and the rest of it is to be read */
 	off_t position; /* from where on */
 	bool held; /* and is held open until then */
+	struct pending *reading; /* among those that walkers are at */
+	struct dirnode *dir; /* it is open; under the lock */
 	size_t len;
 	char name[];
 };
@@ -50,6 +52,7 @@ struct walk {
 	pthread_cond_t changed;
 	struct pending *stack;
 	size_t depth;
+	struct pending *reading; /* what walkers are at: few */
 	struct pending *roots, **roots_end; /* not begun; taken when the stack is empty */
 	size_t queued;
 	unsigned int held;
@@ -98,5 +101,7 @@ struct item *walkdir_leaving(struct walk *walk, struct dirnode *dir, bool open);
 void walkdir_leave(struct walk *walk, struct dirnode *dir);
 /* After a stop: what becomes of one that was not entered, or not read to its end. Main thread. */
 void walkdir_give_up(struct walk *walk, struct pending *p);
+/* The same for one that somebody else is at, of which nothing more will be looked at. Any thread. */
+void walkdir_write_off(struct walk *walk, const struct pending *p);
 
 #endif
