@@ -190,7 +190,7 @@ int bp_engine_create(struct bp_engine **enginep, const struct bp_engine_opts *us
 {
 	struct bp_engine_opts opts = BP_ENGINE_OPTS();
 	char reason[ENGINE_REASON] = "";
-	int err;
+	int err, saved = errno;
 
 	if (!enginep)
 		return -EINVAL;
@@ -203,6 +203,7 @@ int bp_engine_create(struct bp_engine **enginep, const struct bp_engine_opts *us
 	err = make_chosen(enginep, &opts, reason);
 	if (err)
 		memcpy(trouble, reason, sizeof(trouble));
+	errno = saved;
 	return err;
 }
 
@@ -213,6 +214,8 @@ const char *bp_engine_error(void)
 
 void bp_engine_destroy(struct bp_engine *engine)
 {
+	int saved = errno;
+
 	if (!engine)
 		return;
 	engine_check_thread(engine, __func__);
@@ -228,6 +231,7 @@ void bp_engine_destroy(struct bp_engine *engine)
 	loops_stop(engine);
 	unmake_backend(engine);
 	engine_free(engine);
+	errno = saved;
 }
 
 const struct bp_engine_info *bp_engine_info(const struct bp_engine *const_engine)

@@ -57,6 +57,7 @@ static bool inline_call(struct bp_task *task, struct exec *x, bool always)
 {
 	struct bp_loop *loop = task->op.loop_;
 	enum exec_verdict verdict;
+	int saved;
 
 	/* After many calls in one turn the loop's other tasks and completions have theirs. */
 	if (++loop->inline_calls < INLINE_MAX)
@@ -65,11 +66,15 @@ static bool inline_call(struct bp_task *task, struct exec *x, bool always)
 		x->res = bp_yield();
 	if (x->res && !always)
 		return true;
+	saved = *loop->errno_at;
 	verdict = exec_try(x);
 	/*
 	 * What the threads backend would give to a helper is in the table because it need not be.
 	 */
-	return verdict == EXEC_DONE || (verdict == EXEC_BRIEF && exec_block(x) == EXEC_DONE);
+	if (verdict == EXEC_BRIEF)
+		verdict = exec_block(x);
+	*loop->errno_at = saved;
+	return verdict == EXEC_DONE;
 }
 
 static int block(void *arg)

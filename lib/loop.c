@@ -375,6 +375,7 @@ void loop_turn(struct bp_loop *loop, uint64_t until)
 	unsigned int n;
 
 	bp_this_loop = loop;
+	loop->errno_at = &errno;
 	loop->inline_calls = 0;
 	loop_freshen(loop);
 	context_note_modes(&loop->self);
@@ -448,15 +449,22 @@ void loops_wake_one(struct bp_engine *engine)
 bool loops_drive(struct bp_engine *engine, uint64_t until)
 {
 	struct bp_loop *loop = engine->loops[0], *outer = bp_this_loop;
+	int saved = errno;
+	bool busy = true;
 
-	if (!engine->driven)
-		return engine->backend->drive(engine, until);
-	if (until == BP_NEVER && engine_next_deadline(engine) == BP_NEVER && loop_idle(loop))
-		return false;
-	loop_turn(loop, until);
-	bp_this_loop = outer;
-	loop->stale = true;
-	return true;
+	if (!engine->driven) {
+		busy = engine->backend->drive(engine, until);
+	} else if (until == BP_NEVER && engine_next_deadline(engine) == BP_NEVER &&
+		   loop_idle(loop)) {
+		busy = false;
+	} else {
+		loop_turn(loop, until);
+		bp_this_loop = outer;
+		loop->stale = true;
+	}
+	/* What the loop and its tasks leave there is not the caller's. */
+	errno = saved;
+	return busy;
 }
 
 /* ---------------------------------------------------------------- loop threads */

@@ -128,6 +128,7 @@ struct bp_loop {
 	bool stale; /* the driving thread was elsewhere since now was read */
 
 	struct bp_op *running; /* the task that runs now */
+	int *errno_at; /* errno of the loop's thread */
 	struct bp_context self;
 	struct stack_pool stacks;
 

@@ -26,11 +26,15 @@
 #define AGAIN_MAX 10
 
 /** Whether @fd is a regular file: always ready, whatever its file system says to a poll. */
-static bool is_file(int fd)
+static bool is_file(const struct bp_task *task, int fd)
 {
+	const struct bp_loop *loop = task->op.loop_;
+	int saved = *loop->errno_at;
 	struct stat st;
+	bool file = loop->backend->kernel_files && !fstat(fd, &st) && S_ISREG(st.st_mode);
 
-	return !fstat(fd, &st) && S_ISREG(st.st_mode);
+	*loop->errno_at = saved;
+	return file;
 }
 
 static int block(void *arg)
@@ -48,18 +52,20 @@ static int by_other_means(struct bp_task *task)
 {
 	struct exec x = {.sqe = task->sqe};
 	enum exec_verdict verdict;
-	int err;
+	int err = 0, saved;
 
 	if (!task->op.loop_->backend->kernel_files)
 		return -ECANCELED;
 	exec_init(&x);
+	saved = *task->op.loop_->errno_at;
 	verdict = exec_try(&x);
 	if (verdict == EXEC_BRIEF || verdict == EXEC_LONG) {
 		err = task_offload(task, block, &x);
 		verdict = err == -EAGAIN ? exec_block(&x) : (enum exec_verdict)err;
-		if (err < 0 && err != -EAGAIN)
-			return err;
 	}
+	*task->op.loop_->errno_at = saved;
+	if (err < 0 && err != -EAGAIN)
+		return err;
 	/* It is a peer that has to be waited for: EAGAIN, and call() knows how. */
 	return verdict == EXEC_DONE ? x.res : -EAGAIN;
 }
@@ -83,7 +89,7 @@ static int again(struct bp_task *task, unsigned int events, unsigned int attempt
 	uint64_t pause = PAUSE_MIN_NS << (attempt < 10 ? attempt : 10);
 	int err;
 
-	if (events && !is_file(saved.fd)) {
+	if (events && !is_file(task, saved.fd)) {
 		err = wait_ready(task, saved.fd, events);
 		/* Ready, and yet EAGAIN again and again: not a busy loop. */
 		if (!err && attempt > 2)

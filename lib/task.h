@@ -72,6 +72,11 @@ static inline void task_resume(struct bp_loop *loop, struct bp_task *task)
 /** Gives the stack of an ended task back. */
 void task_finish(struct bp_loop *loop, struct bp_task *task);
 
+/*
+ * errno is the task's own, as a thread's is the thread's: it finds it as it was, whatever ran on the
+ * loop meanwhile. Through a pointer, since a compiler may look up the thread's errno but once.
+ */
+
 /**
  * Leaves the running task, whose operation has its new state, until somebody resumes it.
  * Return: its op's result.
@@ -79,8 +84,10 @@ void task_finish(struct bp_loop *loop, struct bp_task *task);
 static inline int task_suspend(struct bp_task *task)
 {
 	struct bp_loop *loop = task->op.loop_;
+	int saved = *loop->errno_at;
 
 	context_leave(&task->stack->ctx, &loop->self, false);
+	*loop->errno_at = saved;
 	return task->op.res_;
 }
 
