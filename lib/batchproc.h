@@ -56,7 +56,18 @@
  *
  * A call from a context that the function forbids ends the program with one line on stderr.
  *
- * In the strict modes of a C compiler (-std=c11) liburing.h wants _GNU_SOURCE to be defined.
+ * Signals. The threads that the library makes leave every signal to the program's own, but for what
+ * a thread brings upon itself (SIGSEGV and its like). Sends never raise SIGPIPE; a bp_write() to a
+ * pipe or socket without a reader may, on a caller-driven engine, as write(2) does. No function of
+ * this header but bp_version() may be called in a signal handler.
+ *
+ * fork(). A child may exec or exit; what it calls on its parent's engine ends it with one line. A
+ * thread that waits in here cannot be cancelled with pthread_cancel() until it comes out again.
+ * Neither longjmp() nor a C++ exception may leave a task or a callback, or cross a call that
+ * suspends.
+ *
+ * In the strict modes of a C compiler (-std=c11) liburing.h wants _GNU_SOURCE to be defined. struct
+ * statx wants it in every mode, and struct open_how is in <linux/openat2.h>.
  */
 #ifndef BATCHPROC_H
 #define BATCHPROC_H
@@ -312,8 +323,15 @@ typedef void (*bp_report_fn)(void *ctx, void *arg, enum bp_end end, int result);
  * @report:	told of each item's end, or NULL
  * @report_arg:	first argument of @report
  *
- * The two stop numbers make every policy: 0/0 waits for all, 1/0 fails fast, N/0 is an error
- * budget, 0/1 a race, (n-k+1)/k a quorum of k out of n.
+ * The two stop numbers, failures and successes, make every policy:
+ *
+ *	0, 0		wait for all
+ *	1, 0		fail fast: the default
+ *	N, 0		an error budget
+ *	0, 1		a race: BP_RACE
+ *	n - k + 1, k	a quorum of k out of n: BP_QUORUM(k, n)
+ *
+ * A stop_after_successes of 1 alone is no race: the first failure would end it too.
  */
 struct bp_group_opts {
 	size_t sz;
@@ -342,6 +360,11 @@ struct bp_group_opts {
 					    ##__VA_ARGS__};                                        \
 		_Pragma("GCC diagnostic pop") bp_opts_;                                            \
 	})}[0])
+
+/* For BP_GROUP_OPTS(), among the other fields: BP_GROUP_OPTS(BP_RACE, .limit = 3). */
+#define BP_RACE .stop_after_failures = 0, .stop_after_successes = 1
+#define BP_QUORUM(k, n)                                                                            \
+	.stop_after_failures = (unsigned long)(n) - (k) + 1, .stop_after_successes = (k)
 
 /**
  * bp_group_opts_default() - what BP_GROUP_OPTS() is with nothing in it, as a value
@@ -449,6 +472,7 @@ typedef int (*bp_task_fn)(void *arg);
  *	-ECANCELED	the group was cancelled; the function never runs. Or the calling task
  *			itself was cancelled while it waited
  *	-EBADF		bp_wait() on this group has returned
+ *	-ETIMEDOUT	the item's timeout, or a timeout scope, of the calling task ended the wait
  *	-EDEADLK	no place can ever become free: every running item of the group waits in
  *			bp_go() on it, or nothing that runs could raise the limit
  *	-EINVAL		@fn is NULL
@@ -606,7 +630,10 @@ void bp_cancel(struct bp_group *group, int cause);
  *
  * Items may go on adding items meanwhile. When it returns the group is closed and its live child
  * groups are cancelled (as errgroup cancels its context); it may be called again and says the same.
- * In a task that is cancelled, the wait cancels @group too and still waits for its items.
+ * In a task that is cancelled, or whose timeout has come, the wait cancels @group too and still
+ * waits for its items. A task must not wait for a group that it runs in, nor for a parent of it,
+ * nor for one whose items wait for the task's own group: it would never end, and ends the program
+ * with one line.
  *
  * Context: outside, task.
  * Return: 0: all succeeded, or as many as stop_after_successes asked for. Otherwise the cause:
@@ -622,8 +649,9 @@ int bp_wait(struct bp_group *group);
  * @group:	the group
  * @deadline_ns: point on bp_now()'s clock
  *
- * Context: outside, task.
- * With a time that has passed it is a poll: a caller-driven engine takes one turn without waiting.
+ * Context: outside, task. With a time that has passed it is a poll: a caller-driven engine takes
+ * one turn without waiting. A group to which nothing was added yet stays open. As with bp_wait(),
+ * in a task that is cancelled, or whose timeout scope has come to its end, the group is cancelled.
  *
  * Return: as bp_wait(), or -ETIMEDOUT when items still run at that time: nothing is cancelled
  * or closed then. (Where the group's own cause is -ETIMEDOUT, bp_group_stats() tells them apart.)
@@ -797,6 +825,7 @@ struct bp_timeout {
 	void *task_;
 	bool fired_;
 	unsigned int shield_;
+	uint64_t spare_[4];
 };
 
 /**

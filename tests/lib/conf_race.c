@@ -405,7 +405,28 @@ static void a_group_of_nobody_succeeds(struct test *t)
 	bp_group_destroy(g);
 }
 
+/* The macros say what the numbers of a race and of a quorum are. */
+static void macros_make_races_and_quorums(struct test *t)
+{
+	const struct bp_group_opts race = BP_GROUP_OPTS(BP_RACE, .limit = 3);
+	const struct bp_group_opts quorum = BP_GROUP_OPTS(BP_QUORUM(2, 5));
+	int eio = -EIO;
+	struct bp_group *g = group_with(t, BP_RACE, .limit = 1);
+
+	expect_eq(race.stop_after_failures, 0);
+	expect_eq(race.stop_after_successes, 1);
+	expect_eq(race.limit, 3);
+	expect_eq(quorum.stop_after_failures, 4);
+	expect_eq(quorum.stop_after_successes, 2);
+	/* A failure does not end a race. */
+	expect_eq(bp_go(g, fail_with, &eio), 0);
+	expect_eq(bp_go(g, succeed, NULL), 0);
+	expect_eq(bp_wait(g), 0);
+	bp_group_destroy(g);
+}
+
 static const struct test_case cases[] = {
+	EACH_ROW(macros_make_races_and_quorums),
 	EACH_REAL_ROW(three_opens_race_and_no_descriptor_is_left),
 	EACH_ROW(the_winner_cancels_losers_that_wait),
 	EACH_ROW(an_operation_item_wins),
