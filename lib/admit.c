@@ -233,17 +233,25 @@ void waiter_block(struct group_waiter *waiter, struct bp_link_ *queue, uint64_t 
 		  void (*interrupt)(struct bp_task *task))
 {
 	struct bp_engine *engine = waiter->group->engine;
+	int cancellable;
 
 	engine_assert_locked(engine);
 	list_add_tail(queue, &waiter->link);
 	if (waiter->own)
 		waiter->group->own_waiters++;
-	if (waiter->task)
+	if (waiter->task) {
 		block_task(waiter, until, interrupt);
-	else if (engine->threaded)
-		block_thread(waiter, until);
-	else
-		block_driving(waiter, until);
+	} else {
+		/*
+		 * A thread that ended in here would leave the lock held, and itself in the queue.
+		 */
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
+		if (engine->threaded)
+			block_thread(waiter, until);
+		else
+			block_driving(waiter, until);
+		pthread_setcancelstate(cancellable, NULL);
+	}
 	if (!waiter->woken) {
 		list_del(&waiter->link);
 		waiter->result = -ETIMEDOUT;

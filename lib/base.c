@@ -2,6 +2,7 @@
 /*
  * The end of the program on misuse, the version, options structs, the clock; see base.h.
  */
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +63,40 @@ int say_why(char *room, size_t size, int err, const char *fmt, ...)
 	vsnprintf(room, size, fmt, ap);
 	va_end(ap);
 	return err;
+}
+
+void signals_keep_out(sigset_t *old)
+{
+	static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+	sigset_t set;
+	size_t i;
+
+	sigfillset(&set);
+	for (i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		sigdelset(&set, own[i]);
+	pthread_sigmask(SIG_SETMASK, &set, old);
+}
+
+unsigned int base_forks;
+static void (*after_fork)(void);
+
+static void forked(void)
+{
+	base_forks++;
+	after_fork();
+}
+
+static void watch(void)
+{
+	pthread_atfork(NULL, NULL, forked);
+}
+
+void base_watch_forks(void (*in_child)(void))
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	after_fork = in_child;
+	pthread_once(&once, watch);
 }
 
 uint64_t time_now(void)

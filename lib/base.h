@@ -8,6 +8,7 @@
 #define BP_BASE_H
 
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,6 +46,21 @@ int opts_copy(void *to, size_t known, const void *from);
 /** Puts a sentence into a @size of room, cut where it does not fit. Return: @err. */
 __attribute__((format(printf, 4, 5))) int say_why(char *room, size_t size, int err, const char *fmt,
 						  ...);
+
+/**
+ * Blocks the signals that a program handles in threads of its own, for the threads that the library
+ * makes. What a thread brings upon itself (SIGSEGV and its like) stays as it is.
+ */
+void signals_keep_out(sigset_t *old);
+
+/*
+ * How often this process has come out of a fork() since base_watch_forks(). An engine of another
+ * number is the parent's.
+ */
+extern unsigned int base_forks;
+
+/** From here on base_forks counts; @in_child is called in each child. Any number of times. */
+void base_watch_forks(void (*in_child)(void));
 
 /** Nanoseconds on CLOCK_MONOTONIC. */
 uint64_t time_now(void);

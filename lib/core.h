@@ -34,6 +34,7 @@ struct bp_engine {
 	size_t stack_size;
 	uint64_t seed;
 	pthread_t owner; /* of an engine without threads */
+	unsigned int forks; /* base_forks when it was made */
 	void (*preempt)(struct bp_engine *engine); /* loops without threads: another may go on */
 	bool driver_woken; /* of a caller-driven engine: what its thread waits for has come */
 	struct pool *pool;
@@ -157,6 +158,8 @@ static inline void engine_set_ready(struct bp_engine *engine, size_t n)
 /** Ends the program when the calling thread may not use this engine's groups. */
 static inline void engine_check_thread(const struct bp_engine *engine, const char *call)
 {
+	if (unlikely(engine->forks != base_forks))
+		bp_fatal("%s: called in a child of fork() on its parent's engine", call);
 	if (unlikely(!engine->threaded && !pthread_equal(engine->owner, pthread_self())))
 		bp_fatal("%s: called from a foreign thread on an engine with loops = 0", call);
 }

@@ -72,6 +72,7 @@ static struct bp_engine *engine_alloc(const struct bp_engine_opts *opts,
 	engine->seed = opts->seed;
 	engine->hooks = &group_hooks;
 	engine->owner = pthread_self();
+	engine->forks = base_forks;
 	atomic_store(&engine->next_deadline, BP_NEVER);
 	pthread_mutex_init(&engine->lock, NULL);
 	list_init(&engine->groups);
@@ -195,6 +196,9 @@ int bp_engine_create(struct bp_engine **enginep, const struct bp_engine_opts *us
 	if (!enginep)
 		return -EINVAL;
 	*enginep = NULL;
+	if (bp_this_loop)
+		bp_fatal("%s: called in a task or a callback", __func__);
+	base_watch_forks(loop_forget_this);
 	err = opts_copy(&opts, sizeof(opts), user);
 	if (!err)
 		err = check_opts(&opts);
@@ -245,6 +249,8 @@ const struct bp_engine_info *bp_engine_info(const struct bp_engine *const_engine
 	unsigned int i;
 
 	bp_need(engine, __func__, "engine");
+	if (unlikely(engine->forks != base_forks))
+		bp_fatal("%s: called in a child of fork() on its parent's engine", __func__);
 	engine_lock(engine);
 	copy = engine->info;
 	for (i = 0; i < engine->nloops; i++) {

@@ -181,6 +181,40 @@ static void wait_interrupted(struct bp_task *task)
 	engine_unlock(engine);
 }
 
+/* How far waits are followed in search of a circle: it costs time, and a task's small stack. */
+#define CIRCLE_WAITS 1000
+#define CIRCLE_DEPTH 64
+
+/**
+ * Whether @group waits, through items that stand in bp_wait(), for the end of @end. Under the lock.
+ */
+static bool waits_for(const struct bp_group *group, const struct bp_group *end, unsigned int depth,
+		      unsigned int *left)
+{
+	const struct bp_link_ *link;
+
+	for (link = group->waiting.next; link != &group->waiting && *left; link = link->next) {
+		const struct group_waiter *waiter = container_of(link, struct group_waiter, from);
+
+		--*left;
+		if (waiter->group == end ||
+		    (depth && waits_for(waiter->group, end, depth - 1, left)))
+			return true;
+	}
+	return false;
+}
+
+/** Ends the program where a task would wait for a group that waits for the task. */
+static void check_circle(const struct bp_group *group, const struct bp_task *task, const char *call)
+{
+	unsigned int left = CIRCLE_WAITS;
+
+	if (unlikely(waits_for(group, task->op.group_, CIRCLE_DEPTH, &left)))
+		bp_fatal(
+			"%s: deadlock: the group waits, through its own items, for this task's group",
+			call);
+}
+
 /** Waits until the group is done. Under the lock. Return: 0, or -ETIMEDOUT. */
 static int wait_done(struct bp_group *group, uint64_t until, const char *call)
 {
@@ -205,7 +239,13 @@ static int wait_done(struct bp_group *group, uint64_t until, const char *call)
 	}
 	while (!group_is_done(group)) {
 		waiter.woken = false;
+		if (waiter.task && until == BP_NEVER) {
+			check_circle(group, waiter.task, call);
+			list_add_tail(&waiter.task->op.group_->waiting, &waiter.from);
+		}
 		waiter_block(&waiter, &group->wait_waiters, until, wait_interrupted);
+		if (list_linked(&waiter.from))
+			list_del(&waiter.from);
 		if (waiter.result)
 			return group_is_done(group) ? 0 : waiter.result;
 	}
@@ -220,7 +260,10 @@ static int wait_until(struct bp_group *group, uint64_t until, const char *call)
 	engine_check_thread(engine, call);
 	engine_lock(engine);
 	err = wait_done(group, until, call);
-	if (!err) {
+	if (!err && until != BP_NEVER && !group->accepted && !group_cancelled(group)) {
+		/* Who looks before anything was added has waited for nothing. */
+		err = result_of(group);
+	} else if (!err) {
 		close_group(group);
 		err = group->result;
 	}
@@ -305,6 +348,7 @@ int bp_group_create(struct bp_group **groupp, struct bp_engine *engine,
 	list_init(&group->ready);
 	list_init(&group->go_waiters);
 	list_init(&group->wait_waiters);
+	list_init(&group->waiting);
 	for (i = 0; i < engine->nloops; i++) {
 		group->members[i].group = group;
 		list_init(&group->members[i].items);

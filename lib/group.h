@@ -53,6 +53,7 @@ struct bp_group {
 	struct bp_link_ ready, ready_link; /* accepted items that no loop has taken */
 	struct bp_link_ go_waiters, starved_link;
 	struct bp_link_ wait_waiters;
+	struct bp_link_ waiting; /* items of this group that stand in bp_wait() on others */
 	struct bp_timer_ deadline;
 
 	long limit;
@@ -76,6 +77,7 @@ struct bp_group {
 /* Somebody who waits in bp_go() or bp_wait(); lives on the waiter's stack. Under the lock. */
 struct group_waiter {
 	struct bp_link_ link;
+	struct bp_link_ from; /* in group.waiting of the group that the task is an item of */
 	struct bp_group *group;
 	struct bp_task *task; /* NULL: a thread */
 	bool own; /* the task is an item of the group */

@@ -130,6 +130,11 @@ void loop_exit(struct bp_loop *loop)
 	stack_pool_exit(&loop->stacks);
 }
 
+void loop_forget_this(void)
+{
+	bp_this_loop = NULL;
+}
+
 void loop_make_runnable(struct bp_loop *loop, struct bp_op *op)
 {
 	op_set_state(op, OP_RUNNABLE);
@@ -374,6 +379,8 @@ void loop_turn(struct bp_loop *loop, uint64_t until)
 	struct bp_engine *engine = loop->engine;
 	unsigned int n;
 
+	if (unlikely(engine->forks != base_forks))
+		bp_fatal("a child of fork() goes on with its parent's engine");
 	bp_this_loop = loop;
 	loop->errno_at = &errno;
 	loop->inline_calls = 0;
@@ -506,12 +513,11 @@ static int start_thread(struct bp_engine *engine, unsigned int index)
 {
 	pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 	struct loop_start start = {.engine = engine, .index = index, .cond = &cond};
-	sigset_t all, old;
+	sigset_t old;
 	int err;
 
 	/* The program's signal handlers run in the program's own threads. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
+	signals_keep_out(&old);
 	err = pthread_create(&engine->threads[index], NULL, loop_thread, &start);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (err) {

@@ -147,6 +147,9 @@ struct bp_loop {
 /* The loop whose thread this is, while it drives; else NULL. */
 extern __thread struct bp_loop *bp_this_loop;
 
+/** In a child of fork(): no loop is the calling thread's any more. */
+void loop_forget_this(void);
+
 int loop_init(struct bp_loop *loop, struct bp_engine *engine, unsigned int index);
 void loop_exit(struct bp_loop *loop);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The pool of helper threads; see pool.h. Its threads block every signal, so that the program's
- * handlers run in the program's own threads.
+ * The pool of helper threads; see pool.h. Its threads block signals, so that the program's handlers
+ * run in the program's own threads.
  *
  * Threads wake each other in a chain: who puts jobs in wakes one thread at most, and a thread that
  * takes a job wakes the next one while there is more to do. So a loop never pays for a whole herd,
@@ -94,7 +94,7 @@ static int make_thread(struct pool *pool)
 {
 	struct pool_thread *t = &pool->threads[pool->count];
 	pthread_condattr_t attr;
-	sigset_t all, old;
+	sigset_t old;
 	int err;
 
 	t->pool = pool;
@@ -102,8 +102,7 @@ static int make_thread(struct pool *pool)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&t->cond, &attr);
 	pthread_condattr_destroy(&attr);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
+	signals_keep_out(&old);
 	err = pthread_create(&t->thread, NULL, pool_thread, t);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (err) {

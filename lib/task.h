@@ -73,8 +73,8 @@ static inline void task_resume(struct bp_loop *loop, struct bp_task *task)
 void task_finish(struct bp_loop *loop, struct bp_task *task);
 
 /*
- * errno is the task's own, as a thread's is the thread's: it finds it as it was, whatever ran on the
- * loop meanwhile. Through a pointer, since a compiler may look up the thread's errno but once.
+ * errno is the task's own, as a thread's is the thread's: it finds it as it was, whatever ran on
+ * the loop meanwhile. Through a pointer, since a compiler may look up the thread's errno but once.
  */
 
 /**

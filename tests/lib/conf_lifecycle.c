@@ -548,7 +548,132 @@ static void a_foreign_thread_on_a_caller_driven_engine_aborts(struct test *t)
 	expect_abort(go_from_a_foreign_thread, t, "bp_go");
 }
 
+/* ---------------------------------------------------------------- polling, signals, cancellation */
+
+static int sleeps_a_while(void *unused)
+{
+	(void)unused;
+	return bp_sleep(3 * MS);
+}
+
+/* To poll is a way to wait: the engine gets on meanwhile. */
+static void polling_comes_to_an_end(struct test *t)
+{
+	struct bp_group *g = group_with(t);
+
+	for (int i = 0; i < 3; i++)
+		expect_eq(bp_go(g, sleeps_a_while, NULL), 0);
+	while (bp_wait_until(g, 0) == -ETIMEDOUT)
+		;
+	expect_eq(bp_wait(g), 0);
+	bp_group_destroy(g);
+}
+
+/* Who looks at a group before anything was added leaves it open; bp_wait() closes it. */
+static void a_look_at_an_empty_group_leaves_it_open(struct test *t)
+{
+	struct bp_group *g = group_with(t);
+
+	expect_eq(bp_wait_until(g, 0), 0);
+	expect_eq(bp_wait_until(g, bp_now(t->engine) + SECOND), 0);
+	expect_eq(bp_go(g, succeed, NULL), 0);
+	expect_eq(bp_wait(g), 0);
+	expect_eq(bp_go(g, succeed, NULL), -EBADF);
+	bp_group_destroy(g);
+	g = group_with(t);
+	expect_eq(bp_wait(g), 0);
+	expect_eq(bp_go(g, succeed, NULL), -EBADF);
+	bp_group_destroy(g);
+}
+
+static int looks_at_signals(void *unused)
+{
+	static const int open[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGSYS, SIGTRAP};
+	sigset_t set;
+
+	(void)unused;
+	pthread_sigmask(SIG_SETMASK, NULL, &set);
+	for (size_t i = 0; i < COUNT_OF(open); i++)
+		expect(!sigismember(&set, open[i]));
+	expect(sigismember(&set, SIGTERM));
+	expect(sigismember(&set, SIGUSR1));
+	return 0;
+}
+
+static int looks_on_a_loop_and_on_a_helper(void *unused)
+{
+	looks_at_signals(NULL);
+	return bp_offload(looks_at_signals, unused);
+}
+
+/* A program's own handlers run in its own threads; those of crashes run where the crash is. */
+static void loop_threads_block_what_is_not_their_own(struct test *t)
+{
+	engine_with(t);
+	expect_eq(run_task(t, looks_on_a_loop_and_on_a_helper, NULL), 0);
+}
+
+static int sends_to_nobody(void *arg)
+{
+	int *fd = arg;
+	struct iovec iov = {.iov_base = (char *)"x", .iov_len = 1};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	expect_eq(bp_send(fd[0], "x", 1, 0), -EPIPE);
+	expect_eq(bp_sendmsg(fd[0], &msg, 0), -EPIPE);
+	return 0;
+}
+
+/* SIGPIPE would end this program. */
+static void a_send_never_raises_sigpipe(struct test *t)
+{
+	int fd[2];
+
+	engine_with(t);
+	expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+	close(fd[1]);
+	expect_eq(run_task(t, sends_to_nobody, fd), 0);
+	close(fd[0]);
+}
+
+static void *waits_in_a_thread(void *group)
+{
+	bp_wait(group);
+	/* Here it ends. */
+	pthread_testcancel();
+	return NULL;
+}
+
+/* A thread that is cancelled in bp_wait() takes no lock with it. */
+static void cancelling_a_waiting_thread_leaves_no_lock_behind(struct test *t)
+{
+	struct bp_group *g = group_with(t);
+	struct crowd crowd;
+	pthread_t thread;
+	void *result;
+
+	crowd_init(&crowd);
+	expect_eq(bp_go(g, crowd_task, &crowd), 0);
+	until_count(t, &crowd.started, 1);
+	assert_int_equal(pthread_create(&thread, NULL, waits_in_a_thread, g), 0);
+	for (int i = 0; i < 1000; i++)
+		stats_of(g);
+	pthread_cancel(thread);
+	expect_eq(stats_of(g).running, 1);
+	gate_open(&crowd.gate);
+	pthread_join(thread, &result);
+	expect(result == PTHREAD_CANCELED);
+	expect_eq(bp_wait(g), 0);
+	bp_group_destroy(g);
+	crowd_free(&crowd);
+}
+
 static const struct test_case cases[] = {
+	EACH_ROW(polling_comes_to_an_end),
+	EACH_ROW(a_look_at_an_empty_group_leaves_it_open),
+	THREADED_REAL_ROWS(loop_threads_block_what_is_not_their_own),
+	EACH_REAL_ROW(a_send_never_raises_sigpipe),
+	THREADED_REAL_ROWS(cancelling_a_waiting_thread_leaves_no_lock_behind),
 	EACH_ROW(wait_until_that_times_out_cancels_nothing),
 	EACH_ROW(wait_until_in_time_says_what_wait_says),
 	EACH_ROW(go_after_wait_is_ebadf),

@@ -352,7 +352,141 @@ static void each_call_from_a_foreign_thread_aborts(struct test *t)
 	}
 }
 
+/* ---------------------------------------------------------------- engines in the wrong place */
+
+static int makes_an_engine(void *unused)
+{
+	struct bp_engine *engine;
+
+	(void)unused;
+	return bp_engine_create(&engine, NULL);
+}
+
+static int an_engine_in_a_task(void *arg)
+{
+	return misuse_in_task(arg, makes_an_engine);
+}
+
+static void reports_with_an_engine(void *ctx, void *arg, enum bp_end end, int result)
+{
+	(void)ctx, (void)arg, (void)end, (void)result;
+	makes_an_engine(NULL);
+}
+
+static int an_engine_in_a_callback(void *arg)
+{
+	struct bp_group *g = group_with((struct test *)arg, .report = reports_with_an_engine);
+
+	bp_go(g, succeed, NULL);
+	bp_wait(g);
+	return 0;
+}
+
+static void an_engine_is_made_outside(struct test *t)
+{
+	expect_abort(an_engine_in_a_task, t, "bp_engine_create");
+	expect_abort(an_engine_in_a_callback, t, "bp_engine_create");
+}
+
+/* ---------------------------------------------------------------- groups that wait for each other */
+
+static struct bp_group *pair[2];
+static atomic_int arrived;
+
+static int waits_for_the_other(void *arg)
+{
+	atomic_fetch_add(&arrived, 1);
+	while (atomic_load(&arrived) < 2)
+		bp_yield();
+	return bp_wait(*(struct bp_group **)arg);
+}
+
+static int groups_in_a_circle(void *arg)
+{
+	struct test *t = arg;
+
+	pair[0] = group_with(t, .stop_after_failures = 1);
+	pair[1] = group_with(t, .stop_after_failures = 1);
+	bp_go(pair[0], waits_for_the_other, &pair[1]);
+	bp_go(pair[1], waits_for_the_other, &pair[0]);
+	bp_wait(pair[0]);
+	return 0;
+}
+
+static void groups_that_wait_for_each_other_abort(struct test *t)
+{
+	expect_abort(groups_in_a_circle, t, "deadlock");
+}
+
+/* ---------------------------------------------------------------- fork() */
+
+static struct bp_engine *parents;
+static struct bp_group *parents_group;
+
+static int child_that_waits(void *unused)
+{
+	(void)unused;
+	return bp_wait(parents_group);
+}
+
+static int child_that_adds(void *unused)
+{
+	(void)unused;
+	return bp_go(parents_group, succeed, NULL);
+}
+
+static int child_that_asks(void *unused)
+{
+	(void)unused;
+	return bp_engine_info(parents)->loops == 0;
+}
+
+static int child_that_destroys(void *unused)
+{
+	(void)unused;
+	bp_engine_destroy(parents);
+	return 0;
+}
+
+static void children_of_fork_are_told(struct test *t)
+{
+	parents = engine_with(t);
+	parents_group = group_with(t);
+	expect_abort(child_that_waits, t, "fork");
+	expect_abort(child_that_adds, t, "fork");
+	expect_abort(child_that_asks, t, "fork");
+	expect_abort(child_that_destroys, t, "fork");
+	expect_eq(bp_go(parents_group, succeed, NULL), 0);
+	expect_eq(bp_wait(parents_group), 0);
+	bp_group_destroy(parents_group);
+}
+
+static int reads_in_a_child(void *unused)
+{
+	char byte;
+
+	(void)unused;
+	return (int)bp_read(0, &byte, 1, 0);
+}
+
+static int forks(void *arg)
+{
+	expect_abort(reads_in_a_child, arg, "bp_read");
+	return 0;
+}
+
+/* The same where the fork was made by a task. */
+static void children_of_tasks_are_told(struct test *t)
+{
+	engine_with(t);
+	expect_eq(run_task(t, forks, t), 0);
+}
+
 static const struct test_case cases[] = {
+	EACH_ROW(an_engine_is_made_outside),
+	EACH_ROW(groups_that_wait_for_each_other_abort),
+	EACH_ROW(children_of_fork_are_told),
+	EACH_ROW(children_of_tasks_are_told),
 	EACH_ROW(task_functions_outside_a_task_abort),
 	EACH_ROW(misuse_inside_a_task_aborts),
 	EACH_ROW(waiting_for_the_own_group_aborts),
