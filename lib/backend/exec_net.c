@@ -257,8 +257,9 @@ static unsigned int poll_events(const struct io_uring_sqe *sqe)
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 	events = events << 16 | events >> 16; /* its halves are stored in little-endian order */
 #endif
-	return events & (POLLIN | POLLPRI | POLLOUT | POLLRDNORM | POLLRDBAND | POLLWRNORM |
-			 POLLWRBAND | POLLMSG | POLLRDHUP);
+	/* As in io_uring, the other end's farewell is told of whether it was asked for or not. */
+	return POLLRDHUP | (events & (POLLIN | POLLPRI | POLLOUT | POLLRDNORM | POLLRDBAND |
+				      POLLWRNORM | POLLWRBAND | POLLMSG | POLLRDHUP));
 }
 
 enum exec_verdict exec_poll_try(struct exec *x)
