@@ -175,7 +175,7 @@ static void a_part_that_is_the_whole_needs_no_more(struct test *t)
 	expect_eq(files_here(), 1);
 	httpd.answer = answer_full_length;
 	make_bytes("whole", body, sizeof(body));
-	run = SH("cat whole >$(ls -d .f.batchproc-*) && rm whole");
+	run = SH("cat whole >$(find . -name '.*' -type f) && rm whole");
 	expect_exit(run, 0);
 	run = BP("fetch", "--journal", "j", "--resume", "--json", at("/f"));
 	expect_exit(run, 0);

@@ -54,6 +54,7 @@ enum {
 	OPT_MAX_PER_HOST,
 	OPT_COMPRESSED,
 	OPT_EXPECT_STATUS,
+	OPT_HEDGE,
 };
 
 /* Of the process: what is read once. Main thread until the first item starts, read-only then. */
@@ -430,6 +431,8 @@ static const char *long_option(struct fetch_settings *set, int id, const char *a
 		return time_option(arg, &set->exchange.first_byte_ns);
 	case OPT_LOW_SPEED:
 		return parse_low_speed(set, arg);
+	case OPT_HEDGE:
+		return time_option(arg, &set->hedge_ns);
 	case OPT_MAX_REDIRS:
 		set->redirs_given = true;
 		return count_option(arg, 0, &set->max_redirs);
@@ -647,6 +650,7 @@ static const struct opt fetch_options[] = {
 	{OPT_FIRST_BYTE_TIMEOUT, "first-byte-timeout", "T",
 	 "from a request to the first byte of its response (5m)"},
 	{OPT_LOW_SPEED, "low-speed", "BYTES/T", "end a body that comes slower (1/5m)"},
+	{OPT_HEDGE, "hedge", "T", "ask the next of several mirrors only after T without an answer"},
 	{OPT_MAX_REDIRS, "max-redirs", "N", "redirections that are followed for an item (20)"},
 	{OPT_MAX_SIZE, "max-size", "BYTES", "refuse what is larger"},
 	{OPT_MAX_PER_HOST, "max-per-host", "N",
@@ -661,7 +665,8 @@ const struct verb fetch_verb = {
 	.synopsis = "[options] [-P DIR | -o FILE] URL...",
 	.summary = "Gets URLs",
 	.details =
-		"A line of a list is URL, URL TAB path, or URL TAB path TAB ALGORITHM:DIGEST. Without\n"
+		"A line of a list is URL, URL TAB path, or URL TAB path TAB ALGORITHM:DIGEST. URL|URL\n"
+		"are mirrors of one file, of which the first that answers is taken. Without\n"
 		"a path the name is the last step of the URL's. A path never leaves -P DIR and goes\n"
 		"through no symbolic link. A file gets its name when it is complete; what was there\n"
 		"before is replaced then, and not touched otherwise.\n"

@@ -4,7 +4,9 @@
  *
  *	fetch.c		the verb: options, items, records
  *	line.c		a line of a list: URL, path, digest
- *	get.c		one attempt: requests, redirects, what an answer means
+ *	get.c		one attempt: what it asks for, and what an answer means
+ *	ask.c		requests to one server after the other, as redirections lead
+ *	mirrors.c	several servers, of which the first to answer is taken
  *	body.c		the body's way into the file, or wherever it goes
  *	place.c		the file that it becomes: its directory, its name, its temporary file
  *
@@ -24,6 +26,7 @@
 #include "digest/digest.h"
 #include "net/exchange.h"
 #include "net/hosts.h"
+#include "net/request.h"
 #include "net/tls.h"
 #include "net/url.h"
 #include "run/item.h"
@@ -53,6 +56,7 @@ struct fetch_settings {
 	uint64_t max_size; /* UINT64_MAX: any */
 	uint64_t max_redirs;
 	bool redirs_given;
+	uint64_t hedge_ns; /* 0: mirrors are asked at once */
 	bool connect_given, first_byte_given, low_given;
 	struct tls_settings tls;
 	struct net_conf net;
@@ -82,11 +86,45 @@ struct fetch_item {
 /* A line of a list, or an operand. NULL, or what is wrong with it; then the item fails with that. */
 const char *line_parse(struct fetch_item *own, const char *line, size_t len, struct buf *name);
 
-/* The URL of an item, without what stands behind it. Freed by the caller. */
-const char *line_url(const struct item *item, struct url *url);
+/* How many URLs an item has; and one of them, without what stands behind it. NULL, or what is wrong with it. */
+size_t line_mirrors(const struct item *item);
+const char *line_url(const struct item *item, size_t nth, struct url *url);
 
 /* Whether a path of a list can stand below a directory. NULL, or why not. */
 const char *path_check(const char *path);
+
+/* ---- ask.c */
+
+/* What is asked of one server, and of those that it sends to. */
+struct asking {
+	struct item *item;
+	struct url first, url; /* that was given, and that it was redirected to */
+	struct request request;
+	struct exchange x;
+	int code; /* of the last response; 0: none */
+	unsigned int redirects;
+	const char *why; /* of an error, where it is not errno's text */
+	char text[160]; /* where that may stand */
+	char memory[EXCHANGE_FIRST];
+};
+
+/* The request as the settings have it. */
+void ask_prepare(struct asking *ask, struct item *item);
+/* Asks @ask->first until there is an answer that is no redirection. 0, or -errno. To be ended either way. */
+int ask_follow(struct asking *ask);
+void ask_end(struct asking *ask);
+bool ask_is_expected(const struct fetch_settings *set, int status);
+
+/* ---- mirrors.c */
+
+struct mirrors;
+
+/*
+ * Asks all mirrors of the item as @like does. *@ask is the one that answered first, and that did not fail where one
+ * did not; it lives as long as *@mirrors, which is to be freed.
+ */
+int mirrors_race(struct mirrors **mirrors, const struct asking *like, struct asking **ask);
+void mirrors_free(struct mirrors *mirrors);
 
 /* ---- place.c */
 

@@ -18,7 +18,6 @@
 #include "cli/options.h"
 #include "digest/hasher.h"
 #include "net/fields.h"
-#include "net/request.h"
 #include "run/job.h"
 #include "verbs/fetch/fetch.h"
 
@@ -29,18 +28,18 @@ struct getting {
 	struct item *item;
 	const struct fetch_settings *set;
 	struct fetch_item *own;
-	struct url first, url; /* that was given, and that is asked */
+	struct url first; /* that gives it its name */
 	bool has_place;
 	bool anew; /* without the partial file */
 	struct place place;
-	struct request request;
-	struct exchange x;
+	struct asking *ask; /* one of its mirrors; of several, that which answered first */
+	struct asking only;
+	struct mirrors *mirrors; /* NULL: there is one */
 	struct hasher *hasher;
 	struct body body;
 	struct finish finish;
 	const char *wanted;
 	char since[40], etag[256];
-	char memory[EXCHANGE_FIRST];
 };
 
 /* ---- the request */
@@ -61,10 +60,10 @@ static int look_at_existing(void *arg)
 	if (!place_existing(&g->place, &st, g->etag, sizeof(g->etag)))
 		return 0;
 	if (etag_is_valid(g->etag))
-		g->request.if_none_match = g->etag;
+		g->ask->request.if_none_match = g->etag;
 	http_date_add(&date, st.st_mtim.tv_sec);
 	snprintf(g->since, sizeof(g->since), "%.*s", (int)date.len, date.data);
-	g->request.if_modified_since = g->since;
+	g->ask->request.if_modified_since = g->since;
 	buf_free(&date);
 	return 0;
 }
@@ -85,43 +84,15 @@ static void ask_for_the_rest(struct getting *g)
 		return;
 	if (blocking(look_for_partial, g))
 		return;
-	g->request.range_first = g->place.offset;
-	g->request.if_range = g->place.validator;
-	g->request.if_none_match = g->request.if_modified_since = NULL;
-}
-
-static void prepare_request(struct getting *g)
-{
-	const struct fetch_settings *set = g->set;
-	struct request *r = &g->request;
-
-	*r = (struct request){
-		.method = set->method ? set->method :
-			  set->data   ? "POST" :
-					"GET",
-		.headers = set->headers,
-		.header_count = set->header_count,
-		.compressed = set->compressed,
-		.range_last = UINT64_MAX,
-		.has_body = set->data,
-		.body_len = set->data ? strlen(set->data) : 0,
-		.form = set->data,
-	};
-	r->expect_continue = r->body_len >= 1048576;
-	r->password = fetch_credentials(set, &g->first, &r->user);
-	g->x = (struct exchange){
-		.net = net_get(g->item->job->engine),
-		.conf = &set->exchange,
-		.request = r,
-		.body = set->data,
-		.memory = g->memory,
-	};
+	g->ask->request.range_first = g->place.offset;
+	g->ask->request.if_range = g->place.validator;
+	g->ask->request.if_none_match = g->ask->request.if_modified_since = NULL;
 }
 
 static int prepare(struct getting *g)
 {
 	const struct fetch_settings *set = g->set;
-	const char *wrong = line_url(g->item, &g->first);
+	const char *wrong = line_url(g->item, 0, &g->first);
 	bool plain_get;
 	int err = 0;
 
@@ -130,9 +101,9 @@ static int prepare(struct getting *g)
 		g->item->why = g->own->why;
 		return -EINVAL;
 	}
-	prepare_request(g);
-	g->has_place = !set->drop && !set->to_stdout && strcmp(g->request.method, "HEAD") != 0;
-	plain_get = !strcmp(g->request.method, "GET") && !set->compressed;
+	ask_prepare(g->ask, g->item);
+	g->has_place = !set->drop && !set->to_stdout && strcmp(g->ask->request.method, "HEAD") != 0;
+	plain_get = !strcmp(g->ask->request.method, "GET") && !set->compressed;
 	if (g->has_place && !set->by_disposition) {
 		err = blocking(find_place, g);
 		if (!err && set->update)
@@ -143,12 +114,7 @@ static int prepare(struct getting *g)
 	return err;
 }
 
-/* ---- redirections */
-
-static bool is_redirect(int status)
-{
-	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
+/* ---- what an answer means */
 
 static int refuse(struct getting *g, int err, const char *why)
 {
@@ -156,101 +122,9 @@ static int refuse(struct getting *g, int err, const char *why)
 	return err;
 }
 
-/* As browsers and curl do: a 303 asks for another thing, and what was posted is not posted on. */
-static void change_method(struct request *r, int status)
-{
-	bool post = !strcmp(r->method, "POST");
-
-	if ((status == 303 && strcmp(r->method, "HEAD")) ||
-	    ((status == 301 || status == 302) && post)) {
-		r->method = "GET";
-		r->has_body = false;
-		r->expect_continue = false;
-	}
-}
-
-static int redirect(struct getting *g, const char *location)
-{
-	struct request *r = &g->request;
-	struct url next;
-	const char *wrong = url_resolve(&next, &g->url, location, strlen(location));
-	int status = g->x.head.status;
-
-	exchange_end(&g->x);
-	if (wrong) {
-		snprintf(g->own->why, sizeof(g->own->why), "redirected to a URL that %s", wrong);
-		return refuse(g, -EPROTO, g->own->why);
-	}
-	if (g->url.tls && !next.tls) {
-		url_free(&next);
-		return refuse(g, -EPERM, "redirected from https to http");
-	}
-	url_free(&g->url);
-	g->url = next;
-	change_method(r, status);
-	if (!url_same_origin(&g->first, &g->url)) {
-		r->foreign_host = true;
-		r->user = r->password = NULL;
-	}
-	return 0;
-}
-
-static void tell_host(struct getting *g)
-{
-	const struct head *head = &g->x.head;
-	const char *text = head_value(head, "Retry-After");
-	uint64_t ns = 0;
-
-	if (text && (head->status == 429 || head->status == 503)) {
-		const struct job *job = g->item->job;
-		int64_t now = (int64_t)((bp_now(job->engine) + job->real_offset_ns) / 1000000000);
-
-		if (!retry_after_parse(text, now, &ns))
-			ns = 0;
-	}
-	host_answered(g->x.conn, head->status, ns);
-}
-
-/* Asks until there is an answer that is no redirection. */
-static int follow(struct getting *g)
-{
-	const char *location;
-	int err;
-
-	for (;;) {
-		g->request.url = &g->url;
-		err = exchange_begin(&g->x);
-		if (err) {
-			g->item->why = g->x.why;
-			return err;
-		}
-		g->own->code = g->x.head.status;
-		tell_host(g);
-		location = head_value(&g->x.head, "Location");
-		if (!is_redirect(g->own->code) || !location || !g->set->max_redirs)
-			return 0;
-		if (g->own->redirects == g->set->max_redirs)
-			return refuse(g, -ELOOP, "redirected more often than --max-redirs allows");
-		g->own->redirects++;
-		err = redirect(g, location);
-		if (err)
-			return err;
-	}
-}
-
-/* ---- what an answer means */
-
-static bool is_expected(const struct fetch_settings *set, int status)
-{
-	for (size_t i = 0; i < set->expected_count; i++)
-		if (status >= set->expected[i].first && status <= set->expected[i].last)
-			return true;
-	return !set->expected_count && status >= 200 && status < 300;
-}
-
 static int status_error(struct getting *g)
 {
-	int status = g->x.head.status;
+	int status = g->ask->x.head.status;
 
 	snprintf(g->own->why, sizeof(g->own->why), "the server answered with status %d", status);
 	g->item->why = g->own->why;
@@ -289,7 +163,7 @@ static const char *strong_validator(const struct head *head)
 /* Whether the part that came is the rest of what the partial file has the beginning of. */
 static bool is_the_rest(const struct getting *g)
 {
-	const struct head *head = &g->x.head;
+	const struct head *head = &g->ask->x.head;
 	const char *range_text = head_value(head, "Content-Range");
 	const char *validator = g->place.validator;
 	const char *theirs = head_value(head, *validator == '"' ? "ETag" : "Last-Modified");
@@ -307,8 +181,8 @@ static bool is_the_rest(const struct getting *g)
 /* Whether the partial file is the whole already. */
 static bool is_whole(const struct getting *g)
 {
-	const char *text = head_value(&g->x.head, "Content-Range");
-	const char *etag = head_value(&g->x.head, "ETag");
+	const char *text = head_value(&g->ask->x.head, "Content-Range");
+	const char *etag = head_value(&g->ask->x.head, "ETag");
 	struct content_range range;
 
 	return text && content_range_parse(text, &range) && range.unsatisfied &&
@@ -326,7 +200,7 @@ enum rest {
 
 static enum rest judge_rest(const struct getting *g)
 {
-	switch (g->x.head.status) {
+	switch (g->ask->x.head.status) {
 	case 206:
 		return is_the_rest(g) ? REST_COMES : REST_ANEW;
 	case 416:
@@ -385,7 +259,7 @@ static int create_file(void *arg)
 {
 	struct getting *g = arg;
 	const struct options *opt = g->item->job->opt;
-	const char *validator = strong_validator(&g->x.head);
+	const char *validator = strong_validator(&g->ask->x.head);
 	int err;
 
 	if (g->place.offset)
@@ -393,7 +267,7 @@ static int create_file(void *arg)
 	err = place_create(&g->place);
 	if (!err && validator && !g->set->compressed &&
 	    (opt->journal || g->item->attempts <= opt->retries) &&
-	    !strcmp(g->request.method, "GET"))
+	    !strcmp(g->ask->request.method, "GET"))
 		place_note(&g->place, &g->first, validator);
 	return err;
 }
@@ -422,13 +296,13 @@ static int move_body(struct getting *g)
 	}
 	if (!g->hasher)
 		g->hasher = hasher_get();
-	exchange_grow(&g->x, (char *)g->hasher->buffer, HASHER_BYTES);
+	exchange_grow(&g->ask->x, (char *)g->hasher->buffer, HASHER_BYTES);
 	return body_move(b);
 }
 
 static int check_size(struct getting *g)
 {
-	const struct head *head = &g->x.head;
+	const struct head *head = &g->ask->x.head;
 	uint64_t most = g->set->max_size;
 
 	if (head->body == BODY_LENGTH && !g->set->compressed &&
@@ -439,8 +313,8 @@ static int check_size(struct getting *g)
 
 static void note_finish(struct getting *g)
 {
-	const char *modified = head_value(&g->x.head, "Last-Modified");
-	const char *etag = head_value(&g->x.head, "ETag");
+	const char *modified = head_value(&g->ask->x.head, "Last-Modified");
+	const char *etag = head_value(&g->ask->x.head, "ETag");
 
 	g->finish = (struct finish){.mtime = INT64_MIN};
 	if ((g->set->keep_time || g->set->update) && modified)
@@ -454,14 +328,17 @@ static int receive(struct getting *g, bool nothing_more)
 	int err = 0;
 
 	note_finish(g);
-	g->body = (struct body){.set = g->set, .item = g->item, .x = &g->x, .at = g->place.offset};
+	g->body = (struct body){.set = g->set,
+				.item = g->item,
+				.x = &g->ask->x,
+				.at = g->place.offset};
 	if (!nothing_more)
 		err = check_size(g);
 	if (!err)
 		err = begin_digest(g);
 	if (!err && !nothing_more)
 		err = move_body(g);
-	g->own->unannounced = g->x.unannounced;
+	g->own->unannounced = g->ask->x.unannounced;
 	if (!err)
 		err = check_digest(g);
 	g->own->size = g->body.at;
@@ -473,7 +350,7 @@ static int receive(struct getting *g, bool nothing_more)
 /* By the name that the server gives it. */
 static int find_wanted_place(struct getting *g)
 {
-	const char *text = head_value(&g->x.head, "Content-Disposition");
+	const char *text = head_value(&g->ask->x.head, "Content-Disposition");
 	struct buf name = {0};
 	int err;
 
@@ -489,14 +366,14 @@ static int find_wanted_place(struct getting *g)
 
 static int take_answer(struct getting *g)
 {
-	int status = g->x.head.status, err = 0;
+	int status = g->ask->x.head.status, err = 0;
 
-	if (status == 304 && g->request.if_modified_since) {
+	if (status == 304 && g->ask->request.if_modified_since) {
 		g->item->status = STATUS_SKIPPED;
 		g->item->why = "not modified";
 		return 0;
 	}
-	if (!is_expected(g->set, status))
+	if (!ask_is_expected(g->set, status))
 		return status_error(g);
 	if (status == 206)
 		return refuse(g, -EPROTO, "the server sent a part that was not asked for");
@@ -505,12 +382,30 @@ static int take_answer(struct getting *g)
 	return err ? err : receive(g, false);
 }
 
+/* Asks the only one there is, or whoever of the mirrors answers first. */
+static int ask_all(struct getting *g)
+{
+	int err;
+
+	if (line_mirrors(g->item) > 1)
+		err = mirrors_race(&g->mirrors, &g->only, &g->ask);
+	else
+		err = line_url(g->item, 0, &g->only.first) ? -EINVAL : ask_follow(&g->only);
+	g->own->code = g->ask->code;
+	g->own->redirects = g->ask->redirects;
+	if (err && g->ask->why) {
+		snprintf(g->own->why, sizeof(g->own->why), "%s", g->ask->why);
+		g->item->why = g->own->why;
+	}
+	return err;
+}
+
 static int try_it(struct getting *g)
 {
 	enum rest rest;
-	int err = follow(g);
+	int err = ask_all(g);
 
-	if (err || !g->request.range_first)
+	if (err || !g->ask->request.range_first)
 		return err ? err : take_answer(g);
 	rest = judge_rest(g);
 	switch (rest) {
@@ -543,7 +438,9 @@ static void finish_with(struct getting *g, int err)
 {
 	bool keep = is_worth_keeping(g, err);
 
-	exchange_end(&g->x);
+	ask_end(g->ask);
+	mirrors_free(g->mirrors);
+	g->mirrors = NULL;
 	if (g->hasher)
 		hasher_put(g->hasher);
 	g->hasher = NULL;
@@ -551,7 +448,6 @@ static void finish_with(struct getting *g, int err)
 		g->own->repeats = true;
 	if (g->has_place)
 		place_close(&g->place, keep);
-	url_free(&g->url);
 	url_free(&g->first);
 }
 
@@ -570,9 +466,8 @@ int fetch_get(struct item *item)
 		g.own->redirects = 0;
 		g.own->unannounced = g.own->resumed = false;
 		item->bytes = 0;
+		g.ask = &g.only;
 		err = prepare(&g);
-		if (!err && line_url(item, &g.url))
-			err = -EINVAL;
 		if (!err)
 			err = try_it(&g);
 		finish_with(&g, err);

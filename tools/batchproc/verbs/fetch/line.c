@@ -48,7 +48,7 @@ static const char *take_digest(struct fetch_item *own, const char *text)
 }
 
 /* An URL without user and password, for all to see; as it is where it is none. */
-static const char *add_shown(struct buf *name, const char *text, size_t len, bool *secret)
+static const char *add_one_shown(struct buf *name, const char *text, size_t len, bool *secret)
 {
 	struct url url;
 	const char *wrong = url_parse(&url, text, len);
@@ -69,6 +69,21 @@ static const char *add_shown(struct buf *name, const char *text, size_t len, boo
 	}
 	url_free(&url);
 	return wrong;
+}
+
+/* Mirrors are separated by what cannot stand in an URL. */
+static const char *add_shown(struct buf *name, const char *text, size_t len, bool *secret)
+{
+	const char *end = text + len, *bar, *wrong = NULL, *one;
+
+	for (;; text = bar + 1) {
+		bar = memchr(text, '|', (size_t)(end - text));
+		one = add_one_shown(name, text, (size_t)((bar ? bar : end) - text), secret);
+		wrong = wrong ? wrong : one;
+		if (!bar)
+			return wrong;
+		buf_char(name, '|');
+	}
 }
 
 const char *line_parse(struct fetch_item *own, const char *line, size_t len, struct buf *name)
@@ -100,10 +115,33 @@ const char *line_parse(struct fetch_item *own, const char *line, size_t len, str
 	return wrong ? wrong : path_wrong;
 }
 
-const char *line_url(const struct item *item, struct url *url)
+/* What stands in front of the path. */
+static const char *urls_of(const struct item *item, size_t *len)
 {
 	const struct fetch_item *own = item_priv_const(item);
-	const char *text = own->line ? own->line : item->name.data;
 
-	return url_parse(url, text, own->line ? strcspn(text, "\t") : item->name.len);
+	*len = own->line ? strcspn(own->line, "\t") : item->name.len;
+	return own->line ? own->line : item->name.data;
+}
+
+size_t line_mirrors(const struct item *item)
+{
+	size_t len, count = 1;
+	const char *text = urls_of(item, &len);
+
+	for (size_t i = 0; i < len; i++)
+		count += text[i] == '|';
+	return count;
+}
+
+const char *line_url(const struct item *item, size_t nth, struct url *url)
+{
+	size_t len;
+	const char *text = urls_of(item, &len), *end = text + len, *bar;
+
+	for (;; text = bar + 1) {
+		bar = memchr(text, '|', (size_t)(end - text));
+		if (!nth--)
+			return url_parse(url, text, (size_t)((bar ? bar : end) - text));
+	}
 }

@@ -439,7 +439,7 @@ void place_discard(struct item *item)
 	struct place p;
 	struct url url;
 
-	if (line_url(item, &url))
+	if (line_url(item, 0, &url))
 		return;
 	if (!place_find(&p, item, &url, NULL) && !place_reopen(&p, &url))
 		place_close(&p, false);

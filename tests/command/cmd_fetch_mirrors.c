@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+/*
+ * cmd_fetch_mirrors - of several servers the first that answers is taken, and the others are let go
+ */
+#include "support/cmd.h"
+#include "support/httpd.h"
+#include "support/records.h"
+
+static struct httpd one, two;
+
+static void answer(struct asked *a, void *ctx)
+{
+	const char *text = ctx;
+
+	if (!strcmp(a->path, "/hang")) {
+		say_nothing_more(a);
+	} else if (!strcmp(a->path, "/404")) {
+		say(a, "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+	} else if (!strcmp(a->path, "/reset")) {
+		say_reset(a);
+	} else {
+		say_ok(a, "", text, strlen(text));
+	}
+}
+
+static void begin(struct test *t)
+{
+	fresh_dir(t);
+	httpd_start(&one, answer, "one");
+	httpd_start(&two, answer, "two");
+}
+
+static void end(void)
+{
+	httpd_stop(&one);
+	httpd_stop(&two);
+}
+
+static const char *line(const char *of_one, const char *of_two)
+{
+	static char text[512];
+
+	snprintf(text, sizeof(text), "%s%s|%s%s\tf", one.url, of_one, two.url, of_two);
+	return text;
+}
+
+static void whoever_answers_first_is_taken(struct test *t)
+{
+	begin(t);
+	expect_exit(BP("fetch", line("/hang", "/f")), 0);
+	expect_out(SH("cat f"), "two");
+	expect_exit(BP("fetch", line("/f", "/hang")), 0);
+	expect_out(SH("cat f"), "one");
+	/* Who failed has not answered. */
+	expect_exit(BP("fetch", line("/404", "/f")), 0);
+	expect_out(SH("cat f"), "two");
+	expect_exit(BP("fetch", line("/reset", "/f")), 0);
+	expect_out(SH("cat f; ls -A | wc -l"), "two1\n");
+	end();
+}
+
+static void the_next_is_asked_when_nobody_has_answered_for_long(struct test *t)
+{
+	struct run *run;
+
+	begin(t);
+	/* It is not needed. */
+	run = BP("fetch", "--hedge", "1h", line("/f", "/f"));
+	expect_exit(run, 0);
+	expect_eq(atomic_load(&two.requests), 0);
+	run = BP("fetch", "--hedge", "10ms", line("/hang", "/f"));
+	expect_exit(run, 0);
+	expect_out(SH("cat f"), "two");
+	/* Nobody waits for one that has failed. */
+	run = BP("fetch", "--hedge", "1h", line("/404", "/f"));
+	expect_exit(run, 0);
+	expect_out(SH("cat f"), "two");
+	end();
+}
+
+static void when_all_fail_the_item_does(struct test *t)
+{
+	const struct records *records;
+	struct run *run;
+
+	begin(t);
+	make_file("f", "precious");
+	run = BP("fetch", "--json", line("/404", "/reset"));
+	records = expect_records(run, 1);
+	expect_exit(run, 1);
+	expect_eq(records->all[0].code, 404);
+	run = BP("fetch", "--json", "--timeout", "100ms", line("/hang", "/hang"));
+	expect_exit(run, 1);
+	expect_eq(expect_records(run, 1)->timeout, 1);
+	expect_out(SH("cat f; ls -A | wc -l"), "precious1\n");
+	end();
+}
+
+static const struct test_case cases[] = {
+	ONCE(whoever_answers_first_is_taken),
+	ONCE(the_next_is_asked_when_nobody_has_answered_for_long),
+	ONCE(when_all_fail_the_item_does),
+};
+
+int main(int argc, char **argv)
+{
+	return RUN_CASES(argc, argv, cases);
+}
