@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * cmd_reads - hash and verify where a read is not what it is elsewhere: sizes that are wrong or
+ * cmd_reads - hash, verify and rm where a read is not what it is elsewhere: sizes that are wrong or
  * unknown, files that cannot seek, servers that never say ready, are slow, or gone
  */
 #include "support/badmount.h"
@@ -137,6 +137,29 @@ static void a_slow_server_holds_up_nobody_else(struct test *t)
 	badmount_end(bad);
 }
 
+static void removing_there_holds_up_nobody_either(struct test *t)
+{
+	fresh_dir(t);
+	make_dir("b");
+	make_dir("m");
+	for (size_t n = 0; n < COUNT_OF(backends); n++) {
+		struct badmount *bad;
+		struct run *run;
+
+		SH("mkdir -p l b/d; echo x >b/d/f; for i in $(seq 100 399); do : >l/file-$i; done");
+		bad = BADMOUNT(t, "b", "m", "cache 100");
+		badmount_say(bad, "hang unlink");
+		run = START(HOW(.feed = false), "rm", "-rv", "--loops", "1", "--backend",
+			    backends[n], "m/d", "l");
+		badmount_say(bad, "await unlink 1");
+		until_printed(run, 1, "removed 'l/file-", 300);
+		badmount_say(bad, "release unlink");
+		expect_exit(run_end(run), 0);
+		expect_gone("b/d");
+		badmount_end(bad);
+	}
+}
+
 static void what_is_gone_is_no_directory(struct test *t)
 {
 	struct badmount *bad = mounted(t, 10, "size real");
@@ -152,9 +175,13 @@ static void what_is_gone_is_no_directory(struct test *t)
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
-		ONCE(the_end_is_what_a_read_says),	  ONCE(what_cannot_seek_is_read_in_order),
-		ONCE(a_regular_file_is_not_waited_for),	  ONCE(what_the_kernel_makes_up),
-		ONCE(a_slow_server_holds_up_nobody_else), ONCE(what_is_gone_is_no_directory),
+		ONCE(the_end_is_what_a_read_says),
+		ONCE(what_cannot_seek_is_read_in_order),
+		ONCE(a_regular_file_is_not_waited_for),
+		ONCE(what_the_kernel_makes_up),
+		ONCE(a_slow_server_holds_up_nobody_else),
+		ONCE(removing_there_holds_up_nobody_either),
+		ONCE(what_is_gone_is_no_directory),
 	};
 
 	return RUN_CASES(argc, argv, cases);
