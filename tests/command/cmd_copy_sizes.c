@@ -9,8 +9,8 @@
 #include "support/copies.h"
 
 /* With what takes other ways through a file. */
-static const char *const ways[] = {"-q",	 "--atomic",	 "--verify",
-				   "--hash=md5", "--bwlimit=1G", "--reflink=never"};
+static const char *const ways[] = {"-q",	   "--atomic",	      "--verify", "--hash=md5",
+				   "--bwlimit=1G", "--reflink=never", "-p"};
 
 static void copied_as_it_is(const char *name, const char *original)
 {
@@ -66,6 +66,7 @@ static void files_of_the_kernel(struct test *t)
 		"/proc/self/limits",
 		"/proc/kallsyms",
 		"/sys/kernel/mm/transparent_hugepage/enabled",
+		"/sys/kernel/address_bits",
 		"/sys/fs/cgroup/cgroup.controllers",
 	};
 

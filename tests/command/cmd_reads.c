@@ -5,6 +5,7 @@
  */
 #include "support/badmount.h"
 #include "support/cmd.h"
+#include "support/copies.h"
 
 static const char *const backends[] = {"uring", "threads"};
 
@@ -137,6 +138,30 @@ static void a_slow_server_holds_up_nobody_else(struct test *t)
 	badmount_end(bad);
 }
 
+static void copying_from_there_holds_up_nobody_either(struct test *t)
+{
+	static const char *const calls[] = {"open", "read", "flush"};
+	struct badmount *bad = mounted(t, 100000, "cache 100");
+
+	run_sh("mkdir l; for i in $(seq 100 399); do echo $i >l/file-$i; done");
+	for (size_t i = 0; i < COUNT_OF(calls); i++) {
+		for (size_t n = 0; n < COUNT_OF(backends); n++) {
+			struct run *run;
+
+			run_sh("rm -rf out; mkdir out; stat m/f >stat; ls m >stat");
+			badmount_say(bad, "hang %s", calls[i]);
+			run = START(HOW(.feed = false), "copy", "-r", "--json", "--loops", "1",
+				    "--backend", backends[n], "m", "l", "out");
+			badmount_say(bad, "await %s 1", calls[i]);
+			until_printed(run, 1, "\"src\":\"l/file-", 300);
+			badmount_say(bad, "release %s", calls[i]);
+			expect_exit(run_end(run), 0);
+			expect_exit(SH("diff -r b out/m && diff -r l out/l"), 0);
+		}
+	}
+	badmount_end(bad);
+}
+
 static void removing_there_holds_up_nobody_either(struct test *t)
 {
 	fresh_dir(t);
@@ -180,6 +205,7 @@ int main(int argc, char **argv)
 		ONCE(a_regular_file_is_not_waited_for),
 		ONCE(what_the_kernel_makes_up),
 		ONCE(a_slow_server_holds_up_nobody_else),
+		ONCE(copying_from_there_holds_up_nobody_either),
 		ONCE(removing_there_holds_up_nobody_either),
 		ONCE(what_is_gone_is_no_directory),
 	};

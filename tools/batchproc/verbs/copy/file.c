@@ -253,6 +253,9 @@ static int begin(void *arg)
 		return err;
 	c->digests = c->set->alg || c->set->verify;
 	c->attributes = c->set->keep_mode && attributes_any_wanted(c->set, c->src);
+	/* A file of /sys has another time once somebody has asked for its attributes. */
+	if (c->to_end && c->set->keep_mode && fstat(c->src, &c->st))
+		return -errno;
 	if (c->set->keep_links && c->st.st_nlink > 1 && !c->first_link)
 		return COPY_LINKED;
 	return make_and_copy(c);
@@ -292,15 +295,35 @@ static int copy_blocks(struct copying *c)
 	return err ? err : blocking_long(finish, c);
 }
 
+/* What was read of the source is read anew: it may be one that cannot go back. */
+static void start_again(struct copying *c)
+{
+	copy_start_over(c);
+	copy_close(&c->src);
+	c->ended = false;
+	c->pos = c->data_end = c->written = 0;
+}
+
+/* Whether a server may be asked, as far as is known before the source is open. */
+static bool may_take_long(const struct copying *c)
+{
+	const struct dirnode *from = c->item->dir;
+
+	return (from && from->kind == DEVICE_OTHER) ||
+	       device_kind(c->dest->dev, c->to.dirfd) == DEVICE_OTHER;
+}
+
 static int run_begin(struct copying *c)
 {
+	int (*const call)(int (*fn)(void *arg), void *arg) = may_take_long(c) ? blocking_long :
+										blocking;
 	unsigned int tries = 0;
 	int err;
 
 	do {
-		err = bp_cancelled() ? bp_yield() : blocking(begin, c);
+		err = bp_cancelled() ? bp_yield() : call(begin, c);
 		if (lacks_descriptor(err))
-			copy_start_over(c);
+			start_again(c);
 	} while (steer_await_descriptor(c->item->job, err, &tries));
 	return err;
 }
@@ -313,6 +336,11 @@ static void clean_up(struct copying *c)
 		bp_shield_end();
 	}
 	copy_close(&c->dst);
+	/* A server is told, and waited for. */
+	if (c->to_end && c->src >= 0) {
+		device_close(DEVICE_OTHER, c->src);
+		c->src = -1;
+	}
 	copy_close(&c->src);
 	copy_close(&c->old_fd);
 }
