@@ -100,6 +100,7 @@ fi
 library liburing liburing -luring liburing-dev 'liburing 2.3 or newer'
 library openssl openssl '-lssl -lcrypto' libssl-dev 'OpenSSL 3'
 library xxhash libxxhash -lxxhash libxxhash-dev 'xxHash 0.8 or newer'
+library b2 libb2 -lb2 libb2-dev 'libb2 0.98'
 library jansson jansson -ljansson libjansson-dev 'jansson 2.12 or newer'
 library zlib zlib -lz zlib1g-dev 'zlib'
 library cmocka cmocka -lcmocka libcmocka-dev 'cmocka 1.1 or newer'

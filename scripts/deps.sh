@@ -28,6 +28,7 @@ pkg-config|program pkg-config|pkg-config|pkgconf-pkg-config|pkgconf|pkgconf|pkg-
 liburing|compiles liburing -luring|liburing-dev|liburing-devel|liburing|liburing-dev|liburing-devel
 OpenSSL|compiles openssl -lssl -lcrypto|libssl-dev|openssl-devel|openssl|openssl-dev|libopenssl-devel
 xxHash|compiles xxhash -lxxhash|libxxhash-dev|xxhash-devel|xxhash|xxhash-dev|xxhash-devel
+libb2|compiles b2 -lb2|libb2-dev|libb2-devel|libb2|libb2-dev|libb2-devel
 jansson|compiles jansson -ljansson|libjansson-dev|jansson-devel|jansson|jansson-dev|libjansson-devel
 zlib|compiles zlib -lz|zlib1g-dev|zlib-devel|zlib|zlib-dev|zlib-devel
 libidn2|compiles idn2 -lidn2|libidn2-dev|libidn2-devel|libidn2|libidn2-dev|libidn2-devel
@@ -110,6 +111,7 @@ compiles()
 	idn2 | curl) package=lib$what ;;
 	openssl) package=openssl ;;
 	xxhash) package=libxxhash ;;
+	b2) package=libb2 ;;
 	*) package= ;;
 	esac
 	if [ -n "$package" ] && $PKG_CONFIG --exists "$package" 2>/dev/null; then

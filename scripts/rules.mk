@@ -12,7 +12,7 @@
 #	example-y	example programs: against the installed interface alone, run by check with
 #			the arguments NAME-args
 #	common-y	objects that every program of this directory gets
-#	need-y		what scripts/configure.sh must have found: liburing openssl xxhash jansson zlib
+#	need-y		what scripts/configure.sh must have found: liburing openssl xxhash b2 jansson zlib
 #			http_parser cmocka
 #	ccflags-y	compiler flags for this directory
 #	ldlibs-y	libraries to link its programs with

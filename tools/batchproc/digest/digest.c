@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * digest: computing over OpenSSL's EVP, libxxhash, zlib's CRC-32 and blake2b.c.
+ * digest: computing over OpenSSL's EVP, libxxhash, zlib's CRC-32 and libb2.
  *
  * EVP_get_digestbyname() and the like look an algorithm up again for every computation since
  * OpenSSL 3, and a new EVP_MD_CTX costs as much as hashing some KiB. So each algorithm is fetched
@@ -14,11 +14,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <blake2.h>
 #include <openssl/evp.h>
 #include <xxhash.h>
 #include <zlib.h>
 
-#include "digest/blake2b.h"
 #include "digest/digest.h"
 #include "base/alloc.h"
 #include "base/status.h"
@@ -32,7 +32,7 @@ struct digest {
 	XXH32_state_t *xxh32;
 	XXH64_state_t *xxh64;
 	XXH3_state_t *xxh3; /* of 64 bits and of 128 */
-	struct blake2b blake2b;
+	blake2b_state blake2b; /* of lengths that OpenSSL lacks before 3.2 */
 	uint32_t crc32;
 };
 
@@ -114,7 +114,7 @@ void digest_begin(struct digest *digest, const struct digest_alg *alg)
 		begin_evp(digest);
 		break;
 	case DIGEST_BLAKE2B:
-		blake2b_begin(&digest->blake2b, alg->size);
+		must(!blake2b_init(&digest->blake2b, alg->size));
 		break;
 	case DIGEST_CRC32:
 		digest->crc32 = 0;
@@ -145,7 +145,7 @@ void digest_update(struct digest *digest, const void *data, size_t len)
 		must(EVP_DigestUpdate(digest->evp, data, len));
 		break;
 	case DIGEST_BLAKE2B:
-		blake2b_update(&digest->blake2b, data, len);
+		must(!blake2b_update(&digest->blake2b, data, len));
 		break;
 	case DIGEST_CRC32:
 		digest->crc32 = (uint32_t)crc32_z(digest->crc32, data, len);
@@ -189,7 +189,7 @@ void digest_finish(struct digest *digest, unsigned char *result)
 		must(EVP_DigestFinal_ex(digest->evp, result, NULL));
 		break;
 	case DIGEST_BLAKE2B:
-		blake2b_finish(&digest->blake2b, result);
+		must(!blake2b_final(&digest->blake2b, result, alg->size));
 		break;
 	case DIGEST_CRC32:
 		put_number(alg, digest->crc32, result);
