@@ -8,6 +8,7 @@
  * more than hashing a small tree, and digests do not depend on it.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,8 +24,8 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
-/* Fetched by digest_setup(), read-only while a run lasts. */
-static EVP_MD *fetched[DIGEST_ALGS];
+/* Fetched by digest_setup() in the main thread, also while loops look which ones are there. */
+static _Atomic(EVP_MD *) fetched[DIGEST_ALGS];
 
 struct digest {
 	const struct digest_alg *alg;
@@ -43,13 +44,14 @@ bool digest_is_quick(const struct digest_alg *alg)
 
 int digest_setup(const struct digest_alg *alg)
 {
-	EVP_MD **md = &fetched[alg - digest_algs];
+	EVP_MD *md;
 
-	if (!alg->evp || *md)
+	if (digest_is_ready(alg))
 		return 0;
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
-	*md = EVP_MD_fetch(NULL, alg->evp, NULL);
-	return *md ? 0 : -ENOTSUP;
+	md = EVP_MD_fetch(NULL, alg->evp, NULL);
+	fetched[alg - digest_algs] = md;
+	return md ? 0 : -ENOTSUP;
 }
 
 bool digest_is_ready(const struct digest_alg *alg)

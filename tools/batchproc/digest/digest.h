@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * digest: the algorithms (algs.c), and their computing over OpenSSL's EVP, libxxhash, zlib and
- * blake2b.c (digest.c).
+ * libb2 (digest.c).
  *
  * A struct digest is the state of one computation. It is made once, used for many files one
  * after the other by one thread, and freed. digest_setup() must have been called for the

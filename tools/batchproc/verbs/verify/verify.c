@@ -2,8 +2,8 @@
 /*
  * verify: checks lists of digests, as sha256sum -c does.
  *
- * Each line of a list is an item; lists are read line by line in the main thread. The counts for
- * the warnings at the end are atomic, since items end on every loop.
+ * Each line of a list is an item (lists.c). The counts for the warnings at the end are atomic, since
+ * items end on every loop.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,6 +22,7 @@
 #include "base/alloc.h"
 #include "base/message.h"
 #include "verb.h"
+#include "verbs/verify/verify.h"
 
 enum {
 	OPT_STATUS = OPT_VERB,
@@ -29,62 +30,9 @@ enum {
 	OPT_STRICT
 };
 
-/* A list that is read, or has items in flight. */
-struct list {
-	atomic_uint refs;
-	struct verify_run *run;
-	atomic_bool verified; /* at least one file */
-	atomic_uint guesses; /* how often it was looked which algorithm a digest is of */
-	char name[];
-};
-
-/* What became of the file of an entry. */
-enum outcome {
-	UNREADABLE, /* until its digest is known */
-	UNCHANGED,
-	CHANGED,
-	MISSING,
-	UNCHECKED, /* it cannot be checked: its line is at fault, or this OpenSSL */
-};
-
 static const char *const verdict_names[] = {
 	[UNREADABLE] = "unreadable", [UNCHANGED] = "unchanged", [CHANGED] = "changed",
 	[MISSING] = "missing",	     [UNCHECKED] = "unchecked",
-};
-
-struct verify_item {
-	const struct digest_alg *alg; /* NULL: unchecked, or no entry at all */
-	unsigned char expected[DIGEST_SIZE_MAX];
-	unsigned char digest[DIGEST_SIZE_MAX];
-	struct list *list; /* NULL: the item is a list that cannot be read */
-	char *line; /* the whole of it, where it cannot be checked, */
-	char *why; /* and the reason */
-	enum outcome verdict;
-	bool compared;
-	bool tagged; /* the list itself said which algorithm it is */
-	bool sized;
-	uint64_t size;
-	size_t more_count;
-	struct sumdigest more[SUMLINE_MORE];
-};
-
-struct settings {
-	const struct digest_alg *alg;
-	bool status;
-	bool ignore_missing;
-	bool strict;
-	bool warn;
-	bool zero;
-	struct verify_run *run; /* what the items of a run come to */
-};
-
-struct verify_run {
-	const struct settings *set;
-	_Atomic uint64_t malformed;
-	_Atomic uint64_t unreadable;
-	_Atomic uint64_t mismatched;
-	_Atomic uint64_t unchecked;
-	atomic_bool wrong; /* a list without a single line, or without a file verified */
 };
 
 static struct verify_run *run_of(const struct item *item)
@@ -92,217 +40,6 @@ static struct verify_run *run_of(const struct item *item)
 	const struct settings *set = item->settings;
 
 	return set->run;
-}
-
-/* ---- lists */
-
-static void list_put(struct list *list)
-{
-	const struct settings *set;
-
-	if (!list || atomic_fetch_sub(&list->refs, 1) != 1)
-		return;
-	set = list->run->set;
-	if (set->ignore_missing && !atomic_load(&list->verified)) {
-		atomic_store(&list->run->wrong, true);
-		if (!set->status)
-			message("%s: no file was verified", list->name);
-	}
-	free(list);
-}
-
-static struct list *list_new(struct verify_run *run, const char *name)
-{
-	struct buf shown = {0};
-	struct list *list;
-
-	if (!strcmp(name, "-"))
-		name = "standard input";
-	buf_visible(&shown, name, strlen(name));
-	list = xcalloc(1, sizeof(*list) + shown.len + 1);
-	memcpy(list->name, shown.data, shown.len);
-	buf_free(&shown);
-	atomic_init(&list->refs, 1);
-	list->run = run;
-	return list;
-}
-
-/* So that a digest that does not match can be compared with those of other algorithms. */
-static void ready_others(const struct digest_alg *alg)
-{
-	static const struct digest_alg *last;
-	const struct digest_alg *other = NULL;
-
-	if (alg == last)
-		return;
-	last = alg;
-	while ((other = digest_of_size(other, alg->size)))
-		digest_setup(other);
-}
-
-static struct item *entry_new(struct job *job, struct list *list, const struct sumline *line)
-{
-	struct item *item = item_new(job, &job->class, NULL, line->name, line->len);
-	struct verify_item *own = item_priv(item);
-
-	own->alg = line->alg;
-	own->verdict = UNREADABLE;
-	own->compared = false;
-	own->list = list;
-	atomic_fetch_add(&list->refs, 1);
-	return item;
-}
-
-/* An entry that cannot be checked is a failure; as input for the next time its line is kept. */
-static void feed_unchecked(struct job *job, struct list *list, const struct sumline *line,
-			   const char *text)
-{
-	struct item *item = entry_new(job, list, line);
-	struct verify_item *own = item_priv(item);
-
-	struct buf why = {0};
-
-	own->line = xstrdup(text);
-	own->verdict = UNCHECKED;
-	buf_str(&why, "not checked: ");
-	buf_str(&why, line->why);
-	if (line->tag) {
-		buf_str(&why, ": ");
-		buf_visible(&why, line->tag, line->tag_len);
-	}
-	buf_char(&why, '\0');
-	own->why = why.data;
-	item->why = own->why;
-	item_finish(item, STATUS_FAILED, -ENOTSUP);
-}
-
-static void feed_line(struct job *job, struct list *list, const struct sumline *line)
-{
-	struct item *item = entry_new(job, list, line);
-	struct verify_item *own = item_priv(item);
-	int err = digest_setup(line->alg);
-
-	memcpy(own->expected, line->digest, line->alg->size);
-	own->tagged = line->tagged;
-	own->sized = line->sized;
-	own->size = line->size;
-	own->more_count = line->more_count;
-	for (size_t i = 0; i < line->more_count && !err; i++) {
-		own->more[i] = line->more[i];
-		err = digest_setup(line->more[i].alg);
-	}
-	if (err) {
-		own->verdict = UNCHECKED;
-		item->why = "not checked: this OpenSSL does not offer the algorithm";
-		item_finish(item, STATUS_FAILED, err);
-		return;
-	}
-	if (!line->tagged)
-		ready_others(line->alg);
-	item_submit(item);
-}
-
-static void malformed(const struct list *list, uint64_t number)
-{
-	const struct settings *set = list->run->set;
-
-	if (set->warn && !set->status)
-		message("%s: %llu: improperly formatted %s%schecksum line", list->name,
-			(unsigned long long)number, set->alg ? set->alg->tag : "",
-			set->alg ? " " : "");
-}
-
-/* What a list as a whole has come to, when it was read. */
-static void judge_list(struct job *job, struct list *list, const struct sumlist *form,
-		       uint64_t good, uint64_t bad)
-{
-	struct verify_run *run = list->run;
-
-	if (form->is_signed && !run->set->status && !job->opt->quiet)
-		message("%s: is signed by PGP; the signature is not checked", list->name);
-	if (form->has_nul) {
-		message("%s: has NULs in its lines (-z reads lists whose lines end with NUL)",
-			list->name);
-		atomic_store(&run->wrong, true);
-	}
-	if (good) {
-		atomic_fetch_add(&run->malformed, bad);
-		return;
-	}
-	if (!form->has_nul)
-		message("%s: no properly formatted checksum lines found", list->name);
-	atomic_store(&run->wrong, true);
-	atomic_store(&list->verified, true);
-}
-
-/* By its name: such a list may have no comments that tell. */
-static bool is_sfv(const char *name, size_t len)
-{
-	return len > 4 && !strcasecmp(name + len - 4, ".sfv");
-}
-
-static void feed_list(struct job *job, const char *name, size_t len)
-{
-	const struct settings *set = job->class.settings;
-	struct sumlist form = {
-		.rules = {.forced = set->alg, .zero = set->zero},
-		.may_be_sfv = is_sfv(name, len),
-	};
-	struct list *list;
-	struct sumline line;
-	struct lines lines;
-	uint64_t number = 0, good = 0, bad = 0;
-	char *text;
-	int err;
-
-	job->empty_is_fine = true;
-	err = lines_open(&lines, name, set->zero ? '\0' : '\n');
-	if (err) {
-		struct item *item = item_new_undivided(job, &job->class, NULL, name, len);
-
-		lines_close(&lines);
-		item_finish(item, STATUS_FAILED, err);
-		return;
-	}
-	list = list_new(set->run, name);
-	while (lines_next(&lines, &job->watch, &text, &len)) {
-		number++;
-		switch (sumlist_take(&form, &line, text, len)) {
-		case SUMLINE_SKIPPED:
-			break;
-		case SUMLINE_NONE:
-			malformed(list, number);
-			bad++;
-			break;
-		case SUMLINE_UNCHECKED:
-			good++;
-			feed_unchecked(job, list, &line, text);
-			break;
-		case SUMLINE_ENTRY:
-			good++;
-			feed_line(job, list, &line);
-			break;
-		}
-	}
-	lines_close(&lines);
-	judge_list(job, list, &form, good, bad);
-	list_put(list);
-}
-
-static void verify_feed(struct job *job)
-{
-	struct buf name = {0};
-	const char *text;
-	size_t len;
-
-	while (feed_next(job, &text, &len)) {
-		/* The list has lines of its own, for which the buffer of this name is not. */
-		name.len = 0;
-		buf_add(&name, text, len);
-		buf_char(&name, '\0');
-		feed_list(job, name.data, len);
-	}
-	buf_free(&name);
 }
 
 /* ---- items */
@@ -526,7 +263,7 @@ static void verify_release(struct item *item)
 				 own->verdict == CHANGED   ? &run->mismatched :
 							     &run->unreadable,
 				 1);
-	list_put(own->list);
+	verify_list_put(own->list);
 	own->list = NULL;
 	free(own->line);
 	free(own->why);
