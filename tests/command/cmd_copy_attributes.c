@@ -152,6 +152,21 @@ static void links_among_what_is_no_file(struct test *t)
 	}
 }
 
+/* What is gone of them is a link to what is there, in a run that goes on. */
+static void links_of_a_run_that_is_gone_on_with(struct test *t)
+{
+	static const char *const gone[] = {"a", "b", "p", "q"};
+
+	fresh_dir(t);
+	run_sh("mkdir src && cd src && ln -s nowhere a && ln a b && ln b c && mkfifo p && ln p q");
+	expect_exit(BP("copy", "-a", "--journal", "j", "src", "dst"), 0);
+	for (size_t i = 0; i < COUNT_OF(gone); i++) {
+		run_sh("rm dst/$1", gone[i]);
+		expect_exit(BP("copy", "-a", "--journal", "j", "--resume", "src", "dst"), 0);
+		expect_same_trees("src", "dst", SAME_LINKS);
+	}
+}
+
 /* Where there are no hard links, each name is a file. */
 static void names_that_cannot_be_links(struct test *t)
 {
@@ -224,6 +239,7 @@ int main(int argc, char **argv)
 		ONCE(an_attribute_that_does_not_fit),
 		ONCE(an_owner_that_did_not_take),
 		ONCE(links_among_what_is_no_file),
+		ONCE(links_of_a_run_that_is_gone_on_with),
 		ONCE(names_that_cannot_be_links),
 		ONCE(attributes_of_symbolic_links),
 		ONCE(without_proc),

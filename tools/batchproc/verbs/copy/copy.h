@@ -244,6 +244,7 @@ struct meta {
 	const struct stat *st; /* of it */
 	int to;
 	bool marked; /* it has no mode of its own yet */
+	bool bare; /* the source was asked already: it has no attributes */
 	bool inherits; /* it may have an ACL from the directory that it is in */
 	struct copy_lost *lost;
 };

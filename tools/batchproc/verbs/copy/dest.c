@@ -336,7 +336,7 @@ static int make_and_open(void *arg)
 	if (fd == -ELOOP || fd == -ENOTDIR) {
 		struct stat st;
 
-		/* Which of both an existing symbolic link gives depends on the kernel's mood. */
+		/* Kernels differ in which of both an existing symbolic link gives. */
 		if (!fstatat(call->parent, call->name, &st, AT_SYMLINK_NOFOLLOW) &&
 		    S_ISLNK(st.st_mode))
 			call->why = "the destination is a symbolic link, which is not followed";

@@ -107,6 +107,7 @@ static int set_metadata(struct copying *c)
 		.from = c->src,
 		.st = &c->st,
 		.to = c->dst,
+		.bare = !c->attributes,
 		.marked = c->mark != MARK_NONE && !c->over,
 		/* What is written into has what it had. */
 		.inherits = c->dest->default_acl || c->over,

@@ -113,7 +113,7 @@ int meta_set(const struct meta *m, mode_t mode)
 		lost_add(m->lost, -errno, "times");
 	if (m->set->keep_owner)
 		keep_owner(m, &mode);
-	if (m->set->keep_mode)
+	if (m->set->keep_mode && (!m->bare || m->inherits))
 		attributes_copy(
 			&(struct attributes_copy){
 				.set = m->set,
