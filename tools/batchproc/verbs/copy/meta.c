@@ -204,6 +204,21 @@ static void set_special_mode(const struct meta *m, const struct at_name *to, mod
 		lost_add(m->lost, err, "mode");
 }
 
+static void keep_owner_special(const struct meta *m, mode_t *mode)
+{
+	const struct stat *st = m->st;
+	struct stat now;
+	int err = 0;
+
+	if (fchownat(m->to, "", st->st_uid, st->st_gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
+		err = errno;
+	if (!fstat(m->to, &now) && now.st_uid == st->st_uid && now.st_gid == st->st_gid)
+		return;
+	*mode &= ~(mode_t)SPECIAL_BITS;
+	if (!may_be_missed(err))
+		lost_add(m->lost, err ? -err : -EPERM, "owner");
+}
+
 void meta_set_special(const struct meta *m, const struct at_name *to)
 {
 	const struct copy_settings *set = m->set;
@@ -212,12 +227,8 @@ void meta_set_special(const struct meta *m, const struct at_name *to)
 	mode_t mode = st->st_mode & 07777;
 	struct timespec times[2];
 
-	if (set->keep_owner &&
-	    fchownat(m->to, "", st->st_uid, st->st_gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) {
-		mode &= ~(mode_t)SPECIAL_BITS;
-		if (!may_be_missed(errno))
-			lost_add(m->lost, -errno, "owner");
-	}
+	if (set->keep_owner)
+		keep_owner_special(m, &mode);
 	if (set->keep_xattrs)
 		attributes_copy(
 			&(struct attributes_copy){
