@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * walkdir: one directory of a walk; what walk.c and walkdir.c share.
+ * walkdir: one directory of a walk; what pending.c, walk.c and walkdir.c share.
  */
 #ifndef BATCHPROC_WALKDIR_H
 #define BATCHPROC_WALKDIR_H
@@ -61,7 +61,7 @@ struct walk {
 	unsigned int active;
 };
 
-/* ---- the stack (walk.c) */
+/* ---- what is to be read (pending.c) */
 
 struct pending *pending_new(struct tree *tree, struct dirnode *parent, const char *name,
 			    size_t len);
@@ -74,6 +74,8 @@ struct pending *pending_rest(struct dirnode *dir, off_t position);
 struct pending *pending_rest_open(struct dirnode *dir, off_t position);
 void pending_let_go(struct pending *p);
 void pending_free(struct pending *p);
+
+/* ---- the stack (walk.c) */
 
 /* Puts a chain of directories on the stack, and starts a walker if there should be one more. */
 void walk_push(struct walk *walk, struct pending *chain);
