@@ -50,7 +50,7 @@ void hasher_put(struct hasher *hasher)
 	idle = hasher;
 }
 
-void hashers_free(void)
+void hasher_free_all(void)
 {
 	struct hasher *hasher;
 

@@ -23,6 +23,6 @@ struct hasher *hasher_get(void);
 void hasher_put(struct hasher *hasher);
 
 /* Frees all of them; once all tasks have ended. Main thread. */
-void hashers_free(void);
+void hasher_free_all(void);
 
 #endif

@@ -235,7 +235,7 @@ static bool is_stdin(const struct item *item)
 	return !item->dir && !strcmp(item->name.data, "-");
 }
 
-bool hash_file_permanent(const struct item *item, int err)
+bool hashfile_permanent(const struct item *item, int err)
 {
 	(void)err;
 	return is_stdin(item);
@@ -287,8 +287,8 @@ static int hash_stdin(struct hashing *h, unsigned char *result)
 	return err;
 }
 
-int hash_file(struct item *item, const struct digest_alg *alg, bool stdin_name,
-	      unsigned char *result)
+int hashfile_digest(struct item *item, const struct digest_alg *alg, bool stdin_name,
+		    unsigned char *result)
 {
 	struct hashing h = {.item = item, .alg = alg};
 	enum device_kind kind;

@@ -14,10 +14,10 @@ struct item;
  * is not read: item->status becomes STATUS_SKIPPED and item->why says what it is. The name - is
  * standard input where @stdin_name is set. Returns 0 or -errno.
  */
-int hash_file(struct item *item, const struct digest_alg *alg, bool stdin_name,
-	      unsigned char *result);
+int hashfile_digest(struct item *item, const struct digest_alg *alg, bool stdin_name,
+		    unsigned char *result);
 
 /* item_ops.permanent: what was read of standard input is gone, and it can be claimed only once. */
-bool hash_file_permanent(const struct item *item, int err);
+bool hashfile_permanent(const struct item *item, int err);
 
 #endif

@@ -63,7 +63,7 @@ static int hash_work(struct item *item)
 		item->why = "has a line's end in its name, which a list in this format cannot hold";
 		return -EINVAL;
 	}
-	err = hash_file(item, set->alg, true, own->digest);
+	err = hashfile_digest(item, set->alg, true, own->digest);
 
 	if (err == -EISDIR && !set->recursive)
 		item->why = "is a directory (-r hashes what is in it)";
@@ -134,7 +134,7 @@ static const struct item_ops hash_items = {
 	.priv_size = sizeof(struct hash_item),
 	.descriptors = 1,
 	.work = hash_work,
-	.permanent = hash_file_permanent,
+	.permanent = hashfile_permanent,
 	.text = hash_text,
 	.json = hash_json,
 	.journal_options = hash_journal_options,
@@ -251,7 +251,7 @@ static int hash_run(const struct options *options)
 static void hash_cleanup(struct job *job)
 {
 	(void)job;
-	hashers_free();
+	hasher_free_all();
 }
 
 static const struct opt hash_options[] = {

@@ -283,7 +283,7 @@ static bool give_way(struct walk *walk)
 static int walker(void *arg)
 {
 	struct walk *walk = arg;
-	struct block *block = block_new(walk);
+	struct block *block = walkdir_block_new(walk);
 	struct dirnode *dir;
 	struct pending *p;
 
@@ -296,7 +296,7 @@ static int walker(void *arg)
 		if (give_way(walk))
 			break;
 	}
-	block_free(block);
+	walkdir_block_free(block);
 	return 0;
 }
 

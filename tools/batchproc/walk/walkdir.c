@@ -251,7 +251,7 @@ void walkdir_leave(struct walk *walk, struct dirnode *dir)
 
 /* ---- reading */
 
-struct block *block_new(const struct walk *walk)
+struct block *walkdir_block_new(const struct walk *walk)
 {
 	size_t room = walk->works ? WORK_BYTES : BLOCK_BYTES;
 	struct block *block = xrealloc(NULL, sizeof(*block) + room);
@@ -263,7 +263,7 @@ struct block *block_new(const struct walk *walk)
 	return block;
 }
 
-void block_free(struct block *block)
+void walkdir_block_free(struct block *block)
 {
 	free(block->sorted);
 	free(block);

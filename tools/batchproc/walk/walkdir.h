@@ -89,8 +89,8 @@ bool walk_is_deep(struct walk *walk);
  * Walker.
  */
 struct dirnode *walkdir_open(struct walk *walk, struct pending *p);
-struct block *block_new(const struct walk *walk);
-void block_free(struct block *block);
+struct block *walkdir_block_new(const struct walk *walk);
+void walkdir_block_free(struct block *block);
 
 /*
  * Reads it block by block, as far as the stack allows: its files become items, its directories

@@ -421,7 +421,7 @@ static void copy_cleanup(struct job *job)
 		free(job->copy);
 		job->copy = NULL;
 	}
-	hashers_free();
+	hasher_free_all();
 }
 
 static const struct opt copy_options[] = {

@@ -623,7 +623,7 @@ static void fetch_cleanup(struct job *job)
 	(void)job;
 	net_cleanup();
 	places_free();
-	hashers_free();
+	hasher_free_all();
 	digest_cleanup();
 	netrc_free(&fetch.netrc);
 	proxies_free(&fetch.proxies);

@@ -64,7 +64,7 @@ static const char *guess(struct item *item)
 		return NULL;
 	while (!found && (other = digest_of_size(other, own->alg->size)))
 		if (other != own->alg && digest_is_ready(other) &&
-		    !hash_file(item, other, true, digest) && item->status != STATUS_SKIPPED &&
+		    !hashfile_digest(item, other, true, digest) && item->status != STATUS_SKIPPED &&
 		    !memcmp(digest, own->expected, other->size))
 			found = other->hint;
 	item->bytes = bytes;
@@ -88,7 +88,7 @@ static int check_more(struct item *item)
 
 	for (size_t i = 0; i < own->more_count && strcmp(item->name.data, "-"); i++) {
 		const struct sumdigest *more = &own->more[i];
-		int err = hash_file(item, more->alg, true, digest);
+		int err = hashfile_digest(item, more->alg, true, digest);
 
 		if (err)
 			return err;
@@ -124,7 +124,7 @@ static int verify_work(struct item *item)
 
 	own->verdict = UNREADABLE;
 	own->compared = false;
-	err = hash_file(item, own->alg, true, own->digest);
+	err = hashfile_digest(item, own->alg, true, own->digest);
 	if (err == -ENOENT) {
 		own->verdict = MISSING;
 		if (run_of(item)->set->ignore_missing) {
@@ -329,7 +329,7 @@ static const struct item_ops verify_items = {
 	.priv_size = sizeof(struct verify_item),
 	.descriptors = 1,
 	.work = verify_work,
-	.permanent = hash_file_permanent,
+	.permanent = hashfile_permanent,
 	.text = verify_text,
 	.json = verify_json,
 	.again = verify_again,
@@ -365,7 +365,7 @@ static int verify_run(const struct options *given)
 static void verify_cleanup(struct job *job)
 {
 	(void)job;
-	hashers_free();
+	hasher_free_all();
 }
 
 static const struct opt verify_options[] = {
