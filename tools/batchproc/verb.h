@@ -22,9 +22,16 @@ struct item_class;
 struct opt {
 	int id;
 	const char *name;
-	const char *arg; /* what stands for its argument in the help; NULL: it takes none */
+	/* What stands for its argument in the help; in brackets: it may be left out; NULL: it takes none. */
+	const char *arg;
 	const char *help;
 };
+
+/* Whether its argument may be left out: it is then behind a =, and NULL without. */
+static inline bool opt_is_optional(const struct opt *opt)
+{
+	return opt->arg && opt->arg[0] == '[';
+}
 
 #define OPT_END                                                                                    \
 	{                                                                                          \
@@ -169,8 +176,8 @@ struct verb {
 	int (*run)(const struct options *options);
 };
 
-extern const struct verb hash_verb, verify_verb, copy_verb, rm_verb, fetch_verb, run_verb,
-	info_verb;
+extern const struct verb hash_verb, verify_verb, copy_verb, rm_verb, fetch_verb, probe_verb,
+	run_verb, info_verb;
 
 /* ---- the table (verb.c) */
 

@@ -6,7 +6,7 @@
 #include "verb.h"
 
 static const struct verb *const verbs[] = {&hash_verb,	&verify_verb, &copy_verb, &rm_verb,
-					   &fetch_verb, &run_verb,    &info_verb};
+					   &fetch_verb, &probe_verb,  &run_verb,  &info_verb};
 
 void verbs_begin(void)
 {

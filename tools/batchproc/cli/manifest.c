@@ -165,9 +165,9 @@ static bool take_long(struct manifest_job *job)
 		return false;
 	if (!opt->arg && name[len])
 		return wrong_part(job, word, 2 + len, "takes no argument");
-	if (opt->arg && !name[len])
+	if (opt->arg && !name[len] && !opt_is_optional(opt))
 		return add_option_and_word(job, opt);
-	return add_word_option(job, opt, opt->arg ? name + len + 1 : NULL);
+	return add_word_option(job, opt, name[len] ? name + len + 1 : NULL);
 }
 
 /* -a, -ab, -aargument, -a argument. */
@@ -285,7 +285,7 @@ static bool take_option(struct manifest_job *job, const char *key, const json_t 
 
 	if (!opt)
 		return false;
-	if (!opt->arg) {
+	if (!opt->arg || (opt_is_optional(opt) && json_is_boolean(value))) {
 		if (!json_is_boolean(value))
 			return wrong_key(job, key, "is neither true nor false");
 		return json_is_false(value) || add_option(job, opt, NULL);
@@ -467,6 +467,7 @@ static bool is_repeated(const struct manifest_job *job, size_t index)
 	return false;
 }
 
+/* The arguments that it was given; without any it is a flag. */
 static void add_arguments(const struct manifest_job *job, const struct opt *opt, struct buf *buf)
 {
 	size_t from = buf->len, count = 0;
@@ -474,12 +475,14 @@ static void add_arguments(const struct manifest_job *job, const struct opt *opt,
 	for (size_t i = 0; i < job->option_count; i++) {
 		const char *arg = job->options[i].arg;
 
-		if (!is_same(job->options[i].opt, opt))
+		if (!arg || !is_same(job->options[i].opt, opt))
 			continue;
 		buf_char(buf, count++ ? ',' : '[');
 		buf_json(buf, arg, strlen(arg));
 	}
-	if (count > 1)
+	if (!count)
+		buf_str(buf, "true");
+	else if (count > 1)
 		buf_char(buf, ']');
 	else
 		memmove(buf->data + from, buf->data + from + 1, --buf->len - from);
@@ -493,9 +496,6 @@ void manifest_add_options(const struct manifest_job *job, struct buf *buf)
 		if (is_repeated(job, i))
 			continue;
 		buf_printf(buf, ",\"%s\":", opt->name);
-		if (opt->arg)
-			add_arguments(job, opt, buf);
-		else
-			buf_str(buf, "true");
+		add_arguments(job, opt, buf);
 	}
 }

@@ -409,7 +409,8 @@ static int print_help(const struct verb *verb, const struct table *table)
 		char left[64];
 		int len = snprintf(left, sizeof(left), "  %c%c%s --%s%s%s",
 				   opt->id < 256 ? '-' : ' ', opt->id < 256 ? opt->id : ' ',
-				   opt->id < 256 ? "," : " ", opt->name, opt->arg ? " " : "",
+				   opt->id < 256 ? "," : " ", opt->name,
+				   opt->arg && !opt_is_optional(opt) ? " " : "",
 				   opt->arg ? opt->arg : "");
 
 		printf("%-29s", left);
@@ -433,7 +434,10 @@ static void make_getopt(const struct table *table, char *letters, struct option 
 	for (size_t i = 0; i < table->count; i++) {
 		const struct opt *opt = table->opts[i];
 
-		longs[i] = (struct option){opt->name, opt->arg ? required_argument : no_argument,
+		longs[i] = (struct option){opt->name,
+					   opt_is_optional(opt) ? optional_argument :
+					   opt->arg		? required_argument :
+								  no_argument,
 					   NULL, opt->id};
 		if (opt->id < 256) {
 			*letters++ = (char)opt->id;
