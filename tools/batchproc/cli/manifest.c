@@ -442,6 +442,11 @@ const char *manifest_next(struct manifest_job *job)
 	return job->words.word.data;
 }
 
+void manifest_rewind(struct manifest_job *job)
+{
+	job->given = 0;
+}
+
 void manifest_free(struct manifest_job *job)
 {
 	json_decref(job->json);

@@ -60,6 +60,8 @@ enum manifest_line {
 enum manifest_line manifest_parse(struct manifest_job *job, const char *line, size_t len);
 /* The next operand, until the next call; NULL behind the last one. */
 const char *manifest_next(struct manifest_job *job);
+/* From the first operand again. */
+void manifest_rewind(struct manifest_job *job);
 void manifest_free(struct manifest_job *job);
 
 /*

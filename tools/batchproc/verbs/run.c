@@ -277,6 +277,7 @@ static enum manifest_line read_job(const struct manifest *m, struct jobspec *spe
 				 .last = job->last.data,
 				 .exact = job->exact};
 	wrong = job->verb->check(spec);
+	manifest_rewind(job);
 	if (!wrong)
 		return MANIFEST_JOB;
 	buf_printf(&job->error, "%s %s", job->verb->name, wrong);

@@ -95,20 +95,25 @@ static int take_many(struct item *item, const struct probe_target *target)
 	return first;
 }
 
-static int take_until_up(struct item *item, const struct probe_target *target)
+/* *@last is what the last sample met that came to an end. */
+static int take_until_up(struct item *item, const struct probe_target *target, int *last)
 {
 	const struct probe_settings *set = item->settings;
 	uint64_t begin = bp_now(item->job->engine);
 
 	for (;;) {
 		uint64_t start = bp_now(item->job->engine);
-		int err = take_one(item, target), pause;
+		int err, pause;
+
+		*last = 0;
+		err = take_one(item, target);
 
 		if (!err || was_stopped(err) || steer_stopping(item->job))
 			return err;
 		if (set->until_up_ns &&
 		    bp_now(item->job->engine) - begin + set->interval_ns > set->until_up_ns)
 			return err;
+		*last = err;
 		pause = await_next(item, start, set->interval_ns);
 		if (pause)
 			return pause;
@@ -123,15 +128,17 @@ static int take_until_time(struct item *item, const struct probe_target *target)
 	const struct probe_settings *set = item->settings;
 	struct probe_item *own = item_priv(item);
 	struct bp_timeout scope;
-	int err;
+	int err, last;
 
 	if (!set->until_up_ns)
-		return take_until_up(item, target);
+		return take_until_up(item, target, &last);
 	bp_timeout_begin(&scope, set->until_up_ns);
-	err = take_until_up(item, target);
-	if (bp_timeout_end(&scope) && err == -ETIMEDOUT && !bp_cancelled())
+	err = take_until_up(item, target, &last);
+	if (!bp_timeout_end(&scope) || err != -ETIMEDOUT || bp_cancelled())
+		return err;
+	if (!last)
 		own->last.why = "no answer within --until-up";
-	return err;
+	return last ? last : err;
 }
 
 static void add_to_all(const struct histogram *times)

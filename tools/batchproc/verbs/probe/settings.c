@@ -177,7 +177,9 @@ const char *probe_option(void *settings, int id, const char *arg)
 		return set_number(&set->repeat, arg);
 	case OPT_INTERVAL:
 		set->interval_given = true;
-		return parse_time(arg, &set->interval_ns) ? NULL : "a time such as 1.5s or 200ms";
+		if (!strcmp(arg, "0"))
+			return NULL;
+		return set_time(&set->interval_ns, arg);
 	case OPT_UNTIL_UP:
 		set->until_up = true;
 		return arg ? set_time(&set->until_up_ns, arg) : NULL;
