@@ -27,6 +27,7 @@
 #include "base/status.h"
 #include "verb.h"
 
+#define DEPTH_RESERVE 256
 #define JOBS_PER_LOOP 64u
 #define IDLE_DIRS_MOST 256u
 
@@ -142,6 +143,19 @@ static bool open_own_files(struct job *job, int *status)
 	return open_failed_to(job);
 }
 
+/*
+ * So that each item can wait for an operation of its own, even if all of them are on one loop, with some
+ * room for those who stop the run and for walkers; 0: the usual depth is enough.
+ */
+static unsigned int depth_for(long items)
+{
+	unsigned int depth = BP_DEPTH_MAX;
+
+	if (items < (long)BP_DEPTH_MAX - DEPTH_RESERVE)
+		depth = (unsigned int)items + DEPTH_RESERVE;
+	return depth > BP_DEPTH_DEFAULT ? depth : 0;
+}
+
 static int start_engine(struct job *job)
 {
 	const struct options *opt = job->opt;
@@ -151,7 +165,8 @@ static int start_engine(struct job *job)
 	job->loops = choose_loops(opt, job->ops->walk || job->ops->expands);
 	wanted = opt->jobs ? (long)opt->jobs : (long)(JOBS_PER_LOOP * job->loops);
 	err = bp_engine_create(&job->engine,
-			       &BP_ENGINE_OPTS(.backend = opt->backend, .loops = job->loops));
+			       &BP_ENGINE_OPTS(.backend = opt->backend, .loops = job->loops,
+					       .depth = depth_for(wanted)));
 	if (err) {
 		message("cannot start: %s", bp_engine_error());
 		return err;

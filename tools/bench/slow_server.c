@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+/*
+ * slow_server.c - a server on the library that takes its time: what in-flight asks
+ *
+ * usage: slow-server MILLISECONDS
+ *
+ * Prints its port, answers each request with 2 bytes so long after it came, and keeps connections. When
+ * its standard input ends it says how many requests there were, and how many connections at most at one
+ * instant, and ends. A connection is a task; one engine, driven by the one thread.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <batchproc.h>
+
+static struct {
+	struct bp_engine *engine;
+	struct bp_group *group;
+	uint64_t delay_ns;
+	int listener;
+	unsigned long requests, connections, most;
+} server;
+
+/* Reads up to the end of a head; 0: the connection ended. */
+static ssize_t read_request(int fd, char *buf, size_t size)
+{
+	size_t got = 0;
+
+	for (;;) {
+		ssize_t n = bp_recv(fd, buf + got, size - 1 - got, 0);
+
+		if (n <= 0)
+			return n;
+		got += (size_t)n;
+		buf[got] = '\0';
+		if (strstr(buf, "\r\n\r\n"))
+			return 1;
+		if (got == size - 1)
+			return -EMSGSIZE;
+	}
+}
+
+static int serve(void *arg)
+{
+	static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+	int fd = *(int *)arg;
+	char buf[1024];
+
+	if (++server.connections > server.most)
+		server.most = server.connections;
+	while (read_request(fd, buf, sizeof(buf)) > 0) {
+		server.requests++;
+		if (bp_sleep(server.delay_ns) ||
+		    bp_send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL) < 0)
+			break;
+	}
+	server.connections--;
+	bp_close(fd);
+	return 0;
+}
+
+static int accept_all(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		static const int on = 1;
+		int fd = bp_accept(server.listener, NULL, NULL, SOCK_CLOEXEC), err;
+
+		if (fd < 0)
+			return fd;
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		err = bp_go_copy(server.group, serve, &fd, sizeof(fd));
+		if (err) {
+			bp_close(fd);
+			return err;
+		}
+	}
+}
+
+/* The end of the input is the end of the server. */
+static int await_end(void *arg)
+{
+	char byte;
+
+	(void)arg;
+	while (bp_read(STDIN_FILENO, &byte, 1, -1) > 0)
+		;
+	bp_cancel(server.group, 0);
+	return 0;
+}
+
+static int listen_here(void)
+{
+	struct sockaddr_in addr = {.sin_family = AF_INET,
+				   .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+	socklen_t len = sizeof(addr);
+
+	server.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (server.listener < 0 || bind(server.listener, (struct sockaddr *)&addr, len) ||
+	    listen(server.listener, 65535) ||
+	    getsockname(server.listener, (struct sockaddr *)&addr, &len))
+		return -errno;
+	printf("%u\n", ntohs(addr.sin_port));
+	fflush(stdout);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct rlimit files;
+	int err;
+
+	if (argc != 2) {
+		fputs("usage: slow-server MILLISECONDS\n", stderr);
+		return 2;
+	}
+	server.delay_ns = strtoull(argv[1], NULL, 10) * 1000000u;
+	if (!getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	err = bp_engine_create(&server.engine, &BP_ENGINE_OPTS(.depth = 32768));
+	if (!err)
+		err = bp_group_create(&server.group, server.engine,
+				      &BP_GROUP_OPTS(.stop_after_failures = 0));
+	if (!err)
+		err = listen_here();
+	if (!err)
+		err = bp_go(server.group, await_end, NULL);
+	if (!err)
+		err = bp_go(server.group, accept_all, NULL);
+	if (err) {
+		fprintf(stderr, "slow-server: %s\n", strerror(-err));
+		return 1;
+	}
+	bp_wait(server.group);
+	printf("%lu requests, %lu connections at most\n", server.requests, server.most);
+	bp_group_destroy(server.group);
+	bp_engine_destroy(server.engine);
+	return 0;
+}
