@@ -180,5 +180,7 @@ int row_nop_task(const struct bench *b);
 int row_hash_tree(const struct bench *b);
 int row_copy_tree(const struct bench *b);
 int row_rm_tree(const struct bench *b);
+int row_probe(const struct bench *b);
+int row_in_flight(const struct bench *b);
 
 #endif /* BENCH_H */

@@ -32,6 +32,9 @@ static const struct row rows[] = {
 	{"copy-tree", row_copy_tree,
 	 "batchproc copy -r to a new ext4, against cp -r and a thread pool"},
 	{"rm-tree", row_rm_tree, "batchproc rm -r on a new ext4, against rm -rf and a thread pool"},
+	{"probe", row_probe, "batchproc probe of ports, against xargs nc and a thread pool"},
+	{"in-flight", row_in_flight,
+	 "batchproc probe of a slow server, against a thread for each request"},
 	{"lanes", row_lanes, "ways to carry out open, statx, read, close (sets lib/lane.c)"},
 };
 

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: MIT
+/*
+ * row_net.c - endpoints: `batchproc probe` against what one would use without it
+ *
+ * probe: ten thousand ports of which half are open, against xargs with nc and a pool of blocking sockets.
+ * in-flight: ten thousand requests at once to a server that takes a second, against a thread for each; then a
+ * thousand of them a hundred at a time, where the server itself counts the connections.
+ *
+ * The server is slow-server beside this program, and everything stays on the loopback. Outputs are compared
+ * before anything is timed for the table.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+/* ---------------------------------------------------------------- the server */
+
+struct server {
+	pid_t pid;
+	int in; /* its standard input: it ends with that */
+	FILE *out;
+	unsigned int port;
+};
+
+static int server_start(const struct bench *b, struct server *s, const char *ms)
+{
+	char path[4096 + 32];
+	int in[2], out[2];
+
+	snprintf(path, sizeof(path), "%s/slow-server", b->bindir);
+	if (pipe2(in, O_CLOEXEC))
+		return -errno;
+	if (pipe2(out, O_CLOEXEC)) {
+		close(in[0]);
+		close(in[1]);
+		return -errno;
+	}
+	s->pid = fork();
+	if (!s->pid) {
+		dup2(in[0], STDIN_FILENO);
+		dup2(out[1], STDOUT_FILENO);
+		execl(path, path, ms, (char *)NULL);
+		_exit(127);
+	}
+	close(in[0]);
+	close(out[1]);
+	s->in = in[1];
+	s->out = fdopen(out[0], "r");
+	if (s->pid > 0 && fscanf(s->out, "%u", &s->port) == 1)
+		return 0;
+	fprintf(stderr, "bench: %s does not start\n", path);
+	return -EIO;
+}
+
+/* Its end, and the most connections that it has seen at one instant. */
+static unsigned long server_stop(struct server *s)
+{
+	unsigned long requests, most = 0;
+
+	close(s->in);
+	if (s->out && fscanf(s->out, "%lu requests, %lu", &requests, &most) != 2)
+		most = 0;
+	if (s->out)
+		fclose(s->out);
+	if (s->pid > 0)
+		waitpid(s->pid, NULL, 0);
+	return most;
+}
+
+/* ---------------------------------------------------------------- contestants */
+
+struct asking {
+	struct process process;
+};
+
+static struct asking ours, xargs, pool;
+static char root[4096], list[4096 + 32], plain[4096 + 32];
+
+static int run_asking(void *arg, struct measure *out)
+{
+	const struct asking *a = arg;
+
+	return process_run(&a->process, out);
+}
+
+static struct contestant ours_side = {.name = "batchproc", .run = run_asking, .arg = &ours};
+static struct contestant xargs_side = {.name = "xargs -P64 nc -z",
+				       .run = run_asking,
+				       .arg = &xargs};
+static struct contestant pool_side = {.run = run_asking, .arg = &pool};
+
+/* How many lines of the output begin with @word. */
+static unsigned long lines_with(const struct asking *a, const char *word)
+{
+	FILE *f = fopen(a->process.out, "r");
+	unsigned long count = 0;
+	char line[512];
+
+	while (f && fgets(line, sizeof(line), f))
+		count += !strncmp(line, word, strlen(word));
+	if (f)
+		fclose(f);
+	return count;
+}
+
+/* Runs each once: as many must have answered as there are open ones. */
+static int check(struct contestant *all[], unsigned int n, unsigned long open)
+{
+	struct measure m;
+
+	for (unsigned int i = 0; i < n; i++) {
+		const struct asking *a = all[i]->arg;
+		int err = run_asking(all[i]->arg, &m);
+
+		if (err)
+			return err;
+		if (lines_with(a, "ok ") == open)
+			continue;
+		fprintf(stderr, "bench: %lu answered, not %lu: %s\n", lines_with(a, "ok "), open,
+			a->process.command);
+		return -EBADMSG;
+	}
+	return 0;
+}
+
+static int make_place(const struct bench *b)
+{
+	const char *dir = b->dir ? b->dir : "/tmp";
+
+	snprintf(root, sizeof(root), "%s/batchproc-bench.XXXXXX", dir);
+	if (!mkdtemp(root))
+		return -errno;
+	snprintf(list, sizeof(list), "%s/list", root);
+	snprintf(plain, sizeof(plain), "%s/plain", root);
+	snprintf(ours.process.out, sizeof(ours.process.out), "%s/ours", root);
+	snprintf(xargs.process.out, sizeof(xargs.process.out), "%s/xargs", root);
+	snprintf(pool.process.out, sizeof(pool.process.out), "%s/pool", root);
+	return 0;
+}
+
+static void remove_place(void)
+{
+	unlink(list);
+	unlink(plain);
+	unlink(ours.process.out);
+	unlink(xargs.process.out);
+	unlink(pool.process.out);
+	rmdir(root);
+}
+
+static struct choice choice;
+
+static int ask_choice(const struct bench *b, const char *options, unsigned int port)
+{
+	struct process ask;
+
+	snprintf(ask.command, sizeof(ask.command), "exec '%s' probe --json %s tcp://127.0.0.1:%u",
+		 b->batchproc, options, port);
+	snprintf(ask.out, sizeof(ask.out), "%s", ours.process.out);
+	return process_choice(&ask, &choice);
+}
+
+static void report_pair(const struct bench *b, const char *row, const char *what,
+			const struct contestant *theirs, double goal, const char *note)
+{
+	struct measure us = median_of(&ours_side, 0, b->runs);
+	struct measure them = median_of(theirs, 0, b->runs);
+	struct result r = {
+		.row = row,
+		.what = what,
+		.peer = theirs->name,
+		.unit = "s",
+		.ours = us.wall,
+		.theirs = them.wall,
+		.ours_cpu = us.cpu,
+		.theirs_cpu = them.cpu,
+		.ratio = 1 / median_ratio(&ours_side, theirs, 0, b->runs),
+		.ratio_is = "speed-up",
+		.goal = goal,
+		.backend = choice.backend,
+		.loops = choice.loops,
+		.limit = choice.limit,
+		.note = note,
+	};
+
+	report(b, &r);
+}
+
+static bool has_program(const char *name)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "command -v %s >/dev/null", name);
+	return !system(command);
+}
+
+/* ---------------------------------------------------------------- probe */
+
+/* Ports of addresses in 127.0.0.0/8: every second one has a server. */
+static int write_ports(unsigned int port, unsigned int count)
+{
+	FILE *f = fopen(list, "w"), *g = fopen(plain, "w");
+
+	for (unsigned int i = 0; f && g && i < count; i++) {
+		char address[32] = "127.0.0.1";
+
+		if (i % 2)
+			snprintf(address, sizeof(address), "127.%u.%u.%u", 1 + i / 62500,
+				 i / 250 % 250, 2 + i % 250);
+		fprintf(f, "tcp://%s:%u\n", address, port);
+		fprintf(g, "%s:%u\n", address, port);
+	}
+	if (!f || !g || fclose(f) || fclose(g))
+		return -errno;
+	return 0;
+}
+
+static void set_ports(const struct bench *b, unsigned int threads)
+{
+	static char name[32];
+
+	snprintf(name, sizeof(name), "pool of %u threads", threads);
+	pool_side.name = name;
+	snprintf(pool.process.command, sizeof(pool.process.command),
+		 "exec '%s/pool-net' -t %u tcp '%s'", b->bindir, threads, plain);
+}
+
+static int run_probe(const struct bench *b, unsigned int port)
+{
+	struct contestant *all[] = {&ours_side, &pool_side, &xargs_side};
+	unsigned int count = b->smoke ? 20 : 10000, peers = has_program("nc") ? 3 : 2;
+	char note[64];
+	int err = write_ports(port, count);
+
+	/* Closed ports make it exit with 1. */
+	snprintf(ours.process.command, sizeof(ours.process.command),
+		 "'%s' probe -q --progress none -T '%s' || [ $? = 1 ]", b->batchproc, list);
+	snprintf(
+		xargs.process.command, sizeof(xargs.process.command),
+		"tr : ' ' <'%s' | xargs -P64 -n2 sh -c 'nc -z $0 $1 && echo ok $0' || [ $? = 123 ]",
+		plain);
+	if (!err)
+		err = ask_choice(b, "", port);
+	if (!err)
+		err = best_threads(b, &pool_side, 3, set_ports);
+	if (!err)
+		err = check(all, peers, count / 2);
+	if (!err)
+		err = interleave(all, peers, b->runs);
+	if (err)
+		return err;
+	snprintf(note, sizeof(note), "%u ports of 127.0.0.0/8, half of them open", count);
+	if (peers == 3)
+		report_pair(b, "probe", "ports", &xargs_side, 10, note);
+	else
+		report_skip(b, "probe", xargs_side.name, "no nc here");
+	report_pair(b, "probe", "ports", &pool_side, 1.3, note);
+	return 0;
+}
+
+int row_probe(const struct bench *b)
+{
+	struct server server;
+	int err = make_place(b);
+
+	if (err)
+		return err;
+	err = server_start(b, &server, "1000");
+	if (!err)
+		err = run_probe(b, server.port);
+	server_stop(&server);
+	remove_place();
+	return err;
+}
+
+/* ---------------------------------------------------------------- in-flight */
+
+static int write_requests(unsigned int port, unsigned int count)
+{
+	FILE *f = fopen(list, "w"), *g = fopen(plain, "w");
+
+	for (unsigned int i = 0; f && g && i < count; i++) {
+		fprintf(f, "http://127.0.0.1:%u/%u\n", port, i);
+		fprintf(g, "127.0.0.1:%u\n", port);
+	}
+	if (!f || !g || fclose(f) || fclose(g))
+		return -errno;
+	return 0;
+}
+
+static void set_requests(const struct bench *b, const char *options, unsigned int threads)
+{
+	static char name[48];
+
+	snprintf(ours.process.command, sizeof(ours.process.command),
+		 "exec '%s' probe -q --progress none %s -T '%s'", b->batchproc, options, list);
+	snprintf(name, sizeof(name), "%u threads", threads);
+	pool_side.name = name;
+	snprintf(pool.process.command, sizeof(pool.process.command),
+		 "exec '%s/pool-net' -t %u get '%s'", b->bindir, threads, plain);
+}
+
+/* The largest resident size of a command, in KiB. */
+static long size_of(const struct process *p)
+{
+	struct rusage ru = {0};
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (!freopen(p->out, "w", stdout))
+			_exit(127);
+		execl("/bin/sh", "sh", "-c", p->command, (char *)NULL);
+		_exit(127);
+	}
+	return pid > 0 && wait4(pid, &status, 0, &ru) == pid ? ru.ru_maxrss : 0;
+}
+
+/* KiB for each request in flight, over a run with one of them. */
+static double size_for_each(struct asking *a, unsigned int port, unsigned int count,
+			    unsigned int limit)
+{
+	long all = size_of(&a->process), one;
+
+	if (write_requests(port, 1))
+		return 0;
+	one = size_of(&a->process);
+	if (write_requests(port, count))
+		return 0;
+	return (double)(all - one) / limit;
+}
+
+static int run_case(const struct bench *b, const struct server *server, const char *what,
+		    unsigned int count, unsigned int limit, double goal)
+{
+	struct contestant *all[] = {&ours_side, &pool_side};
+	char options[64], note[128];
+	double our_size, their_size;
+	int err = write_requests(server->port, count);
+
+	snprintf(options, sizeof(options), "--loops 1 -j %u", limit);
+	set_requests(b, options, limit);
+	if (!err)
+		err = ask_choice(b, options, server->port);
+	if (!err)
+		err = check(all, 2, count);
+	if (!err)
+		err = interleave(all, 2, b->runs);
+	if (err)
+		return err;
+	our_size = size_for_each(&ours, server->port, count, limit);
+	their_size = size_for_each(&pool, server->port, count, limit);
+	snprintf(note, sizeof(note), "%u requests; for each in flight %.1f KiB, theirs %.1f KiB",
+		 count, our_size, their_size);
+	report_pair(b, "in-flight", what, &pool_side, goal, note);
+	return 0;
+}
+
+int row_in_flight(const struct bench *b)
+{
+	unsigned int all = b->smoke ? 20 : 10000, some = b->smoke ? 20 : 1000;
+	unsigned int limit = b->smoke ? 5 : 100;
+	struct server server;
+	unsigned long most = 0;
+	int err = make_place(b);
+
+	if (err)
+		return err;
+	err = server_start(b, &server, b->smoke ? "10" : "1000");
+	if (!err)
+		err = run_case(b, &server, "all at once", all, all, 1);
+	server_stop(&server);
+	if (!err)
+		err = server_start(b, &server, b->smoke ? "10" : "1000");
+	if (!err) {
+		err = run_case(b, &server, "with a limit", some, limit, 0.95);
+		most = server_stop(&server);
+	}
+	if (!err && most > limit) {
+		fprintf(stderr, "bench: the server saw %lu connections, not %u\n", most, limit);
+		err = -EBADMSG;
+	}
+	remove_place();
+	return err;
+}
