@@ -381,9 +381,9 @@ static void answers_that_are_none_are_failures(struct test *t)
 		const char *answer, *word;
 		bool resets;
 	} all[] = {
-		{"", "ended without an answer", false},
+		{"", "before a response", false},
 		{"SSH-2.0-OpenSSH_9\r\n\r\n", "", false},
-		{"HTTP/1.1 200 OK\r\nContent-Len", "ends in its head", false},
+		{"HTTP/1.1 200 OK\r\nContent-Len", "within the response", false},
 		{"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", "cut short", false},
 		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n", "cut short",
 		 false},
@@ -451,7 +451,7 @@ static void silence_ends(struct test *t)
 	name = target("http://", player.port, "/");
 	run = BP("probe", "--first-byte-timeout", "20ms", name);
 	expect_exit(run, 1);
-	expect_says(run, "--first-byte-timeout");
+	expect_says(run, "no byte of a response came in time");
 	run = BP("probe", "--json", "--timeout", "20ms", name);
 	expect_exit(run, 1);
 	expect_has(line_of(run, name), "\"status\":\"timeout\"");

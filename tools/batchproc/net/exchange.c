@@ -239,7 +239,7 @@ int exchange_begin(struct exchange *x)
 
 	x->buffer = x->memory;
 	x->size = EXCHANGE_FIRST;
-	err = try_once(x, false);
+	err = try_once(x, x->conf->alone);
 	if (was_lost(x, err)) {
 		drop_conn(x, false);
 		err = try_once(x, true);
@@ -359,7 +359,7 @@ static void drain(struct exchange *x)
 void exchange_end(struct exchange *x)
 {
 	const char *why = x->why;
-	bool keep = x->conn && x->head.status && x->head.keep;
+	bool keep = x->conn && x->head.status && x->head.keep && !x->conf->alone;
 
 	if (keep && !x->done)
 		drain(x);

@@ -31,6 +31,7 @@ struct exchange_conf {
 	const struct net_conf *net;
 	uint64_t first_byte_ns; /* for the first byte of the response; 0: as long as it takes */
 	struct stream_low low; /* of the body */
+	bool alone; /* on a connection of its own: no kept one, and not kept */
 };
 
 struct exchange {

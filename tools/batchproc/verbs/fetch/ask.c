@@ -34,10 +34,9 @@ void ask_prepare(struct asking *a, struct item *item)
 
 bool ask_is_expected(const struct fetch_settings *set, int status)
 {
-	for (size_t i = 0; i < set->expected_count; i++)
-		if (status >= set->expected[i].first && status <= set->expected[i].last)
-			return true;
-	return !set->expected_count && status >= 200 && status < 300;
+	if (!set->expected.count)
+		return status >= 200 && status < 300;
+	return statuses_have(&set->expected, status);
 }
 
 static bool is_redirect(int status)

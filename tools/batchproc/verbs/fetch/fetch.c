@@ -311,39 +311,6 @@ static const char *parse_user(struct fetch_settings *set, const char *arg)
 	return NULL;
 }
 
-static bool parse_status(const char *text, size_t len, struct status_range *range)
-{
-	char first[4] = "", last[4] = "";
-	uint64_t from, to;
-
-	if (len == 3 && text[0] >= '1' && text[0] <= '9' && !strncmp(text + 1, "xx", 2)) {
-		range->first = (unsigned short)((text[0] - '0') * 100);
-		range->last = range->first + 99;
-		return true;
-	}
-	if (len != 3 && !(len == 7 && text[3] == '-'))
-		return false;
-	memcpy(first, text, 3);
-	memcpy(last, text + len - 3, 3);
-	if (!parse_count(first, 200, 999, &from) || !parse_count(last, from, 999, &to))
-		return false;
-	range->first = (unsigned short)from;
-	range->last = (unsigned short)to;
-	return true;
-}
-
-static const char *parse_expected(struct fetch_settings *set, const char *arg)
-{
-	set->expected_count = 0;
-	for (const char *at = arg; at; at = strchr(at, ',')) {
-		at += *at == ',';
-		if (set->expected_count == FETCH_STATUS_MOST ||
-		    !parse_status(at, strcspn(at, ","), &set->expected[set->expected_count++]))
-			return "statuses, such as 200,404 or 2xx or 200-299";
-	}
-	return NULL;
-}
-
 /* LIMIT/T: bytes in a time. */
 static const char *parse_low_speed(struct fetch_settings *set, const char *arg)
 {
@@ -443,7 +410,7 @@ static const char *long_option(struct fetch_settings *set, int id, const char *a
 		set->net.max_per_host = (unsigned int)count;
 		return wanted;
 	default: /* OPT_EXPECT_STATUS */
-		return parse_expected(set, arg);
+		return statuses_parse(&set->expected, arg);
 	}
 }
 

@@ -25,6 +25,7 @@
 
 #include "digest/digest.h"
 #include "net/exchange.h"
+#include "net/statuses.h"
 #include "net/hosts.h"
 #include "net/request.h"
 #include "net/tls.h"
@@ -32,7 +33,6 @@
 #include "run/item.h"
 
 #define FETCH_HEADERS_MOST 32
-#define FETCH_STATUS_MOST 16
 
 struct fetch_settings {
 	const char *dir; /* -P; NULL: here */
@@ -49,10 +49,7 @@ struct fetch_settings {
 	const char *headers[FETCH_HEADERS_MOST];
 	size_t header_count;
 	char user[256], password[256]; /* --user; an empty user: none */
-	struct status_range {
-		unsigned short first, last;
-	} expected[FETCH_STATUS_MOST]; /* none: 200 to 299 */
-	size_t expected_count;
+	struct statuses expected; /* none: 200 to 299 */
 	uint64_t max_size; /* UINT64_MAX: any */
 	uint64_t max_redirs;
 	bool redirs_given;

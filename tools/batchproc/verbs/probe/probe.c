@@ -202,9 +202,7 @@ static void probe_journal_options(const void *settings, struct buf *buf)
 	const struct probe_settings *set = settings;
 
 	buf_printf(buf, "method=%s expect-status=", set->method);
-	for (size_t i = 0; i < set->expected_count; i++)
-		buf_printf(buf, "%s%u-%u", i ? "," : "", set->expected[i].low,
-			   set->expected[i].high);
+	statuses_text(&set->expected, buf);
 	if (set->has_cert_days)
 		buf_printf(buf, " cert-days=%lld", (long long)set->cert_days);
 	if (set->body_text) {

@@ -18,17 +18,17 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "net/exchange.h"
 #include "net/hosts.h"
+#include "net/statuses.h"
 #include "verb.h"
 
-struct head;
 struct histogram;
 struct item;
 
 struct probe_target;
 
 #define PROBE_HEADERS 32
-#define STATUS_RANGES 16
 /* More of a body is not read: it is enough for a health check, and for a wrong address. */
 #define PROBE_BODY_MOST 1048576u
 
@@ -37,14 +37,11 @@ struct probe_settings {
 	const struct tls_conf *tls_offering_h2; /* for tls:// */
 	const char *cacert, *cert, *key;
 	bool insecure;
-	uint64_t first_byte_timeout_ns;
+	struct exchange_conf exchange;
 	const char *method;
 	const char *headers[PROBE_HEADERS];
 	size_t header_count;
-	struct status_range {
-		uint16_t low, high;
-	} expected[STATUS_RANGES];
-	size_t expected_count;
+	struct statuses expected;
 	const char *body_text; /* of --expect-body; NULL: none */
 	const regex_t *body;
 	bool has_cert_days;
@@ -89,18 +86,17 @@ void probe_settings_free(void);
 int sample_take(struct item *item, const struct probe_target *target);
 
 /*
- * Sends the request and reads the response. Returns 0, or -errno with the reason in sample->why. What it says is not
- * judged but for --expect-body. Task only.
+ * Sends the request and reads the response, whose status is not judged. 0 or -errno, with sample->why. Task only.
  */
-int answer_get(struct item *item, const struct probe_target *target, struct conn *conn);
+int answer_get(struct item *item, const struct probe_target *target);
 
 /* Of struct item_ops. */
 void report_text(const struct item *item, struct buf *buf);
 void report_json(const struct item *item, struct buf *buf);
 /* The line above all others. */
 void report_title(bool repeats, struct buf *buf);
-/* The handshake of a connection as a JSON object, and the days that are left to its certificate. */
-void report_tls(const struct conn *conn, const char *wrong, struct probe_item *own);
+/* Notes the address of a connection and what TLS agreed on; @wrong: with the certificate, NULL: nothing. */
+void report_conn(const struct conn *conn, const char *wrong, struct probe_item *own);
 /* A duration for people: 1.23ms. */
 void report_time(struct buf *buf, uint64_t ns);
 

@@ -58,7 +58,8 @@ static bool add_certificate(const struct conn *conn, size_t index, struct probe_
 	return found;
 }
 
-void report_tls(const struct conn *conn, const char *wrong, struct probe_item *own)
+/* The handshake as a JSON object, and the days that are left to the certificate. */
+static void note_tls(const struct conn *conn, const char *wrong, struct probe_item *own)
 {
 	const char *alpn = tls_alpn(&conn->stream);
 	size_t count = 0;
@@ -79,6 +80,13 @@ void report_tls(const struct conn *conn, const char *wrong, struct probe_item *o
 	if (own->last.has_expiry)
 		buf_printf(&own->tls, ",\"days_left\":%lld", (long long)own->last.days_left);
 	buf_char(&own->tls, '}');
+}
+
+void report_conn(const struct conn *conn, const char *wrong, struct probe_item *own)
+{
+	own->last.address = conn->address;
+	if (conn->stream.tls)
+		note_tls(conn, wrong, own);
 }
 
 static void add_percentiles(const struct probe_item *own, struct buf *buf)

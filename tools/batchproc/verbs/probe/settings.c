@@ -47,30 +47,6 @@ static struct {
 	} * patterns;
 } shared = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static const char *add_status(struct probe_settings *set, const char *arg)
-{
-	static const char wanted[] = "a list of HTTP statuses such as 200,204,300-399";
-	char text[256], *save, *part;
-
-	set->expected_count = 0;
-	if (strlen(arg) >= sizeof(text) || !*arg)
-		return wanted;
-	strcpy(text, arg);
-	for (part = strtok_r(text, ",", &save); part; part = strtok_r(NULL, ",", &save)) {
-		char *dash = strchr(part, '-');
-		uint64_t low, high;
-
-		if (dash)
-			*dash = '\0';
-		if (set->expected_count == STATUS_RANGES || !parse_count(part, 100, 999, &low) ||
-		    !parse_count(dash ? dash + 1 : part, low, 999, &high))
-			return wanted;
-		set->expected[set->expected_count++] =
-			(struct status_range){(uint16_t)low, (uint16_t)high};
-	}
-	return set->expected_count ? NULL : wanted;
-}
-
 /* The same pattern is compiled once, and kept until the end of the run. */
 static const char *set_body(struct probe_settings *set, const char *arg)
 {
@@ -134,7 +110,7 @@ static const char *connection_option(struct probe_settings *set, int id, const c
 	case OPT_CONNECT_TIMEOUT:
 		return set_time(&set->conf.connect_timeout_ns, arg);
 	case OPT_FIRST_BYTE_TIMEOUT:
-		return set_time(&set->first_byte_timeout_ns, arg);
+		return set_time(&set->exchange.first_byte_ns, arg);
 	case OPT_MAX_PER_HOST:
 		wanted = set_number(&number, arg);
 		set->conf.max_per_host = (unsigned int)number;
@@ -164,7 +140,7 @@ const char *probe_option(void *settings, int id, const char *arg)
 
 	switch (id) {
 	case OPT_EXPECT_STATUS:
-		return add_status(set, arg);
+		return statuses_parse(&set->expected, arg);
 	case OPT_EXPECT_BODY:
 		return set_body(set, arg);
 	case OPT_CERT_DAYS:
@@ -238,10 +214,12 @@ const char *probe_settle(void *settings)
 		set->interval_ns = INTERVAL_NS;
 	if (!set->conf.connect_timeout_ns)
 		set->conf.connect_timeout_ns = TIMEOUT_NS;
-	if (!set->first_byte_timeout_ns)
-		set->first_byte_timeout_ns = TIMEOUT_NS;
-	if (!set->expected_count)
-		set->expected[set->expected_count++] = (struct status_range){200, 399};
+	if (!set->exchange.first_byte_ns)
+		set->exchange.first_byte_ns = TIMEOUT_NS;
+	if (!set->expected.count)
+		statuses_parse(&set->expected, "200-399");
+	set->exchange.net = &set->conf;
+	set->exchange.alone = true;
 	wrong = read_proxies(set);
 	return wrong ? wrong : settle_tls(set);
 }
@@ -263,8 +241,8 @@ void probe_settings_free(void)
 
 const struct opt probe_options[] = {
 	{OPT_EXPECT_STATUS, "expect-status", "LIST",
-	 "HTTP statuses that are a success, such as 200,204,300-399\n"
-	 "(default 200-399)"},
+	 "HTTP statuses that are a success, such as 200,204 or 2xx or\n"
+	 "200-399, which is the default"},
 	{OPT_EXPECT_BODY, "expect-body", "REGEX",
 	 "what the body has to match, as grep -E has it, in its first MiB"},
 	{OPT_CERT_DAYS, "cert-days", "N",
