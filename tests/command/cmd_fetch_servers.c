@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: MIT
+/*
+ * cmd_fetch_servers - fetch and the servers that are out there: nginx, apache, lighttpd, python3's, haproxy
+ *
+ * What they do is in no specification: they end connections after so many requests, when they are reloaded, or when
+ * nobody used them for a moment; each has ranges, redirections and conditions of its own. One that is not
+ * installed is left out by name.
+ */
+#include <sys/stat.h>
+#include <time.h>
+
+#include "support/certs.h"
+#include "support/cmd.h"
+#include "support/records.h"
+#include "support/servers.h"
+
+static const char *const kinds[] = {"nginx", "apache2", "lighttpd", "python3"};
+
+#define BIG 1500000
+
+/* www/ with small.txt, text.txt (which is worth compressing), big, and dir/. */
+static void begin(struct test *t)
+{
+	char *text = malloc(60001);
+
+	/* The lowest users of servers may look into it. */
+	fresh_dir(t);
+	expect_exit(SH("rm -rf -- * .[!.]*"), 0);
+	expect_eq(chmod(".", 0755), 0);
+	make_dir("www");
+	make_dir("www/dir");
+	make_file("www/small.txt", "hello");
+	make_file("www/dir/a b.txt", "blank");
+	make_file("www/dir/index.html", "index");
+	make_pattern("www/big", BIG);
+	for (int i = 0; i < 60000; i++)
+		text[i] = (char)('a' + i / 1000 % 20);
+	make_bytes("www/text.txt", text, 60000);
+	free(text);
+}
+
+static bool start(struct server *server, const char *kind)
+{
+	if (server_start(server, kind))
+		return true;
+	print_message("%s is left out: it is not here\n", kind);
+	return false;
+}
+
+/* A list of so many different URLs of one file. */
+static void make_list(const struct server *server, const char *path, unsigned int count)
+{
+	char *text = malloc(count * 96ul + 1), *end = text;
+
+	for (unsigned int i = 0; i < count; i++)
+		end += sprintf(end, "%s?%u\n", server_url(server, "http", path), i);
+	make_file("list", text);
+	free(text);
+}
+
+/* Every one is there by its first attempt. */
+static void expect_all_first(const struct run *run, size_t count)
+{
+	const struct records *records = expect_records(run, count);
+	size_t good = 0;
+
+	expect_exit(run, 0);
+	for (size_t i = 0; i < records->count; i++)
+		good += !strcmp(records->all[i].status, "ok") && records->all[i].attempts == 1;
+	expect_eq(good, count);
+}
+
+/* nginx and lighttpd after 1,000 requests, apache after 100. */
+static void connections_that_end_after_so_many_requests(struct test *t)
+{
+	for (unsigned int i = 0; i < COUNT_OF(kinds); i++) {
+		unsigned int count = (unsigned int)scaled(strcmp(kinds[i], "python3") ? 2500 : 100);
+		struct server server;
+
+		begin(t);
+		if (!start(&server, kinds[i]))
+			continue;
+		make_list(&server, "/small.txt", count);
+		expect_all_first(BP("fetch", "-j2", "-o", "none", "--json", "-T", "list"), count);
+		server_stop(&server);
+	}
+}
+
+static const struct server *reloaded;
+
+static void reload(unsigned long round)
+{
+	(void)round;
+	server_reload(reloaded);
+	nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+}
+
+/* A kept connection that is lost before the first byte of a response costs no attempt. */
+static void a_server_that_is_reloaded_loses_no_request(struct test *t)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		unsigned int count = (unsigned int)scaled(6000);
+		struct server server;
+		struct unrest unrest;
+		struct run *run;
+
+		begin(t);
+		if (!start(&server, kinds[i]))
+			continue;
+		make_list(&server, "/small.txt", count);
+		reloaded = &server;
+		unrest_begin(&unrest, reload);
+		run = BP("fetch", "-j8", "-o", "none", "--json", "--rate", "4000/s", "-T", "list");
+		unrest_end(&unrest);
+		expect_all_first(run, count);
+		server_stop(&server);
+	}
+}
+
+/* haproxy ends what nobody uses, with a 408 where nothing was ever asked. */
+static void idle_connections_that_are_ended_are_not_used(struct test *t)
+{
+	struct server server, proxy;
+
+	begin(t);
+	if (!start(&server, "nginx"))
+		return;
+	if (server_start_proxy(&proxy, server.port)) {
+		make_list(&proxy, "/small.txt", 20);
+		expect_all_first(BP("fetch", "-j2", "-o", "none", "--json", "--rate", "20/s", "-T",
+				    "list"),
+				 20);
+		server_stop(&proxy);
+	} else {
+		print_message("haproxy is left out: it is not here\n");
+	}
+	server_stop(&server);
+}
+
+static void what_has_not_changed_is_not_sent_again(struct test *t)
+{
+	for (unsigned int i = 0; i < COUNT_OF(kinds); i++) {
+		struct server server;
+		struct run *run;
+
+		begin(t);
+		if (!start(&server, kinds[i]))
+			continue;
+		expect_exit(BP("fetch", "-u", server_url(&server, "http", "/small.txt")), 0);
+		expect_exit(SH("cmp small.txt www/small.txt"), 0);
+		run = BP("fetch", "-u", "--json", server_url(&server, "http", "/small.txt"));
+		expect_exit(run, 0);
+		expect(text_count(&run->out, "\"status\":\"skipped\"") == 1);
+		/* Newer, and of another size. */
+		expect_exit(SH("echo more >>www/small.txt; touch -d '+1 minute' www/small.txt"), 0);
+		run = BP("fetch", "-u", "--json", server_url(&server, "http", "/small.txt"));
+		expect_exit(run, 0);
+		expect(text_count(&run->out, "\"status\":\"ok\"") == 1);
+		expect_exit(SH("cmp small.txt www/small.txt"), 0);
+		server_stop(&server);
+	}
+}
+
+static void redirections_of_each_server_are_followed(struct test *t)
+{
+	for (unsigned int i = 0; i < COUNT_OF(kinds); i++) {
+		struct server server;
+
+		begin(t);
+		if (!start(&server, kinds[i]))
+			continue;
+		expect_exit(BP("fetch", "-o", "got", server_url(&server, "http", "/dir")), 0);
+		expect_exit(SH("cmp got www/dir/index.html"), 0);
+		if (!strcmp(kinds[i], "nginx")) {
+			/* With a blank in it, as it stands in the configuration. */
+			expect_exit(BP("fetch", "-o", "got", server_url(&server, "http", "/blank")),
+				    0);
+			expect_exit(SH("cmp got 'www/dir/a b.txt'"), 0);
+		}
+		server_stop(&server);
+	}
+}
+
+static void what_is_compressed_is_what_it_was(struct test *t)
+{
+	struct server server;
+	struct run *run;
+
+	begin(t);
+	if (!start(&server, "nginx"))
+		return;
+	run = BP("fetch", "--json", "--compressed", "-o", "got",
+		 server_url(&server, "http", "/text.txt"));
+	expect_exit(run, 0);
+	expect_exit(SH("cmp got www/text.txt"), 0);
+	expect_exit(BP("fetch", "-o", "plain", server_url(&server, "http", "/text.txt")), 0);
+	expect_exit(SH("cmp plain www/text.txt"), 0);
+	server_stop(&server);
+}
+
+/* Whether any file here is a part of a body. */
+static bool has_part(void)
+{
+	struct run *run = SH("find . -maxdepth 1 -name '.*' -type f -size +100k | grep -c .");
+
+	return atoi(run->out.data) > 0;
+}
+
+static void a_killed_fetch_is_gone_on_with(struct test *t)
+{
+	for (unsigned int i = 0; i < COUNT_OF(kinds); i++) {
+		struct server server;
+		struct run *run;
+		bool ranges = strcmp(kinds[i], "python3");
+
+		begin(t);
+		if (!start(&server, kinds[i]))
+			continue;
+		/* A validator is strong only when the file is older than a second. */
+		expect_exit(SH("touch -d '1 hour ago' www/big"), 0);
+		run = START(HOW(.feed = false), "fetch", "--journal", "journal", "--bwlimit",
+			    "400K", server_url(&server, "http", "/big"));
+		while (!has_part())
+			sched_yield();
+		kill(run->pid, SIGKILL);
+		run_end(run);
+		expect_gone("big");
+		run = BP("fetch", "--json", "--journal", "journal", "--resume",
+			 server_url(&server, "http", "/big"));
+		expect_exit(run, 0);
+		expect_exit(SH("cmp big www/big"), 0);
+		expect_exit(SH("! find . -maxdepth 1 -name '.*' -type f | grep ."), 0);
+		/* Logs are whole when their servers have ended. */
+		server_stop(&server);
+		if (ranges)
+			expect_exit(SH("grep -q '/big 206' \"$1.log\"", kinds[i]), 0);
+	}
+}
+
+static void what_is_there_survives_what_goes_wrong(struct test *t)
+{
+	static const char *const certs[] = {"self", "old", "other", "good"};
+	struct server server;
+	struct run *run;
+
+	begin(t);
+	make_file("small.txt", "precious");
+	if (start(&server, "nginx")) {
+		expect_exit(BP("fetch", "-o", "small.txt", server_url(&server, "http", "/absent")),
+			    1);
+		expect_exit(BP("fetch", "-o", "small.txt", server_url(&server, "http", "/busy")),
+			    1);
+		server_stop(&server);
+	}
+	CERT(.name = "ca", .ca = 1, .to_days = 3650);
+	CERT(.name = "good", .issuer = "ca", .names = "IP:127.0.0.1");
+	CERT(.name = "other", .issuer = "ca", .names = "DNS:other.test");
+	CERT(.name = "old", .issuer = "ca", .names = "IP:127.0.0.1", .from_days = -30,
+	     .to_days = -3);
+	CERT(.name = "self", .names = "IP:127.0.0.1");
+	for (unsigned int i = 0; i < COUNT_OF(certs); i++) {
+		bool good = !strcmp(certs[i], "good");
+
+		if (!server_start_tls(&server, certs[i], "-WWW", NULL))
+			break;
+		expect_exit(SH("cmp small.txt www/small.txt && false; grep -q precious small.txt"),
+			    0);
+		run = BP("fetch", "--json", "--cacert", "ca.pem", "-o", "small.txt",
+			 server_url(&server, "https", "/www/small.txt"));
+		expect_exit(run, good ? 0 : 1);
+		if (good)
+			expect_exit(SH("cmp small.txt www/small.txt"), 0);
+		else
+			expect(strstr(run->out.data, "EKEYREJECTED") != NULL);
+		server_stop(&server);
+	}
+}
+
+static const struct test_case cases[] = {
+	ONCE(connections_that_end_after_so_many_requests),
+	ONCE(a_server_that_is_reloaded_loses_no_request),
+	ONCE(idle_connections_that_are_ended_are_not_used),
+	ONCE(what_has_not_changed_is_not_sent_again),
+	ONCE(redirections_of_each_server_are_followed),
+	ONCE(what_is_compressed_is_what_it_was),
+	ONCE(a_killed_fetch_is_gone_on_with),
+	ONCE(what_is_there_survives_what_goes_wrong),
+};
+
+int main(int argc, char **argv)
+{
+	return RUN_CASES(argc, argv, cases);
+}
