@@ -20,15 +20,16 @@ struct looking {
 	struct buf body;
 };
 
+/* The bytes may have NULs among them; one stands behind them for tools that believe that it has to. */
 static int match(void *arg)
 {
 	struct looking *looking = arg;
 	regmatch_t whole = {.rm_so = 0, .rm_eo = (regoff_t)looking->body.len};
 
-	return regexec(looking->regex, looking->body.data ? looking->body.data : "", 1, &whole,
-		       REG_STARTEND) == 0 ?
-		       0 :
-		       -EREMOTEIO;
+	buf_char(&looking->body, '\0');
+	if (regexec(looking->regex, looking->body.data, 1, &whole, REG_STARTEND))
+		return -EREMOTEIO;
+	return 0;
 }
 
 /* Reads the body, and looks at it where that is wanted. */
