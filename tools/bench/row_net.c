@@ -4,13 +4,14 @@
  *
  * probe: ten thousand ports of which half are open, against xargs with nc and a pool of blocking sockets.
  * in-flight: ten thousand requests at once to a server that takes a second, against a thread for each; then a
- * thousand of them a hundred at a time, where the server itself counts the connections.
+ * thousand of them a hundred at a time, where the server itself counts how many it has at once.
  *
  * The server is slow-server beside this program, and everything stays on the loopback. Outputs are compared
  * before anything is timed for the table.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +60,7 @@ static int server_start(const struct bench *b, struct server *s, const char *ms)
 	return -EIO;
 }
 
-/* Its end, and the most connections that it has seen at one instant. */
+/* Its end, and the most requests that it had at one instant. */
 static unsigned long server_stop(struct server *s)
 {
 	unsigned long requests, most = 0;
@@ -311,30 +312,33 @@ static void set_requests(const struct bench *b, const char *options, unsigned in
 static long size_of(const struct process *p)
 {
 	struct rusage ru = {0};
-	int status;
+	int fd = open(p->out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), status;
 	pid_t pid = fork();
 
 	if (!pid) {
-		if (!freopen(p->out, "w", stdout))
-			_exit(127);
+		dup2(fd, STDOUT_FILENO);
 		execl("/bin/sh", "sh", "-c", p->command, (char *)NULL);
 		_exit(127);
 	}
+	close(fd);
 	return pid > 0 && wait4(pid, &status, 0, &ru) == pid ? ru.ru_maxrss : 0;
 }
 
-/* KiB for each request in flight, over a run with one of them. */
-static double size_for_each(struct asking *a, unsigned int port, unsigned int count,
-			    unsigned int limit)
+/* KiB of each side for each request in flight, over a run with one of them. */
+static int sizes_for_each(const struct bench *b, const char *options, unsigned int port,
+			  unsigned int limit, unsigned int count, double *our_size,
+			  double *their_size)
 {
-	long all = size_of(&a->process), one;
+	long ours_all = size_of(&ours.process), theirs_all = size_of(&pool.process);
+	int err = write_requests(port, 1);
 
-	if (write_requests(port, 1))
-		return 0;
-	one = size_of(&a->process);
-	if (write_requests(port, count))
-		return 0;
-	return (double)(all - one) / limit;
+	if (err)
+		return err;
+	set_requests(b, options, 1);
+	*our_size = (double)(ours_all - size_of(&ours.process)) / limit;
+	*their_size = (double)(theirs_all - size_of(&pool.process)) / limit;
+	set_requests(b, options, limit);
+	return write_requests(port, count);
 }
 
 static int run_case(const struct bench *b, const struct server *server, const char *what,
@@ -355,8 +359,9 @@ static int run_case(const struct bench *b, const struct server *server, const ch
 		err = interleave(all, 2, b->runs);
 	if (err)
 		return err;
-	our_size = size_for_each(&ours, server->port, count, limit);
-	their_size = size_for_each(&pool, server->port, count, limit);
+	err = sizes_for_each(b, options, server->port, limit, count, &our_size, &their_size);
+	if (err)
+		return err;
 	snprintf(note, sizeof(note), "%u requests; for each in flight %.1f KiB, theirs %.1f KiB",
 		 count, our_size, their_size);
 	report_pair(b, "in-flight", what, &pool_side, goal, note);
@@ -384,7 +389,8 @@ int row_in_flight(const struct bench *b)
 		most = server_stop(&server);
 	}
 	if (!err && most > limit) {
-		fprintf(stderr, "bench: the server saw %lu connections, not %u\n", most, limit);
+		fprintf(stderr, "bench: the server had %lu requests at once, not %u\n", most,
+			limit);
 		err = -EBADMSG;
 	}
 	remove_place();

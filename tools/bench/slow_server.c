@@ -5,8 +5,8 @@
  * usage: slow-server MILLISECONDS
  *
  * Prints its port, answers each request with 2 bytes so long after it came, and keeps connections. When
- * its standard input ends it says how many requests there were, and how many connections at most at one
- * instant, and ends. A connection is a task; one engine, driven by the one thread.
+ * its standard input ends it says how many requests there were, and how many at most waited for their answer
+ * at one instant, and ends. A connection is a task; one engine, driven by the one thread.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -25,7 +25,7 @@ static struct {
 	struct bp_group *group;
 	uint64_t delay_ns;
 	int listener;
-	unsigned long requests, connections, most;
+	unsigned long requests, waiting, most;
 } server;
 
 /* Reads up to the end of a head; 0: the connection ended. */
@@ -53,15 +53,17 @@ static int serve(void *arg)
 	int fd = *(int *)arg;
 	char buf[1024];
 
-	if (++server.connections > server.most)
-		server.most = server.connections;
 	while (read_request(fd, buf, sizeof(buf)) > 0) {
+		int err;
+
 		server.requests++;
-		if (bp_sleep(server.delay_ns) ||
-		    bp_send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL) < 0)
+		if (++server.waiting > server.most)
+			server.most = server.waiting;
+		err = bp_sleep(server.delay_ns);
+		server.waiting--;
+		if (err || bp_send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL) < 0)
 			break;
 	}
-	server.connections--;
 	bp_close(fd);
 	return 0;
 }
@@ -141,7 +143,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	bp_wait(server.group);
-	printf("%lu requests, %lu connections at most\n", server.requests, server.most);
+	printf("%lu requests, %lu at once at most\n", server.requests, server.most);
 	bp_group_destroy(server.group);
 	bp_engine_destroy(server.engine);
 	return 0;
