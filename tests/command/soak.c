@@ -202,7 +202,7 @@ static size_t value(const char *line, const char *key, char *to, size_t room)
 	return (size_t)(end - at);
 }
 
-bool say(const struct soak *s, bool ok, const char *what, const char *line)
+bool soak_say(const struct soak *s, bool ok, const char *what, const char *line)
 {
 	if (!ok)
 		record_failure("%s: %s: %.200s", s->faults, what, line);
@@ -252,17 +252,25 @@ static enum end end_of(const struct soak *s, const struct thing *thing, const ch
 	if (!strcmp(status, "skipped"))
 		return END_SKIPPED;
 	if (!strcmp(status, "ok")) {
-		say(s,
-		    !thing->digest || (value(line, "digest", digest, sizeof(digest)) == DIGEST &&
-				       !strcmp(digest, thing->digest)),
-		    "a wrong digest", line);
+		soak_say(s,
+			 !thing->digest ||
+				 (value(line, "digest", digest, sizeof(digest)) == DIGEST &&
+				  !strcmp(digest, thing->digest)),
+			 "a wrong digest", line);
 		return END_OK;
 	}
 	if (strcmp(status, "failed"))
 		return END_OTHER;
-	say(s, value(line, "errno", error, sizeof(error)) && strcmp(error, "EBADMSG"),
-	    "a failure without its reason, or with a wrong digest", line);
+	soak_say(s, value(line, "errno", error, sizeof(error)) && strcmp(error, "EBADMSG"),
+		 "a failure without its reason, or with a wrong digest", line);
 	return END_FAILED;
+}
+
+/* Under the key that its kind has. */
+static bool source_of(const char *line, char *to, size_t room)
+{
+	return value(line, "src", to, room) || value(line, "url", to, room) ||
+	       value(line, "endpoint", to, room);
 }
 
 /** Return: whether it is the summary. */
@@ -273,13 +281,13 @@ static bool take_record(struct soak *s, const char *line)
 
 	if (strstr(line, "\"summary\":true"))
 		return true;
-	if (!say(s,
-		 value(line, "op", op, sizeof(op)) && value(line, "src", src, sizeof(src)) &&
-			 value(line, "status", status, sizeof(status)),
-		 "a record without operation, source or status", line))
+	if (!soak_say(s,
+		      value(line, "op", op, sizeof(op)) && source_of(line, src, sizeof(src)) &&
+			      value(line, "status", status, sizeof(status)),
+		      "a record without operation, source or status", line))
 		return false;
 	thing = thing_of(s, op, src, strlen(src));
-	if (!say(s, thing, "a record of no input", line))
+	if (!soak_say(s, thing, "a record of no input", line))
 		return false;
 	thing->records++;
 	thing->end = end_of(s, thing, status, line);
@@ -296,16 +304,17 @@ static void judge(struct soak *s, const char *what, enum which which)
 		const struct thing *thing = &s->things[i];
 
 		ends[thing->end]++;
-		say(s, thing->records < 2 || which == SOME, "two records", thing->src);
-		say(s, thing->records || may_be_unknown(s, thing, which), "no record", thing->src);
+		soak_say(s, thing->records < 2 || which == SOME, "two records", thing->src);
+		soak_say(s, thing->records || may_be_unknown(s, thing, which), "no record",
+			 thing->src);
 	}
 	/* What fails last has stopped nothing. */
 	right = ends[END_OTHER] ? 3 : ends[END_FAILED] ? 1 : 0;
 	snprintf(text, sizeof(text), "exit status %d, with %u ok, %u skipped, %u failed, %u others",
 		 code, ends[END_OK], ends[END_SKIPPED], ends[END_FAILED], ends[END_OTHER]);
-	say(s, code == right, what, text);
-	say(s, s->fail_fast || !ends[END_OTHER], what, text);
-	say(s, s->left == 0, what, "a descriptor of an input is left open");
+	soak_say(s, code == right, what, text);
+	soak_say(s, s->fail_fast || !ends[END_OTHER], what, text);
+	soak_say(s, s->left == 0, what, "a descriptor of an input is left open");
 }
 
 void soak_check(struct soak *s, const char *what, enum which which)
@@ -318,14 +327,14 @@ void soak_check(struct soak *s, const char *what, enum which which)
 		s->things[i].records = 0;
 		s->things[i].end = END_NONE;
 	}
-	if (!say(s, WIFEXITED(s->status), what, "ended by a signal"))
+	if (!soak_say(s, WIFEXITED(s->status), what, "ended by a signal"))
 		return;
 	for (; (end = strchr(line, '\n')); line = end + 1) {
 		snprintf(copy, sizeof(copy), "%.*s", (int)(end - line), line);
 		summaries += take_record(s, copy);
 	}
-	say(s, !*line, what, "a torn last line");
-	say(s, summaries == 1, what, "not one summary");
+	soak_say(s, !*line, what, "a torn last line");
+	soak_say(s, summaries == 1, what, "not one summary");
 	judge(s, what, which);
 }
 

@@ -79,7 +79,7 @@ enum which {
 
 /** Gives each thing what the records of the last run say, and judges that run. */
 void soak_check(struct soak *s, const char *what, enum which which);
-bool say(const struct soak *s, bool ok, const char *what, const char *line);
+bool soak_say(const struct soak *s, bool ok, const char *what, const char *line);
 
 unsigned int pick(uint64_t *x, unsigned int n);
 /** s->dir/name, in a buffer that is used again after some calls. */
@@ -95,6 +95,7 @@ void soak_hash(struct soak *s); /* and verify */
 void soak_copy(struct soak *s);
 void soak_rm(struct soak *s);
 void soak_manifest(struct soak *s);
+void soak_net(struct soak *s); /* fetch and probe */
 
 /** Copies of the files, and what has to become of them; for soak_copy() and soak_manifest(). */
 void copies_make(struct soak *s, const char *dst);

@@ -34,7 +34,7 @@ void copies_check(const struct soak *s, const char *dst, bool all)
 		got = content(path, b, sizeof(b));
 		whole = got == len && !memcmp(a, b, (size_t)len);
 		old = i % 3 ? got < 0 : got == sizeof(OLD) - 1 && !memcmp(b, OLD, (size_t)got);
-		say(s, whole || (old && !all), "neither whole nor as it was", path);
+		soak_say(s, whole || (old && !all), "neither whole nor as it was", path);
 		names += got >= 0;
 	}
 	dir = opendir(dst);
@@ -42,7 +42,7 @@ void copies_check(const struct soak *s, const char *dst, bool all)
 		found += strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..");
 	if (dir)
 		closedir(dir);
-	say(s, found == names, "something else is left", dst);
+	soak_say(s, found == names, "something else is left", dst);
 }
 
 void copies_remove(const struct soak *s, const char *dst)

@@ -108,16 +108,16 @@ void trees_check(const struct soak *s, bool all)
 		if (strcmp(thing->op, "rm") || thing->absent)
 			continue;
 		there = !lstat(thing->src, &st);
-		say(s, there == !gone, there ? "still there" : "gone without a record that says so",
-		    thing->src);
+		soak_say(s, there == !gone,
+			 there ? "still there" : "gone without a record that says so", thing->src);
 		left += there;
 	}
 	counted = 0;
 	nftw(in_dir(s, "gone"), count, 16, FTW_PHYS);
-	say(s,
-	    counted == left && has(in_dir(s, "gone/stays"), "stays") &&
-		    has(in_dir(s, "gone/keep/f"), "keep"),
-	    "what was not named is not what it was", s->dir);
+	soak_say(s,
+		 counted == left && has(in_dir(s, "gone/stays"), "stays") &&
+			 has(in_dir(s, "gone/keep/f"), "keep"),
+		 "what was not named is not what it was", s->dir);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)

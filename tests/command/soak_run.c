@@ -97,18 +97,19 @@ static void tree_check(const struct soak *s, bool all)
 		if (strcmp(s->things[i].op, "copy") || strncmp(path, tree, strlen(tree)))
 			continue;
 		snprintf(there, sizeof(there), "%s%s", copy, path + strlen(tree));
-		if (!say(s, !lstat(there, &st) || !all, "not copied", path) || lstat(there, &st))
+		if (!soak_say(s, !lstat(there, &st) || !all, "not copied", path) ||
+		    lstat(there, &st))
 			continue;
 		found++;
 		len = S_ISREG(st.st_mode) ? content(path, a, sizeof(a)) : 0;
-		say(s,
-		    S_ISDIR(st.st_mode) ||
-			    (content(there, b, sizeof(b)) == len && !memcmp(a, b, (size_t)len)),
-		    "not whole", there);
+		soak_say(s,
+			 S_ISDIR(st.st_mode) || (content(there, b, sizeof(b)) == len &&
+						 !memcmp(a, b, (size_t)len)),
+			 "not whole", there);
 	}
 	counted = 0;
 	nftw(copy, count, 16, FTW_PHYS);
-	say(s, counted == found, "something else is left", copy);
+	soak_say(s, counted == found, "something else is left", copy);
 }
 
 /* ---------------------------------------------------------------- the manifest */

@@ -47,11 +47,17 @@ static void run_survives_faults(struct test *t)
 	soak_seeds(soak_begin(t), soak_manifest);
 }
 
+static void fetch_and_probe_survive_faults(struct test *t)
+{
+	soak_seeds(soak_begin(t), soak_net);
+}
+
 static const struct test_case cases[] = {
 	ONCE(hash_and_verify_survive_faults),
 	ONCE(copy_survives_faults),
 	ONCE(rm_survives_faults),
 	ONCE(run_survives_faults),
+	ONCE(fetch_and_probe_survive_faults),
 };
 
 int main(int argc, char **argv)
