@@ -20,6 +20,8 @@
 
 #include <batchproc.h>
 
+#define ACCEPTERS 256
+
 static struct {
 	struct bp_engine *engine;
 	struct bp_group *group;
@@ -136,7 +138,8 @@ int main(int argc, char **argv)
 		err = listen_here();
 	if (!err)
 		err = bp_go(server.group, await_end, NULL);
-	if (!err)
+	/* Many, since one task takes one connection in a turn of its loop, and the backlog is finite. */
+	for (int i = 0; i < ACCEPTERS && !err; i++)
 		err = bp_go(server.group, accept_all, NULL);
 	if (err) {
 		fprintf(stderr, "slow-server: %s\n", strerror(-err));
