@@ -237,6 +237,54 @@ static void a_killed_fetch_is_gone_on_with(struct test *t)
 	}
 }
 
+/* Files 0 to count - 1 in www/, each with a content of its own, and the list of their URLs. */
+static void make_many(const struct server *server, unsigned int count)
+{
+	char *text = malloc(count * 96ul + 1), *end = text;
+	char name[64], content[64];
+
+	for (unsigned int i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "/%u.txt", i);
+		end += sprintf(end, "%s\n", server_url(server, "http", name));
+		snprintf(name, sizeof(name), "www/%u.txt", i);
+		snprintf(content, sizeof(content), "content of file %u\n", i);
+		make_file(name, content);
+	}
+	make_file("list", text);
+	free(text);
+}
+
+/* A thousand files, killed again and again in the middle: in the end all are right, and nothing else is there. */
+static void nothing_is_lost_by_kill_9(struct test *t)
+{
+	const unsigned int count = (unsigned int)scaled(1000), kills = (unsigned int)scaled(50);
+	struct server server;
+	struct run *run;
+	char most[32];
+
+	begin(t);
+	if (!start(&server, "nginx"))
+		return;
+	make_many(&server, count);
+	for (unsigned int i = 0; i < kills; i++) {
+		run = START(HOW(.feed = false), "fetch", "--json", "--journal", "journal",
+			    "--resume", "-j8", "-P", "got", "-T", "list");
+		until_printed(run, 1, "\"status\":\"ok\"", 1 + i * 7 % 23);
+		kill(run->pid, SIGKILL);
+		run_end(run);
+	}
+	run = BP("fetch", "--json", "--journal", "journal", "--resume", "-P", "got", "-T", "list");
+	expect_exit(run, 0);
+	expect_records(run, count);
+	expect_exit(SH("cd got && for f in *; do cmp \"$f\" ../www/\"$f\" || exit 1; done"), 0);
+	snprintf(most, sizeof(most), "%u\n", count);
+	expect_out(SH("find got -type f | wc -l"), most);
+	server_stop(&server);
+	/* What was in flight, or not noted yet, may come twice; all of it does not. */
+	snprintf(most, sizeof(most), "%u", count + kills * 64);
+	expect_exit(SH("test $(grep -c ' 200$' nginx.log) -le \"$1\"", most), 0);
+}
+
 static void what_is_there_survives_what_goes_wrong(struct test *t)
 {
 	static const char *const certs[] = {"self", "old", "other", "good"};
@@ -284,6 +332,7 @@ static const struct test_case cases[] = {
 	ONCE(redirections_of_each_server_are_followed),
 	ONCE(what_is_compressed_is_what_it_was),
 	ONCE(a_killed_fetch_is_gone_on_with),
+	ONCE(nothing_is_lost_by_kill_9),
 	ONCE(what_is_there_survives_what_goes_wrong),
 };
 
