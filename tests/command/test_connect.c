@@ -199,6 +199,37 @@ static void an_answer_holds_until_all_its_addresses_have_failed(struct test *t)
 	names_destroy(names);
 }
 
+static int ask_for_many(void *arg)
+{
+	struct asking asking = {.names = arg};
+	char host[20];
+
+	asking.host = host;
+	for (int i = 0; i < 5000; i++) {
+		snprintf(host, sizeof(host), "host%d.test", i);
+		expect_eq(ask_name(&asking), 0);
+	}
+	expect_eq(dns.asked, 5000);
+	/* The last one is known still, the first one is not. */
+	expect_eq(ask_name(&asking), 0);
+	expect_eq(dns.asked, 5000);
+	asking.host = "host0.test";
+	expect_eq(ask_name(&asking), 0);
+	expect_eq(dns.asked, 5001);
+	return 0;
+}
+
+static void old_names_are_forgotten(struct test *t)
+{
+	struct names *names;
+
+	engine_with(t);
+	names = names_create(t->engine);
+	dns_answers("192.0.2.1", NULL);
+	expect_eq(run_task(t, ask_for_many, names), 0);
+	names_destroy(names);
+}
+
 /* ---------------------------------------------------------------- sockets */
 
 struct dialing {
@@ -458,6 +489,7 @@ static const struct test_case cases[] = {
 	EACH_ROW(a_cancelled_lookup_is_taken_over),
 	EACH_ROW(a_name_without_addresses_is_asked_for_once),
 	EACH_ROW(an_answer_holds_until_all_its_addresses_have_failed),
+	EACH_ROW(old_names_are_forgotten),
 	EACH_ROW(the_second_address_is_tried_when_the_first_refuses),
 	EACH_ROW(the_second_address_does_not_wait_for_a_silent_first),
 	EACH_ROW(all_refuse),

@@ -24,6 +24,7 @@
 
 #define BUCKETS 1024u
 #define HOSTS_KEPT 4096u
+#define LOOKS 4 /* for those that can be forgotten, whenever there is a new one */
 #define KEPT_MOST 4096u
 #define KEPT_NS 55000000000ull /* many servers end an idle connection after 60 s */
 #define GOOD_FOR_MORE 10u /* answers for each place, before there are more of them */
@@ -136,17 +137,18 @@ static void host_free(struct net *net, struct host *host)
 	free(host);
 }
 
+/* Looks at a few of the oldest; those that are needed count as asked for now, so that others have their turn. */
 static void forget_old(struct net *net)
 {
-	struct host *host = net->oldest, *next;
-	uint64_t now = 0;
+	for (int i = 0; i < LOOKS && net->hosts > HOSTS_KEPT; i++) {
+		struct host *host = net->oldest;
 
-	for (; host && net->hosts > HOSTS_KEPT; host = next) {
-		next = host->newer;
-		if (!now)
-			now = bp_now(net->engine);
-		if (!host->users && !host->kept && host->pause_ns <= now)
+		if (!host->users && !host->kept && host->pause_ns <= bp_now(net->engine)) {
 			host_free(net, host);
+			continue;
+		}
+		unlink_age(net, host);
+		link_newest(net, host);
 	}
 }
 
@@ -177,6 +179,7 @@ static struct host *host_add(struct net *net, struct host **at, const struct key
 	if (!key->most && (key->unix_socket || (!key->proxy && is_local_name(key->name))))
 		host->most = UINT_MAX;
 	host->places = host->most;
+	host->users = 1;
 	*at = host;
 	net->hosts++;
 	link_newest(net, host);
@@ -207,7 +210,6 @@ static struct host *host_get(struct net *net, const struct net_conf *conf,
 		host->users++;
 	} else {
 		host = host_add(net, at, &key);
-		host->users++;
 	}
 	pthread_mutex_unlock(&net->lock);
 	return host;

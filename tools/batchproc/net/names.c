@@ -21,6 +21,7 @@
 
 #define NAMES_KEPT 4096u
 #define BUCKETS 1024u
+#define LOOKS 4 /* for those that can be forgotten, whenever one was asked for */
 /* There is no such name; and: nobody could say. */
 #define ABSENT_NS 5000000000ull
 #define UNKNOWN_NS 1000000000ull
@@ -295,14 +296,18 @@ static void forget(struct names *names, struct name *name)
 	free(name);
 }
 
+/* Looks at a few of the oldest; those that are in use count as asked for now, so that others have their turn. */
 static void forget_old(struct names *names)
 {
-	struct name *name = names->oldest, *next;
+	for (int i = 0; i < LOOKS && names->count > NAMES_KEPT; i++) {
+		struct name *name = names->oldest;
 
-	for (; name && names->count > NAMES_KEPT; name = next) {
-		next = name->newer;
-		if (!name->users)
+		if (!name->users) {
 			forget(names, name);
+			continue;
+		}
+		unlink_age(names, name);
+		link_newest(names, name);
 	}
 }
 
