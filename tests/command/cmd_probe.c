@@ -699,6 +699,40 @@ static void a_proxy_of_the_environment_is_asked(struct test *t)
 	player_stop(&player);
 }
 
+/* The benchmark's slow server, beside the command, counts how many requests wait at once. */
+static void the_server_sees_no_more_than_the_limit(struct test *t)
+{
+	char path[PATH_MAX], list[8192] = "";
+	unsigned long requests = 0, most = 0;
+	struct run *server, *run;
+	unsigned int port;
+	const char *at;
+
+	fresh_dir(t);
+	snprintf(path, sizeof(path), "%s", getenv("BATCHPROC"));
+	strcpy(strrchr(path, '/'), "/slow-server");
+	if (access(path, X_OK)) {
+		skip_because(t, "no slow-server beside the command");
+		return;
+	}
+	server = START(HOW(.program = path, .feed = true), "10");
+	until_printed(server, 1, "\n", 1);
+	port = (unsigned int)atoi(server->out.data);
+	for (int i = 0; i < 200; i++)
+		snprintf(list + strlen(list), sizeof(list) - strlen(list),
+			 "http://127.0.0.1:%u/%d\n", port, i);
+	make_file("list", list);
+	run = BP("probe", "-j", "20", "--json", "-T", "list");
+	expect_exit(run, 0);
+	expect_records(run, 200);
+	run_feed_end(server);
+	run_end(server);
+	at = strchr(server->out.data, '\n');
+	expect_eq(sscanf(at, "%lu requests, %lu", &requests, &most), 2);
+	expect_eq(requests, 200);
+	expect_between(most, 1, 20);
+}
+
 static const struct test_case cases[] = {
 	ONCE(ports_answer_or_do_not),
 	ONCE(sockets_of_the_file_system_are_endpoints),
@@ -715,6 +749,7 @@ static const struct test_case cases[] = {
 	ONCE(jobs_of_a_manifest_in_either_form),
 	ONCE(what_was_done_is_not_probed_again),
 	ONCE(a_proxy_of_the_environment_is_asked),
+	ONCE(the_server_sees_no_more_than_the_limit),
 };
 
 int main(int argc, char **argv)
