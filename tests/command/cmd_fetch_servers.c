@@ -2,14 +2,13 @@
 /*
  * cmd_fetch_servers - fetch and the servers that are out there: nginx, apache, lighttpd, python3's, haproxy
  *
- * What they do is in no specification: they end connections after so many requests, when they are reloaded, or when
- * nobody used them for a moment; each has ranges, redirections and conditions of its own. One that is not
- * installed is left out by name.
+ * What they do is in no specification: they end connections when they are reloaded, or when nobody used them for a
+ * moment; each has ranges, redirections and conditions of its own. One that is not installed is left out by
+ * name.
  */
 #include <sys/stat.h>
 #include <time.h>
 
-#include "support/certs.h"
 #include "support/cmd.h"
 #include "support/records.h"
 #include "support/servers.h"
@@ -68,22 +67,6 @@ static void expect_all_first(const struct run *run, size_t count)
 	for (size_t i = 0; i < records->count; i++)
 		good += !strcmp(records->all[i].status, "ok") && records->all[i].attempts == 1;
 	expect_eq(good, count);
-}
-
-/* nginx and lighttpd after 1,000 requests, apache after 100. */
-static void connections_that_end_after_so_many_requests(struct test *t)
-{
-	for (unsigned int i = 0; i < COUNT_OF(kinds); i++) {
-		unsigned int count = (unsigned int)scaled(strcmp(kinds[i], "python3") ? 2500 : 100);
-		struct server server;
-
-		begin(t);
-		if (!start(&server, kinds[i]))
-			continue;
-		make_list(&server, "/small.txt", count);
-		expect_all_first(BP("fetch", "-j2", "-o", "none", "--json", "-T", "list"), count);
-		server_stop(&server);
-	}
 }
 
 static const struct server *reloaded;
@@ -285,47 +268,7 @@ static void nothing_is_lost_by_kill_9(struct test *t)
 	expect_exit(SH("test $(grep -c ' 200$' nginx.log) -le \"$1\"", most), 0);
 }
 
-static void what_is_there_survives_what_goes_wrong(struct test *t)
-{
-	static const char *const certs[] = {"self", "old", "other", "good"};
-	struct server server;
-	struct run *run;
-
-	begin(t);
-	make_file("small.txt", "precious");
-	if (start(&server, "nginx")) {
-		expect_exit(BP("fetch", "-o", "small.txt", server_url(&server, "http", "/absent")),
-			    1);
-		expect_exit(BP("fetch", "-o", "small.txt", server_url(&server, "http", "/busy")),
-			    1);
-		server_stop(&server);
-	}
-	CERT(.name = "ca", .ca = 1, .to_days = 3650);
-	CERT(.name = "good", .issuer = "ca", .names = "IP:127.0.0.1");
-	CERT(.name = "other", .issuer = "ca", .names = "DNS:other.test");
-	CERT(.name = "old", .issuer = "ca", .names = "IP:127.0.0.1", .from_days = -30,
-	     .to_days = -3);
-	CERT(.name = "self", .names = "IP:127.0.0.1");
-	for (unsigned int i = 0; i < COUNT_OF(certs); i++) {
-		bool good = !strcmp(certs[i], "good");
-
-		if (!server_start_tls(&server, certs[i], "-WWW", NULL))
-			break;
-		expect_exit(SH("cmp small.txt www/small.txt && false; grep -q precious small.txt"),
-			    0);
-		run = BP("fetch", "--json", "--cacert", "ca.pem", "-o", "small.txt",
-			 server_url(&server, "https", "/www/small.txt"));
-		expect_exit(run, good ? 0 : 1);
-		if (good)
-			expect_exit(SH("cmp small.txt www/small.txt"), 0);
-		else
-			expect(strstr(run->out.data, "EKEYREJECTED") != NULL);
-		server_stop(&server);
-	}
-}
-
 static const struct test_case cases[] = {
-	ONCE(connections_that_end_after_so_many_requests),
 	ONCE(a_server_that_is_reloaded_loses_no_request),
 	ONCE(idle_connections_that_are_ended_are_not_used),
 	ONCE(what_has_not_changed_is_not_sent_again),
@@ -333,7 +276,6 @@ static const struct test_case cases[] = {
 	ONCE(what_is_compressed_is_what_it_was),
 	ONCE(a_killed_fetch_is_gone_on_with),
 	ONCE(nothing_is_lost_by_kill_9),
-	ONCE(what_is_there_survives_what_goes_wrong),
 };
 
 int main(int argc, char **argv)

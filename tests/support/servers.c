@@ -130,29 +130,9 @@ bool server_start_proxy(struct server *server, uint16_t backend)
 	return is_up(server);
 }
 
-bool server_start_tls(struct server *server, const char *cert, const char *option,
-		      const char *value)
-{
-	char pem[64], key[64];
-	const char *at;
-
-	if (!have_program("openssl"))
-		return false;
-	snprintf(pem, sizeof(pem), "%s.pem", cert);
-	snprintf(key, sizeof(key), "%s.key", cert);
-	server->name = "openssl";
-	server->run = START(HOW(.program = "openssl"), "s_server", "-accept", "127.0.0.1:0",
-			    "-cert", pem, "-key", key, option, value);
-	until_printed(server->run, 1, "ACCEPT ", 1);
-	until_printed(server->run, 1, "\n", 2);
-	at = strstr(server->run->out.data, "ACCEPT 127.0.0.1:");
-	server->port = at ? (uint16_t)atoi(strchr(at, ':') + 1) : 0;
-	return expect(server->port > 0);
-}
-
 void server_stop(struct server *server)
 {
-	kill(server->run->pid, strcmp(server->name, "openssl") ? SIGTERM : SIGKILL);
+	kill(server->run->pid, SIGTERM);
 	run_end(server->run);
 }
 

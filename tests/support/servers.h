@@ -20,9 +20,6 @@ struct server {
 bool server_start(struct server *server, const char *name);
 /** haproxy in front of another one; connections that nobody uses are ended after a moment. */
 bool server_start_proxy(struct server *server, uint16_t backend);
-/** openssl s_server with NAME.pem, which serves files; further options of it may be NULL. */
-bool server_start_tls(struct server *server, const char *cert, const char *option,
-		      const char *value);
 void server_stop(struct server *server);
 /** Takes its configuration again, as a service is reloaded. */
 void server_reload(const struct server *server);
