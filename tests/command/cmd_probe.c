@@ -265,18 +265,9 @@ static void sockets_of_the_file_system_are_endpoints(struct test *t)
 static void what_is_no_target_is_said(struct test *t)
 {
 	static const char *const bad[] = {
-		"127.0.0.1:80",
-		"ftp://a.test/",
-		"tcp://a.test",
-		"tcp://:1",
-		"tcp://a.test:0",
-		"tcp://a.test:65536",
-		"tcp://a.test:1/path",
-		"tcp://u@a.test:1",
-		"unix:",
-		"http://",
-		"http://a.test:x/",
-		"tls://a b:1",
+		"127.0.0.1:80",	  "ftp://a.test/",	"tcp://a.test",	       "tcp://:1",
+		"tcp://a.test:0", "tcp://a.test:65536", "tcp://a.test:1/path", "unix:",
+		"http://",	  "http://a.test:x/",	"tls://a b:1",
 	};
 	char line[128];
 
@@ -699,6 +690,30 @@ static void a_proxy_of_the_environment_is_asked(struct test *t)
 	player_stop(&player);
 }
 
+static void a_password_is_shown_to_nobody_but_the_server(struct test *t)
+{
+	struct player player;
+	struct run *run;
+	char url[96];
+
+	fresh_dir(t);
+	player_start(&player, "HTTP/1.1 401 Who?\r\nContent-Length: 0\r\n\r\n");
+	snprintf(url, sizeof(url), "http://user:secret@127.0.0.1:%u/", player.port);
+	run = BP("probe", "--json", "--journal", "journal", "--failed-to", "failed", url);
+	expect_exit(run, 1);
+	expect_has(line_of(run, target("http://", player.port, "/")), "\"code\":401");
+	expect_lacks(run->out.data, "secret");
+	expect_lacks(run->err.data, "secret");
+	expect_exit(SH("! grep -q secret journal"), 0);
+	/* What did not succeed is to be tried again, with all of it. */
+	expect_exit(SH("grep -q secret failed"), 0);
+	run = BP("probe", "tcp://user:secret@a.test:1", "http://user:secret@bad host/");
+	expect_exit(run, 1);
+	expect_lacks(run->out.data, "secret");
+	expect_lacks(run->err.data, "secret");
+	player_stop(&player);
+}
+
 /* The benchmark's slow server, beside the command, counts how many requests wait at once. */
 static void the_server_sees_no_more_than_the_limit(struct test *t)
 {
@@ -749,6 +764,7 @@ static const struct test_case cases[] = {
 	ONCE(jobs_of_a_manifest_in_either_form),
 	ONCE(what_was_done_is_not_probed_again),
 	ONCE(a_proxy_of_the_environment_is_asked),
+	ONCE(a_password_is_shown_to_nobody_but_the_server),
 	ONCE(the_server_sees_no_more_than_the_limit),
 };
 

@@ -553,3 +553,26 @@ bool url_same_origin(const struct url *a, const struct url *b)
 {
 	return a->tls == b->tls && a->port == b->port && !strcmp(a->host, b->host);
 }
+
+const char *url_shown(struct buf *name, const char *text, size_t len, bool *secret)
+{
+	struct url url;
+	const char *wrong = url_parse(&url, text, len);
+	const char *at = memchr(text, '@', len), *slashes;
+
+	if (!wrong && url.user) {
+		*secret = true;
+		url_text(&url, name);
+	} else if (wrong && at) {
+		/* Whatever it is, what stands in front of an @ may be a password. */
+		*secret = true;
+		slashes = memmem(text, len, "//", 2);
+		if (slashes && slashes < at)
+			buf_add(name, text, (size_t)(slashes + 2 - text));
+		buf_add(name, at + 1, (size_t)(text + len - at - 1));
+	} else {
+		buf_add(name, text, len);
+	}
+	url_free(&url);
+	return wrong;
+}

@@ -62,4 +62,10 @@ bool url_same_origin(const struct url *a, const struct url *b);
 /* Adds @text with its percent-encoded bytes decoded; NUL among them stays. */
 void url_decode(struct buf *buf, const char *text, size_t len);
 
+/*
+ * Adds what may stand in records of something that was given as an URL: without user and password, which *@secret
+ * tells of, as it is otherwise. Returns what url_parse() says of it.
+ */
+const char *url_shown(struct buf *name, const char *text, size_t len, bool *secret);
+
 #endif

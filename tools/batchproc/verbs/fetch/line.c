@@ -47,30 +47,6 @@ static const char *take_digest(struct fetch_item *own, const char *text)
 	return digest_setup(own->alg) ? "this OpenSSL does not offer the digest's algorithm" : NULL;
 }
 
-/* An URL without user and password, for all to see; as it is where it is none. */
-static const char *add_one_shown(struct buf *name, const char *text, size_t len, bool *secret)
-{
-	struct url url;
-	const char *wrong = url_parse(&url, text, len);
-	const char *at = memchr(text, '@', len), *slashes;
-
-	if (!wrong && url.user) {
-		*secret = true;
-		url_text(&url, name);
-	} else if (wrong && at) {
-		/* Whatever it is, what stands in front of an @ may be a password. */
-		*secret = true;
-		slashes = memmem(text, len, "//", 2);
-		if (slashes && slashes < at)
-			buf_add(name, text, (size_t)(slashes + 2 - text));
-		buf_add(name, at + 1, (size_t)(text + len - at - 1));
-	} else {
-		buf_add(name, text, len);
-	}
-	url_free(&url);
-	return wrong;
-}
-
 /* Mirrors are separated by what cannot stand in an URL. */
 static const char *add_shown(struct buf *name, const char *text, size_t len, bool *secret)
 {
@@ -78,7 +54,7 @@ static const char *add_shown(struct buf *name, const char *text, size_t len, boo
 
 	for (;; text = bar + 1) {
 		bar = memchr(text, '|', (size_t)(end - text));
-		one = add_one_shown(name, text, (size_t)((bar ? bar : end) - text), secret);
+		one = url_shown(name, text, (size_t)((bar ? bar : end) - text), secret);
 		wrong = wrong ? wrong : one;
 		if (!bar)
 			return wrong;

@@ -157,7 +157,8 @@ static int probe_work(struct item *item)
 	const struct probe_settings *set = item->settings;
 	struct probe_item *own = item_priv(item);
 	struct probe_target target;
-	const char *wrong = target_parse(&target, item->name.data, item->name.len);
+	const char *text = own->given ? own->given : item->name.data;
+	const char *wrong = target_parse(&target, text, strlen(text));
 	int err;
 
 	free(own->times);
@@ -193,7 +194,7 @@ static void probe_release(struct item *item)
 
 	buf_free(&own->tls);
 	free(own->times);
-	own->times = NULL;
+	free(own->given);
 }
 
 /* Not what may be a secret, such as headers. */
@@ -211,6 +212,13 @@ static void probe_journal_options(const void *settings, struct buf *buf)
 	}
 }
 
+static void probe_list_path(const struct item *item, struct buf *buf)
+{
+	const struct probe_item *own = item_priv_const(item);
+
+	buf_str(buf, own->given ? own->given : item->name.data);
+}
+
 static const struct item_ops probe_items = {
 	.op = "probe",
 	.source = SOURCE_ENDPOINT,
@@ -220,6 +228,7 @@ static const struct item_ops probe_items = {
 	.permanent = probe_permanent,
 	.text = report_text,
 	.json = report_json,
+	.list_path = probe_list_path,
 	.release = probe_release,
 	.journal_options = probe_journal_options,
 };
@@ -249,9 +258,16 @@ static const char *probe_check(const struct jobspec *spec)
 static void probe_add(struct job *job, const struct jobspec *spec)
 {
 	for (size_t i = 0; i < spec->count; i++) {
-		const char *name = jobspec_next(spec);
+		const char *text = jobspec_next(spec);
+		struct buf name = {0};
+		bool secret = target_shown(text, strlen(text), &name);
+		struct item *item = item_new(job, spec->class, NULL, name.data, name.len);
+		struct probe_item *own = item_priv(item);
 
-		item_submit(item_new(job, spec->class, NULL, name, strlen(name)));
+		if (secret)
+			own->given = xstrdup(text);
+		buf_free(&name);
+		item_submit(item);
 	}
 }
 

@@ -69,6 +69,7 @@ struct sample {
 };
 
 struct probe_item {
+	char *given; /* the target as it was given, where its name must not show all of it; NULL: it does */
 	struct sample last;
 	struct buf tls; /* the last handshake as a JSON object */
 	struct histogram

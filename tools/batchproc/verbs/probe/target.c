@@ -79,3 +79,15 @@ void target_free(struct probe_target *target)
 	if (target->kind != PROBE_UNIX)
 		url_free(&target->url);
 }
+
+bool target_shown(const char *text, size_t len, struct buf *name)
+{
+	bool secret = false;
+	size_t skip;
+
+	if (begins_with(text, len, "unix:", &skip))
+		buf_add(name, text, len);
+	else
+		url_shown(name, text, len, &secret);
+	return secret;
+}

@@ -6,9 +6,12 @@
 #ifndef BATCHPROC_PROBE_TARGET_H
 #define BATCHPROC_PROBE_TARGET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "net/url.h"
+
+struct buf;
 
 struct probe_target {
 	enum {
@@ -23,6 +26,8 @@ struct probe_target {
 
 /* NULL, or what is wrong with it, and nothing to free. */
 const char *target_parse(struct probe_target *target, const char *text, size_t len);
+/* Adds what may stand in records of it; whether something may not. */
+bool target_shown(const char *text, size_t len, struct buf *name);
 void target_free(struct probe_target *target);
 
 #endif
