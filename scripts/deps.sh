@@ -69,12 +69,6 @@ sftp-server|sftp_server|openssh-sftp-server|openssh-server|openssh|openssh-sftp-
 rclone|program rclone|rclone|rclone|rclone|rclone|rclone
 fuse2fs|program fuse2fs|fuse2fs|fuse2fs|-|fuse2fs|fuse2fs
 unionfs-fuse|program unionfs|unionfs-fuse|-|-|-|-
-nginx|program nginx|nginx-light|nginx|nginx|nginx|nginx
-apache|program apache2|apache2|-|-|-|apache2
-lighttpd|program lighttpd|lighttpd|lighttpd|lighttpd|lighttpd|lighttpd
-haproxy|program haproxy|haproxy|haproxy|haproxy|haproxy|haproxy
-python3|program python3|python3|python3|python|python3|python3
-openssl|program openssl|openssl|openssl|openssl|openssl|openssl
 setfacl|program setfacl|acl|acl|acl|acl|acl
 setfattr|program setfattr|attr|attr|attr|attr|attr
 filefrag|program filefrag|e2fsprogs|e2fsprogs|e2fsprogs|e2fsprogs-extra|e2fsprogs
