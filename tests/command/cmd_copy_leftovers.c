@@ -53,6 +53,27 @@ static void leftovers_of_a_tree_give_their_space_back(struct test *t)
 	unmount("fs");
 }
 
+/* Whatever left it there, it is not whole for a run that is gone on with; a newer file stays. */
+static void the_beginning_of_a_file_is_not_the_file(struct test *t)
+{
+	static const char *const lengths[] = {"0", "5", "300000"};
+
+	fresh_dir(t);
+	run_sh("mkdir src; head -c 400000 /dev/urandom >src/f; echo g >src/g; echo h >src/h");
+	for (size_t i = 0; i < COUNT_OF(lengths); i++) {
+		run_sh("rm -rf dst j");
+		expect_exit(RUN(HOW(.killed_at = SYS_copy_file_range), "copy", "-r", "-u", "-j1",
+				"--journal", "j", "src/.", "dst"),
+			    128 + SIGSYS);
+		run_sh("rm -f dst/*; head -c $1 src/f >dst/f; echo mine, and newer >dst/h; "
+		       "chmod 755 dst",
+		       lengths[i]);
+		expect_exit(BP("copy", "-r", "-u", "--journal", "j", "--resume", "src/.", "dst"),
+			    0);
+		expect_out(SH("cmp src/f dst/f; cat dst/g dst/h"), "g\nmine, and newer\n");
+	}
+}
+
 /* Killed with --atomic, gone on with without it. */
 static void temporary_names_go_with_a_later_run(struct test *t)
 {
@@ -106,6 +127,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		ONCE(a_leftover_gives_its_space_back),
 		ONCE(leftovers_of_a_tree_give_their_space_back),
+		ONCE(the_beginning_of_a_file_is_not_the_file),
 		ONCE(temporary_names_go_with_a_later_run),
 		ONCE(names_of_any_length),
 		ONCE(names_where_long_ones_do_not_fit),

@@ -70,10 +70,6 @@ bool replace_needless(struct item *item, const struct stat *st, const struct sta
 		return false;
 	if (replace_unfinished(old, st))
 		return false;
-	/* A run that was killed may have left it, where that cannot be told by its mode. */
-	if (item->maybe_done && S_ISREG(st->st_mode) && S_ISREG(old->st_mode) &&
-	    st->st_size != old->st_size)
-		return false;
 	if (set->update && !set->ignore_existing && is_older(old, st))
 		return false;
 	item->status = STATUS_SKIPPED;
