@@ -187,13 +187,14 @@ check-list = $(refused-list) $(foreach t,$(all-tests),'cmocka $(notdir $(t)) $(t
 	$(foreach t,$(test-scripts),'$(or $(kind-$(notdir $(t))),script) $(basename $(notdir $(t))) $(t)') \
 	$(foreach t,$(all-examples),'program $(t:$(O)/docs/%=%) $(t) $(args-$(t))') \
 	'script symbols scripts/check-abi.sh lib/batchproc.h lib/batchproc.map $(libbatchproc).so $(libbatchproc).a' \
-	'script install scripts/check-install.sh $(O)'
+	'script install scripts/check-install.sh $(O)' \
+	'script floors scripts/check-floors.sh $(O)'
 
 # With T only what it names is built; scripts may need everything but the other tests.
 check-patterns := $(subst *,%,$(patsubst denied/%,%,$(patsubst hidden/%,%,$(or $(T),*))))
 check-tests := $(filter $(foreach d,lib command support,$(addprefix $(O)/tests/$d/,$(check-patterns))),$(all-tests))
 check-examples := $(filter $(addprefix $(O)/docs/,$(check-patterns)),$(all-examples))
-check-scripts := $(filter $(check-patterns),symbols install $(basename $(notdir $(test-scripts))))
+check-scripts := $(filter $(check-patterns),symbols install floors $(basename $(notdir $(test-scripts))))
 
 # Under another name, or `make -n check` would run the tests: make runs what it sees to call make.
 test-make = $(MAKE) $(MAKEOVERRIDES)

@@ -14,7 +14,7 @@ set -eu
 
 cd "$(dirname "$0")/.."
 out=${1:-build}
-: "${NM:=nm}"
+: "${NM:=${TEST_NM:-nm}}"
 export LC_ALL=C
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
