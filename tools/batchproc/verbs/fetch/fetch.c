@@ -3,7 +3,6 @@
  * fetch: gets URLs.
  */
 #include <errno.h>
-#include <pwd.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,9 +17,7 @@
 #include "cli/options.h"
 #include "digest/hasher.h"
 #include "digest/sumline.h"
-#include "journal/file.h"
 #include "journal/journal.h"
-#include "net/netrc.h"
 #include "net/proxy.h"
 #include "net/request.h"
 #include "net/tls.h"
@@ -35,7 +32,6 @@
 #define FIRST_BYTE_NS 300000000000ull
 #define STALL_NS 300000000000ull /* without a byte of a body */
 #define REDIRS 20
-#define NETRC_BYTES 1048576
 
 enum {
 	OPT_CONTENT_DISPOSITION = OPT_VERB,
@@ -59,9 +55,8 @@ enum {
 
 /* Of the process: what is read once. Main thread until the first item starts, read-only then. */
 static struct {
-	bool read, netrc_read;
+	bool read;
 	struct proxies proxies;
-	struct netrc netrc;
 	struct job *job;
 	atomic_uint_fast64_t unannounced;
 } fetch;
@@ -162,84 +157,6 @@ static void fetch_release(struct item *item)
 	free(own->line);
 	free(own->path);
 	free(own->dst);
-}
-
-/* ---- the journal */
-
-static void fetch_journal_options(const void *settings, struct buf *buf)
-{
-	const struct fetch_settings *set = settings;
-
-	buf_printf(buf, "method=%s", set->method ? set->method : set->data ? "POST" : "GET");
-	if (set->data) {
-		buf_str(buf, " data=");
-		buf_u64(buf, strlen(set->data));
-	}
-	if (set->compressed)
-		buf_str(buf, " compressed");
-	if (set->drop)
-		buf_str(buf, " drop");
-}
-
-/* Where it goes to, and what it has to be. */
-static void fetch_journal_key(const struct item *item, struct buf *buf)
-{
-	const struct fetch_item *own = item_priv_const(item);
-	const struct fetch_settings *set = item->settings;
-	struct buf path = {0};
-
-	if (set->dir) {
-		buf_str(&path, set->dir);
-		buf_char(&path, '/');
-	}
-	if (set->output || own->path)
-		buf_str(&path, set->output ? set->output : own->path);
-	else
-		buf_char(&path, '.');
-	buf_char(buf, '\t');
-	journal_path(item->job, buf, path.data, path.len);
-	buf_free(&path);
-	if (own->alg) {
-		buf_char(buf, '\t');
-		sumfield_add(buf, own->alg, own->expected);
-	}
-}
-
-static void fetch_journal_result(const struct item *item, struct buf *buf)
-{
-	const struct fetch_item *own = item_priv_const(item);
-
-	buf_u64(buf, own->size);
-	if (own->dst) {
-		buf_char(buf, ' ');
-		journal_escape(buf, own->dst, strlen(own->dst));
-	}
-}
-
-/* Whether the file is there, in the size that it had. */
-static bool fetch_journal_restore(struct item *item, const char *result, size_t len)
-{
-	const struct fetch_settings *set = item->settings;
-	struct fetch_item *own = item_priv(item);
-	struct buf path = {0};
-	unsigned long long size;
-	struct stat st;
-	int at = 0;
-	bool there;
-
-	if (set->drop || set->to_stdout)
-		return !set->to_stdout;
-	buf_add(&path, result, len);
-	buf_char(&path, '\0');
-	there = sscanf(path.data, "%llu %n", &size, &at) == 1 && at && path.data[at] &&
-		!call_lstat(path.data + at, &st) && S_ISREG(st.st_mode) &&
-		(unsigned long long)st.st_size == size;
-	if (there) {
-		own->size = size;
-		own->dst = xstrdup(path.data + at);
-	}
-	buf_free(&path);
-	return there;
 }
 
 static const struct item_ops fetch_items = {
@@ -455,57 +372,6 @@ static const char *fetch_option(void *settings, int id, const char *arg)
 	}
 }
 
-/* ~/.netrc, which may be missing. */
-static const char *read_netrc(void)
-{
-	const char *home = getenv("HOME"), *wrong = NULL;
-	const struct passwd *pw = home ? NULL : getpwuid(geteuid());
-	struct buf path = {0}, text = {0};
-	ssize_t n = 1;
-	int fd;
-
-	buf_printf(&path, "%s/.netrc", home ? home : pw ? pw->pw_dir : "");
-	buf_char(&path, '\0');
-	fd = call_openat(AT_FDCWD, path.data, O_RDONLY, 0);
-	buf_free(&path);
-	if (fd < 0)
-		return fd == -ENOENT ? NULL : "~/.netrc cannot be read";
-	while (n > 0 && text.len < NETRC_BYTES) {
-		n = call_pread(fd, buf_room(&text, 4096), 4096, (off_t)text.len);
-		text.len += n > 0 ? (size_t)n : 0;
-	}
-	close(fd);
-	if (n)
-		wrong = "~/.netrc cannot be read, or is larger than 1 MiB";
-	else if (netrc_parse(&fetch.netrc, text.data ? text.data : "", text.len))
-		wrong = "~/.netrc makes no sense";
-	if (text.data)
-		explicit_bzero(text.data, text.cap);
-	buf_free(&text);
-	return wrong;
-}
-
-const char *fetch_credentials(const struct fetch_settings *set, const struct url *url,
-			      const char **user)
-{
-	const struct netrc_entry *entry;
-
-	*user = NULL;
-	if (url->user) {
-		*user = url->user;
-		return url->password;
-	}
-	if (*set->user) {
-		*user = set->user;
-		return set->password;
-	}
-	entry = set->netrc ? netrc_find(&fetch.netrc, url->host) : NULL;
-	if (!entry || !entry->user)
-		return NULL;
-	*user = entry->user;
-	return entry->password;
-}
-
 static const char *check_together(const struct fetch_settings *set)
 {
 	bool nowhere = set->drop || set->to_stdout;
@@ -534,12 +400,9 @@ static const char *fetch_settle(void *settings)
 			return wrong;
 		fetch.read = true;
 	}
-	if (set->netrc && !fetch.netrc_read) {
-		wrong = read_netrc();
-		if (wrong)
-			return wrong;
-		fetch.netrc_read = true;
-	}
+	wrong = set->netrc ? credentials_read() : NULL;
+	if (wrong)
+		return wrong;
 	if (!set->max_size)
 		set->max_size = UINT64_MAX;
 	if (!set->redirs_given)
@@ -592,9 +455,9 @@ static void fetch_cleanup(struct job *job)
 	places_free();
 	hasher_free_all();
 	digest_cleanup();
-	netrc_free(&fetch.netrc);
+	credentials_free();
 	proxies_free(&fetch.proxies);
-	fetch.read = fetch.netrc_read = false;
+	fetch.read = false;
 }
 
 static const struct opt fetch_options[] = {

@@ -188,9 +188,20 @@ int body_peek(struct body *body, const char **data, size_t *len);
 
 int fetch_get(struct item *item);
 
-/* ---- fetch.c */
+/* ---- credentials.c */
 
+/* Reads ~/.netrc, once. NULL, or what is wrong. Main thread. */
+const char *credentials_read(void);
+void credentials_free(void);
+/* The password; NULL: none, as the user then. */
 const char *fetch_credentials(const struct fetch_settings *set, const struct url *url,
 			      const char **user);
+
+/* ---- journal.c: see struct item_ops */
+
+void fetch_journal_options(const void *settings, struct buf *buf);
+void fetch_journal_key(const struct item *item, struct buf *buf);
+void fetch_journal_result(const struct item *item, struct buf *buf);
+bool fetch_journal_restore(struct item *item, const char *result, size_t len);
 
 #endif
