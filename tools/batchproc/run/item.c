@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "run/attempts.h"
 #include "run/job.h"
 #include "output/output.h"
 #include "run/overdue.h"
@@ -27,7 +28,6 @@
 
 #define SLAB_ITEMS 64u
 #define KEEP_BYTES 4096u /* a longer buffer is not kept for the next item */
-#define BACKOFF_MOST_NS 60000000000ull
 #define BULK_LEAST 32 /* items in flight from which on the feed starts many at once */
 #define BULK_NAP_NS 100000
 #define ROOM_NAP_NS 1000000ull /* how soon a walker notices that output moves again */
@@ -129,12 +129,6 @@ static void await_room(struct job *job)
 	pthread_mutex_unlock(&job->lock);
 }
 
-/* What is known of its source before anybody looks: a file may change, a URL is what it is. */
-static int first_origin(const struct item *item)
-{
-	return item_has_path(item) ? ORIGIN_UNKNOWN : ORIGIN_NAME;
-}
-
 static struct item *take_item(struct job *job, const struct item_class *class, struct dirnode *dir,
 			      const char *name, size_t len, bool other_shard)
 {
@@ -169,7 +163,7 @@ static struct item *take_item(struct job *job, const struct item_class *class, s
 	item->below = dir != NULL;
 	item->restored = false;
 	item->maybe_done = false;
-	item->source.kind = first_origin(item);
+	item->source.kind = attempts_origin(item);
 	item->bytes = 0;
 	item->attempts = 0;
 	item->start_ns = 0;
@@ -381,103 +375,6 @@ void item_finish(struct item *item, enum status status, int err)
 		steer_verdict(job, verdict);
 }
 
-/*
- * Errors that a second attempt would meet again: they are about what was asked for. Not those about
- * what others do meanwhile: ENOSPC and EDQUOT (they may free space), ENOTEMPTY, EBUSY, EMFILE, EIO,
- * ESTALE, and all that a network may say.
- */
-static bool permanent(const struct item *item, int err)
-{
-	static const int errors[] = {/* the name, and what it stands for */
-				     ENOENT, ENOTDIR, EISDIR, ELOOP, ENAMETOOLONG, EILSEQ, EEXIST,
-				     EXDEV, EMLINK, ENXIO, ENODEV,
-				     /* permission */
-				     EACCES, EPERM, EROFS, ENOKEY,
-				     /* what cannot be done to it */
-				     EINVAL, EBADF, ENOSYS, EOPNOTSUPP, EOVERFLOW, EFBIG, ESPIPE,
-				     ENOTTY, EAFNOSUPPORT, EPROTONOSUPPORT,
-				     /* it is damaged */
-				     EBADMSG, EUCLEAN};
-
-	for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
-		if (-err == errors[i])
-			return true;
-	return item->ops->permanent && item->ops->permanent(item, err);
-}
-
-/* Exponential, with jitter: between a half and the whole of what the attempt's number gives. */
-static uint64_t backoff(const struct item *item)
-{
-	uint64_t delay = item->job->opt->retry_delay_ns;
-	uint64_t most = delay > BACKOFF_MOST_NS ? delay : BACKOFF_MOST_NS;
-	uint64_t mix = item->seq * 0x9e3779b97f4a7c15ull + bp_now(item->job->engine);
-
-	for (unsigned int i = 1; i < item->attempts && delay < most; i++)
-		delay *= 2;
-	if (delay > most)
-		delay = most;
-	mix = (mix ^ mix >> 31) * 0xbf58476d1ce4e5b9ull;
-	return delay / 2 + (mix >> 11) % (delay / 2 + 1);
-}
-
-static int attempts(struct item *item)
-{
-	const struct job *job = item->job;
-	bool cancelled;
-	int err, pause;
-
-	for (;;) {
-		item->attempts++;
-		item->bytes = 0;
-		item->why = NULL;
-		item->source.kind = first_origin(item);
-		err = item->ops->work(item);
-		if (err >= 0 || item->attempts > job->opt->retries || permanent(item, err))
-			return err;
-		/* Where it was the deadline that takes the next attempt away, that is noted. */
-		cancelled = bp_cancelled();
-		if (steer_stopping(item->job) || cancelled)
-			return err;
-		pause = pace_nap(item->job, backoff(item));
-		if (!pause)
-			pause = pace_start(item->job);
-		if (pause)
-			return pause;
-		if (steer_stopping(item->job))
-			return err;
-	}
-}
-
-/*
- * --rate is about what is started. Whether an item of a journal is, only its task knows: there it waits,
- * and its time begins afterwards.
- */
-static bool waits_in_task(const struct job *job)
-{
-	return job->opt->rate && job->journal && !job->opt->reject;
-}
-
-uint64_t items_timeout_ns(const struct job *job)
-{
-	return waits_in_task(job) ? 0 : job->opt->timeout_ns;
-}
-
-/* All attempts, with the time that they have together. *@over: it ran out. */
-static int timed_attempts(struct item *item, bool *over)
-{
-	const uint64_t timeout_ns = item->job->opt->timeout_ns;
-	struct bp_timeout scope;
-	int err;
-
-	*over = false;
-	if (!timeout_ns || !waits_in_task(item->job))
-		return attempts(item);
-	bp_timeout_begin(&scope, timeout_ns);
-	err = attempts(item);
-	*over = bp_timeout_end(&scope);
-	return err;
-}
-
 /* The group was cancelled, or this item's time ran out: the next operation says which. */
 static int end_cancelled(struct item *item, bool over)
 {
@@ -522,7 +419,7 @@ static int perform(struct item *item)
 		item_finish(item, STATUS_SKIPPED, 0);
 		return 0;
 	}
-	if (waits_in_task(job) && (pace_start(job) || steer_stopping(job))) {
+	if (attempts_wait_in_task(job) && (pace_start(job) || steer_stopping(job))) {
 		steer_stopping(job);
 		item_finish(item, STATUS_NOT_STARTED, 0);
 		return -ECANCELED;
@@ -532,7 +429,7 @@ static int perform(struct item *item)
 	if (job->opt->timeout_ns)
 		item->began_ns = bp_now(job->engine);
 	begin(item);
-	err = timed_attempts(item, &over);
+	err = attempts_timed(item, &over);
 	if (err >= 0) {
 		item_finish(item, item->status, item->err);
 		return 0;
@@ -575,7 +472,8 @@ static int start_item(struct item *item)
 {
 	struct job *job = item->job;
 
-	if (job->opt->rate && !waits_in_task(job) && (pace_start(job) || steer_stopping(job)))
+	if (job->opt->rate && !attempts_wait_in_task(job) &&
+	    (pace_start(job) || steer_stopping(job)))
 		return -ECANCELED;
 	/* What is left now was not offered, but entered. */
 	if (job->opt->reject && !item->self)
