@@ -127,7 +127,8 @@ enum bp_backend {
  * @backend:	which backend; BP_BACKEND_AUTO by default
  * @loops:	loop threads, up to BP_LOOPS_MAX; 0 (the default): the calling thread drives the
  *		one loop itself
- * @depth:	operations in flight per loop, 1 to BP_DEPTH_MAX; 0 means BP_DEPTH_DEFAULT
+ * @depth:	operations in flight per loop, 1 to BP_DEPTH_MAX. 0 means BP_DEPTH_DEFAULT of those that
+ *		end by themselves, and any number that wait for a peer: receive, accept, poll, timeout
  * @stack_size:	bytes of stack for a task, 16 KiB to 1 GiB, rounded up to pages; 0 means
  *		BP_STACK_DEFAULT
  * @seed:	what decides the schedule of BP_BACKEND_SIM

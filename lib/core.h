@@ -31,6 +31,7 @@ struct bp_engine {
 	bool threaded; /* the loops are threads: the lock is a real one */
 	bool driven; /* loops = 0: the calling thread drives the one loop */
 	unsigned int nloops, depth;
+	bool patient; /* depth was left open: operations that wait for a peer take none of it */
 	size_t stack_size;
 	uint64_t seed;
 	pthread_t owner; /* of an engine without threads */

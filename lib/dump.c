@@ -73,8 +73,9 @@ static double seconds_since(uint64_t then, uint64_t now)
 
 static void dump_loop(FILE *out, struct bp_loop *loop)
 {
-	fprintf(out, "  loop %u: %u in flight, %u starting, %u tasks alive, %zu stacks, %s\n",
-		loop->index, loop_in_flight(loop),
+	fprintf(out,
+		"  loop %u: %u in flight and %u that wait for a peer, %u starting, %u tasks alive, %zu stacks, %s\n",
+		loop->index, loop_in_flight(loop), loop_patient(loop),
 		atomic_load_explicit(&loop->starting, memory_order_relaxed),
 		atomic_load_explicit(&loop->live_tasks, memory_order_relaxed),
 		atomic_load_explicit(&loop->stacks_mapped, memory_order_relaxed),

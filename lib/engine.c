@@ -67,6 +67,7 @@ static struct bp_engine *engine_alloc(const struct bp_engine_opts *opts,
 	engine->driven = opts->loops == 0;
 	engine->threaded = opts->loops > 0 && !backend->start;
 	engine->nloops = opts->loops ? opts->loops : 1;
+	engine->patient = !opts->depth;
 	engine->depth = opts->depth ? opts->depth : BP_DEPTH_DEFAULT;
 	engine->stack_size = opts->stack_size ? opts->stack_size : BP_STACK_DEFAULT;
 	engine->seed = opts->seed;
@@ -257,7 +258,7 @@ const struct bp_engine_info *bp_engine_info(const struct bp_engine *const_engine
 		struct bp_loop *loop = engine->loops[i];
 
 		tasks += atomic_load_explicit(&loop->live_tasks, memory_order_relaxed);
-		in_flight += loop_in_flight(loop);
+		in_flight += loop_in_flight(loop) + loop_patient(loop);
 		stacks += atomic_load_explicit(&loop->stacks_mapped, memory_order_relaxed);
 		if (atomic_load_explicit(&loop->stack_guard, memory_order_relaxed) > guard)
 			guard = atomic_load_explicit(&loop->stack_guard, memory_order_relaxed);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compat.h"
 #include "loop.h"
 
 /* How long the stubborn wait for their next cancel; doubled each time up to the maximum. */
@@ -23,6 +24,15 @@
  * Answers to cancels that may be outstanding at once: the completion queue has a reserve for them.
  */
 #define CANCELS_OUT_MAX 64
+
+/*
+ * What waits for a peer. A completion queue of any size takes any number of them: the kernel keeps
+ * what does not fit, and hands it over at the next entry (IORING_FEAT_NODROP, 5.5).
+ */
+#define BIT(opcode) (1ull << (opcode))
+#define PATIENT_OPS                                                                                \
+	(BIT(IORING_OP_RECV) | BIT(IORING_OP_RECVMSG) | BIT(IORING_OP_ACCEPT) |                    \
+	 BIT(IORING_OP_POLL_ADD) | BIT(IORING_OP_TIMEOUT) | BIT(BP_IORING_OP_EPOLL_WAIT))
 
 __thread struct bp_loop *bp_this_loop;
 
@@ -99,6 +109,7 @@ int loop_init(struct bp_loop *loop, struct bp_engine *engine, unsigned int index
 	loop->backend = engine->backend;
 	loop->hooks = engine->hooks;
 	loop->depth = engine->depth;
+	loop->patient_ops = engine->patient ? PATIENT_OPS : 0;
 	list_init(&loop->runnable);
 	list_init(&loop->backlog);
 	list_init(&loop->cancels);
@@ -125,7 +136,7 @@ int loop_init(struct bp_loop *loop, struct bp_engine *engine, unsigned int index
 
 void loop_exit(struct bp_loop *loop)
 {
-	bp_assert(loop_in_flight(loop) == 0 && loop->pooled == 0);
+	bp_assert(loop_in_flight(loop) + loop_patient(loop) == 0 && loop->pooled == 0);
 	loop->backend->exit(loop);
 	stack_pool_exit(&loop->stacks);
 }
@@ -209,7 +220,7 @@ void loop_cancel(struct bp_loop *loop, struct bp_op *op)
 /** The operation and its cancel are both over: nothing in the backend knows it any more. */
 static void op_over(struct bp_loop *loop, struct bp_op *op, int res, unsigned int flags)
 {
-	loop_in_flight_add(loop, -1u);
+	loop_count_end(loop, op);
 	op_set_state(op, OP_RUNNABLE);
 	loop->hooks->deliver(loop, op, res, flags);
 }
@@ -407,8 +418,8 @@ void loop_turn(struct bp_loop *loop, uint64_t until)
 
 bool loop_idle(const struct bp_loop *loop)
 {
-	return loop_in_flight(loop) == 0 && loop->pooled == 0 && !loop->timers.root &&
-	       !something_to_run(loop) && list_empty(&loop->backlog) &&
+	return loop_in_flight(loop) + loop_patient(loop) == 0 && loop->pooled == 0 &&
+	       !loop->timers.root && !something_to_run(loop) && list_empty(&loop->backlog) &&
 	       !atomic_load_explicit(&loop->inbox, memory_order_relaxed) && !loop_has_ready(loop);
 }
 

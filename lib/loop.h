@@ -76,6 +76,7 @@ enum {
 	OPF_NO_CANCEL = 1 << 4, /* bp_close() */
 	OPF_TIMED_OUT = 1 << 5, /* the item's timeout has fired */
 	OPF_TIMED = 1 << 6, /* the item has a timeout */
+	OPF_PATIENT = 1 << 7, /* it waits for a peer, and takes no place of the depth */
 };
 
 /* Sent to a loop by another thread: a node of its inbox. */
@@ -110,6 +111,7 @@ struct bp_loop {
 	const struct bp_loop_hooks *hooks;
 	void *backend_data;
 	unsigned int index, depth;
+	uint64_t patient_ops; /* a bit for each opcode that takes no place of the depth */
 
 	struct bp_link_ runnable; /* tasks to resume */
 	struct bp_link_ backlog; /* operations without a place in the completion queue */
@@ -133,7 +135,8 @@ struct bp_loop {
 	struct stack_pool stacks;
 
 	/* read by other threads */
-	_Atomic unsigned int in_flight; /* operations submitted and not completed */
+	_Atomic unsigned int in_flight; /* operations submitted and not completed, but for: */
+	_Atomic unsigned int patient; /* those of patient_ops */
 	_Atomic unsigned int starting; /* items taken whose first operation may be to come */
 	_Atomic unsigned int live_tasks; /* tasks that have a stack */
 	_Atomic size_t stacks_mapped;
@@ -200,6 +203,37 @@ static inline void loop_in_flight_add(struct bp_loop *loop, unsigned int n)
 	atomic_store_explicit(&loop->in_flight, loop_in_flight(loop) + n, memory_order_relaxed);
 }
 
+/** Operations that wait for a peer, and may do so for ever. */
+static inline unsigned int loop_patient(const struct bp_loop *loop)
+{
+	return atomic_load_explicit(&loop->patient, memory_order_relaxed);
+}
+
+static inline void loop_patient_add(struct bp_loop *loop, unsigned int n)
+{
+	atomic_store_explicit(&loop->patient, loop_patient(loop) + n, memory_order_relaxed);
+}
+
+/**
+ * An operation that was submitted gives its place back at once, because it may wait for ever while
+ * others, as reads of files are, end by themselves and need the place.
+ */
+static inline void loop_be_patient(struct bp_loop *loop, struct bp_op *op)
+{
+	op->flags_ |= OPF_PATIENT;
+	loop_patient_add(loop, 1);
+	loop_in_flight_add(loop, -1u);
+}
+
+/** Takes an operation that is over out of its count. */
+static inline void loop_count_end(struct bp_loop *loop, struct bp_op *op)
+{
+	if (op->flags_ & OPF_PATIENT)
+		loop_patient_add(loop, -1u);
+	else
+		loop_in_flight_add(loop, -1u);
+}
+
 /** Gives an operation to the backend. Return: whether it took it. */
 static inline bool loop_try_submit(struct bp_loop *loop, struct bp_op *op)
 {
@@ -215,6 +249,8 @@ static inline bool loop_try_submit(struct bp_loop *loop, struct bp_op *op)
 		return false;
 	}
 	op_set_state(op, OP_IN_FLIGHT);
+	if (unlikely(loop->patient_ops >> (op->opcode_ % 64) & 1))
+		loop_be_patient(loop, op);
 	return true;
 }
 
@@ -242,7 +278,7 @@ static inline bool loop_completed(struct bp_loop *loop, const struct bp_completi
 	struct bp_op *op = c->op;
 
 	if (unlikely(c->flags & (BP_COMPLETION_CANCEL | BP_COMPLETION_MORE)) ||
-	    unlikely(op->flags_ & (OPF_FIRST_RES | OPF_CANCELLING))) {
+	    unlikely(op->flags_ & (OPF_FIRST_RES | OPF_CANCELLING | OPF_PATIENT))) {
 		loop_completed_otherwise(loop, c);
 		return false;
 	}

@@ -262,28 +262,58 @@ static void threads_exit(struct bp_loop *loop)
 	wake_exit(&t->wake);
 	for (i = 0; i < t->nchunks; i++)
 		free(t->chunks[i]);
+	while (t->more) {
+		struct request_slab *slab = t->more;
+
+		t->more = slab->next;
+		free(slab);
+	}
 	free(t->chunks);
 	free(t);
 	loop->backend_data = NULL;
 }
 
-static int threads_submit(struct bp_loop *loop, struct bp_op *op)
+static void request_init(struct bp_loop *loop, struct request *r)
+{
+	r->job.fn = help;
+	r->job.arg = r;
+	r->job.loop = loop;
+	r->job.message.handle = helped;
+}
+
+/** A request that is not in use, or NULL. */
+static struct request *request_get(struct bp_loop *loop)
 {
 	struct threads *t = loop->backend_data;
 	struct bp_link_ *link = list_pop(&t->free);
-	struct request *r;
+	struct request_slab *slab;
+	unsigned int i;
 
-	if (link) {
-		r = container_of(link, struct request, link);
-	} else {
-		if (unlikely(t->fresh == loop->depth))
-			return -EAGAIN;
-		r = &t->requests[t->fresh++];
-		r->job.fn = help;
-		r->job.arg = r;
-		r->job.loop = loop;
-		r->job.message.handle = helped;
+	if (likely(link))
+		return container_of(link, struct request, link);
+	if (likely(t->fresh < loop->depth)) {
+		request_init(loop, &t->requests[t->fresh]);
+		return &t->requests[t->fresh++];
 	}
+	slab = calloc(1, sizeof(*slab));
+	if (!slab)
+		return NULL;
+	slab->next = t->more;
+	t->more = slab;
+	for (i = 0; i < THREADS_MORE; i++) {
+		request_init(loop, &slab->requests[i]);
+		list_add_tail(&t->free, &slab->requests[i].link);
+	}
+	return container_of(list_pop(&t->free), struct request, link);
+}
+
+static int threads_submit(struct bp_loop *loop, struct bp_op *op)
+{
+	struct threads *t = loop->backend_data;
+	struct request *r = request_get(loop);
+
+	if (unlikely(!r))
+		return -EAGAIN;
 	memset(&r->x.sqe, 0, sizeof(r->x.sqe));
 	op_fill(op, &r->x.sqe);
 	/* As with io_uring: links between operations are not for the caller to make. */

@@ -14,9 +14,9 @@
  *	                      |                           |
  *	                      +--> DONE <-----------------+   until reap() hands it over
  *
- * All requests are allocated when the loop is made. Everything belongs to the loop's thread, but
- * for a request that is POOLED and not taken back: its struct exec is the helper's until the loop
- * has the message that it is over.
+ * As many requests as depth says are allocated when the loop is made, and more when more of them
+ * wait for a peer. Everything belongs to the loop's thread, but for a request that is POOLED and
+ * not taken back: its struct exec is the helper's until the loop has the message that it is over.
  */
 #ifndef BP_THREADS_H
 #define BP_THREADS_H
@@ -62,6 +62,14 @@ struct request {
 	struct exec x;
 };
 
+#define THREADS_MORE 256
+
+/* Requests beyond the depth: those that wait for a peer take none of it. */
+struct request_slab {
+	struct request_slab *next;
+	struct request requests[THREADS_MORE];
+};
+
 /* What is known of a descriptor. */
 struct watched {
 	struct bp_link_ waiters;
@@ -79,6 +87,7 @@ struct threads {
 	bool no_pwait2; /* epoll_pwait2() is missing: kernels before 5.11, older seccomp profiles */
 	unsigned int fresh; /* requests from here on were never used */
 	unsigned int waiting;
+	struct request_slab *more;
 	struct bp_link_ free, queued, done, answers;
 	struct bp_link_ jobs; /* for the pool, handed over together */
 	struct bp_link_ dirty;

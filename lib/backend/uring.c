@@ -327,7 +327,8 @@ static unsigned int uring_reap(struct bp_loop *loop, struct bp_completion *out, 
 		arm_wake(u);
 	if (io_uring_cq_ready(&u->ring) || !u->wake_armed)
 		until = 0;
-	if (until || io_uring_sq_ready(&u->ring) || loop_in_flight(loop) || loop->cancels_out)
+	if (until || io_uring_sq_ready(&u->ring) || loop_in_flight(loop) || loop_patient(loop) ||
+	    loop->cancels_out)
 		enter(u, until);
 	return copy_out(u, out, max);
 }

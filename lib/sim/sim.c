@@ -273,7 +273,7 @@ static void wait_driven(struct sim_loop *sl, uint64_t until)
 	while (!sl->woken && list_empty(&sl->ready) && sl->sim->clock < until)
 		if (!sim_jump(sl->sim, until) && !(sl->sim->stuck && sl->sim->stuck(sl->sim->arg)))
 			bp_fatal("sim: everything waits for ever: %u operation(s) in flight",
-				 loop_in_flight(sl->loop));
+				 loop_in_flight(sl->loop) + loop_patient(sl->loop));
 }
 
 static unsigned int sim_reap(struct bp_loop *loop, struct bp_completion *out, unsigned int max,
@@ -441,7 +441,7 @@ void sim_reset(struct bp_engine *engine, uint64_t seed)
 		struct sim_loop *sl = loop->backend_data;
 
 		bp_assert(list_empty(&sl->queue) && list_empty(&sl->ready));
-		bp_assert(loop_in_flight(loop) == 0 && loop->cancels_out == 0);
+		bp_assert(loop_in_flight(loop) + loop_patient(loop) == 0 && loop->cancels_out == 0);
 		timer_del(&loop->timers, &loop->again);
 		loop->now = SIM_EPOCH;
 		loop->stale = false;

@@ -161,7 +161,7 @@ static bool check_asleep(struct bp_engine *engine)
 			bp_fatal("sim: loop %u sleeps with room for its backlog", i);
 		if (!list_empty(&loop->cancels))
 			bp_fatal("sim: loop %u sleeps with a cancel to be sent", i);
-		in_flight += loop_in_flight(loop);
+		in_flight += loop_in_flight(loop) + loop_patient(loop);
 	}
 	if (engine->hooks->overlooked(engine))
 		bp_fatal("sim: lost wake-up: a bp_go() waits while the queues have room");

@@ -495,7 +495,81 @@ static void a_million_items_pass_a_ring_of_four(struct test *t)
 	free(op);
 }
 
+/* ---------------------------------------------------------------- what waits for a peer */
+
+struct silent {
+	struct bp_op op;
+	int fd;
+	char byte;
+};
+
+static void prep_silent(struct bp_op *op, struct io_uring_sqe *sqe)
+{
+	struct silent *s = CONTAINER(op, struct silent, op);
+
+	io_uring_prep_recv(sqe, s->fd, &s->byte, 1, 0);
+}
+
+static int silent_done(struct bp_op *op, int res)
+{
+	(void)op;
+	return res;
+}
+
+static int reads_a_file(void *path)
+{
+	char byte;
+	int fd = bp_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+
+	expect(fd >= 0);
+	expect_eq(bp_read(fd, &byte, 1, 0), 1);
+	return bp_close(fd);
+}
+
+/* More of them than the default depth: files are read all the same, and a cancel ends them all. */
+static void silent_receives_starve_nobody(struct test *t)
+{
+	enum {
+		PAIRS = 64
+	};
+	const unsigned long n = scaled(30000);
+	struct silent *silent = calloc(n, sizeof(*silent));
+	struct bp_group *g, *files;
+	int fd[PAIRS][2];
+
+	engine_with(t);
+	g = group_with(t);
+	files = group_with(t, .limit = 8);
+	for (int i = 0; i < PAIRS; i++)
+		expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd[i]), 0);
+	for (unsigned long i = 0; i < n; i++) {
+		silent[i] = (struct silent){.op = BP_OP_INIT(prep_silent, silent_done),
+					    .fd = fd[i % PAIRS][0]};
+		expect_eq(bp_go_op(g, &silent[i].op), 0);
+	}
+	until_in_flight(t, n);
+	for (int i = 0; i < 20; i++)
+		expect_eq(bp_go(files, reads_a_file, (void *)"/proc/self/exe"), 0);
+	expect_eq(bp_wait(files), 0);
+	/* Some hear something, and the rest is ended. */
+	for (int i = 0; i < PAIRS; i++)
+		expect_eq(write(fd[i][1], "x", 1), 1);
+	until_ended(t, g, PAIRS);
+	bp_cancel(g, 0);
+	expect_eq(bp_wait(g), -ECANCELED);
+	expect_balanced(g);
+	expect_eq(stats_of(g).succeeded, PAIRS);
+	bp_group_destroy(g);
+	bp_group_destroy(files);
+	for (int i = 0; i < PAIRS; i++) {
+		close(fd[i][0]);
+		close(fd[i][1]);
+	}
+	free(silent);
+}
+
 static const struct test_case cases[] = {
+	EACH_REAL_ROW(silent_receives_starve_nobody),
 	EACH_ROW(cancel_wakes_tasks_that_stand_in_go),
 	DRIVEN_ROWS(cancel_by_a_task_wakes_the_thread_that_drives),
 	THREADED_REAL_ROWS(cancel_wakes_a_thread_that_stands_in_go),

@@ -543,7 +543,9 @@ static void check_loop(struct run *run, struct bp_loop *loop)
 		free++;
 	must(run, free == loop->stacks.mapped, "loop %u: %zu of %zu stacks are lost", loop->index,
 	     loop->stacks.mapped - free, loop->stacks.mapped);
-	must(run, loop_in_flight(loop) == 0 && loop->cancels_out == 0 && loop->pooled == 0,
+	must(run,
+	     loop_in_flight(loop) + loop_patient(loop) == 0 && loop->cancels_out == 0 &&
+		     loop->pooled == 0,
 	     "loop %u: something is in flight", loop->index);
 }
 
