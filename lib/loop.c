@@ -354,6 +354,31 @@ static uint64_t wait_bound(struct bp_loop *loop, uint64_t until)
 	return deadline < until ? deadline : until;
 }
 
+/*
+ * After a spike of tasks the stacks that are many more than those in use give their memory back: when
+ * the loop has nothing to do, and not all the time.
+ */
+#define STACKS_WARM 256
+#define TRIM_PAUSE_NS NSEC_PER_SEC
+
+/** Return: @until, or earlier where it wants to look again. */
+static __attribute__((noinline)) uint64_t trim_stacks(struct bp_loop *loop, uint64_t until)
+{
+	size_t live = atomic_load_explicit(&loop->live_tasks, memory_order_relaxed);
+	uint64_t again;
+
+	if (loop->stacks.mapped / 4 < live) {
+		loop->trim_again = true;
+		return until;
+	}
+	if (loop->now - loop->trimmed >= TRIM_PAUSE_NS) {
+		loop->trimmed = loop->now;
+		loop->trim_again = stack_trim(&loop->stacks, STACKS_WARM + live);
+	}
+	again = loop->trimmed + TRIM_PAUSE_NS;
+	return loop->trim_again && again < until ? again : until;
+}
+
 /** Waits and copies completions; lets other threads know that it may have to be woken. */
 static unsigned int reap(struct bp_loop *loop, uint64_t until)
 {
@@ -378,6 +403,8 @@ static unsigned int reap(struct bp_loop *loop, uint64_t until)
 		/* Nothing can end such a wait: the driving thread has to be told instead. */
 		if (until == BP_NEVER && loop->engine->driven && loop_idle(loop))
 			until = 0;
+		if (until && unlikely(loop->stacks.mapped > 2 * STACKS_WARM))
+			until = trim_stacks(loop, until);
 	}
 	n = loop->backend->reap(loop, loop->batch, LOOP_BATCH, until);
 	if (atomic_load_explicit(&loop->sleeping, memory_order_relaxed))

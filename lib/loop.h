@@ -125,6 +125,8 @@ struct bp_loop {
 	unsigned int cancels_out; /* cancels that the backend has not answered */
 	unsigned int pooled; /* operations with the helper threads */
 	unsigned int inline_calls; /* calls made beside the backend in this turn */
+	uint64_t trimmed; /* when it last gave memory of stacks back */
+	bool trim_again; /* and there may be more */
 	uint64_t woke_other; /* when it last woke another loop for an item */
 	bool submitting; /* an operation's prep() may be running */
 	bool stale; /* the driving thread was elsewhere since now was read */

@@ -171,6 +171,7 @@ struct bp_stack *stack_get(struct stack_pool *pool)
 
 	if (likely(stack)) {
 		pool->free = stack->next;
+		stack->empty = false;
 		return stack;
 	}
 	return stack_cut(pool);
@@ -183,6 +184,31 @@ void stack_put(struct stack_pool *pool, struct bp_stack *stack)
 #endif
 	stack->next = pool->free;
 	pool->free = stack;
+}
+
+bool stack_trim(struct stack_pool *pool, size_t keep)
+{
+	uintptr_t mask = page_size() - 1;
+	struct bp_stack *stack;
+	bool some = false;
+
+	for (stack = pool->free; stack; stack = stack->next) {
+		/* The last page stays: the stack's own struct is there. A canary stays as well. */
+		uintptr_t end = (uintptr_t)stack & ~mask;
+		uintptr_t low = ((uintptr_t)stack->low + mask) & ~mask;
+
+		if (keep) {
+			keep--;
+			continue;
+		}
+		if (stack->guard == STACK_GUARD_CANARY)
+			low += mask + 1;
+		if (stack->empty || low >= end)
+			continue;
+		madvise((void *)low, end - low, MADV_DONTNEED);
+		stack->empty = some = true;
+	}
+	return some;
 }
 
 void context_init(struct bp_context *ctx, struct bp_stack *stack, void (*entry)(void *), void *arg,

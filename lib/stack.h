@@ -35,6 +35,7 @@ struct bp_stack {
 	void *low; /* lowest usable byte, above the guard */
 	void *sp; /* where a new context starts to push */
 	enum stack_guard guard;
+	bool empty; /* its memory was given back, and it was not used since */
 	void *tsan_fiber;
 	unsigned int valgrind_id;
 };
@@ -55,6 +56,9 @@ void stack_pool_exit(struct stack_pool *pool);
 /** A stack, or NULL when there is no memory. The last one freed comes first: it is warm. */
 struct bp_stack *stack_get(struct stack_pool *pool);
 void stack_put(struct stack_pool *pool, struct bp_stack *stack);
+
+/** Gives the memory of the free stacks back, but for the @keep that were used last. Return: if any. */
+bool stack_trim(struct stack_pool *pool, size_t keep);
 
 /**
  * Makes @ctx start in entry(arg) on @stack at its first switch, with the floating-point modes of

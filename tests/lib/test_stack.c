@@ -342,7 +342,67 @@ static void a_large_frame_meets_the_guard(struct test *t)
 	expect(WIFSIGNALED(child.status) && WTERMSIG(child.status) == SIGSEGV);
 }
 
+/* ---------------------------------------------------------------- memory after a spike */
+
+static size_t resident_kib(void)
+{
+	char text[100] = "";
+	unsigned long size = 0, resident = 0;
+	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+
+	expect(read(fd, text, sizeof(text) - 1) > 0);
+	close(fd);
+	expect_eq(sscanf(text, "%lu %lu", &size, &resident), 2);
+	return resident * (size_t)sysconf(_SC_PAGESIZE) / 1024;
+}
+
+static int touches_much(void *crowd)
+{
+	volatile char much[40000];
+
+	for (size_t i = 0; i < sizeof(much); i += 1000)
+		much[i] = 1;
+	return crowd_task(crowd) + much[0] - 1;
+}
+
+static int naps(void *unused)
+{
+	(void)unused;
+	return bp_sleep(MS);
+}
+
+/* Many tasks at once need much memory, which the loops give back when they have nothing to do. */
+static void memory_of_a_spike_is_given_back(struct test *t)
+{
+	const unsigned long n = live_tasks(6000);
+	struct bp_group *g = group_with(t);
+	size_t before, at_peak, after;
+	struct crowd crowd;
+
+	if (UNDER_ASAN || UNDER_TSAN || under_valgrind() || n < 6000) {
+		skip_because(t, "memory is not as it is without a checker");
+		bp_group_destroy(g);
+		return;
+	}
+	crowd_init(&crowd);
+	before = resident_kib();
+	for (unsigned long i = 0; i < n; i++)
+		expect_eq(bp_go(g, touches_much, &crowd), 0);
+	until_count(t, &crowd.started, n);
+	at_peak = resident_kib();
+	expect(at_peak - before > n * 36);
+	gate_open(&crowd.gate);
+	expect_eq(bp_wait(g), 0);
+	bp_group_destroy(g);
+	do {
+		expect_eq(run_task(t, naps, NULL), 0);
+		after = resident_kib();
+	} while (after > before + (at_peak - before) / 3);
+	crowd_free(&crowd);
+}
+
 static const struct test_case cases[] = {
+	EACH_REAL_ROW(memory_of_a_spike_is_given_back),
 	ONCE(stacks_do_not_overlap_and_come_back_warm),
 	ONCE(a_switch_keeps_registers),
 	EACH_ROW(tasks_keep_their_rounding_modes),
