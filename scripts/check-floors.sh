@@ -29,7 +29,7 @@ floors()
 base.* public.h compat.h batchproc.h
 timer.* | stack.* switch* | backend/backend.h | backend/exec*
 core.h
-loop.*
+loop.* state.c
 pool.*
 task.*
 backend/* | sim/*
