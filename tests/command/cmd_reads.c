@@ -105,6 +105,46 @@ static void what_the_kernel_makes_up(struct test *t)
 	}
 }
 
+/* As in a container whose image is on such a file system. */
+static void the_end_below_an_overlay(struct test *t)
+{
+	static const char *const lies[] = {"size half", "size rounded", "size zero", "size real"};
+	struct badmount *bad;
+
+	fresh_dir(t);
+	mount_at(t, "x", "mount -t tmpfs none x && mkdir x/up x/work");
+	run_sh("mkdir b m ov");
+	make_pattern("b/f", 400000);
+	make_pattern("b/small", 18);
+	for (size_t i = 0; i < COUNT_OF(lies); i++) {
+		bad = BADMOUNT(t, "b", "m", "direct on", lies[i]);
+		if (SH("mount -t overlay overlay -o lowerdir=m,upperdir=x/up,workdir=x/work ov")
+			    ->status)
+			skip_because(t, "no overlay can be mounted here");
+		hashes_as_sha256sum("ov/f");
+		hashes_as_sha256sum("ov/small");
+		run_sh("rm -rf out");
+		expect_exit(BP("copy", "-r", "ov", "out"), 0);
+		expect_exit(SH("diff -r b out"), 0);
+		run_sh("umount ov");
+		badmount_end(bad);
+	}
+	unmount("x");
+}
+
+static void standard_input_is_read_on_from_where_it_stands(struct test *t)
+{
+	fresh_dir(t);
+	make_pattern("f", 3000000);
+	for (size_t i = 0; i < COUNT_OF(backends); i++) {
+		expect_exit(SH("right=$(tail -c +1001 f | sha256sum | cut -d' ' -f1); "
+			       "{ head -c 1000 >skipped; \"$BATCHPROC\" hash --backend \"$1\" -; "
+			       "wc -c; } <f >out; echo \"$right  -\n0\" | cmp - out",
+			       backends[i]),
+			    0);
+	}
+}
+
 /* One loop, so that whoever waits on it is seen to hold up the others. */
 static void a_slow_server_holds_up_nobody_else(struct test *t)
 {
@@ -208,6 +248,8 @@ int main(int argc, char **argv)
 		ONCE(copying_from_there_holds_up_nobody_either),
 		ONCE(removing_there_holds_up_nobody_either),
 		ONCE(what_is_gone_is_no_directory),
+		ONCE(the_end_below_an_overlay),
+		ONCE(standard_input_is_read_on_from_where_it_stands),
 	};
 
 	return RUN_CASES(argc, argv, cases);

@@ -217,15 +217,30 @@ static int digest_opened(struct hashing *h, unsigned char *result)
 	return 0;
 }
 
-/* From where it stands, whatever it is. */
+/*
+ * From where it stands, whatever it is. A file is read at offsets all the same: a read by io_uring that
+ * goes on after the call, as with O_DIRECT or on an overlay, leaves it standing where it was.
+ */
 static int digest_stdin(struct hashing *h, unsigned char *result)
 {
+	struct reader *reader = &h->reader;
 	struct device_file file;
+	off_t from;
+	int err;
 
-	h->reader = (struct reader){.fd = STDIN_FILENO, .streams = true};
-	if (!device_look(STDIN_FILENO, &file) && S_ISREG(file.mode))
-		h->reader.kind = device_kind(file.dev, STDIN_FILENO);
-	return digest_all(h, result);
+	*reader = (struct reader){.fd = STDIN_FILENO, .streams = true};
+	if (!device_look(STDIN_FILENO, &file) && S_ISREG(file.mode)) {
+		reader->kind = device_kind(file.dev, STDIN_FILENO);
+		reader->size = file.size;
+		from = lseek(STDIN_FILENO, 0, SEEK_CUR);
+		reader->streams = from < 0;
+		reader->pos = from < 0 ? 0 : (uint64_t)from;
+	}
+	err = digest_all(h, result);
+	/* As far as it was read, for whoever has it too. */
+	if (!reader->streams)
+		lseek(STDIN_FILENO, (off_t)reader->pos, SEEK_SET);
+	return err;
 }
 
 /* ---- the item */

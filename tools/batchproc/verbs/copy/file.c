@@ -41,6 +41,22 @@
 
 /* ---- the source */
 
+/* Whether its size says little: what is below an overlay may be of any kind, so one read tells. */
+static bool is_unsized(const struct copying *c)
+{
+	const off_t size = c->st.st_size;
+	char last[2];
+
+	switch (device_kind_waiting(c->st.st_dev, c->src)) {
+	case DEVICE_TRUSTED:
+		return false;
+	case DEVICE_STACKED:
+		return call_pread(c->src, last, sizeof(last), size ? size - 1 : 0) != (size != 0);
+	default:
+		return true;
+	}
+}
+
 static int open_source(struct copying *c)
 {
 	int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
@@ -58,7 +74,7 @@ static int open_source(struct copying *c)
 		return -EISDIR;
 	if (!S_ISREG(c->st.st_mode))
 		return copy_fail(c, -EINVAL, "is not a regular file any more");
-	c->to_end = device_kind_waiting(c->st.st_dev, c->src) == DEVICE_OTHER;
+	c->to_end = is_unsized(c);
 	item_note_source(c->item, &c->st);
 	c->sparse = (uint64_t)c->st.st_blocks * 512 < (uint64_t)c->st.st_size;
 	return 0;
