@@ -50,8 +50,11 @@ static bool begins_as_one(const struct journal *journal)
 	char start[sizeof(magic) - 1];
 	ssize_t n = pread(journal->fd, start, sizeof(start), 0);
 
+	/* Reading it to its end says why it cannot be read. */
+	if (n < 0)
+		return true;
 	/* A shorter one is a first line that was being written when the run ended, or a new file. */
-	return n >= 0 && !memcmp(start, magic, (size_t)n);
+	return !memcmp(start, magic, (size_t)n);
 }
 
 /* Each of these says why the run does not go on, and returns its exit status. */

@@ -10,7 +10,6 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -68,6 +67,16 @@ static void raise_descriptor_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static int lowest_descriptor(void)
+{
+	int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+
+	/* Refused, and not because there is none. */
+	if (fd < 0 && errno != EMFILE)
+		fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return fd;
+}
+
 /*
  * Items whose descriptors fit: each has those of its files, and in a walk may be the last to hold
  * its directory. A walker has the directory that it reads and the next, and a tree has its root.
@@ -77,7 +86,7 @@ static long jobs_for_descriptors(struct job *job, long wanted)
 {
 	struct rlimit limit;
 	long room, each = job->descriptors;
-	int lowest = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+	int lowest = lowest_descriptor();
 
 	job->walkers = WALKERS_MOST;
 	job->idle_dirs = IDLE_DIRS_MOST;
@@ -236,12 +245,13 @@ static void job_init(struct job *job, const struct options *opt, const struct jo
 		.class = {.ops = opt->verb->items, .settings = opt->settings},
 		.inputs = inputs,
 		.main_thread = pthread_self(),
+		.stop_fd = -1,
+		.stop_end = -1,
 	};
 	size_items(job);
 	pthread_mutex_init(&job->lock, NULL);
 	pthread_mutex_init(&job->overdue.lock, NULL);
 	job->wants_messages = (!opt->quiet || ops->quiet_is_own) && (!opt->json || opt->verbose);
-	job->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }
 
 static void job_exit(struct job *job)
@@ -260,8 +270,7 @@ static void job_exit(struct job *job)
 	if (job->journal)
 		job->ops->journal->close(job);
 	own_files_forget();
-	if (job->stop_fd >= 0)
-		close(job->stop_fd);
+	steer_exit(job);
 	pthread_mutex_destroy(&job->lock);
 	pthread_mutex_destroy(&job->overdue.lock);
 }
@@ -389,12 +398,16 @@ int job_run(const struct options *opt, const struct job_ops *ops, struct inputs 
 	int status, err;
 
 	raise_descriptor_limit();
-	signals_block();
+	err = signals_block();
+	if (err) {
+		message("cannot start: signals cannot be blocked: %s", error_text(err));
+		return EXIT_TROUBLE;
+	}
 	job_init(&job, opt, ops, inputs);
 	if (!open_own_files(&job, &status))
 		goto out;
 	status = EXIT_TROUBLE;
-	if (job.stop_fd < 0 || start_engine(&job) || start_group(&job))
+	if (steer_init(&job) || start_engine(&job) || start_group(&job))
 		goto out;
 	if (job.journal && !ops->journal->begin(&job, &status))
 		goto out;

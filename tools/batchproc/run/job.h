@@ -141,7 +141,8 @@ struct job {
 	atomic_uint starved; /* items that wait for a descriptor */
 	_Atomic uint64_t moved; /* bytes, while items run, for the progress display */
 	atomic_bool trouble; /* the program itself could not go on */
-	int stop_fd; /* readable once the run stops */
+	int stop_fd; /* readable once the run stops ... */
+	int stop_end; /* ... which is brought about here */
 	bool empty_is_fine; /* something was given, though no item came of it */
 
 	struct {

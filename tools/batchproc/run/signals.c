@@ -9,9 +9,11 @@
  *	third			the program ends at once, whoever still blocks it
  */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "output/bar.h"
@@ -29,7 +31,7 @@ static sigset_t handled;
 static pthread_t waiter;
 static atomic_bool over; /* the next SIGUSR1 ends the thread */
 
-void signals_block(void)
+int signals_block(void)
 {
 	static const int ending[] = {SIGINT, SIGTERM};
 	struct sigaction old;
@@ -39,9 +41,9 @@ void signals_block(void)
 	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
 		if (!sigaction(ending[i], NULL, &old) && old.sa_handler != SIG_IGN)
 			sigaddset(&handled, ending[i]);
-	pthread_sigmask(SIG_BLOCK, &handled, NULL);
 	/* A file that may not grow any more is an error of the write, as a full disk is. */
 	signal(SIGXFSZ, SIG_IGN);
+	return -pthread_sigmask(SIG_BLOCK, &handled, NULL);
 }
 
 static void status_line(struct job *job)
@@ -67,12 +69,34 @@ static void ending_signal(struct job *job, int signal)
 	steer_stop(job, STOP_SIGNAL, nth == 2);
 }
 
+/* By a descriptor, where the call that waits for them is refused. @fd: -1 at first. */
+static int next_from(int *fd)
+{
+	struct signalfd_siginfo info;
+	struct pollfd poll_fd;
+
+	if (*fd < 0)
+		*fd = signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK);
+	/* Then they do what they do to every program. */
+	if (*fd < 0)
+		pthread_sigmask(SIG_UNBLOCK, &handled, NULL);
+	poll_fd = (struct pollfd){.fd = *fd, .events = POLLIN};
+	poll(&poll_fd, 1, TICK_NS / 1000000);
+	if (*fd >= 0 && read(*fd, &info, sizeof(info)) == sizeof(info))
+		return (int)info.ssi_signo;
+	errno = EAGAIN;
+	return -1;
+}
+
 /* The next signal, or -1 after a tick. */
-static int next_signal(void)
+static int next_signal(int *fd)
 {
 	static const struct timespec tick = {.tv_nsec = TICK_NS};
+	int signal = *fd < 0 ? sigtimedwait(&handled, NULL, &tick) : -1;
 
-	return sigtimedwait(&handled, NULL, &tick);
+	if (*fd >= 0 || (signal < 0 && errno != EAGAIN && errno != EINTR))
+		return next_from(fd);
+	return signal;
 }
 
 /* How many ticks one and the same write has taken by now. */
@@ -90,22 +114,27 @@ static void *wait_for_signals(void *arg)
 	struct job *job = arg;
 	unsigned int ticks = 0;
 	unsigned long seen = 0;
+	int fd = -1;
 
 	for (;;) {
-		int signal = next_signal();
+		int signal = next_signal(&fd);
 
 		if (signal < 0 && errno == EAGAIN && atomic_load(&job->signals) >= 2)
 			ticks = stuck(ticks, &seen);
 		overdue_look(job);
 		if (ticks > PATIENCE)
 			signals_die(atomic_load(&job->signal));
-		if (signal == SIGUSR1 && atomic_load(&over))
-			return NULL;
+		/* Also after a tick: the signal may be refused. */
+		if ((signal == SIGUSR1 || signal < 0) && atomic_load(&over))
+			break;
 		if (signal == SIGUSR1)
 			status_line(job);
 		else if (signal > 0)
 			ending_signal(job, signal);
 	}
+	if (fd >= 0)
+		close(fd);
+	return NULL;
 }
 
 int signals_start(struct job *job)

@@ -11,7 +11,8 @@
 
 struct job;
 
-void signals_block(void);
+/* 0 or -errno. */
+int signals_block(void);
 int signals_start(struct job *job);
 void signals_stop(void);
 

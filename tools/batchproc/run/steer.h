@@ -12,6 +12,10 @@
 #include "cli/policy.h"
 #include "run/job.h"
 
+/* What a stop needs; 0, or -errno after a message. And the end of it. */
+int steer_init(struct job *job);
+void steer_exit(struct job *job);
+
 /* Stops the run: nothing more is admitted; with @cancel what runs is cancelled too. Any thread. */
 void steer_stop(struct job *job, enum stop why, bool cancel);
 
