@@ -51,6 +51,7 @@ enum {
 	OPT_COMPRESSED,
 	OPT_EXPECT_STATUS,
 	OPT_HEDGE,
+	OPT_SEGMENTS,
 };
 
 /* Of the process: what is read once. Main thread until the first item starts, read-only then. */
@@ -315,6 +316,11 @@ static const char *long_option(struct fetch_settings *set, int id, const char *a
 		return time_option(arg, &set->exchange.first_byte_ns);
 	case OPT_LOW_SPEED:
 		return parse_low_speed(set, arg);
+	case OPT_SEGMENTS:
+		if (!parse_count(arg, 1, SEGMENTS_MOST, &count))
+			return "a number from 1 to 16";
+		set->segments = count;
+		return NULL;
 	case OPT_HEDGE:
 		return time_option(arg, &set->hedge_ns);
 	case OPT_MAX_REDIRS:
@@ -480,6 +486,7 @@ static const struct opt fetch_options[] = {
 	{OPT_FIRST_BYTE_TIMEOUT, "first-byte-timeout", "T",
 	 "from a request to the first byte of its response (5m)"},
 	{OPT_LOW_SPEED, "low-speed", "BYTES/T", "end a body that comes slower (1/5m)"},
+	{OPT_SEGMENTS, "segments", "N", "split a large body over up to N connections, by ranges"},
 	{OPT_HEDGE, "hedge", "T", "ask the next of several mirrors only after T without an answer"},
 	{OPT_MAX_REDIRS, "max-redirs", "N", "redirections that are followed for an item (20)"},
 	{OPT_MAX_SIZE, "max-size", "BYTES", "refuse what is larger"},

@@ -2,11 +2,12 @@
 /*
  * fetch: what its files share.
  *
- *	fetch.c		the verb: options, items, records
+ *	fetch.c		the verb: settings, items, records
  *	line.c		a line of a list: URL, path, digest
  *	get.c		one attempt: what it asks for, and what an answer means
  *	ask.c		requests to one server after the other, as redirections lead
  *	mirrors.c	several servers, of which the first to answer is taken
+ *	segments.c	a body over several connections
  *	body.c		the body's way into the file, or wherever it goes
  *	place.c		the file that it becomes: its directory, its name, its temporary file
  *
@@ -53,6 +54,7 @@ struct fetch_settings {
 	uint64_t max_size; /* UINT64_MAX: any */
 	uint64_t max_redirs;
 	bool redirs_given;
+	size_t segments; /* at most; 0 or 1: none */
 	uint64_t hedge_ns; /* 0: mirrors are asked at once */
 	bool connect_given, first_byte_given, low_given;
 	struct tls_settings tls;
@@ -125,6 +127,10 @@ void mirrors_free(struct mirrors *mirrors);
 
 /* ---- place.c */
 
+/* With --segments: how many at most, and how large one is at least. */
+#define SEGMENTS_MOST 16
+#define SEGMENT_LEAST 1048576u
+
 struct place {
 	struct item *item;
 	int dirfd;
@@ -135,6 +141,13 @@ struct place {
 	int fd; /* of the temporary file; -1: none */
 	uint64_t offset; /* of what it has of an earlier attempt */
 	char validator[256]; /* of that; empty: none */
+	char url[4096]; /* and its URL */
+	bool unnoted; /* the file system takes no note of these */
+	uint64_t total; /* of a file in segments; 0: it is none */
+	size_t part_count;
+	struct part {
+		uint64_t from, to;
+	} parts[SEGMENTS_MOST]; /* that are still to come */
 };
 
 /* Finds the directory and the name, and claims it. @wanted is the name that the server gave, or NULL. */
@@ -143,11 +156,17 @@ int place_find(struct place *place, struct item *item, const struct url *url, co
 /* A file of that name that is there; false: there is none. */
 bool place_existing(const struct place *place, struct stat *st, char *etag, size_t etag_size);
 
-/* Opens what an earlier attempt, or a run that was killed, left of this URL. 0, or -errno when there is none. */
+/*
+ * Opens what an earlier attempt, or a run that was killed, left of this URL. 0, or -errno: -EBUSY somebody writes it,
+ * -ENOENT there is nothing that can be gone on with.
+ */
 int place_reopen(struct place *place, const struct url *url);
 /* Drops that, and makes a fresh temporary file. */
 int place_create(struct place *place);
-/* Notes from what the partial file comes, so that it can be gone on with; best effort. */
+/*
+ * Notes from what the partial file comes, and which parts are missing, so that it can be gone on with; best effort.
+ * @url NULL: the one that was noted before.
+ */
 void place_note(struct place *place, const struct url *url, const char *validator);
 
 /* What the file gets with its name. */
@@ -166,6 +185,11 @@ void place_close(struct place *place, bool keep);
 void place_discard(struct item *item);
 
 void places_free(void);
+
+/* ---- segments.c */
+
+/* Asks for the parts that the file lacks, divided where it is one. 0, or -errno with why. */
+int segments_move(struct item *item, struct place *place);
 
 /* ---- body.c */
 

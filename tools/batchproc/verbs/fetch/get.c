@@ -21,6 +21,8 @@
 #include "run/job.h"
 #include "verbs/fetch/fetch.h"
 
+#define BUSY_TRIES 100u
+#define BUSY_NS 20000000ull
 #define STRONG_SECONDS                                                                             \
 	60 /* by which a date has to be older than the response to be one of a state that is over */
 
@@ -38,6 +40,7 @@ struct getting {
 	struct hasher *hasher;
 	struct body body;
 	struct finish finish;
+	struct content_range first_part; /* with --segments */
 	const char *wanted;
 	char since[40], etag[256];
 };
@@ -79,14 +82,29 @@ static int look_for_partial(void *arg)
 static void ask_for_the_rest(struct getting *g)
 {
 	const struct options *opt = g->item->job->opt;
+	unsigned int tries = 0;
+	int err;
 
 	if (g->anew || !(opt->resume || opt->retry_failed || g->own->repeats))
 		return;
-	if (blocking(look_for_partial, g))
+	/* What a killed run had handed to the kernel may hold the file a moment longer than the run lived. */
+	while ((err = blocking(look_for_partial, g)) == -EBUSY && tries++ < BUSY_TRIES)
+		if (bp_sleep(BUSY_NS))
+			return;
+	if (err)
+		return;
+	if (g->place.total)
 		return;
 	g->ask->request.range_first = g->place.offset;
 	g->ask->request.if_range = g->place.validator;
 	g->ask->request.if_none_match = g->ask->request.if_modified_since = NULL;
+}
+
+/* With --segments the first part is asked for first; mirrors do not have the same validators. */
+static bool may_divide(const struct getting *g)
+{
+	return g->set->segments > 1 && !g->anew && !g->place.validator[0] &&
+	       line_mirrors(g->item) == 1;
 }
 
 static int prepare(struct getting *g)
@@ -110,6 +128,8 @@ static int prepare(struct getting *g)
 			err = blocking(look_at_existing, g);
 		if (!err && plain_get)
 			ask_for_the_rest(g);
+		if (!err && plain_get && may_divide(g))
+			g->ask->request.range_last = SEGMENT_LEAST - 1;
 	}
 	return err;
 }
@@ -400,11 +420,108 @@ static int ask_all(struct getting *g)
 	return err;
 }
 
+/* The file is there in its size, and the parts that it lacks are known. */
+static int finish_segments(struct getting *g)
+{
+	int err = segments_move(g->item, &g->place);
+
+	if (err == -ESTALE) {
+		g->anew = true;
+		return -EAGAIN;
+	}
+	g->place.offset = g->own->size = g->place.total;
+	if (!err)
+		err = begin_digest(g);
+	if (!err)
+		err = check_digest(g);
+	return err ? err : blocking(commit_file, g);
+}
+
+static int create_in_segments(void *arg)
+{
+	struct getting *g = arg;
+	const struct content_range *range = &g->first_part;
+	struct place *p = &g->place;
+	int err = place_create(p);
+
+	if (err)
+		return err;
+	p->total = range->total;
+	p->part_count = 1;
+	p->parts[0] = (struct part){0, range->total};
+	place_note(p, &g->first, strong_validator(&g->ask->x.head));
+	err = call_ftruncate(p->fd, (off_t)range->total);
+	return err;
+}
+
+/* The first part has come, of a body that can be had in parts. */
+static int begin_segments(struct getting *g)
+{
+	const struct content_range *range = &g->first_part;
+	int err;
+
+	if (range->total > g->set->max_size)
+		return refuse(g, -EFBIG, "is larger than --max-size allows");
+	note_finish(g);
+	err = blocking(create_in_segments, g);
+	if (err)
+		return err;
+	g->body =
+		(struct body){.set = g->set, .item = g->item, .x = &g->ask->x, .place = &g->place};
+	g->hasher = hasher_get();
+	exchange_grow(&g->ask->x, (char *)g->hasher->buffer, HASHER_BYTES);
+	err = body_move(&g->body);
+	hasher_put(g->hasher);
+	g->hasher = NULL;
+	exchange_end(&g->ask->x);
+	if (err)
+		return err;
+	g->place.part_count = range->last + 1 < range->total;
+	g->place.parts[0] = (struct part){range->last + 1, range->total};
+	return finish_segments(g);
+}
+
+/* Whether a body can be had in parts, by the answer to the request for the first. */
+static bool comes_in_parts(struct getting *g)
+{
+	const struct head *head = &g->ask->x.head;
+	const char *text = head_value(head, "Content-Range");
+	struct content_range *range = &g->first_part;
+
+	return text && content_range_parse(text, range) && !range->unsatisfied && !range->first &&
+	       range->total != UINT64_MAX && strong_validator(head) &&
+	       strlen(strong_validator(head)) < sizeof(g->place.validator) &&
+	       head->body == BODY_LENGTH && head->length == range->last + 1;
+}
+
+static int try_segments(struct getting *g)
+{
+	int status, err = ask_all(g);
+
+	if (err)
+		return err;
+	status = g->ask->x.head.status;
+	if (status == 206 && comes_in_parts(g))
+		return begin_segments(g);
+	if (status != 206 && status != 416)
+		return take_answer(g);
+	g->anew = true;
+	return -EAGAIN;
+}
+
 static int try_it(struct getting *g)
 {
 	enum rest rest;
-	int err = ask_all(g);
+	int err;
 
+	if (g->place.total) {
+		g->finish = (struct finish){.mtime = INT64_MIN};
+		g->own->resumed = true;
+		return finish_segments(g);
+	}
+	if (g->ask->request.range_last != UINT64_MAX)
+		return try_segments(g);
+	err = ask_all(g);
 	if (err || !g->ask->request.range_first)
 		return err ? err : take_answer(g);
 	rest = judge_rest(g);
@@ -429,7 +546,8 @@ static bool is_worth_keeping(const struct getting *g, int err)
 {
 	const struct options *opt = g->item->job->opt;
 
-	if (!err || err == -EFBIG || err == -EBADMSG || bp_cancelled() || !g->place.validator[0])
+	if (!err || err == -EFBIG || err == -EBADMSG || bp_cancelled() || !g->place.validator[0] ||
+	    g->place.unnoted)
 		return false;
 	return opt->journal || g->item->attempts <= opt->retries;
 }

@@ -314,50 +314,83 @@ bool place_existing(const struct place *p, struct stat *st, char *etag, size_t e
 
 /* ---- the temporary file */
 
-/* Whether the attribute says that the file is a part of this URL; then its validator is noted. */
-static bool is_part_of(struct place *p, const struct url *url)
+/* TOTAL FROM-TO ... of a file in segments. False: it makes no sense. */
+static bool take_parts(struct place *p, const char *text, uint64_t size)
 {
-	char attr[sizeof(p->validator) + 4096];
+	unsigned long long total, from, to, before = 0;
+	int len;
+
+	if (sscanf(text, "%llu%n", &total, &len) != 1 || total != size)
+		return false;
+	p->total = total;
+	for (text += len; *text; text += len) {
+		if (p->part_count == SEGMENTS_MOST ||
+		    sscanf(text, " %llu-%llu%n", &from, &to, &len) != 2 || from < before ||
+		    to <= from || to > total)
+			return false;
+		p->parts[p->part_count++] = (struct part){from, to};
+		before = to;
+	}
+	return true;
+}
+
+/* Whether the attribute says that the file is a part of this URL; then what it says is noted. */
+static bool is_part_of(struct place *p, const struct url *url, uint64_t size)
+{
+	char attr[sizeof(p->validator) + sizeof(p->url) + 1024];
 	ssize_t len = fgetxattr(p->fd, PARTIAL_ATTR, attr, sizeof(attr) - 1);
 	struct buf text = {0};
-	size_t first;
+	const char *its_url, *parts;
 	bool same;
 
 	if (len <= 0)
 		return false;
 	attr[len] = '\0';
-	first = strlen(attr) + 1;
-	if (first >= (size_t)len || first > sizeof(p->validator))
+	its_url = attr + strlen(attr) + 1;
+	if (its_url >= attr + len || its_url - attr > (ptrdiff_t)sizeof(p->validator))
 		return false;
+	parts = its_url + strlen(its_url) + 1;
 	url_text(url, &text);
-	same = text.len == (size_t)len - first && !memcmp(text.data, attr + first, text.len);
+	buf_char(&text, '\0');
+	same = !strcmp(text.data, its_url) && text.len <= sizeof(p->url);
+	if (same) {
+		memcpy(p->url, text.data, text.len);
+		strcpy(p->validator, attr);
+	}
 	buf_free(&text);
-	if (same)
-		memcpy(p->validator, attr, first);
-	return same;
+	p->total = p->part_count = 0;
+	return same && (parts >= attr + len || take_parts(p, parts, size));
 }
 
 int place_reopen(struct place *p, const struct url *url)
 {
 	struct stat st;
+	int err = -ENOENT;
 
 	p->fd = call_openat(p->dirfd, p->temp, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
 	if (p->fd < 0)
 		return p->fd;
-	if (!fstat(p->fd, &st) && S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_size > 0 &&
-	    !flock(p->fd, LOCK_EX | LOCK_NB) && dest_is_named(p->dirfd, p->temp, p->fd) &&
-	    is_part_of(p, url)) {
+	if (!fstat(p->fd, &st) && S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_size > 0) {
+		if (flock(p->fd, LOCK_EX | LOCK_NB))
+			err = errno == EWOULDBLOCK ? -EBUSY : -errno;
+		else if (dest_is_named(p->dirfd, p->temp, p->fd) &&
+			 is_part_of(p, url, (uint64_t)st.st_size))
+			err = 0;
+	}
+	if (!err) {
 		p->offset = (uint64_t)st.st_size;
 		return 0;
 	}
 	close(p->fd);
 	p->fd = -1;
-	return -ENOENT;
+	p->validator[0] = '\0';
+	p->total = p->part_count = 0;
+	return err;
 }
 
 int place_create(struct place *p)
 {
-	p->offset = 0;
+	p->offset = p->total = p->part_count = 0;
 	p->validator[0] = '\0';
 	if (p->fd >= 0) {
 		fremovexattr(p->fd, PARTIAL_ATTR);
@@ -369,15 +402,29 @@ int place_create(struct place *p)
 
 void place_note(struct place *p, const struct url *url, const char *validator)
 {
-	struct buf attr = {0};
+	struct buf attr = {0}, text = {0};
 
-	if (strlen(validator) >= sizeof(p->validator))
+	if (url) {
+		url_text(url, &text);
+		buf_char(&text, '\0');
+		if (strlen(validator) < sizeof(p->validator) && text.len <= sizeof(p->url)) {
+			strcpy(p->validator, validator);
+			memcpy(p->url, text.data, text.len);
+		}
+		buf_free(&text);
+	}
+	if (!p->validator[0])
 		return;
-	strcpy(p->validator, validator);
-	buf_add(&attr, validator, strlen(validator) + 1);
-	url_text(url, &attr);
-	if (attr.len > 4096 || fsetxattr(p->fd, PARTIAL_ATTR, attr.data, attr.len, 0))
-		p->validator[0] = '\0';
+	buf_add(&attr, p->validator, strlen(p->validator) + 1);
+	buf_str(&attr, p->url);
+	if (p->total) {
+		buf_printf(&attr, "%c%llu", 0, (unsigned long long)p->total);
+		for (size_t i = 0; i < p->part_count; i++)
+			buf_printf(&attr, " %llu-%llu", (unsigned long long)p->parts[i].from,
+				   (unsigned long long)p->parts[i].to);
+	}
+	if (fsetxattr(p->fd, PARTIAL_ATTR, attr.data, attr.len, 0))
+		p->unnoted = true;
 	buf_free(&attr);
 }
 
