@@ -370,10 +370,10 @@ int place_reopen(struct place *p, const struct url *url)
 	p->fd = call_openat(p->dirfd, p->temp, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
 	if (p->fd < 0)
 		return p->fd;
-	if (!fstat(p->fd, &st) && S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_size > 0) {
+	if (!fstat(p->fd, &st) && S_ISREG(st.st_mode) && st.st_nlink == 1) {
 		if (flock(p->fd, LOCK_EX | LOCK_NB))
 			err = errno == EWOULDBLOCK ? -EBUSY : -errno;
-		else if (dest_is_named(p->dirfd, p->temp, p->fd) &&
+		else if (st.st_size > 0 && dest_is_named(p->dirfd, p->temp, p->fd) &&
 			 is_part_of(p, url, (uint64_t)st.st_size))
 			err = 0;
 	}
@@ -485,12 +485,16 @@ void place_discard(struct item *item)
 {
 	struct place p;
 	struct url url;
+	int err = -EIO;
 
 	if (line_url(item, 0, &url))
 		return;
-	if (!place_find(&p, item, &url, NULL) && !place_reopen(&p, &url))
-		place_close(&p, false);
-	else
-		place_close(&p, true);
+	/* Nobody comes after this who could remove it. */
+	for (int tries = 0; err && err != -ENOENT && tries < 3; tries++) {
+		err = place_find(&p, item, &url, NULL);
+		if (!err)
+			err = place_reopen(&p, &url);
+		place_close(&p, err != 0);
+	}
 	url_free(&url);
 }
