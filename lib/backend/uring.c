@@ -8,8 +8,10 @@
  * completion queue. Those with several (multishot, zero-copy sends) can; the kernel keeps what does
  * not fit, and hands it over at the next entry, which reap() makes with GETEVENTS.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "backend/wake.h"
 #include "compat.h"
@@ -91,6 +93,16 @@ static unsigned int probe_opcodes(struct io_uring *ring)
 	return last;
 }
 
+/** Before Linux 5.12 rings were locked memory of their user. */
+static bool counts_as_locked(void)
+{
+	unsigned int major, minor;
+	struct utsname uts;
+
+	return !uname(&uts) && sscanf(uts.release, "%u.%u", &major, &minor) == 2 &&
+	       (major < 5 || (major == 5 && minor < 12));
+}
+
 /** Says why there is no ring. Return: @err. */
 static int refused(struct bp_engine *engine, int err)
 {
@@ -106,7 +118,10 @@ static int refused(struct bp_engine *engine, int err)
 		      "seccomp filter hides it";
 		break;
 	case -ENOMEM:
-		why = "io_uring got no memory (ENOMEM): RLIMIT_MEMLOCK bounds it on older kernels";
+		why = counts_as_locked() ?
+			      "io_uring got no memory (ENOMEM): RLIMIT_MEMLOCK bounds it here" :
+			      "io_uring got no memory (ENOMEM): there is none, or the control "
+			      "group may have no more";
 		break;
 	case -EMFILE:
 	case -ENFILE:

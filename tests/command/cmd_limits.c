@@ -4,8 +4,10 @@
  */
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "support/cmd.h"
+#include "support/deny.h"
 #include "support/records.h"
 
 #define HELLO_SHA256 "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
@@ -327,6 +329,19 @@ static void a_working_directory_that_is_gone(struct test *t)
 	expect_eq(run->out.len, 0);
 }
 
+static void a_ring_without_memory_is_not_put_down_to_a_limit_that_is_none(struct test *t)
+{
+	static const struct denied none[] = {DENY(SYS_io_uring_setup, ENOMEM), DENY_END};
+	struct run *run;
+
+	fresh_dir(t);
+	run = RUN(HOW(.denied = none), "info");
+	expect_exit(run, 0);
+	expect_eq(text_count(&run->out, "io_uring got no memory (ENOMEM)"), 1);
+	/* Kernels since 5.12 do not count rings as locked memory. */
+	expect_eq(text_count(&run->out, "RLIMIT_MEMLOCK"), 0);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -342,6 +357,7 @@ int main(int argc, char **argv)
 		ONCE(surroundings_do_not_matter),
 		ONCE(the_working_directory_need_not_be_writable),
 		ONCE(a_working_directory_that_is_gone),
+		ONCE(a_ring_without_memory_is_not_put_down_to_a_limit_that_is_none),
 	};
 
 	return RUN_CASES(argc, argv, cases);
