@@ -144,9 +144,10 @@ static int replace(struct making *m, const struct stat *old)
 /* A symbolic link would take the place of the file that it leads to. */
 static bool leads_to(const struct making *m, const struct stat *old)
 {
+	const struct at_name *at = m->link.name ? &m->link : &m->from;
 	struct stat st;
 
-	return S_ISLNK(m->st.st_mode) && !fstatat(m->from.dirfd, m->from.name, &st, 0) &&
+	return S_ISLNK(m->st.st_mode) && !fstatat(at->dirfd, at->name, &st, 0) &&
 	       st.st_dev == old->st_dev && st.st_ino == old->st_ino;
 }
 
