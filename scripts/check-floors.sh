@@ -55,28 +55,33 @@ END
 	esac
 }
 
+# shellcheck disable=SC2016
 # "include FROM LINE TO" for each include of a file of the same part
 includes()
 {
-	find "$1" -name '*.[chS]' | sort | while read -r file; do
-		sed -n 's/^#include "\([^"]*\)".*/\1/p;t;s/.*//p' "$file" | awk -v part="$1" -v file="${file#"$1"/}" '
-			$0 != "" { print "include", file, NR, $0 }'
-	done
+	find "$1" -name '*.[chS]' | sort | xargs awk -F '"' -v part="$1/" '
+		/^#include "/ { print "include", substr(FILENAME, length(part) + 1), FNR, $2 }'
 }
 
-# "define FILE NAME" and "use FILE NAME" for each symbol of its objects
+# "define FILE 0 NAME" and "use FILE 0 NAME" for each symbol of the objects whose source is still there
 symbols()
 {
-	find "$out/$1" -name '*.o' | sort | while read -r object; do
-		file=${object#"$out/$1/"}
-		file=${file%.o}
-		for source in "$file.c" "$file.S"; do
-			[ -f "$1/$source" ] || continue
-			$NM -g "$object" | awk -v file="$source" '
-				$1 == "U" { print "use", file, 0, $2; next }
-				{ print "define", file, 0, $3 }'
-		done
-	done
+	{
+		find "$1" -name '*.[cS]'
+		find "$out/$1" -name '*.o' | sort | xargs "$NM" -gA
+	} | awk -v part="$1/" -v made="$out/$1/" '
+		!/:/ { source[substr($0, length(part) + 1, length($0) - length(part) - 2)] = $0; next }
+		{
+			end = index($0, ".o:")
+			object = substr($0, length(made) + 1, end - length(made) - 1)
+			if (!(object in source))
+				next
+			file = substr(source[object], length(part) + 1)
+			if ($(NF - 1) == "U" || $(NF - 1) ~ /:U$/)
+				print "use", file, 0, $NF
+			else
+				print "define", file, 0, $NF
+		}'
 }
 
 # The table in numbers first, then what is to be held against it.
