@@ -132,6 +132,8 @@ enum bp_backend {
  * @stack_size:	bytes of stack for a task, 16 KiB to 1 GiB, rounded up to pages; 0 means
  *		BP_STACK_DEFAULT
  * @seed:	what decides the schedule of BP_BACKEND_SIM
+ * @offload:	functions of bp_offload() that run at a time, 1 to BP_OFFLOAD_MAX; 0 means
+ *		BP_OFFLOAD_DEFAULT. Each takes a thread, made when it is needed; the rest waits
  */
 struct bp_engine_opts {
 	size_t sz;
@@ -140,6 +142,7 @@ struct bp_engine_opts {
 	unsigned int depth;
 	size_t stack_size;
 	uint64_t seed;
+	unsigned int offload;
 };
 
 #define BP_ENGINE_OPTS(...)                                                                        \
@@ -163,6 +166,8 @@ static inline struct bp_engine_opts bp_engine_opts_default(void)
 #define BP_DEPTH_MAX 65000u /* the kernel's largest completion queue is 65536 entries */
 #define BP_STACK_DEFAULT 65536u
 #define BP_LOOPS_MAX 256u
+#define BP_OFFLOAD_DEFAULT 56u
+#define BP_OFFLOAD_MAX 4096u
 
 /**
  * struct bp_engine_info - what runs, why, and how much of it is alive
@@ -778,7 +783,7 @@ int bp_yield(void);
  * @arg:	its argument
  *
  * A function that has begun is always waited for; one still queued when the cancel comes is
- * dropped.
+ * dropped. As many run at a time as the engine's options say, 56 by default.
  *
  * Context: task only.
  * Return: what @fn returned, or -ECANCELED, -ETIMEDOUT when it did not run (after a cancel also for

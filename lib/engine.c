@@ -80,8 +80,11 @@ static struct bp_engine *engine_alloc(const struct bp_engine_opts *opts,
 	list_init(&engine->ready_groups);
 	list_init(&engine->starved);
 	engine->pool = malloc(sizeof(*engine->pool));
-	if (engine->pool)
-		pool_init(engine->pool);
+	if (engine->pool &&
+	    pool_init(engine->pool, opts->offload ? opts->offload : BP_OFFLOAD_DEFAULT)) {
+		free(engine->pool);
+		engine->pool = NULL;
+	}
 	if (!engine->pool || !alloc_loops(engine)) {
 		engine_free(engine);
 		return NULL;
@@ -91,7 +94,8 @@ static struct bp_engine *engine_alloc(const struct bp_engine_opts *opts,
 
 static int check_opts(const struct bp_engine_opts *opts)
 {
-	if (opts->depth > BP_DEPTH_MAX || opts->loops > BP_LOOPS_MAX)
+	if (opts->depth > BP_DEPTH_MAX || opts->loops > BP_LOOPS_MAX ||
+	    opts->offload > BP_OFFLOAD_MAX)
 		return -EINVAL;
 	if (opts->stack_size && (opts->stack_size < 16384 || opts->stack_size > (1u << 30)))
 		return -EINVAL;

@@ -13,6 +13,7 @@
  */
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -35,11 +36,16 @@ static unsigned int count_cpus(void)
 	return (unsigned int)CPU_COUNT(&set);
 }
 
-void pool_init(struct pool *pool)
+int pool_init(struct pool *pool, unsigned int offload)
 {
 	unsigned int i;
 
 	memset(pool, 0, sizeof(*pool));
+	pool->most = offload + POOL_KEPT > POOL_THREADS_MAX ? offload + POOL_KEPT :
+							      POOL_THREADS_MAX;
+	pool->threads = calloc(pool->most, sizeof(*pool->threads));
+	if (!pool->threads)
+		return -ENOMEM;
 	pthread_mutex_init(&pool->lock, NULL);
 	for (i = 0; i < POOL_CLASSES; i++)
 		list_init(&pool->queues[i].jobs);
@@ -49,7 +55,8 @@ void pool_init(struct pool *pool)
 		pool->cpus = POOL_THREADS_MAX;
 	pool->queues[POOL_BRIEF].limit = pool->cpus;
 	pool->queues[POOL_LONG].limit = POOL_THREADS_MAX;
-	pool->queues[POOL_OFFLOAD].limit = POOL_OFFLOAD_MAX;
+	pool->queues[POOL_OFFLOAD].limit = offload;
+	return 0;
 }
 
 /* ---------------------------------------------------------------- under the lock */
@@ -123,7 +130,7 @@ static int kick(struct pool *pool)
 		return 0;
 	if (!list_empty(&pool->idle))
 		wake_thread(pool);
-	else if (pool->count < POOL_THREADS_MAX && make_thread(pool))
+	else if (pool->count < pool->most && make_thread(pool))
 		return pool->count ? 0 : -EAGAIN;
 	return 0;
 }
@@ -325,5 +332,6 @@ void pool_stop(struct pool *pool)
 void pool_exit(struct pool *pool)
 {
 	pool_stop(pool);
+	free(pool->threads);
 	pthread_mutex_destroy(&pool->lock);
 }

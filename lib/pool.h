@@ -23,8 +23,8 @@
 
 #include "loop.h"
 
-#define POOL_THREADS_MAX 64
-#define POOL_OFFLOAD_MAX 56
+#define POOL_THREADS_MAX 64 /* for the library's own calls */
+#define POOL_KEPT 8 /* threads that functions of the program never take */
 
 enum pool_class {
 	POOL_BRIEF,
@@ -68,10 +68,12 @@ struct pool {
 	unsigned int taken; /* brief jobs since the watcher last looked */
 	bool watched; /* a thread looks after the limit of brief jobs */
 	bool stopping;
-	struct pool_thread threads[POOL_THREADS_MAX];
+	unsigned int most; /* threads */
+	struct pool_thread *threads;
 };
 
-void pool_init(struct pool *pool);
+/** @offload: functions of the program at a time. Return: 0 or -ENOMEM. */
+int pool_init(struct pool *pool, unsigned int offload);
 
 /** Ends the helper threads; no job may be left. Harmless the second time. */
 void pool_stop(struct pool *pool);

@@ -243,7 +243,65 @@ static void helpers_leave_signals_alone(struct test *t)
 	expect_eq(run_task(t, offload_signals, NULL), 0);
 }
 
+/* ---------------------------------------------------------------- how many at a time */
+
+static atomic_int inside, most_inside;
+
+/** Stays inside until so many others are, or for good where fewer may be. */
+static int stays_with_others(void *arg)
+{
+	int n = atomic_fetch_add(&inside, 1) + 1, most = atomic_load(&most_inside);
+
+	while (n > most && !atomic_compare_exchange_weak(&most_inside, &most, n))
+		;
+	while (atomic_load(&most_inside) < (int)(intptr_t)arg)
+		sched_yield();
+	atomic_fetch_sub(&inside, 1);
+	return 0;
+}
+
+static int offloads_a_stay(void *arg)
+{
+	return bp_offload(stays_with_others, arg);
+}
+
+static void run_stays(struct test *t, unsigned int offload, int together, int n)
+{
+	struct bp_group *g;
+
+	atomic_store(&inside, 0);
+	atomic_store(&most_inside, 0);
+	engine_with(t, .offload = offload);
+	g = group_with(t);
+	for (int i = 0; i < n; i++)
+		expect_eq(bp_go(g, offloads_a_stay, (void *)(intptr_t)together), 0);
+	expect_eq(bp_wait(g), 0);
+	bp_group_destroy(g);
+}
+
+/* More than the default run at a time where the engine's options say so. */
+static void as_many_run_as_the_options_say(struct test *t)
+{
+	run_stays(t, 100, 100, 100);
+	expect_eq(atomic_load(&most_inside), 100);
+}
+
+static void no_more_run_than_the_options_say(struct test *t)
+{
+	run_stays(t, 2, 1, 200);
+	expect_between(atomic_load(&most_inside), 1, 2);
+}
+
+static void too_many_are_refused(struct test *t)
+{
+	expect_eq(bp_engine_create(&t->engine, &BP_ENGINE_OPTS(.offload = BP_OFFLOAD_MAX + 1)),
+		  -EINVAL);
+}
+
 static const struct test_case cases[] = {
+	EACH_REAL_ROW(as_many_run_as_the_options_say),
+	EACH_REAL_ROW(no_more_run_than_the_options_say),
+	ONCE(too_many_are_refused),
 	EACH_ROW(a_function_runs_on_another_thread),
 	EACH_ROW(the_loop_goes_on_while_a_function_blocks),
 	EACH_ROW(a_function_that_has_begun_is_waited_for),

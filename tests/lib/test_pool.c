@@ -29,7 +29,7 @@ struct task_job {
 static void bench_init(struct bench *b)
 {
 	memset(b, 0, sizeof(*b));
-	pool_init(&b->pool);
+	assert_int_equal(pool_init(&b->pool, BP_OFFLOAD_DEFAULT), 0);
 }
 
 static void bench_exit(struct bench *b)
@@ -178,7 +178,7 @@ static void long_jobs_all_run_at_once(struct test *t)
 static void offloads_leave_threads_for_files(struct test *t)
 {
 	enum {
-		MANY = POOL_OFFLOAD_MAX + 10
+		MANY = BP_OFFLOAD_DEFAULT + 10
 	};
 	struct task_job *still, *file, *dir;
 	struct bench b;
@@ -189,12 +189,12 @@ static void offloads_leave_threads_for_files(struct test *t)
 	file = make_jobs(&b, 100, POOL_LONG, runs);
 	dir = make_jobs(&b, 100, POOL_BRIEF, runs);
 	put_together(&b, still, MANY);
-	until_begun(&b, POOL_OFFLOAD_MAX);
+	until_begun(&b, BP_OFFLOAD_DEFAULT);
 	put_together(&b, file, 100);
 	put_together(&b, dir, 100);
 	until_over(&b, 200);
 	expect_eq(b.ran, 200);
-	expect_eq(b.begun, POOL_OFFLOAD_MAX);
+	expect_eq(b.begun, BP_OFFLOAD_DEFAULT);
 	atomic_store(&b.open, true);
 	until_over(&b, 200 + MANY);
 	bench_exit(&b);
@@ -207,7 +207,7 @@ static void offloads_leave_threads_for_files(struct test *t)
 static void what_has_not_begun_is_taken_back(struct test *t)
 {
 	enum {
-		MANY = POOL_OFFLOAD_MAX + 10
+		MANY = BP_OFFLOAD_DEFAULT + 10
 	};
 	struct task_job *jobs;
 	unsigned int back = 0;
@@ -217,17 +217,17 @@ static void what_has_not_begun_is_taken_back(struct test *t)
 	bench_init(&b);
 	jobs = make_jobs(&b, MANY, POOL_OFFLOAD, stands_at_a_gate);
 	put_together(&b, jobs, MANY);
-	until_begun(&b, POOL_OFFLOAD_MAX);
+	until_begun(&b, BP_OFFLOAD_DEFAULT);
 	for (unsigned int i = 0; i < MANY; i++)
 		back += pool_take_back(&b.pool, &jobs[i].job);
-	expect_eq(back, MANY - POOL_OFFLOAD_MAX);
+	expect_eq(back, MANY - BP_OFFLOAD_DEFAULT);
 	expect(!pool_take_back(&b.pool, &jobs[MANY - 1].job));
 	atomic_store(&b.open, true);
-	until_over(&b, POOL_OFFLOAD_MAX);
-	expect_eq(b.begun, POOL_OFFLOAD_MAX);
+	until_over(&b, BP_OFFLOAD_DEFAULT);
+	expect_eq(b.begun, BP_OFFLOAD_DEFAULT);
 	bench_exit(&b);
 	for (unsigned int i = 0; i < MANY; i++)
-		expect_eq(jobs[i].runs, i < POOL_OFFLOAD_MAX);
+		expect_eq(jobs[i].runs, i < BP_OFFLOAD_DEFAULT);
 	free(jobs);
 }
 
