@@ -165,6 +165,9 @@ static __attribute__((noinline)) struct bp_stack *stack_cut(struct stack_pool *p
 	return stack;
 }
 
+/* Tasks that one of ThreadSanitizer's fibers serves before it is made anew. */
+#define TSAN_USES_MAX 1000u
+
 struct bp_stack *stack_get(struct stack_pool *pool)
 {
 	struct bp_stack *stack = pool->free;
@@ -181,6 +184,17 @@ void stack_put(struct stack_pool *pool, struct bp_stack *stack)
 {
 #ifdef BP_ASAN
 	ASAN_UNPOISON_MEMORY_REGION(stack->low, (size_t)((char *)stack->sp - (char *)stack->low));
+#endif
+#ifdef BP_TSAN
+	/*
+	 * Each task leaves the frames of a function that never returns: the fiber's stack of them
+	 * is finite.
+	 */
+	if (++stack->tsan_uses == TSAN_USES_MAX) {
+		__tsan_destroy_fiber(stack->tsan_fiber);
+		stack->tsan_fiber = __tsan_create_fiber(0);
+		stack->tsan_uses = 0;
+	}
 #endif
 	stack->next = pool->free;
 	pool->free = stack;

@@ -37,6 +37,7 @@ struct bp_stack {
 	enum stack_guard guard;
 	bool empty; /* its memory was given back, and it was not used since */
 	void *tsan_fiber;
+	unsigned int tsan_uses; /* of that fiber */
 	unsigned int valgrind_id;
 };
 

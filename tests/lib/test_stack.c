@@ -342,6 +342,17 @@ static void a_large_frame_meets_the_guard(struct test *t)
 	expect(WIFSIGNALED(child.status) && WTERMSIG(child.status) == SIGSEGV);
 }
 
+/* One stack serves them all, one after the other. */
+static void very_many_short_tasks_on_one_stack(struct test *t)
+{
+	struct bp_group *g = group_with(t, .limit = 1000);
+
+	for (unsigned long i = 0; i < (under_valgrind() ? 1000 : 150000); i++)
+		expect_eq(bp_go(g, succeed, NULL), 0);
+	expect_eq(bp_wait(g), 0);
+	bp_group_destroy(g);
+}
+
 /* ---------------------------------------------------------------- memory after a spike */
 
 static size_t resident_kib(void)
@@ -402,6 +413,7 @@ static void memory_of_a_spike_is_given_back(struct test *t)
 }
 
 static const struct test_case cases[] = {
+	DRIVEN_REAL_ROWS(very_many_short_tasks_on_one_stack),
 	EACH_REAL_ROW(memory_of_a_spike_is_given_back),
 	ONCE(stacks_do_not_overlap_and_come_back_warm),
 	ONCE(a_switch_keeps_registers),
