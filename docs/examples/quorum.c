@@ -30,9 +30,7 @@ static int write_quorum(struct bp_engine *engine, struct replica *replicas, unsi
 	unsigned int i;
 	int err;
 
-	err = bp_group_create(&group, engine,
-			      &BP_GROUP_OPTS(.stop_after_failures = n - k + 1,
-					     .stop_after_successes = k));
+	err = bp_group_create(&group, engine, &BP_GROUP_OPTS(BP_QUORUM(k, n)));
 	if (err)
 		return err;
 	for (i = 0; i < n && !err; i++)

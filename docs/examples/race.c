@@ -2,9 +2,9 @@
 /*
  * race.c - whoever answers first decides: three mirrors, and two of them hedged
  *
- * With stop_after_successes = 1 the first success ends the group and cancels the others. A
- * failure must not end a race, so stop_after_failures is 0; had all failed, the first failure
- * would be the result.
+ * With BP_RACE, which is stop_after_successes = 1, the first success ends the group and cancels the
+ * others. A failure must not end a race, so stop_after_failures is 0; had all failed, the first
+ * failure would be the result.
  */
 #include "slow_server.h"
 
@@ -34,8 +34,7 @@ static int race(struct bp_engine *engine, struct mirror *mirrors, int n,
 	struct bp_group *group;
 	int i, err;
 
-	err = bp_group_create(&group, engine,
-			      &BP_GROUP_OPTS(.stop_after_failures = 0, .stop_after_successes = 1));
+	err = bp_group_create(&group, engine, &BP_GROUP_OPTS(BP_RACE));
 	if (err)
 		return err;
 	for (i = 0; i < n && !err; i++)
