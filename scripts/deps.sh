@@ -72,10 +72,6 @@ unionfs-fuse|program unionfs|unionfs-fuse|-|-|-|-
 setfacl|program setfacl|acl|acl|acl|acl|acl
 setfattr|program setfattr|attr|attr|attr|attr|attr
 filefrag|program filefrag|e2fsprogs|e2fsprogs|e2fsprogs|e2fsprogs-extra|e2fsprogs
-bindfs|program bindfs|bindfs|bindfs|bindfs|bindfs|bindfs
-exFAT over FUSE|program mount.exfat-fuse|exfat-fuse|fuse-exfat|exfat-utils|-|fuse-exfat
-exFAT tools|program mkfs.exfat|exfatprogs|exfatprogs|exfatprogs|exfatprogs|exfatprogs
-NTFS over FUSE|program ntfs-3g|ntfs-3g|ntfs-3g ntfsprogs|ntfs-3g|ntfs-3g ntfs-3g-progs|ntfs-3g ntfsprogs
 bash|program bash|bash|bash|bash|bash|bash
 setarch|program setarch|util-linux|util-linux|util-linux|setarch|util-linux
 xxhsum|program xxhsum|xxhash|xxhash|xxhash|xxhash|xxhash
