@@ -5,6 +5,7 @@
  */
 #include <sys/stat.h>
 
+#include "support/badmount.h"
 #include "support/cmd.h"
 #include "support/copies.h"
 
@@ -126,13 +127,32 @@ static void an_owner_that_did_not_take(struct test *t)
 	fresh_dir(t);
 	need_root(t);
 	mount_at(t, "fs", "mkdir lower && bindfs --chown-ignore --chgrp-ignore lower fs");
-	run_sh("mkdir src && echo f >src/f && chown 12:13 src/f && chmod 4755 src/f");
+	run_sh("mkdir src && cd src && echo f >f && ln -s f l && mkfifo p && chown -h 12:13 f l p && "
+	       "chmod 4755 f");
 	run = BP("copy", "-a", "src", "fs/dst");
 	expect_exit(run, 1);
 	expect_says(run, "src/f: copied, but without its owner");
+	expect_says(run, "src/l: copied, but without its owner");
+	expect_says(run, "src/p: copied, but without its owner");
 	/* Rights that were somebody else's are not given as one's own. */
 	expect_out(SH("cat fs/dst/f; stat -c %a fs/dst/f"), "f\n755\n");
 	unmount("fs");
+}
+
+/* Nor need it take a mode. */
+static void a_fifo_whose_mode_did_not_take(struct test *t)
+{
+	struct badmount *bad;
+	struct run *run;
+
+	fresh_dir(t);
+	need_root(t);
+	run_sh("mkdir b m && mkfifo p && chmod 644 p");
+	bad = BADMOUNT(t, "b", "m", "modes ignored");
+	run = BP("copy", "-a", "p", "m/p");
+	expect_exit(run, 1);
+	expect_says(run, "p: copied, but without its mode");
+	badmount_end(bad);
 }
 
 /* ---------------------------------------------------------------- what is no file */
@@ -238,6 +258,7 @@ int main(int argc, char **argv)
 		ONCE(set_group_id_of_directories_stays),
 		ONCE(an_attribute_that_does_not_fit),
 		ONCE(an_owner_that_did_not_take),
+		ONCE(a_fifo_whose_mode_did_not_take),
 		ONCE(links_among_what_is_no_file),
 		ONCE(links_of_a_run_that_is_gone_on_with),
 		ONCE(names_that_cannot_be_links),

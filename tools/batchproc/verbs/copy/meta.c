@@ -58,6 +58,14 @@ static bool may_be_missed(int err)
 	return geteuid() && (err == EPERM || err == EINVAL || err == EACCES);
 }
 
+/* What a server accepts it need not keep. */
+static bool has_mode(int fd, mode_t mode)
+{
+	struct stat now;
+
+	return !fstat(fd, &now) && (now.st_mode & 07777) == (mode & 07777);
+}
+
 static void keep_owner(const struct meta *m, mode_t *mode)
 {
 	const struct stat *st = m->st;
@@ -91,13 +99,12 @@ static void times_of(const struct stat *st, struct timespec times[2])
 static int set_mode(const struct meta *m, mode_t mode)
 {
 	int err = fchmod(m->to, mode & 07777) ? -errno : 0;
-	struct stat now;
 
 	if (m->marked)
 		return err;
 	if (!m->set->keep_mode)
 		return 0;
-	if (!err && (fstat(m->to, &now) || (now.st_mode & 07777) != (mode & 07777)))
+	if (!err && !has_mode(m->to, mode))
 		err = -EOPNOTSUPP;
 	if (err)
 		lost_add(m->lost, err, "mode");
@@ -200,6 +207,8 @@ static void set_special_mode(const struct meta *m, const struct at_name *to, mod
 	/* Without /proc, and before Linux 6.6. */
 	if ((err == -ENOSYS || err == -ENOENT) && !fchmodat(to->dirfd, to->name, mode, 0))
 		err = 0;
+	if (!err && !has_mode(m->to, mode))
+		err = -EOPNOTSUPP;
 	if (err)
 		lost_add(m->lost, err, "mode");
 }
