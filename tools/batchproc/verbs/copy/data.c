@@ -70,14 +70,30 @@ int copy_clone(struct copying *c)
 	return 1;
 }
 
+/* At the byte @pos, or where that cannot be said behind what was written before. */
+static ssize_t write_some(struct copying *c, const void *data, size_t len, uint64_t pos)
+{
+	ssize_t n;
+
+	if (c->into_stream || c->in_order)
+		return call_write(c->dst, data, len);
+	n = call_pwrite(c->dst, data, len, (off_t)pos);
+	if (n != -ESPIPE || pos || c->written)
+		return n;
+	/* What cannot seek has nothing that was written by such a call. */
+	n = call_write(c->dst, data, len);
+	c->in_order = n >= 0;
+	return n;
+}
+
 int copy_fill(struct copying *c, uint64_t end)
 {
 	static const unsigned char zeros[4096];
 
 	while (c->written < end) {
 		const uint64_t left = end - c->written;
-		ssize_t n = call_pwrite(c->dst, zeros, left < sizeof(zeros) ? left : sizeof(zeros),
-					(off_t)c->written);
+		ssize_t n = write_some(c, zeros, left < sizeof(zeros) ? left : sizeof(zeros),
+				       c->written);
 
 		if (n < 0)
 			return (int)n;
@@ -89,10 +105,13 @@ int copy_fill(struct copying *c, uint64_t end)
 static int write_all(struct copying *c, const unsigned char *data, size_t len, uint64_t pos)
 {
 	while (len) {
-		ssize_t n = c->into_stream ? call_write(c->dst, data, len) :
-					     call_pwrite(c->dst, data, len, (off_t)pos);
+		ssize_t n;
 
 		/* Not every server lets a hole be. */
+		if (c->in_order && pos > c->written)
+			n = -ESPIPE;
+		else
+			n = write_some(c, data, len, pos);
 		if (n == -ESPIPE && pos > c->written) {
 			n = copy_fill(c, pos);
 			if (!n)

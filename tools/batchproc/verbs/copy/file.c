@@ -312,13 +312,15 @@ static int copy_blocks(struct copying *c)
 	return err ? err : blocking_long(finish, c);
 }
 
-/* What was read of the source is read anew: it may be one that cannot go back. */
-static void start_again(struct copying *c)
+/* As if nothing had been done yet: the source is opened anew, for it may be one that cannot go back. */
+static void forget_progress(struct copying *c)
 {
-	copy_start_over(c);
 	copy_close(&c->src);
-	c->ended = false;
+	c->temp[0] = '\0';
+	c->over = c->into_stream = c->in_order = false;
+	c->no_range = c->is_there = c->ended = false;
 	c->pos = c->data_end = c->written = 0;
+	c->item->bytes = 0;
 }
 
 /* Whether a server may be asked, as far as is known before the source is open. */
@@ -339,8 +341,10 @@ static int run_begin(struct copying *c)
 
 	do {
 		err = bp_cancelled() ? bp_yield() : call(begin, c);
-		if (lacks_descriptor(err))
-			start_again(c);
+		if (lacks_descriptor(err)) {
+			copy_start_over(c);
+			forget_progress(c);
+		}
 	} while (steer_await_descriptor(c->item->job, err, &tries));
 	return err;
 }
@@ -427,11 +431,8 @@ static int make_room(void *arg)
 	struct copying *c = arg;
 
 	leftovers_give_way(c->item, c->to.dirfd);
-	/* As if nothing had been done yet. */
-	c->temp[0] = '\0';
-	c->over = c->into_stream = false;
-	c->no_range = c->first_link = c->is_there = c->ended = false;
-	c->pos = c->data_end = c->written = 0;
+	forget_progress(c);
+	c->first_link = false;
 	return 0;
 }
 
@@ -456,7 +457,6 @@ int copy_file(struct item *item, const struct at_name *from, const struct at_nam
 	if (err == -ENOSPC || err == -EDQUOT) {
 		clean_up(&c);
 		blocking_long(make_room, &c);
-		item->bytes = 0;
 		err = copy_whole(&c);
 	}
 	clean_up(&c);

@@ -26,6 +26,7 @@ struct copying {
 	bool made; /* there is something to remove */
 	bool over; /* --inplace: it is written into what was there */
 	bool into_stream; /* which is no file: a FIFO, a device */
+	bool in_order; /* it cannot seek: each byte comes behind the one before */
 	bool first_link; /* other names of the source wait for this copy */
 	bool attributes; /* it has some, or an ACL, that are kept */
 	bool is_there; /* it was there before, as what it would be */
