@@ -107,9 +107,13 @@ static void pipes_and_devices(struct test *t)
 /* What is open already stays what it is, and is written to where it stands. */
 static void standard_output(struct test *t)
 {
-	static const char *const names[] = {"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"};
+	static const char *const names[] = {
+		"/dev/stdout",	   "/dev//stdout",	     "/dev/fd/1",
+		"/proc/self/fd/1", "/proc/thread-self/fd/1", "link",
+		"d/link"};
 
 	fresh_dir(t);
+	run_sh("mkdir d && ln -s /dev/stdout link && ln -s ../link d/link && ln -s small l && mkfifo p");
 	make_pattern("src", 300000);
 	make_file("small", "small\n");
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
@@ -121,6 +125,10 @@ static void standard_output(struct test *t)
 		expect_exit(SH("\"$1\" copy src \"$2\" | cmp - src", getenv("BATCHPROC"), names[i]),
 			    0);
 	}
+	/* What is no file has no bytes, and must not take the place of the name. */
+	expect_exit(SH("exec \"$1\" copy -a l link >>log", getenv("BATCHPROC")), 1);
+	expect_exit(SH("exec \"$1\" copy -a p link >>log", getenv("BATCHPROC")), 1);
+	expect_out(SH("cat log; readlink link"), "log\nsmall\n/dev/stdout\n");
 }
 
 /* ---------------------------------------------------------------- servers of FUSE */

@@ -30,6 +30,8 @@
 #include "base/alloc.h"
 #include "verb.h"
 
+#define LINKS_MOST 40 /* as the kernel has it */
+
 /* What DST means for the sources that it is given with. */
 struct target {
 	const char *dst;
@@ -96,27 +98,76 @@ static bool is_link(const char *path)
 	return !lstat(path, &st) && S_ISLNK(st.st_mode);
 }
 
-/* /dev/stdout and its like: what is open is not to be replaced, but written to where it stands. */
-static int fd_called(const char *path)
+/* The number of a descriptor of this process that is open, or -1. */
+static int fd_number(const char *number)
 {
-	static const char *const in[] = {"/dev/fd/", "/proc/self/fd/"};
 	unsigned long fd;
 	char *end;
 
+	if (*number < '0' || *number > '9')
+		return -1;
+	fd = strtoul(number, &end, 10);
+	return !*end && fd <= INT_MAX && fcntl((int)fd, F_GETFD) >= 0 ? (int)fd : -1;
+}
+
+/* Whether a directory lists what this process has open: /proc/self/fd, by whatever name. */
+static bool lists_open(const char *dir)
+{
+	char *self = realpath("/proc/self", NULL), *real = realpath(*dir ? dir : ".", NULL);
+	const size_t len = self ? strlen(self) : 0, all = real ? strlen(real) : 0;
+	const bool is = len && all >= len + 3 && !strncmp(real, self, len) && real[len] == '/' &&
+			!strcmp(real + all - 3, "/fd");
+
+	free(self);
+	free(real);
+	return is;
+}
+
+/* One link on the way to what @path is a name for; NULL: there is none. Frees @path. */
+static char *follow_link(char *path, const char *dir)
+{
+	struct buf next = {0};
+	char to[PATH_MAX];
+	const ssize_t len = readlink(path, to, sizeof(to));
+
+	free(path);
+	if (len <= 0 || len == sizeof(to))
+		return NULL;
+	if (to[0] != '/' && *dir) {
+		buf_str(&next, dir);
+		buf_char(&next, '/');
+	}
+	buf_add(&next, to, (size_t)len);
+	buf_char(&next, '\0');
+	return next.data;
+}
+
+/*
+ * /dev/stdout and its like, and links to them: what is open is not to be replaced, but written to where
+ * it stands.
+ */
+static int fd_called(const char *path)
+{
+	char *at, *dir, *name;
+	int fd = -1;
+
+	/* Also where /proc is not mounted. */
 	if (!strcmp(path, "/dev/stdout"))
 		return STDOUT_FILENO;
 	if (!strcmp(path, "/dev/stderr"))
 		return STDERR_FILENO;
-	for (size_t i = 0; i < ARRAY_SIZE(in); i++) {
-		const char *number = path + strlen(in[i]);
-
-		if (strncmp(path, in[i], strlen(in[i])) || *number < '0' || *number > '9')
-			continue;
-		fd = strtoul(number, &end, 10);
-		if (!*end && fd <= INT_MAX && fcntl((int)fd, F_GETFD) >= 0)
-			return (int)fd;
+	at = is_link(path) ? xstrdup(path) : NULL;
+	for (int links = 0; at && fd < 0 && links < LINKS_MOST; links++) {
+		split_path(at, &dir, &name);
+		fd = fd_number(name);
+		if (fd >= 0 && !lists_open(dir))
+			fd = -1;
+		at = follow_link(at, dir);
+		free(dir);
+		free(name);
 	}
-	return -1;
+	free(at);
+	return fd;
 }
 
 static void target_open(struct job *job, bool exact, struct target *t)

@@ -176,9 +176,14 @@ static bool meets_other(const struct making *m, const struct stat *old)
 static int make(struct making *m)
 {
 	bool in_place = !m->set->atomic && (m->link.name || S_ISLNK(m->st.st_mode));
+	const struct copy_item *own = item_priv_const(m->item);
 	struct stat old;
 	int err = -EEXIST;
 
+	if (own->into_fd) {
+		m->item->why = "what is no file cannot be written to what is open already";
+		return -EINVAL;
+	}
 	if (in_place) {
 		m->name = m->to.name;
 		err = make_named(m);
