@@ -110,7 +110,10 @@ mount_ntfs_3g()
 mount_exfat_fuse()
 {
 	here mount.exfat-fuse && here mkfs.exfat && image 64M && mkfs.exfat image &&
-		loop=$(losetup -f --show image) && mount.exfat-fuse "$loop" m
+		loop=$(losetup -f --show image) || return 1
+	mount.exfat-fuse "$loop" m || { losetup -d "$loop" && return 1; }
+	# It goes when the server has closed it.
+	losetup -d "$loop"
 }
 
 mount_sshfs()
