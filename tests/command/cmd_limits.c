@@ -282,6 +282,23 @@ static void order_is_kept_in_bounded_memory(struct test *t)
 	text_free(&list);
 }
 
+/* However long the name is, what is wrong with it stands behind it. */
+static void a_message_is_as_long_as_it_has_to_be(struct test *t)
+{
+	char name[6000];
+	struct run *run;
+
+	fresh_dir(t);
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	run = BP("hash", "-T", name);
+	expect_exit(run, 2);
+	expect_says(run, "xxx: File name too long\n");
+	run = BP("hash", "-a", name);
+	expect_exit(run, 2);
+	expect_says(run, "xxx' is not ");
+}
+
 /* ---------------------------------------------------------------- surroundings */
 
 static void surroundings_do_not_matter(struct test *t)
@@ -354,6 +371,7 @@ int main(int argc, char **argv)
 		ONCE(a_reader_that_goes_away_ends_it),
 		ONCE(slow_readers_cost_no_memory),
 		ONCE(order_is_kept_in_bounded_memory),
+		ONCE(a_message_is_as_long_as_it_has_to_be),
 		ONCE(surroundings_do_not_matter),
 		ONCE(the_working_directory_need_not_be_writable),
 		ONCE(a_working_directory_that_is_gone),

@@ -188,6 +188,12 @@ const struct opt *option_by_name(const struct verb *verb, const char *name, size
 	return *ambiguous ? NULL : found;
 }
 
+void option_unknown(int id)
+{
+	message("no one takes the option %d", id);
+	abort();
+}
+
 int usage_error(const struct verb *verb, const char *format, ...)
 {
 	struct buf text = {0};
@@ -344,11 +350,13 @@ static int shared_with_argument(struct options *o, int id, const char *arg)
 		status = choose(o, "--backend", arg, backends, &chosen);
 		o->backend = (enum bp_backend)chosen;
 		return status;
-	default: /* OPT_LOOPS */
+	case OPT_LOOPS:
 		if (!parse_count(arg, 1, BP_LOOPS_MAX, &number))
 			return bad(o, "--loops", arg, "a number from 1 to 256");
 		o->loops = (unsigned int)number;
 		return -1;
+	default:
+		option_unknown(id);
 	}
 }
 
@@ -392,9 +400,11 @@ static int shared_flag(struct options *o, int id)
 	case 'q':
 		o->quiet = true;
 		break;
-	default: /* 'v' */
+	case 'v':
 		o->verbose = true;
 		break;
+	default:
+		option_unknown(id);
 	}
 	return -1;
 }

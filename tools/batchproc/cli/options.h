@@ -76,6 +76,9 @@ const struct opt *option_by_name(const struct verb *verb, const char *name, size
 				 bool *ambiguous);
 bool option_is_shared(const struct opt *opt);
 
+/* An option of a table that its verb does not take: the program is wrong, and ends. */
+_Noreturn void option_unknown(int id);
+
 /* A usage error: one line, and where to read on. Returns EXIT_USAGE. */
 int usage_error(const struct verb *verb, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -26,6 +26,7 @@
 #include "run/item.h"
 #include "run/order.h"
 #include "run/pace.h"
+#include "run/progress.h"
 
 struct copy_run;
 struct dirnode;
@@ -131,6 +132,7 @@ struct job {
 	pthread_t main_thread;
 	struct bucket item_bucket; /* --rate */
 	struct bucket byte_bucket; /* --bwlimit */
+	struct progress progress;
 
 	atomic_int stop; /* enum stop */
 	_Atomic uint64_t cancelled_ns; /* when what runs was cancelled; 0: not */

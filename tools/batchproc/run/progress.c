@@ -26,7 +26,6 @@
 #define LINE_EVERY_NS 10000000000ull
 #define JSON_EVERY_NS 1000000000ull
 #define GAUGE_CELLS 20u
-#define SAMPLES 8u
 #define SAMPLE_S 1.0 /* between two samples, at least */
 
 struct view {
@@ -41,27 +40,14 @@ struct view {
 	double left_s; /* below 0: not known */
 };
 
-/* What was looked at before, the newest at next - 1. The writer thread's own. */
-static struct {
-	struct sample {
-		double seconds;
-		uint64_t ended, bytes;
-	} ring[SAMPLES];
-	unsigned int next;
-} past;
-
-/*
- * How many items there will be, as far as that can be said before all are given; 0: not. Counted once,
- * by the writer thread, and only for a run that lasts.
- */
-static _Atomic uint64_t expected;
-static bool counted;
-
-static void count_inputs(const struct job *job)
+/* Once, by the writer thread, and only for a run that lasts. */
+static void count_inputs(struct job *job)
 {
-	if (!counted && job->ops->one_each && !job->opt->shard.parts)
-		atomic_store(&expected, inputs_count(job->inputs));
-	counted = true;
+	struct progress *progress = &job->progress;
+
+	if (!progress->counted && job->ops->one_each && !job->opt->shard.parts)
+		atomic_store(&progress->expected, inputs_count(job->inputs));
+	progress->counted = true;
 }
 
 static void guess_time_left(struct view *view)
@@ -80,7 +66,7 @@ static void look(struct job *job, struct view *view)
 	bp_group_stats(job->group, &stats);
 	pthread_mutex_lock(&job->lock);
 	view->counts = job->counts;
-	view->total = job->view.total ? job->view.total : atomic_load(&expected);
+	view->total = job->view.total ? job->view.total : atomic_load(&job->progress.expected);
 	if (view->total < view->counts.ended)
 		view->total = 0;
 	pthread_mutex_unlock(&job->lock);
@@ -96,10 +82,10 @@ static void look(struct job *job, struct view *view)
 }
 
 /* Takes a sample when it is time, and the rates since the oldest one there is. */
-static void look_back(struct view *view)
+static void look_back(struct progress *past, struct view *view)
 {
-	unsigned int count = past.next < SAMPLES ? past.next : SAMPLES;
-	const struct sample *oldest = &past.ring[(past.next - count) % SAMPLES];
+	unsigned int count = past->next < PROGRESS_SAMPLES ? past->next : PROGRESS_SAMPLES;
+	const struct progress_sample *oldest = &past->ring[(past->next - count) % PROGRESS_SAMPLES];
 	double since = count ? view->seconds - oldest->seconds : 0;
 
 	if (since >= SAMPLE_S) {
@@ -107,9 +93,10 @@ static void look_back(struct view *view)
 		view->items_rate = (double)(view->counts.ended - oldest->ended) / since;
 		guess_time_left(view);
 	}
-	if (!count || view->seconds - past.ring[(past.next - 1) % SAMPLES].seconds >= SAMPLE_S)
-		past.ring[past.next++ % SAMPLES] =
-			(struct sample){view->seconds, view->counts.ended, view->bytes};
+	if (!count ||
+	    view->seconds - past->ring[(past->next - 1) % PROGRESS_SAMPLES].seconds >= SAMPLE_S)
+		past->ring[past->next++ % PROGRESS_SAMPLES] =
+			(struct progress_sample){view->seconds, view->counts.ended, view->bytes};
 }
 
 /* ---- parts of a line */
@@ -334,7 +321,7 @@ uint64_t progress_tick(void *ctx, struct buf *line, bool *bar)
 
 	count_inputs(job);
 	look(job, &view);
-	look_back(&view);
+	look_back(&job->progress, &view);
 	*bar = mode == PROGRESS_BAR;
 	if (mode == PROGRESS_BAR)
 		add_bar(&view, line);

@@ -201,9 +201,11 @@ static const char *hash_option(void *settings, int id, const char *arg)
 		else
 			return "one of sfv, hashdeep";
 		return NULL;
-	default: /* OPT_TAG */
+	case OPT_TAG:
 		set->style.tag = true;
 		return NULL;
+	default:
+		option_unknown(id);
 	}
 }
 

@@ -362,9 +362,11 @@ static const char *rm_option(void *settings, int id, const char *arg)
 		set->ask = true;
 		set->force = false;
 		break;
-	default: /* OPT_ONE_FILE_SYSTEM */
+	case OPT_ONE_FILE_SYSTEM:
 		set->one_file_system = true;
 		break;
+	default:
+		option_unknown(id);
 	}
 	return NULL;
 }

@@ -305,9 +305,11 @@ static const char *copy_option(void *settings, int id, const char *arg)
 	case OPT_VERIFY:
 		set->verify = true;
 		return NULL;
-	default: /* OPT_EXACT */
+	case OPT_EXACT:
 		set->exact = true;
 		return NULL;
+	default:
+		option_unknown(id);
 	}
 }
 
