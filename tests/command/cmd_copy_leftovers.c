@@ -47,9 +47,10 @@ static void leftovers_of_a_tree_give_their_space_back(struct test *t)
 		expect_same_trees("src", "fs/src", 0);
 	}
 	/* What is no leftover stays, also where there is no space. */
-	run_sh("rm -rf fs/*; head -c 4000000 /dev/zero >fs/mine");
+	run_sh("rm -rf fs/*; mkdir fs/src; head -c 4000000 /dev/zero >fs/src/mine; "
+	       "chmod 1600 fs/src/mine");
 	expect_exit(BP("copy", "-r", "src", "fs"), 1);
-	expect_out(SH("stat -c %s fs/mine; find fs -name '.batchproc*'"), "4000000\n");
+	expect_out(SH("stat -c %s fs/src/mine; find fs -name '.batchproc*'"), "4000000\n");
 	unmount("fs");
 }
 

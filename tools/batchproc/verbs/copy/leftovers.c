@@ -54,7 +54,8 @@ static void sweep(const struct job *job, int dirfd, bool below)
 			}
 		} else if (temp_is_one(name)) {
 			temp_give_way(dirfd, name);
-		} else if (mark_is_file(&st) && st.st_uid == geteuid() && is_old(job, &st)) {
+		} else if (mark_is_file_in(dirfd, &st) && st.st_uid == geteuid() &&
+			   is_old(job, &st)) {
 			unlinkat(dirfd, name, 0);
 		}
 	}

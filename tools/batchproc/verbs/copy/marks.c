@@ -50,6 +50,12 @@ static mode_t mark_here(int fd)
 	return !fstatfs(fd, &fs) && fs.f_type == FUSE_SUPER_MAGIC ? MARK_FILE_FUSE : MARK_FILE;
 }
 
+bool mark_is_file_in(int dirfd, const struct stat *st)
+{
+	return mark_is_file(st) &&
+	       ((st->st_mode & 07777) == MARK_FILE || mark_here(dirfd) == MARK_FILE_FUSE);
+}
+
 mode_t mark_ask(int dirfd)
 {
 	int fd = call_openat(dirfd, ".", O_TMPFILE | O_WRONLY, MARK_FILE);

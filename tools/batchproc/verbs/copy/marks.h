@@ -19,6 +19,8 @@
 #define MARK_NONE 07777u
 
 bool mark_is_file(const struct stat *st);
+/* In a directory, where FUSE alone has a mark of its own: elsewhere a user may have given that mode. */
+bool mark_is_file_in(int dirfd, const struct stat *st);
 bool mark_is_directory(const struct stat *st);
 
 /* Which mark files in a directory have, where that can be found out before anything is made. */
