@@ -248,9 +248,28 @@ static void without_proc(struct test *t)
 		   "new\nuser.old=\"c\"\n1\n");
 }
 
+/* As an rclone mount answers, to whom nothing is lost. */
+static void what_nobody_can_have_is_not_missed(struct test *t)
+{
+	struct badmount *bad;
+	char line[40];
+
+	fresh_dir(t);
+	make_dir("b");
+	make_dir("m");
+	make_file("b/f", "old");
+	make_file("f", "new");
+	snprintf(line, sizeof(line), "error listxattr %d", EIO);
+	bad = BADMOUNT(t, "b", "m", line);
+	expect_exit(BP("copy", "f", "m/f"), 0);
+	expect_exit(SH("cmp f b/f"), 0);
+	badmount_end(bad);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
+		ONCE(what_nobody_can_have_is_not_missed),
 		ONCE(access_that_was_taken_back_stays_so),
 		ONCE(without_its_acl_a_file_gives_the_group_no_more),
 		ONCE(an_acl_that_was_inherited_goes_from_directories_too),

@@ -358,12 +358,23 @@ static void copy_chosen(const struct attributes_copy *a, const struct names *nam
 	free(value);
 }
 
+/* Where the new file cannot be asked either, as on an rclone mount, the old one had nothing to keep. */
+static bool nothing_to_keep(const struct attributes_copy *a, int err)
+{
+	struct names names;
+	bool same = !a->set->keep_xattrs && names_get(&names, to_of(a)) == err;
+
+	if (!a->set->keep_xattrs)
+		names_free(&names);
+	return same;
+}
+
 void attributes_copy(const struct attributes_copy *a, mode_t *mode)
 {
 	struct names names;
 	int err = names_get(&names, from_of(a));
 
-	if (err)
+	if (err && !nothing_to_keep(a, err))
 		lost_add(a->lost, err, "attributes");
 	if (a->inherited || any_of(&names, a->set, a->choose)) {
 		/* Its owner may write it; an attribute of it is written like the file. */
