@@ -265,7 +265,7 @@ static void order_is_kept_in_bounded_memory(struct test *t)
 	for (unsigned long i = 0; i < count; i++)
 		text_printf(&list, "a\n");
 	make_bytes("list", list.data, list.len);
-	run = START(HOW(.feed = true), "hash", "-k", "-a", "xxh64", "--loops", "2", "-", "-T",
+	run = START(HOW(.feed = true), "hash", "-k", "-a", "xxh3", "--loops", "2", "-", "-T",
 		    "list");
 	/* The first item is open; all behind it would wait for it. */
 	run_feed(run, "x", 1);
