@@ -12,7 +12,7 @@
 #define ENDS_WITHIN 2.0
 #define TIME "300ms"
 
-static const char *const backends[] = {"uring", "threads"};
+static const char *const backends[] = {"auto", "threads"};
 
 static struct badmount *mounted(struct test *t, const char *hanging)
 {

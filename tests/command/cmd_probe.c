@@ -80,7 +80,7 @@ static void make_certs(void)
 
 static void ports_answer_or_do_not(struct test *t)
 {
-	static const char *const backends[] = {"uring", "threads"};
+	static const char *const backends[] = {"auto", "threads"};
 	uint16_t open_port = 0, shut_port = 0;
 	int listener, bound;
 

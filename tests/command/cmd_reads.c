@@ -7,7 +7,7 @@
 #include "support/cmd.h"
 #include "support/copies.h"
 
-static const char *const backends[] = {"uring", "threads"};
+static const char *const backends[] = {"auto", "threads"};
 
 /* m/f, and the same ordinary file as b/f: each of the ways in which a file can be read. */
 static void hashes_as_sha256sum(const char *name)

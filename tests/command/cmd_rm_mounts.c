@@ -47,8 +47,8 @@ static void trees_go_where_new_calls_are_refused(struct test *t)
 					      DENY(SYS_statx, errors[i]),
 					      DENY(SYS_faccessat2, errors[i]), DENY_END};
 
-		for (int uring = 0; uring < 2; uring++) {
-			const char *backend = uring ? "uring" : "threads";
+		for (int any = 0; any < 2; any++) {
+			const char *backend = any ? "auto" : "threads";
 
 			run_sh("mkdir -p t/a/b/c t/d && echo 1 >t/a/f && echo 2 >t/a/b/c/g && "
 			       "ln -s .. t/d/up");
