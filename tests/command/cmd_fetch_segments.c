@@ -2,6 +2,7 @@
 /*
  * cmd_fetch_segments - a body over several connections is the body, whatever becomes of one of them
  */
+#include <glob.h>
 #include <sys/xattr.h>
 
 #include "support/cmd.h"
@@ -184,12 +185,44 @@ static void a_run_that_was_killed_goes_on_by_part(struct test *t)
 	httpd_stop(&httpd);
 }
 
+/* Whether a partial file is there, and says of what. */
+static bool is_part_there(void)
+{
+	char attr[1024];
+	glob_t found;
+	bool there = !glob(".batchproc-*", 0, NULL, &found) &&
+		     getxattr(found.gl_pathv[0], "user.batchproc.partial", attr, sizeof(attr)) > 0;
+
+	globfree(&found);
+	return there;
+}
+
+static void a_run_that_divides_nothing_goes_on_too(struct test *t)
+{
+	struct manner m = {.etag = "\"v\"", .cut = 1, .stall = true};
+	const char *url = begin(t, &m);
+	struct run *run =
+		START(HOW(.feed = false), "fetch", "--segments", "3", "--journal", "j", url);
+
+	/* All that is missing is one part. */
+	while (!run->ended && !is_part_there())
+		usleep(1000);
+	run_kill(run, SIGKILL);
+	run_end(run);
+	m.cut = 0;
+	run = BP("fetch", "--journal", "j", "--resume", "--json", url);
+	expect_exit(run, 0);
+	expect_body(__LINE__);
+	httpd_stop(&httpd);
+}
+
 static const struct test_case cases[] = {
 	ONCE(a_body_comes_in_parts),
 	ONCE(what_cannot_be_had_in_parts_comes_as_a_whole),
 	ONCE(only_what_is_missing_is_asked_for_again),
 	ONCE(a_digest_is_that_of_all_parts),
 	ONCE(a_run_that_was_killed_goes_on_by_part),
+	ONCE(a_run_that_divides_nothing_goes_on_too),
 };
 
 int main(int argc, char **argv)

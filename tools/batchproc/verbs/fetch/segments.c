@@ -155,7 +155,8 @@ static int segment_task(void *arg)
 static void divide(struct place *p, size_t most)
 {
 	uint64_t from = p->parts[0].from, left = p->parts[0].to - from;
-	size_t count = most;
+	/* One, where they are the rest of a run with --segments, and this is none. */
+	size_t count = most ? most : 1;
 
 	while (count > 1 && left / count < SEGMENT_LEAST)
 		count--;
@@ -209,7 +210,13 @@ static int run(struct segments *s)
 	bp_group_destroy(group);
 	for (size_t i = started; i < s->count; i++)
 		ask_end(&s->list[i].ask);
-	return s->err ? s->err : err;
+	if (s->err || err)
+		return s->err ? s->err : err;
+	/* A task that could not be started has told nobody. */
+	for (size_t i = 0; i < s->count; i++)
+		if (s->list[i].at < s->list[i].to)
+			return -ECANCELED;
+	return 0;
 }
 
 int segments_move(struct item *item, struct place *place)
