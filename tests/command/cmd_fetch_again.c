@@ -322,6 +322,10 @@ static void credentials_stay_with_their_host(struct test *t)
 	run = BP("fetch", "-H", "Authorization: secret", at("/other"));
 	expect_exit(run, 0);
 	expect(!strstr(content("other"), "secret"));
+	/* Nor where it makes no URL. */
+	run = BP("fetch", "--json", "http://me:sec@secret@127.0.0.1/x");
+	expect_exit(run, 1);
+	expect(!strstr(run->out.data, "sec") && !strstr(run->err.data, "sec"));
 	/* Nor in a journal; but in what is to be given back. */
 	snprintf(url, sizeof(url), "http://me:secret@127.0.0.1:%u/circle", httpd.port);
 	run = BP("fetch", "--journal", "j", "--failed-to", "again", "-o", "none", url);
@@ -330,6 +334,61 @@ static void credentials_stay_with_their_host(struct test *t)
 	expect(strstr(content("again"), "me:secret@"));
 	httpd_stop(&httpd);
 	httpd_stop(&other);
+}
+
+static void a_name_that_begins_with_a_blank_is_done_once(struct test *t)
+{
+	begin(t, answer_elsewhere, NULL);
+	for (int i = 0; i < 2; i++)
+		expect_exit(BP("fetch", "--journal", "j", "--resume", at("/%20x")), 0);
+	expect_eq(atomic_load(&httpd.requests), 1);
+	httpd_stop(&httpd);
+}
+
+static void a_journal_tells_what_was_posted(struct test *t)
+{
+	struct run *run;
+
+	begin(t, answer_elsewhere, NULL);
+	expect_exit(BP("fetch", "--journal", "j", "-d", "secret=1", at("/here")), 0);
+	expect(!strstr(content("j"), "secret"));
+	run = BP("fetch", "--journal", "j", "--resume", "-d", "secret=2", at("/here"));
+	expect_exit(run, 2);
+	expect_eq(atomic_load(&httpd.requests), 1);
+	expect_exit(BP("fetch", "--journal", "j", "--resume", "-d", "secret=1", at("/here")), 0);
+	expect_eq(atomic_load(&httpd.requests), 1);
+	httpd_stop(&httpd);
+}
+
+/* The first time the body breaks off, and after that there is none. */
+static void answer_once(struct asked *a, void *ctx)
+{
+	atomic_uint *asked = ctx;
+
+	if (atomic_fetch_add(asked, 1)) {
+		say(a, "HTTP/1.1 404 N\r\nContent-Length: 0\r\n\r\n");
+		return;
+	}
+	say(a, "HTTP/1.1 200 OK\r\nETag: \"v\"\r\nContent-Length: %zu\r\n", sizeof(body));
+	say(a, "Content-Disposition: attachment; filename=theirs\r\n\r\n");
+	say_bytes(a, body, sizeof(body) / 2);
+	say_end(a);
+}
+
+static void nothing_is_left_under_a_name_of_the_server(struct test *t)
+{
+	atomic_uint asked = 0;
+
+	begin(t, answer_once, &asked);
+	expect_exit(BP("fetch", "--content-disposition", "--retries", "2", "--retry-delay", "1ms",
+		       at("/f")),
+		    1);
+	expect_eq(atomic_load(&asked), 2);
+	expect_eq(files_here(), 0);
+	atomic_store(&asked, 0);
+	expect_exit(BP("fetch", "--content-disposition", "--journal", "j", at("/f")), 1);
+	expect_eq(files_here(), 0);
+	httpd_stop(&httpd);
 }
 
 static void headers_cannot_be_smuggled(struct test *t)
@@ -393,6 +452,9 @@ static const struct test_case cases[] = {
 	ONCE(only_what_has_changed_is_got),
 	ONCE(redirections_are_followed_and_bounded),
 	ONCE(credentials_stay_with_their_host),
+	ONCE(a_name_that_begins_with_a_blank_is_done_once),
+	ONCE(a_journal_tells_what_was_posted),
+	ONCE(nothing_is_left_under_a_name_of_the_server),
 	ONCE(headers_cannot_be_smuggled),
 	ONCE(a_run_that_was_killed_is_gone_on_with),
 };

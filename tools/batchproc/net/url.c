@@ -558,13 +558,13 @@ const char *url_shown(struct buf *name, const char *text, size_t len, bool *secr
 {
 	struct url url;
 	const char *wrong = url_parse(&url, text, len);
-	const char *at = memchr(text, '@', len), *slashes;
+	const char *at = memrchr(text, '@', len), *slashes;
 
 	if (!wrong && url.user) {
 		*secret = true;
 		url_text(&url, name);
 	} else if (wrong && at) {
-		/* Whatever it is, what stands in front of an @ may be a password. */
+		/* Whatever it is, what stands in front of the last @ may be a password. */
 		*secret = true;
 		slashes = memmem(text, len, "//", 2);
 		if (slashes && slashes < at)

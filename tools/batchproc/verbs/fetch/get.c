@@ -285,7 +285,8 @@ static int create_file(void *arg)
 	if (g->place.offset)
 		return 0;
 	err = place_create(&g->place);
-	if (!err && validator && !g->set->compressed &&
+	/* By the name that a server gives, nobody finds a partial file again. */
+	if (!err && validator && !g->set->compressed && !g->set->by_disposition &&
 	    (opt->journal || g->item->attempts <= opt->retries) &&
 	    !strcmp(g->ask->request.method, "GET"))
 		place_note(&g->place, &g->first, validator);

@@ -2,7 +2,7 @@
 /*
  * journal: what the journal is told of a file that was got, and whether it is still there.
  */
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -17,11 +17,13 @@
 void fetch_journal_options(const void *settings, struct buf *buf)
 {
 	const struct fetch_settings *set = settings;
+	size_t len = set->data ? strlen(set->data) : 0;
 
 	buf_printf(buf, "method=%s", set->method ? set->method : set->data ? "POST" : "GET");
 	if (set->data) {
-		buf_str(buf, " data=");
-		buf_u64(buf, strlen(set->data));
+		/* Not the data: it may hold a password. */
+		buf_printf(buf, " data=%zu-%016llx", len,
+			   (unsigned long long)journal_key_hash((struct span){set->data, len}));
 	}
 	if (set->compressed)
 		buf_str(buf, " compressed");
@@ -72,19 +74,20 @@ bool fetch_journal_restore(struct item *item, const char *result, size_t len)
 	struct buf path = {0};
 	unsigned long long size;
 	struct stat st;
-	int at = 0;
+	char *dst;
 	bool there;
 
 	if (set->drop || set->to_stdout)
 		return !set->to_stdout;
 	buf_add(&path, result, len);
 	buf_char(&path, '\0');
-	there = sscanf(path.data, "%llu %n", &size, &at) == 1 && at && path.data[at] &&
-		!call_lstat(path.data + at, &st) && S_ISREG(st.st_mode) &&
-		(unsigned long long)st.st_size == size;
+	/* One blank stands in front of the name, which may begin with another. */
+	size = strtoull(path.data, &dst, 10);
+	there = dst != path.data && *dst++ == ' ' && *dst && !call_lstat(dst, &st) &&
+		S_ISREG(st.st_mode) && (unsigned long long)st.st_size == size;
 	if (there) {
 		own->size = size;
-		own->dst = xstrdup(path.data + at);
+		own->dst = xstrdup(dst);
 	}
 	buf_free(&path);
 	return there;
