@@ -265,16 +265,19 @@ void node_removed(int dir, const char *name)
 	pthread_mutex_unlock(&lock);
 }
 
-/* Brings back what was removed while it was open, under its last name. */
+/* Brings back what was removed while it was open, under its last name, whole as soon as it is there. */
 static void revive(const struct node *node, int from)
 {
-	int to = openat(node->lost_dir, node->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	static const char half[] = ".revived";
+	int to = openat(node->lost_dir, half, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	off_t offset = 0;
 
 	while (to >= 0 && sendfile(to, from, &offset, 1 << 20) > 0)
 		;
-	if (to >= 0)
-		close(to);
+	if (to < 0)
+		return;
+	close(to);
+	renameat(node->lost_dir, half, node->lost_dir, node->name);
 }
 
 void node_closed(struct node *node, int fd)
