@@ -54,6 +54,20 @@ static void leftovers_of_a_tree_give_their_space_back(struct test *t)
 	unmount("fs");
 }
 
+/* That mode means something on FUSE alone; elsewhere somebody chose it. */
+static void a_mode_that_is_no_mark_here_is_a_users(struct test *t)
+{
+	static const char *const ways[] = {"-u", "--ignore-existing"};
+
+	fresh_dir(t);
+	make_file("src", "new");
+	run_sh("printf mine >dst; chmod 1600 dst; touch -d '1 hour ago' src");
+	for (size_t i = 0; i < COUNT_OF(ways); i++) {
+		expect_exit(BP("copy", "-q", ways[i], "src", "dst"), 0);
+		expect_out(SH("cat dst; stat -c ' %a' dst"), "mine 1600\n");
+	}
+}
+
 /* Whatever left it there, it is not whole for a run that is gone on with; a newer file stays. */
 static void the_beginning_of_a_file_is_not_the_file(struct test *t)
 {
@@ -128,6 +142,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		ONCE(a_leftover_gives_its_space_back),
 		ONCE(leftovers_of_a_tree_give_their_space_back),
+		ONCE(a_mode_that_is_no_mark_here_is_a_users),
 		ONCE(the_beginning_of_a_file_is_not_the_file),
 		ONCE(temporary_names_go_with_a_later_run),
 		ONCE(names_of_any_length),

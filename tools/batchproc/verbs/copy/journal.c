@@ -115,12 +115,13 @@ static bool has_what_is_printed(const struct item *item)
 }
 
 /* The source is not there any more: what the journal says it was. What was in a directory nobody knows. */
-static bool is_what_was_noted(const struct item *item, const struct stat *copy)
+static bool is_what_was_noted(const struct item *item, const struct at_name *to,
+			      const struct stat *copy)
 {
 	if (item->source.kind == ORIGIN_GONE)
 		return S_ISREG(copy->st_mode) && has_what_is_printed(item) &&
 		       (uint64_t)copy->st_size == item->source.size &&
-		       !replace_unfinished(copy, copy); /* whoever owned the source */
+		       !replace_unfinished(to, copy, copy); /* whoever owned the source */
 	return !S_ISREG(copy->st_mode) && !S_ISDIR(copy->st_mode);
 }
 
@@ -138,7 +139,7 @@ static int look(void *arg)
 	if ((err && err != ENOENT) || fstatat(l->to.dirfd, l->to.name, &copy, AT_SYMLINK_NOFOLLOW))
 		return 0;
 	if (err)
-		return is_what_was_noted(l->item, &copy);
+		return is_what_was_noted(l->item, &l->to, &copy);
 	if ((l->st.st_mode & S_IFMT) != (copy.st_mode & S_IFMT))
 		return 0;
 	l->is_linked = set->keep_links && !S_ISDIR(l->st.st_mode) && l->st.st_nlink > 1;
@@ -151,7 +152,7 @@ static int look(void *arg)
 	/* It may have been about to become a link to another name's copy. */
 	if (l->is_linked)
 		temp_remove(l->dest, l->to.dirfd, l->to.name);
-	return l->st.st_size == copy.st_size && !replace_unfinished(&copy, &l->st);
+	return l->st.st_size == copy.st_size && !replace_unfinished(&l->to, &copy, &l->st);
 }
 
 bool copy_journal_restore(struct item *item, const char *result, size_t len)

@@ -105,12 +105,12 @@ static int look_at_old(struct copying *c)
 		return err;
 	if (copy_meets_other(c, &c->old))
 		return -EEXIST;
-	if (!is_beginning(c) && replace_needless(c->item, &c->st, &c->old)) {
+	if (!is_beginning(c) && replace_needless(c->item, &c->st, &c->to, &c->old)) {
 		c->is_there = !c->set->ignore_existing && replace_like(&c->st, &c->old);
 		return OLD_NEEDLESS;
 	}
 	/* It has nothing to keep. */
-	if (replace_unfinished(&c->old, &c->st)) {
+	if (replace_unfinished(&c->to, &c->old, &c->st)) {
 		const bool gone = give_way(c);
 
 		copy_close(&c->old_fd);
@@ -195,12 +195,13 @@ int copy_abandon(void *arg)
 	struct copying *c = arg;
 	const char *name = c->temp[0] ? c->temp : c->to.name;
 	struct stat st, back;
-	bool known;
+	bool ours, known;
 
 	/* Another run may have put its own copy there meanwhile. */
-	if (c->dst < 0 || dest_is_named(c->to.dirfd, name, c->dst))
+	ours = c->dst < 0 || dest_is_named(c->to.dirfd, name, c->dst);
+	if (ours)
 		unlinkat(c->to.dirfd, name, 0);
-	known = c->dst >= 0 && c->mark != MARK_FILE && !fstat(c->dst, &st);
+	known = ours && c->dst >= 0 && c->mark != MARK_FILE && !fstat(c->dst, &st);
 	copy_close(&c->dst);
 	/* Some servers bring back at a close what was removed before. */
 	if (known && !fstatat(c->to.dirfd, name, &back, AT_SYMLINK_NOFOLLOW) &&

@@ -46,8 +46,9 @@ static bool has_mode(int fd, mode_t mode)
 static mode_t mark_here(int fd)
 {
 	struct statfs fs;
+	int err = fd == AT_FDCWD ? statfs(".", &fs) : fstatfs(fd, &fs);
 
-	return !fstatfs(fd, &fs) && fs.f_type == FUSE_SUPER_MAGIC ? MARK_FILE_FUSE : MARK_FILE;
+	return !err && fs.f_type == FUSE_SUPER_MAGIC ? MARK_FILE_FUSE : MARK_FILE;
 }
 
 bool mark_is_file_in(int dirfd, const struct stat *st)

@@ -15,9 +15,10 @@
 #include "verbs/copy/marks.h"
 #include "verbs/copy/replace.h"
 
-bool replace_unfinished(const struct stat *copy, const struct stat *st)
+bool replace_unfinished(const struct at_name *to, const struct stat *copy, const struct stat *st)
 {
-	return mark_is_file(copy) && (copy->st_uid == geteuid() || copy->st_uid == st->st_uid);
+	return mark_is_file_in(to->dirfd, copy) &&
+	       (copy->st_uid == geteuid() || copy->st_uid == st->st_uid);
 }
 
 /* What times are kept in, in nanoseconds: NTFS, many servers, exFAT, old ext4, FAT. */
@@ -62,13 +63,14 @@ static bool is_stream(mode_t mode)
 	return S_ISFIFO(mode) || S_ISCHR(mode) || S_ISBLK(mode);
 }
 
-bool replace_needless(struct item *item, const struct stat *st, const struct stat *old)
+bool replace_needless(struct item *item, const struct stat *st, const struct at_name *to,
+		      const struct stat *old)
 {
 	const struct copy_settings *set = item->settings;
 
 	if ((!set->update && !set->ignore_existing) || (set->inplace && is_stream(old->st_mode)))
 		return false;
-	if (replace_unfinished(old, st))
+	if (replace_unfinished(to, old, st))
 		return false;
 	if (set->update && !set->ignore_existing && is_older(old, st))
 		return false;

@@ -8,12 +8,14 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
+struct at_name;
 struct item;
 
-/* The copy of @st was never finished, by a run that was killed. */
-bool replace_unfinished(const struct stat *copy, const struct stat *st);
-/* Whether an existing destination makes the copy needless; then the item says so. */
-bool replace_needless(struct item *item, const struct stat *st, const struct stat *old);
+/* The copy of @st, of the name @to, was never finished, by a run that was killed. */
+bool replace_unfinished(const struct at_name *to, const struct stat *copy, const struct stat *st);
+/* Whether an existing destination, @to, makes the copy needless; then the item says so. */
+bool replace_needless(struct item *item, const struct stat *st, const struct at_name *to,
+		      const struct stat *old);
 /* Whether @old is what a copy of @st would be, as far as size and time tell. */
 bool replace_like(const struct stat *st, const struct stat *old);
 extern const char replace_same_text[];

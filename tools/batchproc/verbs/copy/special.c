@@ -211,7 +211,7 @@ static int make(struct making *m)
 		if (err)
 			return err;
 	}
-	if (old.st_ino && !joins(m, &old) && replace_needless(m->item, &m->st, &old))
+	if (old.st_ino && !joins(m, &old) && replace_needless(m->item, &m->st, &m->to, &old))
 		return 0;
 	return replace(m, &old);
 }
