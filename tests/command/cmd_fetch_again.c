@@ -357,6 +357,26 @@ static void a_journal_tells_what_was_posted(struct test *t)
 	expect_eq(atomic_load(&httpd.requests), 1);
 	expect_exit(BP("fetch", "--journal", "j", "--resume", "-d", "secret=1", at("/here")), 0);
 	expect_eq(atomic_load(&httpd.requests), 1);
+	/* By a digest that nobody finds other data for: SHA-256 of secret=1. */
+	expect(strstr(content("j"),
+		      "data=ecf2848c33e9a349ba665c24c1cc7d7adf99a3bc3b06b3d1bd4078d743816086"));
+	httpd_stop(&httpd);
+}
+
+static void a_journal_tells_who_asked_and_how(struct test *t)
+{
+	begin(t, answer_elsewhere, NULL);
+#define ASK(resume, user, header, token)                                                           \
+	BP("fetch", "--journal", "j", resume, "--user", user, "-H", header, "-H", token,           \
+	   at("/here"))
+	expect_exit(ASK("-q", "me:secret", "X: secret", "Authorization: secret"), 0);
+	expect(!strstr(content("j"), "secret"));
+	expect_exit(ASK("--resume", "me:secret", "X: secret", "Authorization: fresh"), 0);
+	expect_exit(ASK("--resume", "me:changed", "X: secret", "Authorization: fresh"), 0);
+	expect_exit(ASK("--resume", "me:secret", "X: sesame", "Authorization: secret"), 2);
+	expect_exit(ASK("--resume", "we:secret", "X: secret", "Authorization: secret"), 2);
+#undef ASK
+	expect_eq(atomic_load(&httpd.requests), 1);
 	httpd_stop(&httpd);
 }
 
@@ -454,6 +474,7 @@ static const struct test_case cases[] = {
 	ONCE(credentials_stay_with_their_host),
 	ONCE(a_name_that_begins_with_a_blank_is_done_once),
 	ONCE(a_journal_tells_what_was_posted),
+	ONCE(a_journal_tells_who_asked_and_how),
 	ONCE(nothing_is_left_under_a_name_of_the_server),
 	ONCE(headers_cannot_be_smuggled),
 	ONCE(a_run_that_was_killed_is_gone_on_with),

@@ -423,6 +423,7 @@ static const char *fetch_settle(void *settings)
 	set->net.pace = &pace;
 	set->net.tls = tls_conf_get(&set->tls);
 	set->exchange.net = &set->net;
+	fetch_journal_digests(set);
 	return set->tls.cacert || set->tls.cert ? tls_conf_check(set->net.tls) : NULL;
 }
 

@@ -50,6 +50,7 @@ struct fetch_settings {
 	const char *headers[FETCH_HEADERS_MOST];
 	size_t header_count;
 	char user[256], password[256]; /* --user; an empty user: none */
+	char data_digest[65], headers_digest[65]; /* for the journal; empty: none */
 	struct statuses expected; /* none: 200 to 299 */
 	uint64_t max_size; /* UINT64_MAX: any */
 	uint64_t max_redirs;
@@ -221,8 +222,12 @@ void credentials_free(void);
 const char *fetch_credentials(const struct fetch_settings *set, const struct url *url,
 			      const char **user);
 
-/* ---- journal.c: see struct item_ops */
+/* ---- journal.c */
 
+/* By what it tells -d and -H; after the last option. */
+void fetch_journal_digests(struct fetch_settings *set);
+
+/* See struct item_ops. */
 void fetch_journal_options(const void *settings, struct buf *buf);
 void fetch_journal_key(const struct item *item, struct buf *buf);
 void fetch_journal_result(const struct item *item, struct buf *buf);

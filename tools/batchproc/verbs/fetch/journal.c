@@ -2,6 +2,7 @@
 /*
  * journal: what the journal is told of a file that was got, and whether it is still there.
  */
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,21 +15,59 @@
 #include "journal/journal.h"
 #include "verbs/fetch/fetch.h"
 
+static bool says_who_asks(const char *header)
+{
+	return header_is(header, "Authorization") || header_is(header, "Proxy-Authorization") ||
+	       header_is(header, "Cookie");
+}
+
+static void take_digest(char *hex, const void *data, size_t len)
+{
+	unsigned char bytes[32];
+	struct buf text = {0};
+
+	EVP_Digest(data, len, bytes, NULL, EVP_sha256(), NULL);
+	buf_hex(&text, bytes, sizeof(bytes));
+	memcpy(hex, text.data, text.len);
+	buf_free(&text);
+}
+
+void fetch_journal_digests(struct fetch_settings *set)
+{
+	struct buf headers = {0};
+
+	if (set->data)
+		take_digest(set->data_digest, set->data, strlen(set->data));
+	for (size_t i = 0; i < set->header_count; i++) {
+		/* A token may be a new one at each run: who asks is the user. */
+		if (says_who_asks(set->headers[i]))
+			continue;
+		buf_str(&headers, set->headers[i]);
+		buf_char(&headers, '\n');
+	}
+	if (headers.len)
+		take_digest(set->headers_digest, headers.data, headers.len);
+	buf_free(&headers);
+}
+
+/* Neither data nor headers nor a password themselves: they may be secret. */
 void fetch_journal_options(const void *settings, struct buf *buf)
 {
 	const struct fetch_settings *set = settings;
-	size_t len = set->data ? strlen(set->data) : 0;
 
 	buf_printf(buf, "method=%s", set->method ? set->method : set->data ? "POST" : "GET");
-	if (set->data) {
-		/* Not the data: it may hold a password. */
-		buf_printf(buf, " data=%zu-%016llx", len,
-			   (unsigned long long)journal_key_hash((struct span){set->data, len}));
-	}
+	if (set->data)
+		buf_printf(buf, " data=%s", set->data_digest);
+	if (*set->headers_digest)
+		buf_printf(buf, " headers=%s", set->headers_digest);
 	if (set->compressed)
 		buf_str(buf, " compressed");
 	if (set->drop)
 		buf_str(buf, " drop");
+	if (*set->user) {
+		buf_str(buf, " user=");
+		journal_escape(buf, set->user, strlen(set->user));
+	}
 }
 
 /* Where it goes to, and what it has to be. */
