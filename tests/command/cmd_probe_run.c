@@ -97,6 +97,24 @@ static void a_signal_ends_the_waiting(struct test *t)
 	player_stop(&player);
 }
 
+static void a_signal_between_samples_is_no_failure(struct test *t)
+{
+	struct player player;
+	struct run *run;
+
+	fresh_dir(t);
+	player_start(&player, "HTTP/1.1 204 N\r\n\r\n");
+	run = START(HOW(.feed = false), "probe", "--json", "--repeat", "2", "--interval", "1h",
+		    target("http://", player.port, "/"));
+	while (!player.requests)
+		sched_yield();
+	run_signal(run, SIGINT);
+	run_end(run);
+	expect_exit(run, 130);
+	expect_eq(expect_records(run, 1)->cancelled, 1);
+	player_stop(&player);
+}
+
 static void jobs_of_a_manifest_in_either_form(struct test *t)
 {
 	struct player player;
@@ -252,6 +270,7 @@ static const struct test_case cases[] = {
 	ONCE(all_samples_count),
 	ONCE(it_waits_until_a_port_is_open),
 	ONCE(a_signal_ends_the_waiting),
+	ONCE(a_signal_between_samples_is_no_failure),
 	ONCE(jobs_of_a_manifest_in_either_form),
 	ONCE(what_was_done_is_not_probed_again),
 	ONCE(a_proxy_of_the_environment_is_asked),

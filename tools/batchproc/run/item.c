@@ -434,7 +434,9 @@ static int perform(struct item *item)
 		item_finish(item, item->status, item->err);
 		return 0;
 	}
-	if ((over || bp_cancelled()) && (err == -ECANCELED || err == -ETIMEDOUT))
+	/* The second: who takes samples, say, ends early where no more of them are wanted. */
+	if (((over || bp_cancelled()) && (err == -ECANCELED || err == -ETIMEDOUT)) ||
+	    (err == -ECANCELED && steer_stopped(job)))
 		return end_cancelled(item, over);
 	item_finish(item, STATUS_FAILED, err);
 	return err;
