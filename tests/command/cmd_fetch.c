@@ -127,9 +127,24 @@ static void a_body_goes_to_standard_output_or_nowhere(struct test *t)
 	expect_out(BP("fetch", "-o", "none", at("/a")), "");
 	expect_exit(BP("fetch", "-o", "-", "--json", at("/a")), 2);
 	expect_exit(BP("fetch", "-o", "f", at("/a"), at("/b")), 2);
+	/* Not mixed. */
+	expect_exit(BP("fetch", "-o", "-", at("/a"), at("/b")), 2);
+	expect_out(BP("fetch", "-j", "1", "-o", "-", at("/a"), at("/b")), "hellohello");
 	expect_only(0, __LINE__);
 	expect_exit(BP("fetch", "-o", "f", at("/a")), 0);
 	expect_file("f", "hello");
+	httpd_stop(&httpd);
+}
+
+static void what_is_no_file_becomes_none(struct test *t)
+{
+	begin(t, answer_well);
+	expect_exit(SH("mkfifo f"), 0);
+	expect_exit(BP("fetch", at("/f")), 1);
+	expect_exit(BP("fetch", "-o", "f", at("/a")), 1);
+	expect_exit(SH("ln -s f link"), 0);
+	expect_exit(BP("fetch", "-o", "link", at("/a")), 1);
+	expect_exit(SH("[ -p f ] && [ -L link ] && [ $(ls -A | wc -l) = 2 ]"), 0);
 	httpd_stop(&httpd);
 }
 
@@ -373,6 +388,7 @@ static const struct test_case cases[] = {
 	ONCE(bodies_come_in_many_ways),
 	ONCE(connections_are_kept),
 	ONCE(a_body_goes_to_standard_output_or_nowhere),
+	ONCE(what_is_no_file_becomes_none),
 	ONCE(names_never_leave_the_directory),
 	ONCE(of_two_items_with_one_path_the_second_fails),
 	ONCE(a_file_takes_the_place_of_a_link_and_not_of_what_it_names),

@@ -16,6 +16,9 @@ static void answer(struct asked *a, void *ctx)
 		say_nothing_more(a);
 	} else if (!strcmp(a->path, "/404")) {
 		say(a, "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+	} else if (!strcmp(a->path, "/cut")) {
+		say(a, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nno");
+		say_end(a);
 	} else if (!strcmp(a->path, "/reset")) {
 		say_reset(a);
 	} else {
@@ -78,6 +81,27 @@ static void the_next_is_asked_when_nobody_has_answered_for_long(struct test *t)
 	end();
 }
 
+static void who_has_cut_a_body_short_is_not_asked_first_again(struct test *t)
+{
+	begin(t);
+	expect_exit(BP("fetch", "--hedge", "1h", "--retries", "1", "--retry-delay", "1ms",
+		       line("/cut", "/f")),
+		    0);
+	expect_out(SH("cat f; ls -A | wc -l"), "two1\n");
+	end();
+}
+
+static void a_bar_in_a_password_shows_none_of_it(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	run = BP("fetch", "--json", "http://me:sec|ret@127.0.0.1:1/x");
+	expect_exit(run, 1);
+	expect(!strstr(run->out.data, "sec") && !strstr(run->err.data, "sec"));
+	expect(!strstr(run->out.data, "ret") && !strstr(run->err.data, "ret@"));
+}
+
 static void when_all_fail_the_item_does(struct test *t)
 {
 	const struct records *records;
@@ -99,6 +123,8 @@ static void when_all_fail_the_item_does(struct test *t)
 static const struct test_case cases[] = {
 	ONCE(whoever_answers_first_is_taken),
 	ONCE(the_next_is_asked_when_nobody_has_answered_for_long),
+	ONCE(who_has_cut_a_body_short_is_not_asked_first_again),
+	ONCE(a_bar_in_a_password_shows_none_of_it),
 	ONCE(when_all_fail_the_item_does),
 };
 

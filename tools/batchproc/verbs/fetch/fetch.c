@@ -202,7 +202,9 @@ static const char *fetch_check(const struct jobspec *spec)
 
 	if (!spec->count)
 		return "names no URL";
-	return set->output && spec->count > 1 ? "has one file of -o for more than one URL" : NULL;
+	return (set->output || set->to_stdout) && spec->count > 1 ?
+		       "has one file of -o for more than one URL" :
+		       NULL;
 }
 
 static void fetch_add(struct job *job, const struct jobspec *spec)
@@ -272,8 +274,8 @@ static const char *count_option(const char *arg, uint64_t least, uint64_t *value
 
 static const char *set_output(struct fetch_settings *set, const char *arg)
 {
-	set->drop = !strcmp(arg, "none");
-	set->to_stdout = !strcmp(arg, "-");
+	set->drop = !strcmp(arg, "none") || !strcmp(arg, "/dev/null");
+	set->to_stdout = !strcmp(arg, "-") || !strcmp(arg, "/dev/stdout");
 	set->output = set->drop || set->to_stdout ? NULL : arg;
 	return *arg ? NULL : "a file, - for standard output, or none";
 }
@@ -450,6 +452,10 @@ static int fetch_run(const struct options *options)
 
 	if (set->output && (options->list_count || options->arg_count > 1))
 		return usage_error(options->verb, "-o is for one URL; -P DIR is for many");
+	if (set->to_stdout && options->jobs != 1 && (options->list_count || options->arg_count > 1))
+		return usage_error(options->verb,
+				   "bodies would be mixed on standard output: -j 1 puts one "
+				   "behind the other");
 	if (set->to_stdout && options->json)
 		return usage_error(options->verb, "--json and -o - both want standard output");
 	return feed_run(options, &ops);

@@ -50,16 +50,23 @@ static const char *take_digest(struct fetch_item *own, const char *text)
 /* Mirrors are separated by what cannot stand in an URL. */
 static const char *add_shown(struct buf *name, const char *text, size_t len, bool *secret)
 {
-	const char *end = text + len, *bar, *wrong = NULL, *one;
+	const char *start = text, *end = text + len, *bar, *wrong = NULL, *one;
+	size_t before = name->len;
 
 	for (;; text = bar + 1) {
 		bar = memchr(text, '|', (size_t)(end - text));
 		one = url_shown(name, text, (size_t)((bar ? bar : end) - text), secret);
 		wrong = wrong ? wrong : one;
 		if (!bar)
-			return wrong;
+			break;
 		buf_char(name, '|');
 	}
+	/* It may have stood in a password. */
+	if (wrong && memchr(start, '|', len)) {
+		name->len = before;
+		url_shown(name, start, len, secret);
+	}
+	return wrong;
 }
 
 const char *line_parse(struct fetch_item *own, const char *line, size_t len, struct buf *name)

@@ -96,6 +96,8 @@ int mirrors_race(struct mirrors **mirrors, const struct asking *like, struct ask
 	struct job *job = like->item->job;
 	size_t count = line_mirrors(like->item);
 	struct mirrors *m = xcalloc(1, sizeof(*m) + count * sizeof(m->list[0]));
+	/* Who has cut a body short is not the first to be asked for it again. */
+	size_t first = like->item->attempts ? (like->item->attempts - 1) % count : 0;
 	struct mirror *winner;
 	int err;
 
@@ -107,7 +109,7 @@ int mirrors_race(struct mirrors **mirrors, const struct asking *like, struct ask
 		m->list[i].mirrors = m;
 		m->list[i].err = -ECANCELED;
 		m->list[i].ask = (struct asking){.item = like->item, .request = like->request};
-		if (line_url(like->item, i, &m->list[i].ask.first))
+		if (line_url(like->item, (first + i) % count, &m->list[i].ask.first))
 			return -EINVAL;
 	}
 	err = bp_group_create(&m->group, job->engine,

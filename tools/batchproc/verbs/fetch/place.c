@@ -267,6 +267,19 @@ static int claim(struct place *p)
 	return 0;
 }
 
+/* A device, a FIFO or a socket is not to become a file. Of -o also one that a link names. */
+static int check_existing(const struct place *p)
+{
+	const struct fetch_settings *set = p->item->settings;
+	struct stat st;
+
+	if (fstatat(p->dirfd, p->name, &st, set->output ? 0 : AT_SYMLINK_NOFOLLOW) ||
+	    S_ISREG(st.st_mode) || S_ISLNK(st.st_mode) || S_ISDIR(st.st_mode))
+		return 0;
+	p->item->why = "what is there is no regular file";
+	return -EEXIST;
+}
+
 int place_find(struct place *p, struct item *item, const struct url *url, const char *wanted)
 {
 	struct buf path = {0};
@@ -287,8 +300,10 @@ int place_find(struct place *p, struct item *item, const struct url *url, const 
 	if (!err) {
 		strcpy(p->name, name);
 		temp_name(name, p->temp);
-		err = claim(p);
+		err = check_existing(p);
 	}
+	if (!err)
+		err = claim(p);
 	buf_free(&path);
 	return err;
 }
