@@ -11,6 +11,9 @@
 #include "run/job.h"
 #include "verbs/fetch/fetch.h"
 
+/* By which a date has to be older than the response to be one of a state that is over. */
+#define STRONG_SECONDS 60
+
 void ask_prepare(struct asking *a, struct item *item)
 {
 	const struct fetch_settings *set = item->settings;
@@ -138,6 +141,21 @@ int ask_follow(struct asking *a)
 		if (err)
 			return err;
 	}
+}
+
+const char *ask_validator(const struct head *head)
+{
+	const char *etag = head_value(head, "ETag"), *modified, *date;
+	int64_t then, now;
+
+	if (etag)
+		return etag_is_strong(etag) ? etag : NULL;
+	modified = head_value(head, "Last-Modified");
+	date = head_value(head, "Date");
+	if (!modified || !date || !http_date_parse(modified, &then) ||
+	    !http_date_parse(date, &now) || now - then < STRONG_SECONDS)
+		return NULL;
+	return modified;
 }
 
 void ask_end(struct asking *a)

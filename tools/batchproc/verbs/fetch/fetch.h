@@ -113,6 +113,8 @@ void ask_prepare(struct asking *ask, struct item *item);
 /* Asks @ask->first until there is an answer that is no redirection. 0, or -errno. To be ended either way. */
 int ask_follow(struct asking *ask);
 void ask_end(struct asking *ask);
+/* The validator of a response that a later range may rest on, or NULL. */
+const char *ask_validator(const struct head *head);
 bool ask_is_expected(const struct fetch_settings *set, int status);
 
 /* ---- mirrors.c */
@@ -149,6 +151,7 @@ struct place {
 	struct part {
 		uint64_t from, to;
 	} parts[SEGMENTS_MOST]; /* that are still to come */
+	int64_t modified; /* as a segment's response has said; INT64_MIN: none has */
 };
 
 /* Finds the directory and the name, and claims it. @wanted is the name that the server gave, or NULL. */

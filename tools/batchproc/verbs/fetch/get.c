@@ -23,8 +23,6 @@
 
 #define BUSY_TRIES 100u
 #define BUSY_NS 20000000ull
-#define STRONG_SECONDS                                                                             \
-	60 /* by which a date has to be older than the response to be one of a state that is over */
 
 struct getting {
 	struct item *item;
@@ -164,22 +162,6 @@ static int status_error(struct getting *g)
 	}
 }
 
-/* The validator of a response that a later range may rest on, or NULL. */
-static const char *strong_validator(const struct head *head)
-{
-	const char *etag = head_value(head, "ETag"), *modified, *date;
-	int64_t then, now;
-
-	if (etag)
-		return etag_is_strong(etag) ? etag : NULL;
-	modified = head_value(head, "Last-Modified");
-	date = head_value(head, "Date");
-	if (!modified || !date || !http_date_parse(modified, &then) ||
-	    !http_date_parse(date, &now) || now - then < STRONG_SECONDS)
-		return NULL;
-	return modified;
-}
-
 /* Whether the part that came is the rest of what the partial file has the beginning of. */
 static bool is_the_rest(const struct getting *g)
 {
@@ -279,7 +261,7 @@ static int create_file(void *arg)
 {
 	struct getting *g = arg;
 	const struct options *opt = g->item->job->opt;
-	const char *validator = strong_validator(&g->ask->x.head);
+	const char *validator = ask_validator(&g->ask->x.head);
 	int err;
 
 	if (g->place.offset)
@@ -424,13 +406,20 @@ static int ask_all(struct getting *g)
 /* The file is there in its size, and the parts that it lacks are known. */
 static int finish_segments(struct getting *g)
 {
-	int err = segments_move(g->item, &g->place);
+	int err;
+
+	g->place.modified = INT64_MIN;
+	err = segments_move(g->item, &g->place);
 
 	if (err == -ESTALE) {
 		g->anew = true;
 		return -EAGAIN;
 	}
 	g->place.offset = g->own->size = g->place.total;
+	if (g->set->keep_time || g->set->update)
+		g->finish.mtime = g->place.modified;
+	if (g->set->update && g->place.validator[0] == '"')
+		g->finish.etag = strcpy(g->etag, g->place.validator);
 	if (!err)
 		err = begin_digest(g);
 	if (!err)
@@ -450,7 +439,7 @@ static int create_in_segments(void *arg)
 	p->total = range->total;
 	p->part_count = 1;
 	p->parts[0] = (struct part){0, range->total};
-	place_note(p, &g->first, strong_validator(&g->ask->x.head));
+	place_note(p, &g->first, ask_validator(&g->ask->x.head));
 	err = call_ftruncate(p->fd, (off_t)range->total);
 	return err;
 }
@@ -490,8 +479,8 @@ static bool comes_in_parts(struct getting *g)
 	struct content_range *range = &g->first_part;
 
 	return text && content_range_parse(text, range) && !range->unsatisfied && !range->first &&
-	       range->total != UINT64_MAX && strong_validator(head) &&
-	       strlen(strong_validator(head)) < sizeof(g->place.validator) &&
+	       range->total != UINT64_MAX && ask_validator(head) &&
+	       strlen(ask_validator(head)) < sizeof(g->place.validator) &&
 	       head->body == BODY_LENGTH && head->length == range->last + 1;
 }
 
@@ -581,6 +570,7 @@ int fetch_get(struct item *item)
 	int err;
 
 	for (int round = 0; round < 2; round++) {
+		item->why = NULL;
 		g.own->code = 0;
 		g.own->redirects = 0;
 		g.own->unannounced = g.own->resumed = false;

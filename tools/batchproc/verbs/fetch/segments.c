@@ -120,6 +120,19 @@ static int move(struct segment *one)
 	return err;
 }
 
+/* For -p, of what an earlier attempt or run began. */
+static void note_time(struct segment *one)
+{
+	const char *text = head_value(&one->ask.x.head, "Last-Modified");
+	int64_t modified;
+
+	if (!text || !http_date_parse(text, &modified))
+		return;
+	pthread_mutex_lock(&one->segments->lock);
+	one->segments->place->modified = modified;
+	pthread_mutex_unlock(&one->segments->lock);
+}
+
 static int segment_task(void *arg)
 {
 	struct segment *one = arg;
@@ -132,6 +145,7 @@ static int segment_task(void *arg)
 										       -ESTALE;
 		one->ask.why = "the server did not send the part that was asked for";
 	} else if (!err) {
+		note_time(one);
 		err = move(one);
 	}
 	if (err && !bp_cancelled()) {
