@@ -27,7 +27,7 @@ static void house_init(struct house *house, struct test *t, unsigned int places)
 	house->t = t;
 	if (!t->engine)
 		engine_with(t);
-	house->net = net_get(t->engine);
+	net_begin(&house->net, t->engine);
 	house->conf.max_per_host = places;
 	house->target.host = "127.0.0.1";
 	house->listener = listen_at("127.0.0.1", &house->target.port, 128);
@@ -36,7 +36,7 @@ static void house_init(struct house *house, struct test *t, unsigned int places)
 
 static void house_free(struct house *house)
 {
-	net_cleanup();
+	net_end(&house->net);
 	close(house->listener);
 	gate_free(&house->gate);
 }

@@ -24,6 +24,7 @@ enum ending {
 
 struct server {
 	struct test *t;
+	struct net *net; /* of its clients */
 	const char *cert;
 	const char *ca; /* clients must show a certificate of it; NULL: they need not */
 	int version; /* the highest; 0: any */
@@ -166,6 +167,7 @@ static void server_start(struct server *server, struct test *t)
 	server->t = t;
 	if (!t->engine)
 		engine_with(t);
+	net_begin(&server->net, t->engine);
 	server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(server->listener, (struct sockaddr *)&addr, len), 0);
 	assert_int_equal(listen(server->listener, 64), 0);
@@ -176,7 +178,7 @@ static void server_start(struct server *server, struct test *t)
 
 static void server_stop(struct server *server)
 {
-	net_cleanup();
+	net_end(&server->net);
 	server->stop = true;
 	shutdown(server->listener, SHUT_RDWR);
 	pthread_join(server->thread, NULL);
@@ -253,8 +255,7 @@ static int client_task(void *arg)
 	struct target target = {client->host ? client->host : "127.0.0.1", client->server->port,
 				.tls = true};
 	struct dialed dialed;
-	int err = conn_get(net_get(client->server->t->engine), &conf, &target, false, &client->conn,
-			   &dialed);
+	int err = conn_get(client->server->net, &conf, &target, false, &client->conn, &dialed);
 
 	expect_eq(err, client->expected);
 	if (client->why && (!dialed.why || !strstr(dialed.why, client->why)))
@@ -493,7 +494,7 @@ static void files_that_are_no_certificates_are_refused_before(struct test *t)
 	}
 	expect(tls_conf_get(&all[0].set) == tls_conf_get(&all[0].set));
 	expect(tls_conf_get(&all[0].set) != tls_conf_get(&all[1].set));
-	net_cleanup();
+	tls_cleanup();
 }
 
 static int many_clients(void *arg)
@@ -529,8 +530,7 @@ static int silence(void *arg)
 	struct target target = {"127.0.0.1", client->server->port, .tls = true};
 	struct dialed dialed;
 
-	expect_eq(conn_get(net_get(client->server->t->engine), &conf, &target, false, &client->conn,
-			   &dialed),
+	expect_eq(conn_get(client->server->net, &conf, &target, false, &client->conn, &dialed),
 		  -ETIMEDOUT);
 	expect(!strcmp(dialed.stage, "tls"));
 	return 0;
@@ -551,8 +551,9 @@ static void a_silent_handshake_times_out(struct test *t)
 	assert_int_equal(listen(server.listener, 8), 0);
 	assert_int_equal(getsockname(server.listener, (struct sockaddr *)&addr, &len), 0);
 	server.port = ntohs(addr.sin_port);
+	net_begin(&server.net, t->engine);
 	expect_eq(run_task(t, silence, &client), 0);
-	net_cleanup();
+	net_end(&server.net);
 	close(server.listener);
 }
 

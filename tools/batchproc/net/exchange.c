@@ -186,6 +186,8 @@ static int connect_to(struct exchange *x, bool fresh)
 	const struct target target = {.host = url->host, .port = url->port, .tls = url->tls};
 	int err = conn_get(x->net, x->conf->net, &target, fresh, &x->conn, &x->dialed);
 
+	if (x->conn)
+		x->conn->stream.pace = x->pace;
 	x->why = x->dialed.why;
 	return err;
 }

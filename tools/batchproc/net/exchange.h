@@ -40,6 +40,7 @@ struct exchange {
 	const struct exchange_conf *conf;
 	struct request *request;
 	const void *body; /* of the request; its length stands there */
+	const struct stream_pace *pace; /* of --bwlimit; NULL: none */
 	char *memory; /* EXCHANGE_FIRST bytes that the response is read to */
 
 	/* The response. */

@@ -67,23 +67,14 @@ struct net {
 	struct host *bucket[BUCKETS];
 };
 
-static struct net *the_net;
-static pthread_mutex_t net_lock = PTHREAD_MUTEX_INITIALIZER;
-
-struct net *net_get(struct bp_engine *engine)
+void net_begin(struct net **net, struct bp_engine *engine)
 {
-	struct net *net;
-
-	pthread_mutex_lock(&net_lock);
-	if (!the_net) {
-		the_net = xcalloc(1, sizeof(*the_net));
-		the_net->engine = engine;
-		the_net->names = names_create(engine);
-		pthread_mutex_init(&the_net->lock, NULL);
-	}
-	net = the_net;
-	pthread_mutex_unlock(&net_lock);
-	return net;
+	if (*net)
+		return;
+	*net = xcalloc(1, sizeof(**net));
+	(*net)->engine = engine;
+	(*net)->names = names_create(engine);
+	pthread_mutex_init(&(*net)->lock, NULL);
 }
 
 /* ---- the table of hosts; all of it under the lock */
@@ -523,7 +514,6 @@ int conn_get(struct net *net, const struct net_conf *conf, const struct target *
 		*conn = conn_new(host);
 		err = connect_in_time(*conn, conf, dialed);
 	}
-	(*conn)->stream.pace = conf->pace;
 	if (err && !(err == -EKEYREJECTED && tls_conf_inspects(conf->tls))) {
 		conn_put(*conn, false);
 		*conn = NULL;
@@ -554,21 +544,16 @@ void conn_put(struct conn *conn, bool keep)
 		close_kept(net, KEPT_MOST);
 }
 
-void net_cleanup(void)
+void net_end(struct net **net)
 {
-	struct net *net;
-
-	pthread_mutex_lock(&net_lock);
-	net = the_net;
-	the_net = NULL;
-	pthread_mutex_unlock(&net_lock);
-	if (net) {
-		close_kept(net, 0);
-		while (net->oldest)
-			host_free(net, net->oldest);
-		names_destroy(net->names);
-		pthread_mutex_destroy(&net->lock);
-		free(net);
+	if (*net) {
+		close_kept(*net, 0);
+		while ((*net)->oldest)
+			host_free(*net, (*net)->oldest);
+		names_destroy((*net)->names);
+		pthread_mutex_destroy(&(*net)->lock);
+		free(*net);
+		*net = NULL;
 	}
 	tls_cleanup();
 }

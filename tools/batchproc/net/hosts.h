@@ -34,7 +34,6 @@ struct net_conf {
 	const char *unix_socket; /* all goes through it; NULL: none */
 	uint64_t connect_timeout_ns; /* for name, connect, proxy and TLS together; 0: none */
 	unsigned int max_per_host; /* 0: HOST_PLACES, none on this machine */
-	const struct stream_pace *pace; /* of --bwlimit; NULL: none */
 };
 
 /* Where to: host without brackets, a name in ASCII and small letters. */
@@ -71,9 +70,10 @@ struct conn {
 /* What a run has of the network: the names and the hosts. */
 struct net;
 
-/* One for a process, made at the first call; until net_cleanup(), which no task may outlive. */
-struct net *net_get(struct bp_engine *engine);
-void net_cleanup(void);
+/* Makes it where there is none yet. Main thread. */
+void net_begin(struct net **net, struct bp_engine *engine);
+/* The end of it, where there is one, and of all configurations of TLS; no task may outlive it. */
+void net_end(struct net **net);
 
 /*
  * A connection to @target. With @fresh no kept one is taken. Returns 0, or -errno: as names_lookup(), dial(),

@@ -30,7 +30,10 @@
 
 struct copy_run;
 struct dirnode;
+struct fetch_run;
 struct journal;
+struct net;
+struct probe_run;
 struct walk;
 
 /* Why a run stopped before its end; the first reason stays. */
@@ -121,6 +124,9 @@ struct job {
 	struct bp_group *group; /* of the items */
 	struct walk *walk; /* NULL for a verb that does not walk */
 	struct copy_run *copy; /* what copy keeps for the run; NULL: nothing yet */
+	struct fetch_run *fetch; /* likewise */
+	struct probe_run *probe;
+	struct net *net; /* of all that use the network */
 	unsigned int loops;
 	unsigned int walkers; /* at most */
 	unsigned int idle_dirs; /* directories that may stay open without need */

@@ -113,10 +113,11 @@ int ask_follow(struct asking *a)
 	int err;
 
 	a->x = (struct exchange){
-		.net = net_get(a->item->job->engine),
+		.net = a->item->job->net,
 		.conf = &set->exchange,
 		.request = &a->request,
 		.body = set->data,
+		.pace = &a->item->job->fetch->pace,
 		.memory = a->memory,
 	};
 	a->request.url = &a->first;

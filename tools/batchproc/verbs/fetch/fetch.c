@@ -58,32 +58,25 @@ enum {
 static struct {
 	bool read;
 	struct proxies proxies;
-	struct job *job;
-	atomic_uint_fast64_t unannounced;
 } fetch;
 
 /* ---- bandwidth */
 
 static int pay(void *ctx, uint64_t bytes)
 {
-	(void)ctx;
-	return pace_bytes_limited(fetch.job) ? pace_bytes(fetch.job, bytes) : 0;
+	return pace_bytes_limited(ctx) ? pace_bytes(ctx, bytes) : 0;
 }
 
 static void unpay(void *ctx, uint64_t bytes)
 {
-	(void)ctx;
-	if (pace_bytes_limited(fetch.job))
-		pace_give_back(fetch.job, bytes);
+	if (pace_bytes_limited(ctx))
+		pace_give_back(ctx, bytes);
 }
 
 static size_t block(void *ctx, size_t most)
 {
-	(void)ctx;
-	return pace_bytes_limited(fetch.job) ? pace_block(fetch.job, most) : most;
+	return pace_bytes_limited(ctx) ? pace_block(ctx, most) : most;
 }
-
-static const struct stream_pace pace = {.pay = pay, .unpay = unpay, .block = block};
 
 /* ---- items */
 
@@ -97,7 +90,7 @@ static int fetch_work(struct item *item)
 		err = fetch_get(item);
 	while (steer_await_descriptor(item->job, err, &tries));
 	if (!err && own->unannounced)
-		atomic_fetch_add_explicit(&fetch.unannounced, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&item->job->fetch->unannounced, 1, memory_order_relaxed);
 	return err;
 }
 
@@ -207,9 +200,20 @@ static const char *fetch_check(const struct jobspec *spec)
 		       NULL;
 }
 
+static void fetch_begin(struct job *job)
+{
+	net_begin(&job->net, job->engine);
+	if (job->fetch)
+		return;
+	job->fetch = xcalloc(1, sizeof(*job->fetch));
+	job->fetch->pace =
+		(struct stream_pace){.pay = pay, .unpay = unpay, .block = block, .ctx = job};
+	job->fetch->places = places_new();
+}
+
 static void fetch_add(struct job *job, const struct jobspec *spec)
 {
-	fetch.job = job;
+	fetch_begin(job);
 	for (size_t i = 0; i < spec->count; i++)
 		add_one(job, spec->class, jobspec_next(spec));
 }
@@ -422,7 +426,6 @@ static const char *fetch_settle(void *settings)
 	if (!set->low_given)
 		set->exchange.low = (struct stream_low){.bytes = 1, .ns = STALL_NS};
 	set->net.proxies = &fetch.proxies;
-	set->net.pace = &pace;
 	set->net.tls = tls_conf_get(&set->tls);
 	set->exchange.net = &set->net;
 	fetch_journal_digests(set);
@@ -431,7 +434,7 @@ static const char *fetch_settle(void *settings)
 
 static bool fetch_finish(struct job *job)
 {
-	unsigned long long count = atomic_load(&fetch.unannounced);
+	unsigned long long count = job->fetch ? atomic_load(&job->fetch->unannounced) : 0;
 
 	if (count && !job->opt->quiet)
 		message("of %llu bodies nobody had announced the length: a cut one is not told "
@@ -463,9 +466,11 @@ static int fetch_run(const struct options *options)
 
 static void fetch_cleanup(struct job *job)
 {
-	(void)job;
-	net_cleanup();
-	places_free();
+	net_end(&job->net);
+	if (job->fetch)
+		places_free(job->fetch->places);
+	free(job->fetch);
+	job->fetch = NULL;
 	hasher_free_all();
 	digest_cleanup();
 	credentials_free();

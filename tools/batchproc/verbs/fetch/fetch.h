@@ -20,6 +20,7 @@
 #define BATCHPROC_FETCH_H
 
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -29,6 +30,7 @@
 #include "net/statuses.h"
 #include "net/hosts.h"
 #include "net/request.h"
+#include "net/stream.h"
 #include "net/tls.h"
 #include "net/url.h"
 #include "run/item.h"
@@ -79,6 +81,13 @@ struct fetch_item {
 	uint64_t size; /* of the file, for the journal */
 	char *dst; /* where it came to; NULL: not found out */
 	char why[160];
+};
+
+/* What a run has of this verb: job->fetch. Made before the first item. */
+struct fetch_run {
+	struct stream_pace pace;
+	struct places *places;
+	atomic_uint_fast64_t unannounced; /* bodies without a length */
 };
 
 /* ---- line.c */
@@ -188,7 +197,9 @@ void place_close(struct place *place, bool keep);
 /* Removes what an attempt of the item has left. */
 void place_discard(struct item *item);
 
-void places_free(void);
+/* The directories of -P, open until the end of the run; and what is claimed. */
+struct places *places_new(void);
+void places_free(struct places *places);
 
 /* ---- segments.c */
 

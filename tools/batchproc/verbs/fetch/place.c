@@ -27,17 +27,16 @@
 #define PARTIAL_ATTR "user.batchproc.partial" /* VALIDATOR NUL URL */
 #define ETAG_ATTR "user.batchproc.etag"
 
-/* The directories of -P, open until the end of the run; and what is claimed. */
-static struct {
-	pthread_mutex_t lock;
+struct places {
 	struct claims *claims;
+	pthread_mutex_t lock; /* covers what follows */
 	struct base {
 		const char *dir;
 		int fd;
 		struct stat st;
 	} * bases;
 	size_t count;
-} places = {.lock = PTHREAD_MUTEX_INITIALIZER};
+};
 
 /* Makes the directory of -P, and those above it, where they are missing. */
 static int make_base(const char *dir)
@@ -82,41 +81,48 @@ static int open_base(struct base *base, const char *dir)
 }
 
 /* The directory @dir, as opened before. */
-static int find_base(const char *dir, struct base *found)
+static int find_base(struct places *places, const char *dir, struct base *found)
 {
 	struct base base;
 	int err = 0;
 
-	pthread_mutex_lock(&places.lock);
-	for (size_t i = 0; i < places.count; i++)
-		if (!strcmp(places.bases[i].dir, dir)) {
-			*found = places.bases[i];
+	pthread_mutex_lock(&places->lock);
+	for (size_t i = 0; i < places->count; i++)
+		if (!strcmp(places->bases[i].dir, dir)) {
+			*found = places->bases[i];
 			goto out;
 		}
 	err = open_base(&base, dir);
 	if (err)
 		goto out;
 	base.dir = xstrdup(dir);
-	places.bases = xrealloc(places.bases, (places.count + 1) * sizeof(*places.bases));
-	places.bases[places.count++] = base;
+	places->bases = xrealloc(places->bases, (places->count + 1) * sizeof(*places->bases));
+	places->bases[places->count++] = base;
 	*found = base;
 out:
-	pthread_mutex_unlock(&places.lock);
+	pthread_mutex_unlock(&places->lock);
 	return err;
 }
 
-void places_free(void)
+struct places *places_new(void)
 {
-	for (size_t i = 0; i < places.count; i++) {
-		close(places.bases[i].fd);
-		free((char *)places.bases[i].dir);
+	struct places *places = xcalloc(1, sizeof(*places));
+
+	places->claims = claims_new();
+	pthread_mutex_init(&places->lock, NULL);
+	return places;
+}
+
+void places_free(struct places *places)
+{
+	for (size_t i = 0; i < places->count; i++) {
+		close(places->bases[i].fd);
+		free((char *)places->bases[i].dir);
 	}
-	free(places.bases);
-	if (places.claims)
-		claims_free(places.claims);
-	places.bases = NULL;
-	places.claims = NULL;
-	places.count = 0;
+	free(places->bases);
+	claims_free(places->claims);
+	pthread_mutex_destroy(&places->lock);
+	free(places);
 }
 
 /* ---- names */
@@ -223,7 +229,7 @@ static int find_directory(struct place *p, char *path)
 		if (p->dirfd < 0)
 			return p->dirfd;
 	} else {
-		err = find_base(set->dir ? set->dir : ".", &base);
+		err = find_base(p->item->job->fetch->places, set->dir ? set->dir : ".", &base);
 		if (!err && slash)
 			err = open_steps(base.fd, path, &p->dirfd);
 		if (err)
@@ -252,11 +258,8 @@ static int claim(struct place *p)
 
 	if (own->claimed)
 		return 0;
-	pthread_mutex_lock(&places.lock);
-	if (!places.claims)
-		places.claims = claims_new();
-	pthread_mutex_unlock(&places.lock);
-	claimed = claims_take(places.claims, p->dev, p->ino, p->name, &source, 0);
+	claimed = claims_take(p->item->job->fetch->places->claims, p->dev, p->ino, p->name, &source,
+			      0);
 	if (claimed < 0)
 		return claimed;
 	if (claimed != CLAIM_FIRST) {

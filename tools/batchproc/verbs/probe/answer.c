@@ -71,7 +71,7 @@ int answer_get(struct item *item, const struct probe_target *target)
 		.range_last = UINT64_MAX,
 	};
 	char memory[EXCHANGE_FIRST];
-	struct exchange x = {.net = net_get(item->job->engine),
+	struct exchange x = {.net = item->job->net,
 			     .conf = &set->exchange,
 			     .request = &request,
 			     .memory = memory};

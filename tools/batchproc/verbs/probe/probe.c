@@ -23,9 +23,11 @@
 #include "verbs/probe/probe.h"
 #include "verbs/probe/target.h"
 
-/* The times of all samples of all items; NULL: none yet. */
-static struct histogram *all_times;
-static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
+/* What a run has of this verb: job->probe. */
+struct probe_run {
+	pthread_mutex_t lock; /* covers what follows */
+	struct histogram times; /* of all samples of all items, where there are several of each */
+};
 
 /* ---- an item */
 
@@ -141,15 +143,13 @@ static int take_until_time(struct item *item, const struct probe_target *target)
 	return last ? last : err;
 }
 
-static void add_to_all(const struct histogram *times)
+static void add_to_all(struct probe_run *all, const struct histogram *times)
 {
 	if (!times)
 		return;
-	pthread_mutex_lock(&all_lock);
-	if (!all_times)
-		all_times = xcalloc(1, sizeof(*all_times));
-	histogram_merge(all_times, times);
-	pthread_mutex_unlock(&all_lock);
+	pthread_mutex_lock(&all->lock);
+	histogram_merge(&all->times, times);
+	pthread_mutex_unlock(&all->lock);
 }
 
 static int probe_work(struct item *item)
@@ -172,7 +172,7 @@ static int probe_work(struct item *item)
 	      set->repeat > 1 ? take_many(item, &target) :
 				take_one(item, &target);
 	target_free(&target);
-	add_to_all(own->times);
+	add_to_all(item->job->probe, own->times);
 	item->why = err ? own->last.why : NULL;
 	return err;
 }
@@ -255,8 +255,18 @@ static const char *probe_check(const struct jobspec *spec)
 	return NULL;
 }
 
+static void probe_begin(struct job *job)
+{
+	net_begin(&job->net, job->engine);
+	if (job->probe)
+		return;
+	job->probe = xcalloc(1, sizeof(*job->probe));
+	pthread_mutex_init(&job->probe->lock, NULL);
+}
+
 static void probe_add(struct job *job, const struct jobspec *spec)
 {
+	probe_begin(job);
 	for (size_t i = 0; i < spec->count; i++) {
 		const char *text = jobspec_next(spec);
 		struct buf name = {0};
@@ -287,7 +297,7 @@ static void probe_feed(struct job *job)
 /* Over all samples of all targets; nothing is wrong with that. */
 static bool probe_finish(struct job *job)
 {
-	const struct histogram *times = all_times;
+	const struct histogram *times = job->probe ? &job->probe->times : NULL;
 	struct buf text = {0};
 
 	if (!times || !times->count || job->opt->quiet)
@@ -320,11 +330,12 @@ static int probe_run(const struct options *options)
 
 static void probe_cleanup(struct job *job)
 {
-	(void)job;
-	net_cleanup();
+	net_end(&job->net);
 	probe_settings_free();
-	free(all_times);
-	all_times = NULL;
+	if (job->probe)
+		pthread_mutex_destroy(&job->probe->lock);
+	free(job->probe);
+	job->probe = NULL;
 }
 
 const struct verb probe_verb = {

@@ -49,7 +49,7 @@ static int connect_target(struct item *item, const struct probe_target *target)
 		where.host = target->url.host;
 		where.port = target->url.port;
 	}
-	err = conn_get(net_get(item->job->engine), &conf, &where, true, &conn, &own->last.dialed);
+	err = conn_get(item->job->net, &conf, &where, true, &conn, &own->last.dialed);
 	own->last.why = own->last.dialed.why;
 	if (conn) {
 		report_conn(conn, err ? own->last.why : NULL, own);
