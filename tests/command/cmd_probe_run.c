@@ -72,7 +72,7 @@ static void it_waits_until_a_port_is_open(struct test *t)
 
 	/* And not for ever. */
 	fd = listen_at("127.0.0.1", &port, -1);
-	run = BP("probe", "--until-up=30ms", "--interval", "5ms", target("tcp://", port, ""));
+	run = BP("probe", "--until-up=600ms", "--interval", "100ms", target("tcp://", port, ""));
 	expect_exit(run, 1);
 	expect_says(run, "Connection refused");
 	close(fd);
