@@ -73,8 +73,7 @@ static int get(void *args)
 		return 99;
 	while (argv[argc])
 		argc++;
-	status = options_parse(&options, &get_verb, argc, argv);
-	if (status < 0)
+	if (options_parse(&options, &get_verb, argc, argv, &status))
 		status = get_run(&options);
 	options_free(&options);
 	return status;

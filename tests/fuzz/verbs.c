@@ -7,20 +7,20 @@
 #include "verb.h"
 
 static const struct opt hash_options[] = {
-	{'a', "algorithm", "NAME", ""},
-	{'r', "recursive", NULL, ""},
-	{OPT_VERB, "tag", NULL, ""},
-	{OPT_VERB + 1, "header", "TEXT", ""},
+	{'a', "algorithm", "NAME", "", NULL, OPT_WHOLE},
+	{'r', "recursive", NULL, "", NULL, OPT_WHOLE},
+	{0, "tag", NULL, "", NULL, OPT_WHOLE},
+	{0, "header", "TEXT", "", NULL, OPT_WHOLE},
 	OPT_END,
 };
 
 static const struct opt copy_options[] = {
-	{'a', "archive", NULL, ""},
-	{'r', "recursive", NULL, ""},
-	{'R', "recursive", NULL, ""},
-	{'u', "update", NULL, ""},
-	{OPT_VERB, "hash", "NAME", ""},
-	{OPT_VERB + 1, "reflink", "WHEN", ""},
+	{'a', "archive", NULL, "", NULL, OPT_WHOLE},
+	{'r', "recursive", NULL, "", NULL, OPT_WHOLE},
+	{'R', "recursive", NULL, "", NULL, OPT_WHOLE},
+	{'u', "update", NULL, "", NULL, OPT_WHOLE},
+	{0, "hash", "NAME", "", NULL, OPT_WHOLE},
+	{0, "reflink", "WHEN", "", NULL, OPT_WHOLE},
 	OPT_END,
 };
 

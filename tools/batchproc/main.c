@@ -55,8 +55,7 @@ static int call_verb(const struct verb *verb, int argc, char **argv)
 	int status;
 
 	message_set_verb(verb->name);
-	status = options_parse(&options, verb, argc, argv);
-	if (status < 0)
+	if (options_parse(&options, verb, argc, argv, &status))
 		status = verb->run(&options);
 	options_free(&options);
 	return status;

@@ -18,14 +18,35 @@ struct job;
 struct options;
 struct item_class;
 
-/* An option: @id is its letter, or a number above 255 where it has only a long name. */
+/* An option, as a row of a verb's table. */
 struct opt {
-	int id;
+	char letter; /* 0: it has only a long name */
 	const char *name;
 	/* What stands for its argument in the help; in brackets: it may be left out; NULL: it takes none. */
 	const char *arg;
 	const char *help;
+	/*
+	 * Reads @arg, NULL where none was given, into the field at @to of the settings. NULL, or what
+	 * @arg should have been: "one of a, b".
+	 */
+	const char *(*read)(void *to, const char *arg);
+	size_t to;
 };
+
+/* Where @field stands in the settings, a @type; it has to be of the type that its reader takes it for. */
+#define OPT_AT(type, field, is)                                                                    \
+	(offsetof(type, field) +                                                                   \
+	 0 * sizeof(char[__builtin_types_compatible_p(__typeof__(((type *)0)->field), is) ? 1 :    \
+											    -1]))
+
+/* The settings as a whole: the reader fills in more than one field. */
+#define OPT_WHOLE 0
+
+/* Reads @arg into the settings. */
+static inline const char *opt_read(const struct opt *opt, void *settings, const char *arg)
+{
+	return opt->read((char *)settings + opt->to, arg);
+}
 
 /* Whether its argument may be left out: it is then behind a =, and NULL without. */
 static inline bool opt_is_optional(const struct opt *opt)
@@ -35,11 +56,8 @@ static inline bool opt_is_optional(const struct opt *opt)
 
 #define OPT_END                                                                                    \
 	{                                                                                          \
-		0, NULL, NULL, NULL                                                                \
+		0, NULL, NULL, NULL, NULL, OPT_WHOLE                                               \
 	}
-
-/* Long options without a letter that belong to a verb alone are numbered from here. */
-#define OPT_VERB 1000
 
 /* Sets of shared options; a verb takes those that mean something to it. */
 enum {
@@ -156,8 +174,6 @@ struct verb {
 	bool has_dst; /* the last operand is a destination, as which it stands in JSON */
 
 	size_t settings_size; /* all zero before the first option */
-	/* One of its own options. NULL, or what @arg should have been: "one of a, b". */
-	const char *(*option)(void *settings, int id, const char *arg);
 	/* After the last option: fills in what was not given. NULL, or what is wrong. May be NULL. */
 	const char *(*settle)(void *settings);
 

@@ -61,10 +61,11 @@ struct options {
 };
 
 /*
- * Parses what follows the verb's name (@argv[0] is that name). Returns -1 to go on, or the exit
- * status when all is said already: help was printed, or an error.
+ * Parses what follows the verb's name (@argv[0] is that name). False: all is said already, help was
+ * printed or an error, and *@status is the exit status.
  */
-int options_parse(struct options *options, const struct verb *verb, int argc, char **argv);
+bool options_parse(struct options *options, const struct verb *verb, int argc, char **argv,
+		   int *status);
 void options_free(struct options *options);
 
 /*
@@ -76,8 +77,13 @@ const struct opt *option_by_name(const struct verb *verb, const char *name, size
 				 bool *ambiguous);
 bool option_is_shared(const struct opt *opt);
 
-/* An option of a table that its verb does not take: the program is wrong, and ends. */
-_Noreturn void option_unknown(int id);
+/* Readers that rows of option tables name: a bool becomes true; a const char * points to @arg. */
+const char *opt_flag(void *to, const char *arg);
+const char *opt_text(void *to, const char *arg);
+
+/* The end of a row that does so with @field of the settings, a @type. */
+#define OPT_FLAG(type, field) opt_flag, OPT_AT(type, field, bool)
+#define OPT_TEXT(type, field) opt_text, OPT_AT(type, field, const char *)
 
 /* A usage error: one line, and where to read on. Returns EXIT_USAGE. */
 int usage_error(const struct verb *verb, const char *format, ...)

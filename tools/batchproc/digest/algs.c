@@ -132,3 +132,11 @@ const char *digest_names(void)
 {
 	return "one of " DIGEST_NAMES(" ");
 }
+
+const char *digest_read(void *to, const char *arg)
+{
+	const struct digest_alg **alg = to;
+
+	*alg = digest_by_name(arg);
+	return *alg ? NULL : digest_names();
+}

@@ -23,12 +23,6 @@
 #include "walk/tree.h"
 #include "walk/walk.h"
 
-enum {
-	OPT_TAG = OPT_VERB,
-	OPT_BASE64,
-	OPT_FORMAT
-};
-
 struct settings {
 	const struct digest_alg *alg;
 	bool recursive;
@@ -176,37 +170,17 @@ static void hash_add(struct job *job, const struct jobspec *spec)
 		add_one(job, spec->class, jobspec_next(spec));
 }
 
-static const char *hash_option(void *settings, int id, const char *arg)
+static const char *read_format(void *to, const char *arg)
 {
-	struct settings *set = settings;
+	enum sumformat *format = to;
 
-	switch (id) {
-	case 'a':
-		set->alg = digest_by_name(arg);
-		return set->alg ? NULL : digest_names();
-	case 'r':
-		set->recursive = true;
-		return NULL;
-	case 'z':
-		set->style.zero = true;
-		return NULL;
-	case OPT_BASE64:
-		set->style.base64 = true;
-		return NULL;
-	case OPT_FORMAT:
-		if (!strcmp(arg, "sfv"))
-			set->format = SUMFORMAT_SFV;
-		else if (!strcmp(arg, "hashdeep"))
-			set->format = SUMFORMAT_HASHDEEP;
-		else
-			return "one of sfv, hashdeep";
-		return NULL;
-	case OPT_TAG:
-		set->style.tag = true;
-		return NULL;
-	default:
-		option_unknown(id);
-	}
+	if (!strcmp(arg, "sfv"))
+		*format = SUMFORMAT_SFV;
+	else if (!strcmp(arg, "hashdeep"))
+		*format = SUMFORMAT_HASHDEEP;
+	else
+		return "one of sfv, hashdeep";
+	return NULL;
 }
 
 static const char *hash_settle(void *settings)
@@ -257,15 +231,21 @@ static void hash_cleanup(struct job *job)
 }
 
 static const struct opt hash_options[] = {
-	{'a', "algorithm", "NAME", "instead of sha256; one of\n" DIGEST_NAMES("\n")},
+	{'a', "algorithm", "NAME", "instead of sha256; one of\n" DIGEST_NAMES("\n"), digest_read,
+	 OPT_AT(struct settings, alg, const struct digest_alg *)},
 	{'r', "recursive", NULL,
 	 "walk directories; symbolic links in them are passed over, FIFOs,\n"
-	 "sockets and devices are skipped with a record"},
-	{OPT_TAG, "tag", NULL, "BSD-style lines: SHA256 (NAME) = DIGEST"},
-	{OPT_BASE64, "base64", NULL, "digests in base64, as cksum --base64 prints them"},
-	{OPT_FORMAT, "format", "NAME",
-	 "a list in the form of sfv (with crc32) or hashdeep (md5, sha1, sha256)"},
-	{'z', "zero", NULL, "end lines with NUL, and escape no names"},
+	 "sockets and devices are skipped with a record",
+	 OPT_FLAG(struct settings, recursive)},
+	{0, "tag", NULL, "BSD-style lines: SHA256 (NAME) = DIGEST",
+	 OPT_FLAG(struct settings, style.tag)},
+	{0, "base64", NULL, "digests in base64, as cksum --base64 prints them",
+	 OPT_FLAG(struct settings, style.base64)},
+	{0, "format", "NAME",
+	 "a list in the form of sfv (with crc32) or hashdeep (md5, sha1, sha256)", read_format,
+	 OPT_AT(struct settings, format, enum sumformat)},
+	{'z', "zero", NULL, "end lines with NUL, and escape no names",
+	 OPT_FLAG(struct settings, style.zero)},
 	OPT_END,
 };
 
@@ -282,7 +262,6 @@ const struct verb hash_verb = {
 	.options = hash_options,
 	.items = &hash_items,
 	.settings_size = sizeof(struct settings),
-	.option = hash_option,
 	.settle = hash_settle,
 	.check = hash_check,
 	.add = hash_add,

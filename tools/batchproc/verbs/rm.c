@@ -37,10 +37,6 @@
 #include "verb.h"
 #include "walk/walk.h"
 
-enum {
-	OPT_ONE_FILE_SYSTEM = OPT_VERB
-};
-
 /* As GNU rm: so many files may be named before -I asks. */
 #define ASK_ABOVE 3
 
@@ -341,33 +337,24 @@ static void rm_add(struct job *job, const struct jobspec *spec)
 
 /* ---- the command */
 
-static const char *rm_option(void *settings, int id, const char *arg)
+/* Of -f and -I the last one counts. */
+static const char *read_force(void *to, const char *arg)
 {
-	struct settings *set = settings;
+	struct settings *set = to;
 
 	(void)arg;
-	switch (id) {
-	case 'r':
-	case 'R':
-		set->recursive = true;
-		break;
-	case 'd':
-		set->dirs = true;
-		break;
-	case 'f':
-		set->force = true;
-		set->ask = false;
-		break;
-	case 'I':
-		set->ask = true;
-		set->force = false;
-		break;
-	case OPT_ONE_FILE_SYSTEM:
-		set->one_file_system = true;
-		break;
-	default:
-		option_unknown(id);
-	}
+	set->force = true;
+	set->ask = false;
+	return NULL;
+}
+
+static const char *read_ask(void *to, const char *arg)
+{
+	struct settings *set = to;
+
+	(void)arg;
+	set->ask = true;
+	set->force = false;
 	return NULL;
 }
 
@@ -437,15 +424,19 @@ static int rm_run(const struct options *options)
 }
 
 static const struct opt rm_options[] = {
-	{'r', "recursive", NULL, "remove directories with all that is in them"},
-	{'R', "recursive", NULL, "the same"},
-	{'d', "dir", NULL, "remove empty directories"},
-	{'f', "force", NULL, "what does not exist is no error, nor is no PATH at all"},
+	{'r', "recursive", NULL, "remove directories with all that is in them",
+	 OPT_FLAG(struct settings, recursive)},
+	{'R', "recursive", NULL, "the same", OPT_FLAG(struct settings, recursive)},
+	{'d', "dir", NULL, "remove empty directories", OPT_FLAG(struct settings, dirs)},
+	{'f', "force", NULL, "what does not exist is no error, nor is no PATH at all", read_force,
+	 OPT_WHOLE},
 	{'I', "ask-once", NULL,
 	 "ask once, before more than three files are removed or a directory\n"
-	 "with what is in it"},
-	{OPT_ONE_FILE_SYSTEM, "one-file-system", NULL,
-	 "leave what is on another file system than the PATH it is below"},
+	 "with what is in it",
+	 read_ask, OPT_WHOLE},
+	{0, "one-file-system", NULL,
+	 "leave what is on another file system than the PATH it is below",
+	 OPT_FLAG(struct settings, one_file_system)},
 	OPT_END,
 };
 
@@ -462,7 +453,6 @@ const struct verb rm_verb = {
 	.options = rm_options,
 	.items = &rm_items,
 	.settings_size = sizeof(struct settings),
-	.option = rm_option,
 	.settle = rm_settle,
 	.check = rm_check,
 	.add = rm_add,

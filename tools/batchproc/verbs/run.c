@@ -118,7 +118,7 @@ static void drop_cached(const struct item_class *class)
 		free_cached(cached);
 }
 
-/* As own_option() says it of the command line. */
+/* As option_bad() says it of the command line. */
 static void wrong_argument(struct buf *error, const struct manifest_option *option,
 			   const char *wanted)
 {
@@ -143,7 +143,7 @@ static bool set_options(struct cached_settings *cached, char *strings)
 
 		if (arg)
 			strings = stpcpy(strings, option->arg) + 1;
-		wrong = cached->verb->option(cached->settings, option->opt->id, arg);
+		wrong = opt_read(option->opt, cached->settings, arg);
 		if (wrong) {
 			wrong_argument(&job->error, option, wrong);
 			return false;

@@ -34,17 +34,6 @@
 #include "walk/tree.h"
 #include "verb.h"
 
-enum {
-	OPT_REFLINK = OPT_VERB,
-	OPT_ATOMIC,
-	OPT_SYNC,
-	OPT_HASH,
-	OPT_IGNORE_EXISTING,
-	OPT_VERIFY,
-	OPT_EXACT,
-	OPT_INPLACE,
-};
-
 /* ---- items */
 
 static int skip(struct item *item, const char *why)
@@ -261,56 +250,33 @@ static const char *copy_check(const struct jobspec *spec)
 
 /* ---- options */
 
-static const char *copy_option(void *settings, int id, const char *arg)
+static const char *read_archive(void *to, const char *arg)
 {
-	struct copy_settings *set = settings;
+	struct copy_settings *set = to;
 
-	switch (id) {
-	case 'a':
-		set->recursive = set->archive = set->keep_xattrs = set->keep_links = true;
-		set->keep_mode = set->keep_owner = set->keep_times = true;
-		return NULL;
-	case 'p':
-		set->keep_mode = set->keep_owner = set->keep_times = true;
-		return NULL;
-	case 'r':
-		set->recursive = true;
-		return NULL;
-	case 't':
-		set->target = arg;
-		return NULL;
-	case 'u':
-		set->update = true;
-		return NULL;
-	case OPT_REFLINK:
-		set->reflink = !strcmp(arg, "always") ? REFLINK_ALWAYS :
-			       !strcmp(arg, "never")  ? REFLINK_NEVER :
-							REFLINK_AUTO;
-		return set->reflink || !strcmp(arg, "auto") ? NULL : "auto, always or never";
-	case OPT_ATOMIC:
-		set->atomic = true;
-		return NULL;
-	case OPT_INPLACE:
-		set->inplace = true;
-		return NULL;
-	case OPT_SYNC:
-		set->sync = true;
-		return NULL;
-	case OPT_HASH:
-		set->alg = digest_by_name(arg);
-		return set->alg ? NULL : digest_names();
-	case OPT_IGNORE_EXISTING:
-		set->ignore_existing = true;
-		return NULL;
-	case OPT_VERIFY:
-		set->verify = true;
-		return NULL;
-	case OPT_EXACT:
-		set->exact = true;
-		return NULL;
-	default:
-		option_unknown(id);
-	}
+	(void)arg;
+	set->recursive = set->archive = set->keep_xattrs = set->keep_links = true;
+	set->keep_mode = set->keep_owner = set->keep_times = true;
+	return NULL;
+}
+
+static const char *read_preserve(void *to, const char *arg)
+{
+	struct copy_settings *set = to;
+
+	(void)arg;
+	set->keep_mode = set->keep_owner = set->keep_times = true;
+	return NULL;
+}
+
+static const char *read_reflink(void *to, const char *arg)
+{
+	struct copy_settings *set = to;
+
+	set->reflink = !strcmp(arg, "always") ? REFLINK_ALWAYS :
+		       !strcmp(arg, "never")  ? REFLINK_NEVER :
+						REFLINK_AUTO;
+	return set->reflink || !strcmp(arg, "auto") ? NULL : "auto, always or never";
 }
 
 /*
@@ -426,32 +392,39 @@ static void copy_cleanup(struct job *job)
 	hasher_free_all();
 }
 
+#define FLAG(field) OPT_FLAG(struct copy_settings, field)
+
 static const struct opt copy_options[] = {
 	{'r', "recursive", NULL,
 	 "copy directories; symbolic links are copied as links, FIFOs, sockets\n"
-	 "and devices are skipped with a record"},
+	 "and devices are skipped with a record",
+	 FLAG(recursive)},
 	{'a', "archive", NULL,
 	 "-r, and keep everything: -p, extended attributes, ACLs, hard links\n"
-	 "between what is copied; FIFOs, sockets and devices are made anew"},
-	{'p', "preserve", NULL, "keep mode (and ACL), owner and times"},
-	{'t', "target-directory", "DIR", "copy all sources into this directory"},
-	{OPT_EXACT, "no-target-directory", NULL,
-	 "DST is what the copy is called, also where it is a directory"},
-	{'u', "update", NULL, "skip a file whose copy is there and not older"},
-	{OPT_IGNORE_EXISTING, "ignore-existing", NULL, "skip a file whose copy is there"},
-	{OPT_REFLINK, "reflink", "WHEN",
-	 "auto, always, never: share blocks where the file system can"},
-	{OPT_ATOMIC, "atomic", NULL,
-	 "give every file its name only when it is whole, new ones too"},
-	{OPT_INPLACE, "inplace", NULL,
+	 "between what is copied; FIFOs, sockets and devices are made anew",
+	 read_archive, OPT_WHOLE},
+	{'p', "preserve", NULL, "keep mode (and ACL), owner and times", read_preserve, OPT_WHOLE},
+	{'t', "target-directory", "DIR", "copy all sources into this directory",
+	 OPT_TEXT(struct copy_settings, target)},
+	{0, "no-target-directory", NULL,
+	 "DST is what the copy is called, also where it is a directory", FLAG(exact)},
+	{'u', "update", NULL, "skip a file whose copy is there and not older", FLAG(update)},
+	{0, "ignore-existing", NULL, "skip a file whose copy is there", FLAG(ignore_existing)},
+	{0, "reflink", "WHEN", "auto, always, never: share blocks where the file system can",
+	 read_reflink, OPT_WHOLE},
+	{0, "atomic", NULL, "give every file its name only when it is whole, new ones too",
+	 FLAG(atomic)},
+	{0, "inplace", NULL,
 	 "write into a file that is there, which cannot be replaced: one that is\n"
 	 "mounted by itself, or in a directory that may not be written; and into\n"
-	 "a FIFO or a device"},
-	{OPT_SYNC, "sync", NULL, "wait until files and directories are on the device"},
-	{OPT_HASH, "hash", "NAME",
+	 "a FIFO or a device",
+	 FLAG(inplace)},
+	{0, "sync", NULL, "wait until files and directories are on the device", FLAG(sync)},
+	{0, "hash", "NAME",
 	 "print digests of what was copied, with the names of the copies, as\n"
-	 "batchproc hash does"},
-	{OPT_VERIFY, "verify", NULL, "read each copy back from the device and compare"},
+	 "batchproc hash does",
+	 digest_read, OPT_AT(struct copy_settings, alg, const struct digest_alg *)},
+	{0, "verify", NULL, "read each copy back from the device and compare", FLAG(verify)},
 	OPT_END,
 };
 
@@ -468,7 +441,6 @@ const struct verb copy_verb = {
 	.options = copy_options,
 	.items = &copy_items,
 	.settings_size = sizeof(struct copy_settings),
-	.option = copy_option,
 	.settle = copy_settle,
 	.check = copy_check,
 	.has_dst = true,

@@ -33,27 +33,6 @@
 #define STALL_NS 300000000000ull /* without a byte of a body */
 #define REDIRS 20
 
-enum {
-	OPT_CONTENT_DISPOSITION = OPT_VERB,
-	OPT_USER,
-	OPT_NETRC,
-	OPT_CACERT,
-	OPT_CERT,
-	OPT_KEY,
-	OPT_INSECURE,
-	OPT_UNIX_SOCKET,
-	OPT_CONNECT_TIMEOUT,
-	OPT_FIRST_BYTE_TIMEOUT,
-	OPT_LOW_SPEED,
-	OPT_MAX_REDIRS,
-	OPT_MAX_SIZE,
-	OPT_MAX_PER_HOST,
-	OPT_COMPRESSED,
-	OPT_EXPECT_STATUS,
-	OPT_HEDGE,
-	OPT_SEGMENTS,
-};
-
 /* Of the process: what is read once. Main thread until the first item starts, read-only then. */
 static struct {
 	bool read;
@@ -220,8 +199,9 @@ static void fetch_add(struct job *job, const struct jobspec *spec)
 
 /* ---- options */
 
-static const char *parse_user(struct fetch_settings *set, const char *arg)
+static const char *read_user(void *to, const char *arg)
 {
+	struct fetch_settings *set = to;
 	size_t user = strcspn(arg, ":");
 
 	for (const char *at = arg; *at; at++)
@@ -236,8 +216,9 @@ static const char *parse_user(struct fetch_settings *set, const char *arg)
 }
 
 /* LIMIT/T: bytes in a time. */
-static const char *parse_low_speed(struct fetch_settings *set, const char *arg)
+static const char *read_low_speed(void *to, const char *arg)
 {
+	struct fetch_settings *set = to;
 	const char *slash = strchr(arg, '/');
 	char bytes[32];
 	double limit;
@@ -254,8 +235,9 @@ static const char *parse_low_speed(struct fetch_settings *set, const char *arg)
 	return NULL;
 }
 
-static const char *add_header(struct fetch_settings *set, const char *arg)
+static const char *read_header(void *to, const char *arg)
 {
+	struct fetch_settings *set = to;
 	const char *wanted = header_check(arg);
 
 	if (wanted)
@@ -266,122 +248,109 @@ static const char *add_header(struct fetch_settings *set, const char *arg)
 	return NULL;
 }
 
-static const char *time_option(const char *arg, uint64_t *ns)
+static const char *read_time(void *to, const char *arg)
 {
-	return parse_time(arg, ns) ? NULL : "a time such as 500ms, 30s, 2m; 0 for none";
+	return parse_time(arg, to) ? NULL : "a time such as 500ms, 30s, 2m; 0 for none";
 }
 
-static const char *count_option(const char *arg, uint64_t least, uint64_t *value)
+static const char *read_connect_timeout(void *to, const char *arg)
+{
+	struct fetch_settings *set = to;
+
+	set->connect_given = true;
+	return read_time(&set->net.connect_timeout_ns, arg);
+}
+
+static const char *read_first_byte_timeout(void *to, const char *arg)
+{
+	struct fetch_settings *set = to;
+
+	set->first_byte_given = true;
+	return read_time(&set->exchange.first_byte_ns, arg);
+}
+
+static const char *read_count(const char *arg, uint64_t least, uint64_t *value)
 {
 	return parse_count(arg, least, 1000000, value) ? NULL : "a number up to 1000000";
 }
 
-static const char *set_output(struct fetch_settings *set, const char *arg)
+static const char *read_max_redirs(void *to, const char *arg)
 {
+	struct fetch_settings *set = to;
+
+	set->redirs_given = true;
+	return read_count(arg, 0, &set->max_redirs);
+}
+
+static const char *read_max_per_host(void *to, const char *arg)
+{
+	unsigned int *most = to;
+	uint64_t count = 0;
+	const char *wanted = read_count(arg, 1, &count);
+
+	*most = (unsigned int)count;
+	return wanted;
+}
+
+static const char *read_segments(void *to, const char *arg)
+{
+	size_t *segments = to;
+	uint64_t count;
+
+	if (!parse_count(arg, 1, SEGMENTS_MOST, &count))
+		return "a number from 1 to 16";
+	*segments = count;
+	return NULL;
+}
+
+static const char *read_max_size(void *to, const char *arg)
+{
+	uint64_t *most = to;
+	double bytes;
+
+	if (!parse_bytes(arg, &bytes))
+		return "bytes, such as 500M or 2G";
+	*most = (uint64_t)bytes;
+	return NULL;
+}
+
+static const char *read_directory(void *to, const char *arg)
+{
+	const char **dir = to;
+
+	*dir = arg;
+	return *arg ? NULL : "a directory";
+}
+
+static const char *read_output(void *to, const char *arg)
+{
+	struct fetch_settings *set = to;
+
 	set->drop = !strcmp(arg, "none") || !strcmp(arg, "/dev/null");
 	set->to_stdout = !strcmp(arg, "-") || !strcmp(arg, "/dev/stdout");
 	set->output = set->drop || set->to_stdout ? NULL : arg;
 	return *arg ? NULL : "a file, - for standard output, or none";
 }
 
-static const char *size_option(struct fetch_settings *set, const char *arg)
+static const char *read_method(void *to, const char *arg)
 {
-	double bytes;
+	const char **method = to;
 
-	if (!parse_bytes(arg, &bytes))
-		return "bytes, such as 500M or 2G";
-	set->max_size = (uint64_t)bytes;
-	return NULL;
+	*method = arg;
+	return method_check(arg);
 }
 
-static const char *long_option(struct fetch_settings *set, int id, const char *arg)
+static const char *read_data(void *to, const char *arg)
 {
-	uint64_t count;
-	const char *wanted;
+	const char **data = to;
 
-	switch (id) {
-	case OPT_USER:
-		return parse_user(set, arg);
-	case OPT_CACERT:
-		set->tls.cacert = arg;
-		return NULL;
-	case OPT_CERT:
-		set->tls.cert = arg;
-		return NULL;
-	case OPT_KEY:
-		set->tls.key = arg;
-		return NULL;
-	case OPT_UNIX_SOCKET:
-		set->net.unix_socket = arg;
-		return NULL;
-	case OPT_CONNECT_TIMEOUT:
-		set->connect_given = true;
-		return time_option(arg, &set->net.connect_timeout_ns);
-	case OPT_FIRST_BYTE_TIMEOUT:
-		set->first_byte_given = true;
-		return time_option(arg, &set->exchange.first_byte_ns);
-	case OPT_LOW_SPEED:
-		return parse_low_speed(set, arg);
-	case OPT_SEGMENTS:
-		if (!parse_count(arg, 1, SEGMENTS_MOST, &count))
-			return "a number from 1 to 16";
-		set->segments = count;
-		return NULL;
-	case OPT_HEDGE:
-		return time_option(arg, &set->hedge_ns);
-	case OPT_MAX_REDIRS:
-		set->redirs_given = true;
-		return count_option(arg, 0, &set->max_redirs);
-	case OPT_MAX_SIZE:
-		return size_option(set, arg);
-	case OPT_MAX_PER_HOST:
-		wanted = count_option(arg, 1, &count);
-		set->net.max_per_host = (unsigned int)count;
-		return wanted;
-	default: /* OPT_EXPECT_STATUS */
-		return statuses_parse(&set->expected, arg);
-	}
+	*data = arg;
+	return *arg == '@' ? "data, not the name of a file" : NULL;
 }
 
-static const char *fetch_option(void *settings, int id, const char *arg)
+static const char *read_statuses(void *to, const char *arg)
 {
-	struct fetch_settings *set = settings;
-
-	switch (id) {
-	case 'P':
-		set->dir = arg;
-		return *arg ? NULL : "a directory";
-	case 'o':
-		return set_output(set, arg);
-	case 'u':
-		set->update = true;
-		return NULL;
-	case 'p':
-		set->keep_time = true;
-		return NULL;
-	case 'X':
-		set->method = arg;
-		return method_check(arg);
-	case 'd':
-		set->data = arg;
-		return *arg == '@' ? "data, not the name of a file" : NULL;
-	case 'H':
-		return add_header(set, arg);
-	case OPT_CONTENT_DISPOSITION:
-		set->by_disposition = true;
-		return NULL;
-	case OPT_NETRC:
-		set->netrc = true;
-		return NULL;
-	case OPT_INSECURE:
-		set->tls.insecure = true;
-		return NULL;
-	case OPT_COMPRESSED:
-		set->compressed = true;
-		return NULL;
-	default:
-		return long_option(set, id, arg);
-	}
+	return statuses_parse(to, arg);
 }
 
 static const char *check_together(const struct fetch_settings *set)
@@ -478,34 +447,52 @@ static void fetch_cleanup(struct job *job)
 	fetch.read = false;
 }
 
+#define AT(field, is) OPT_AT(struct fetch_settings, field, is)
+#define FLAG(field) OPT_FLAG(struct fetch_settings, field)
+#define TEXT(field) OPT_TEXT(struct fetch_settings, field)
+
 static const struct opt fetch_options[] = {
-	{'P', "directory-prefix", "DIR", "put files in DIR, and nowhere else"},
-	{'o', "output", "FILE", "of one URL; - is standard output, none drops what comes"},
-	{OPT_CONTENT_DISPOSITION, "content-disposition", NULL, "names as the servers give them"},
-	{'u', "update", NULL, "ask only for what is newer than the file that is there"},
-	{'p', "preserve-time", NULL, "give files the time that the server says"},
-	{'H', "header", "LINE", "'NAME: VALUE', sent with each request; 'NAME:' sends none"},
-	{'X', "request", "METHOD", "GET unless -d is given; HEAD gets no file"},
-	{'d', "data", "DATA", "sent with each request, by POST unless -X says otherwise"},
-	{OPT_USER, "user", "USER:PASSWORD", "for servers that ask; also in an URL"},
-	{OPT_NETRC, "netrc", NULL, "users and passwords from ~/.netrc"},
-	{OPT_CACERT, "cacert", "FILE", "certificates to trust in place of the system's"},
-	{OPT_CERT, "cert", "FILE", "a certificate to show, in PEM form"},
-	{OPT_KEY, "key", "FILE", "its key, where that is not in the same file"},
-	{OPT_INSECURE, "insecure", NULL, "verify no certificate"},
-	{OPT_UNIX_SOCKET, "unix-socket", "PATH", "connect to this socket, whatever the host"},
-	{OPT_CONNECT_TIMEOUT, "connect-timeout", "T", "for name, connection and TLS (60s)"},
-	{OPT_FIRST_BYTE_TIMEOUT, "first-byte-timeout", "T",
-	 "from a request to the first byte of its response (5m)"},
-	{OPT_LOW_SPEED, "low-speed", "BYTES/T", "end a body that comes slower (1/5m)"},
-	{OPT_SEGMENTS, "segments", "N", "split a large body over up to N connections, by ranges"},
-	{OPT_HEDGE, "hedge", "T", "ask the next of several mirrors only after T without an answer"},
-	{OPT_MAX_REDIRS, "max-redirs", "N", "redirections that are followed for an item (20)"},
-	{OPT_MAX_SIZE, "max-size", "BYTES", "refuse what is larger"},
-	{OPT_MAX_PER_HOST, "max-per-host", "N",
-	 "connections in use at one host (6; on this machine as many as there are items)"},
-	{OPT_COMPRESSED, "compressed", NULL, "ask for gzip and deflate, and decompress"},
-	{OPT_EXPECT_STATUS, "expect-status", "LIST", "such as 200,404 or 2xx (200-299)"},
+	{'P', "directory-prefix", "DIR", "put files in DIR, and nowhere else", read_directory,
+	 AT(dir, const char *)},
+	{'o', "output", "FILE", "of one URL; - is standard output, none drops what comes",
+	 read_output, OPT_WHOLE},
+	{0, "content-disposition", NULL, "names as the servers give them", FLAG(by_disposition)},
+	{'u', "update", NULL, "ask only for what is newer than the file that is there",
+	 FLAG(update)},
+	{'p', "preserve-time", NULL, "give files the time that the server says", FLAG(keep_time)},
+	{'H', "header", "LINE", "'NAME: VALUE', sent with each request; 'NAME:' sends none",
+	 read_header, OPT_WHOLE},
+	{'X', "request", "METHOD", "GET unless -d is given; HEAD gets no file", read_method,
+	 AT(method, const char *)},
+	{'d', "data", "DATA", "sent with each request, by POST unless -X says otherwise", read_data,
+	 AT(data, const char *)},
+	{0, "user", "USER:PASSWORD", "for servers that ask; also in an URL", read_user, OPT_WHOLE},
+	{0, "netrc", NULL, "users and passwords from ~/.netrc", FLAG(netrc)},
+	{0, "cacert", "FILE", "certificates to trust in place of the system's", TEXT(tls.cacert)},
+	{0, "cert", "FILE", "a certificate to show, in PEM form", TEXT(tls.cert)},
+	{0, "key", "FILE", "its key, where that is not in the same file", TEXT(tls.key)},
+	{0, "insecure", NULL, "verify no certificate", FLAG(tls.insecure)},
+	{0, "unix-socket", "PATH", "connect to this socket, whatever the host",
+	 TEXT(net.unix_socket)},
+	{0, "connect-timeout", "T", "for name, connection and TLS (60s)", read_connect_timeout,
+	 OPT_WHOLE},
+	{0, "first-byte-timeout", "T", "from a request to the first byte of its response (5m)",
+	 read_first_byte_timeout, OPT_WHOLE},
+	{0, "low-speed", "BYTES/T", "end a body that comes slower (1/5m)", read_low_speed,
+	 OPT_WHOLE},
+	{0, "segments", "N", "split a large body over up to N connections, by ranges",
+	 read_segments, AT(segments, size_t)},
+	{0, "hedge", "T", "ask the next of several mirrors only after T without an answer",
+	 read_time, AT(hedge_ns, uint64_t)},
+	{0, "max-redirs", "N", "redirections that are followed for an item (20)", read_max_redirs,
+	 OPT_WHOLE},
+	{0, "max-size", "BYTES", "refuse what is larger", read_max_size, AT(max_size, uint64_t)},
+	{0, "max-per-host", "N",
+	 "connections in use at one host (6; on this machine as many as there are items)",
+	 read_max_per_host, AT(net.max_per_host, unsigned int)},
+	{0, "compressed", NULL, "ask for gzip and deflate, and decompress", FLAG(compressed)},
+	{0, "expect-status", "LIST", "such as 200,404 or 2xx (200-299)", read_statuses,
+	 AT(expected, struct statuses)},
 	OPT_END,
 };
 
@@ -524,7 +511,6 @@ const struct verb fetch_verb = {
 	.options = fetch_options,
 	.items = &fetch_items,
 	.settings_size = sizeof(struct fetch_settings),
-	.option = fetch_option,
 	.settle = fetch_settle,
 	.check = fetch_check,
 	.add = fetch_add,

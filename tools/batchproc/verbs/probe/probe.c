@@ -351,7 +351,6 @@ const struct verb probe_verb = {
 	.options = probe_options,
 	.items = &probe_items,
 	.settings_size = sizeof(struct probe_settings),
-	.option = probe_option,
 	.settle = probe_settle,
 	.check = probe_check,
 	.add = probe_add,

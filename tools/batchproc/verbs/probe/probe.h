@@ -79,7 +79,6 @@ struct probe_item {
 
 /* Of struct verb. */
 extern const struct opt probe_options[];
-const char *probe_option(void *settings, int id, const char *arg);
 const char *probe_settle(void *settings);
 void probe_settings_free(void);
 

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/parse.h"
+#include "cli/options.h"
 #include "net/proxy.h"
 #include "net/request.h"
 #include "net/tls.h"
@@ -17,23 +18,6 @@
 
 #define TIMEOUT_NS 10000000000ull
 #define INTERVAL_NS 1000000000ull
-
-enum {
-	OPT_EXPECT_STATUS = OPT_VERB,
-	OPT_EXPECT_BODY,
-	OPT_CERT_DAYS,
-	OPT_REPEAT,
-	OPT_INTERVAL,
-	OPT_UNTIL_UP,
-	OPT_CONNECT_TIMEOUT,
-	OPT_FIRST_BYTE_TIMEOUT,
-	OPT_MAX_PER_HOST,
-	OPT_UNIX_SOCKET,
-	OPT_CACERT,
-	OPT_CERT,
-	OPT_KEY,
-	OPT_INSECURE,
-};
 
 /* What settings point to, until the end of the run. */
 static struct {
@@ -48,8 +32,9 @@ static struct {
 } shared = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* The same pattern is compiled once, and kept until the end of the run. */
-static const char *set_body(struct probe_settings *set, const char *arg)
+static const char *read_body(void *to, const char *arg)
 {
+	struct probe_settings *set = to;
 	const char *wanted = NULL;
 	struct pattern *pattern;
 
@@ -79,18 +64,21 @@ static const char *set_body(struct probe_settings *set, const char *arg)
 	return wanted;
 }
 
-static const char *set_time(uint64_t *ns, const char *arg)
+static const char *read_time(void *to, const char *arg)
 {
+	uint64_t *ns = to;
+
 	return parse_time(arg, ns) && *ns ? NULL : "a time such as 1.5s, 200ms or 2m";
 }
 
-static const char *set_number(uint64_t *number, const char *arg)
+static const char *read_number(void *to, const char *arg)
 {
-	return parse_count(arg, 1, 1000000000, number) ? NULL : "a number, 1 or more";
+	return parse_count(arg, 1, 1000000000, to) ? NULL : "a number, 1 or more";
 }
 
-static const char *add_header(struct probe_settings *set, const char *arg)
+static const char *read_header(void *to, const char *arg)
 {
+	struct probe_settings *set = to;
 	const char *wanted = header_check(arg);
 
 	if (wanted)
@@ -101,72 +89,63 @@ static const char *add_header(struct probe_settings *set, const char *arg)
 	return NULL;
 }
 
-static const char *connection_option(struct probe_settings *set, int id, const char *arg)
+static const char *read_method(void *to, const char *arg)
 {
-	const char *wanted = NULL;
-	uint64_t number = 0;
+	const char **method = to;
 
-	switch (id) {
-	case OPT_CONNECT_TIMEOUT:
-		return set_time(&set->conf.connect_timeout_ns, arg);
-	case OPT_FIRST_BYTE_TIMEOUT:
-		return set_time(&set->exchange.first_byte_ns, arg);
-	case OPT_MAX_PER_HOST:
-		wanted = set_number(&number, arg);
-		set->conf.max_per_host = (unsigned int)number;
-		return wanted;
-	case OPT_UNIX_SOCKET:
-		set->conf.unix_socket = arg;
-		return *arg ? NULL : "the path of a socket";
-	case OPT_CACERT:
-		set->cacert = arg;
-		return NULL;
-	case OPT_CERT:
-		set->cert = arg;
-		return NULL;
-	case OPT_KEY:
-		set->key = arg;
-		return NULL;
-	default: /* OPT_INSECURE */
-		set->insecure = true;
-		return NULL;
-	}
+	*method = arg;
+	return method_check(arg);
 }
 
-const char *probe_option(void *settings, int id, const char *arg)
+static const char *read_socket(void *to, const char *arg)
 {
-	struct probe_settings *set = settings;
-	uint64_t number = 0;
+	const char **path = to;
 
-	switch (id) {
-	case OPT_EXPECT_STATUS:
-		return statuses_parse(&set->expected, arg);
-	case OPT_EXPECT_BODY:
-		return set_body(set, arg);
-	case OPT_CERT_DAYS:
-		set->has_cert_days = true;
-		if (!parse_count(arg, 0, 100000, &number))
-			return "a number of days";
-		set->cert_days = (int64_t)number;
-		return NULL;
-	case OPT_REPEAT:
-		return set_number(&set->repeat, arg);
-	case OPT_INTERVAL:
-		set->interval_given = true;
-		if (!strcmp(arg, "0"))
-			return NULL;
-		return set_time(&set->interval_ns, arg);
-	case OPT_UNTIL_UP:
-		set->until_up = true;
-		return arg ? set_time(&set->until_up_ns, arg) : NULL;
-	case 'H':
-		return add_header(set, arg);
-	case 'X':
-		set->method = arg;
-		return method_check(arg);
-	default:
-		return connection_option(set, id, arg);
-	}
+	*path = arg;
+	return *arg ? NULL : "the path of a socket";
+}
+
+static const char *read_max_per_host(void *to, const char *arg)
+{
+	unsigned int *most = to;
+	uint64_t number = 0;
+	const char *wanted = read_number(&number, arg);
+
+	*most = (unsigned int)number;
+	return wanted;
+}
+
+static const char *read_statuses(void *to, const char *arg)
+{
+	return statuses_parse(to, arg);
+}
+
+static const char *read_cert_days(void *to, const char *arg)
+{
+	struct probe_settings *set = to;
+	uint64_t number;
+
+	if (!parse_count(arg, 0, 100000, &number))
+		return "a number of days";
+	set->has_cert_days = true;
+	set->cert_days = (int64_t)number;
+	return NULL;
+}
+
+static const char *read_interval(void *to, const char *arg)
+{
+	struct probe_settings *set = to;
+
+	set->interval_given = true;
+	return strcmp(arg, "0") ? read_time(&set->interval_ns, arg) : NULL;
+}
+
+static const char *read_until_up(void *to, const char *arg)
+{
+	struct probe_settings *set = to;
+
+	set->until_up = true;
+	return arg ? read_time(&set->until_up_ns, arg) : NULL;
 }
 
 static const char *read_proxies(struct probe_settings *set)
@@ -239,35 +218,48 @@ void probe_settings_free(void)
 	pthread_mutex_unlock(&shared.lock);
 }
 
+#define AT(field, is) OPT_AT(struct probe_settings, field, is)
+
 const struct opt probe_options[] = {
-	{OPT_EXPECT_STATUS, "expect-status", "LIST",
+	{0, "expect-status", "LIST",
 	 "HTTP statuses that are a success, such as 200,204 or 2xx or\n"
-	 "200-399, which is the default"},
-	{OPT_EXPECT_BODY, "expect-body", "REGEX",
-	 "what the body has to match, as grep -E has it, in its first MiB"},
-	{OPT_CERT_DAYS, "cert-days", "N",
-	 "fail where the certificate is valid for less than N more days"},
-	{OPT_REPEAT, "repeat", "N",
+	 "200-399, which is the default",
+	 read_statuses, AT(expected, struct statuses)},
+	{0, "expect-body", "REGEX",
+	 "what the body has to match, as grep -E has it, in its first MiB", read_body, OPT_WHOLE},
+	{0, "cert-days", "N", "fail where the certificate is valid for less than N more days",
+	 read_cert_days, OPT_WHOLE},
+	{0, "repeat", "N",
 	 "N samples of each target, each on a connection of its own; the\n"
-	 "target fails if one of them does"},
-	{OPT_INTERVAL, "interval", "T",
-	 "from the start of a sample to the start of the next (default 1s)"},
-	{OPT_UNTIL_UP, "until-up", "[=T]",
+	 "target fails if one of them does",
+	 read_number, AT(repeat, uint64_t)},
+	{0, "interval", "T", "from the start of a sample to the start of the next (default 1s)",
+	 read_interval, OPT_WHOLE},
+	{0, "until-up", "[=T]",
 	 "try each target again, every --interval, until it answers, at\n"
-	 "most for T"},
-	{OPT_CONNECT_TIMEOUT, "connect-timeout", "T",
-	 "for name, connection, proxy and TLS together (default 10s)"},
-	{OPT_FIRST_BYTE_TIMEOUT, "first-byte-timeout", "T",
-	 "from the request to the first byte of the answer (default 10s)"},
-	{OPT_MAX_PER_HOST, "max-per-host", "N",
+	 "most for T",
+	 read_until_up, OPT_WHOLE},
+	{0, "connect-timeout", "T", "for name, connection, proxy and TLS together (default 10s)",
+	 read_time, AT(conf.connect_timeout_ns, uint64_t)},
+	{0, "first-byte-timeout", "T",
+	 "from the request to the first byte of the answer (default 10s)", read_time,
+	 AT(exchange.first_byte_ns, uint64_t)},
+	{0, "max-per-host", "N",
 	 "connections at once to a host and port (default 6; as many as are\n"
-	 "wanted where it is this machine)"},
-	{'X', "request", "METHOD", "method of the request instead of GET, such as HEAD"},
-	{'H', "header", "LINE", "a header for the request, \"Name: value\"; may be given again"},
-	{OPT_UNIX_SOCKET, "unix-socket", "PATH", "connect to this socket for http and https"},
-	{OPT_CACERT, "cacert", "FILE", "trust these certificates (PEM) instead of the system's"},
-	{OPT_CERT, "cert", "FILE", "show this certificate (PEM)"},
-	{OPT_KEY, "key", "FILE", "its private key (PEM), where that is not in the same file"},
-	{OPT_INSECURE, "insecure", NULL, "take certificates that do not verify"},
+	 "wanted where it is this machine)",
+	 read_max_per_host, AT(conf.max_per_host, unsigned int)},
+	{'X', "request", "METHOD", "method of the request instead of GET, such as HEAD",
+	 read_method, AT(method, const char *)},
+	{'H', "header", "LINE", "a header for the request, \"Name: value\"; may be given again",
+	 read_header, OPT_WHOLE},
+	{0, "unix-socket", "PATH", "connect to this socket for http and https", read_socket,
+	 AT(conf.unix_socket, const char *)},
+	{0, "cacert", "FILE", "trust these certificates (PEM) instead of the system's",
+	 OPT_TEXT(struct probe_settings, cacert)},
+	{0, "cert", "FILE", "show this certificate (PEM)", OPT_TEXT(struct probe_settings, cert)},
+	{0, "key", "FILE", "its private key (PEM), where that is not in the same file",
+	 OPT_TEXT(struct probe_settings, key)},
+	{0, "insecure", NULL, "take certificates that do not verify",
+	 OPT_FLAG(struct probe_settings, insecure)},
 	OPT_END,
 };

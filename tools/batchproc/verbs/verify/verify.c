@@ -24,12 +24,6 @@
 #include "verb.h"
 #include "verbs/verify/verify.h"
 
-enum {
-	OPT_STATUS = OPT_VERB,
-	OPT_IGNORE_MISSING,
-	OPT_STRICT
-};
-
 static const char *const verdict_names[] = {
 	[UNREADABLE] = "unreadable", [UNCHANGED] = "unchanged", [CHANGED] = "changed",
 	[MISSING] = "missing",	     [UNCHECKED] = "unchecked",
@@ -298,32 +292,6 @@ static bool verify_finish(struct job *job)
 
 /* ---- the verb */
 
-static const char *verify_option(void *settings, int id, const char *arg)
-{
-	struct settings *set = settings;
-
-	switch (id) {
-	case 'a':
-		set->alg = digest_by_name(arg);
-		return set->alg ? NULL : digest_names();
-	case 'w':
-		set->warn = true;
-		return NULL;
-	case 'z':
-		set->zero = true;
-		return NULL;
-	case OPT_STATUS:
-		set->status = true;
-		return NULL;
-	case OPT_IGNORE_MISSING:
-		set->ignore_missing = true;
-		return NULL;
-	default: /* OPT_STRICT */
-		set->strict = true;
-		return NULL;
-	}
-}
-
 static const struct item_ops verify_items = {
 	.op = "verify",
 	.priv_size = sizeof(struct verify_item),
@@ -372,12 +340,18 @@ static const struct opt verify_options[] = {
 	{'a', "algorithm", "NAME",
 	 "the only algorithm to accept; without it the tag or the length of\n"
 	 "the digest says which (8: xxh32, 16: xxh64, 32: md5, 40: sha1,\n"
-	 "56: sha224, 64: sha256, 96: sha384, 128: sha512)"},
-	{OPT_IGNORE_MISSING, "ignore-missing", NULL, "pass over files that are not there"},
-	{OPT_STATUS, "status", NULL, "print nothing; the exit status tells"},
-	{OPT_STRICT, "strict", NULL, "exit with 1 when a line is not properly formatted"},
-	{'w', "warn", NULL, "name each line that is not properly formatted"},
-	{'z', "zero", NULL, "lines end with NUL and names are not escaped (hash -z)"},
+	 "56: sha224, 64: sha256, 96: sha384, 128: sha512)",
+	 digest_read, OPT_AT(struct settings, alg, const struct digest_alg *)},
+	{0, "ignore-missing", NULL, "pass over files that are not there",
+	 OPT_FLAG(struct settings, ignore_missing)},
+	{0, "status", NULL, "print nothing; the exit status tells",
+	 OPT_FLAG(struct settings, status)},
+	{0, "strict", NULL, "exit with 1 when a line is not properly formatted",
+	 OPT_FLAG(struct settings, strict)},
+	{'w', "warn", NULL, "name each line that is not properly formatted",
+	 OPT_FLAG(struct settings, warn)},
+	{'z', "zero", NULL, "lines end with NUL and names are not escaped (hash -z)",
+	 OPT_FLAG(struct settings, zero)},
 	OPT_END,
 };
 
@@ -392,7 +366,6 @@ const struct verb verify_verb = {
 	.options = verify_options,
 	.items = &verify_items,
 	.settings_size = sizeof(struct settings),
-	.option = verify_option,
 	.cleanup = verify_cleanup,
 	.run = verify_run,
 };
