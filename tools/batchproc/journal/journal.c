@@ -175,7 +175,7 @@ static bool journal_begin(const struct job *job, int *status)
 		*status = trouble(journal, "write", err);
 		return false;
 	}
-	output_set_file(SINK_JOURNAL, journal->fd, journal->name);
+	output_set_file(job->output, SINK_JOURNAL, journal->fd, journal->name);
 	return true;
 }
 
@@ -186,7 +186,7 @@ static void journal_ended(const struct job *job)
 	if (!job->journal->writes || atomic_load(&job->trouble))
 		return;
 	journal_end(&line);
-	output_add(SINK_JOURNAL, line.data, line.len);
+	output_add(job->output, SINK_JOURNAL, line.data, line.len);
 	buf_free(&line);
 }
 

@@ -6,6 +6,8 @@
  * into several rows, and moves the cursor with the character that it stood on; from there everything
  * to the end of the screen is the bar's, and is erased, whatever the terminal did.
  *
+ * All of it is the process's, as the terminal is.
+ *
  * A process in the background leaves the terminal alone: the line there is somebody else's.
  */
 #include <poll.h>
@@ -24,8 +26,8 @@
 #define ABANDON_TRIES 20 /* a millisecond each: a writer that stands still must not delay death */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* held over each write */
-static bool shown; /* under the lock */
-static bool mid_line; /* the writer thread's own */
+static bool shown; /* these two under the lock */
+static bool mid_line;
 
 bool bar_possible(void)
 {
@@ -63,9 +65,9 @@ void bar_draw(const char *text, size_t len)
 {
 	struct buf line = {0};
 
-	if (mid_line)
-		return;
 	pthread_mutex_lock(&lock);
+	if (mid_line)
+		goto out;
 	shown = !in_background();
 	if (!shown)
 		goto out;
@@ -94,8 +96,11 @@ bool bar_erase(void)
 
 void bar_passed(const char *text, size_t len)
 {
-	if (len)
-		mid_line = text[len - 1] != '\n';
+	if (!len)
+		return;
+	pthread_mutex_lock(&lock);
+	mid_line = text[len - 1] != '\n';
+	pthread_mutex_unlock(&lock);
 }
 
 void bar_abandon(void)

@@ -2,7 +2,7 @@
 /*
  * bar: the one line of progress that stands below everything else on the terminal.
  *
- * The writer thread's alone, but for bar_possible() and bar_abandon().
+ * For the writer threads of all runs; bar_possible() and bar_abandon() for any thread.
  */
 #ifndef BATCHPROC_BAR_H
 #define BATCHPROC_BAR_H

@@ -4,9 +4,9 @@
  *
  *	output_add() --> sink.fill --swap, under the lock--> sink.busy --> write(2)
  *
- * The lock covers the fill buffers and the flags; the busy buffers, the descriptors and the bar
- * on the terminal (bar.c) are the writer's own. The writer waits a few milliseconds for more before it
- * writes, so that many short lines become one write, but a terminal is served at once.
+ * All of it is in struct output, which a run owns. The lock covers the fill buffers and the flags; the
+ * busy buffers and the descriptors are the writer's own. The writer waits a few milliseconds for more
+ * before it writes, so that many short lines become one write, but a terminal is served at once.
  *
  * A closed pipe is SIGPIPE, as for every filter; where that is ignored it is an error like a full
  * disk: the run ends with status 125.
@@ -15,10 +15,12 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "output/bar.h"
+#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/calls.h"
 #include "base/clock.h"
@@ -40,7 +42,7 @@ struct sink {
 	bool tty;
 };
 
-static struct {
+struct output {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	pthread_cond_t room;
@@ -54,29 +56,19 @@ static struct {
 	bool gathering; /* the writer waits for more to write */
 	bool quit;
 	bool bar_erased; /* to make room for other text; the writer's own */
-} out = {
-	.lock = PTHREAD_MUTEX_INITIALIZER,
-	.room = PTHREAD_COND_INITIALIZER,
-	.sinks =
-		{
-			[SINK_OUT] = {.fd = STDOUT_FILENO, .name = "standard output"},
-			[SINK_ERR] = {.fd = STDERR_FILENO, .name = "standard error"},
-			[SINK_FAILED] = {.fd = -1},
-			[SINK_JOURNAL] = {.fd = -1},
-		},
 };
 
 /* The writer's: output_calls() tells the others how it goes on. */
-static int write_watched(int fd, const char *data, size_t len)
+static int write_watched(struct output *out, int fd, const char *data, size_t len)
 {
 	int err = 0;
 
 	while (len && !err) {
 		size_t n = len < WRITE_BYTES ? len : WRITE_BYTES;
 
-		atomic_fetch_add(&out.calls, 1);
+		atomic_fetch_add(&out->calls, 1);
 		err = call_write_all(fd, data, n);
-		atomic_fetch_add(&out.calls, 1);
+		atomic_fetch_add(&out->calls, 1);
 		data += n;
 		len -= n;
 	}
@@ -96,86 +88,86 @@ static void broken_pipe(void)
 }
 
 /* The journal must not say that something is done whose output was lost. */
-static bool is_cut(const struct sink *sink)
+static bool is_cut(const struct output *out, const struct sink *sink)
 {
-	return sink->err || (sink == &out.sinks[SINK_JOURNAL] &&
-			     (out.sinks[SINK_OUT].err || out.sinks[SINK_FAILED].err));
+	return sink->err || (sink == &out->sinks[SINK_JOURNAL] &&
+			     (out->sinks[SINK_OUT].err || out->sinks[SINK_FAILED].err));
 }
 
-static void write_sink(struct sink *sink)
+static void write_sink(struct output *out, struct sink *sink)
 {
 	int err;
 
 	if (!sink->busy.len)
 		return;
 	if (sink->tty) {
-		out.bar_erased |= bar_erase();
+		out->bar_erased |= bar_erase();
 		bar_passed(sink->busy.data, sink->busy.len);
 	}
-	err = is_cut(sink) ? 0 : write_watched(sink->fd, sink->busy.data, sink->busy.len);
+	err = is_cut(out, sink) ? 0 : write_watched(out, sink->fd, sink->busy.data, sink->busy.len);
 	sink->busy.len = 0;
 	if (!err)
 		return;
 	if (err == -EPIPE)
 		broken_pipe();
 
-	pthread_mutex_lock(&out.lock);
+	pthread_mutex_lock(&out->lock);
 	sink->err = err;
-	pthread_mutex_unlock(&out.lock);
+	pthread_mutex_unlock(&out->lock);
 	/* A standard error that cannot be written leaves nobody to tell. */
-	if (sink != &out.sinks[SINK_ERR])
-		out.hooks.failed(out.hooks.ctx, sink->name, err);
+	if (sink != &out->sinks[SINK_ERR])
+		out->hooks.failed(out->hooks.ctx, sink->name, err);
 }
 
-static void wait_until(uint64_t until)
+static void wait_until(struct output *out, uint64_t until)
 {
 	struct timespec ts = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
 
-	pthread_cond_timedwait(&out.wake, &out.lock, &ts);
+	pthread_cond_timedwait(&out->wake, &out->lock, &ts);
 }
 
 /* Waits for something to write, then a little for more. The lock is held. */
-static void wait_for_work(uint64_t tick_at)
+static void wait_for_work(struct output *out, uint64_t tick_at)
 {
 	uint64_t until;
 
-	while (!out.pending && !out.quit) {
+	while (!out->pending && !out->quit) {
 		if (tick_at && clock_now_ns() >= tick_at)
 			return;
-		out.asleep = true;
+		out->asleep = true;
 		if (tick_at)
-			wait_until(tick_at);
+			wait_until(out, tick_at);
 		else
-			pthread_cond_wait(&out.wake, &out.lock);
-		out.asleep = false;
+			pthread_cond_wait(&out->wake, &out->lock);
+		out->asleep = false;
 	}
-	if (out.sinks[SINK_OUT].tty)
+	if (out->sinks[SINK_OUT].tty)
 		return;
 	until = clock_now_ns() + GATHER_NS;
-	while (out.pending < GATHER_BYTES && !out.quit && clock_now_ns() < until) {
-		out.gathering = true;
-		wait_until(until);
-		out.gathering = false;
+	while (out->pending < GATHER_BYTES && !out->quit && clock_now_ns() < until) {
+		out->gathering = true;
+		wait_until(out, until);
+		out->gathering = false;
 	}
 }
 
-static void swap_buffers(void)
+static void swap_buffers(struct output *out)
 {
 	for (int i = 0; i < SINK_COUNT; i++) {
-		struct buf empty = out.sinks[i].busy;
+		struct buf empty = out->sinks[i].busy;
 
-		out.sinks[i].busy = out.sinks[i].fill;
-		out.sinks[i].fill = empty;
+		out->sinks[i].busy = out->sinks[i].fill;
+		out->sinks[i].fill = empty;
 	}
-	out.pending = 0;
-	pthread_cond_broadcast(&out.room);
+	out->pending = 0;
+	pthread_cond_broadcast(&out->room);
 }
 
-static uint64_t show_progress(void)
+static uint64_t show_progress(struct output *out)
 {
 	struct buf line = {0};
 	bool bar = false;
-	uint64_t next = out.hooks.tick(out.hooks.ctx, &line, &bar);
+	uint64_t next = out->hooks.tick(out->hooks.ctx, &line, &bar);
 
 	if (line.len && bar)
 		bar_draw(line.data, line.len);
@@ -187,27 +179,27 @@ static uint64_t show_progress(void)
 
 static void *writer(void *arg)
 {
-	uint64_t tick_at = show_progress();
+	struct output *out = arg;
+	uint64_t tick_at = show_progress(out);
 	sigset_t set;
 	bool quit;
 
-	(void)arg;
 	sigemptyset(&set);
 	sigaddset(&set, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	do {
-		pthread_mutex_lock(&out.lock);
-		wait_for_work(tick_at);
+		pthread_mutex_lock(&out->lock);
+		wait_for_work(out, tick_at);
 		/* What goes wrong with the last bytes is said before the end. */
-		quit = out.quit && !out.pending;
-		swap_buffers();
-		pthread_mutex_unlock(&out.lock);
+		quit = out->quit && !out->pending;
+		swap_buffers(out);
+		pthread_mutex_unlock(&out->lock);
 
-		out.bar_erased = false;
+		out->bar_erased = false;
 		for (int i = 0; i < SINK_COUNT; i++)
-			write_sink(&out.sinks[i]);
-		if (tick_at && (out.bar_erased || clock_now_ns() >= tick_at))
-			tick_at = show_progress();
+			write_sink(out, &out->sinks[i]);
+		if (tick_at && (out->bar_erased || clock_now_ns() >= tick_at))
+			tick_at = show_progress(out);
 	} while (!quit);
 	bar_erase();
 	return NULL;
@@ -215,70 +207,81 @@ static void *writer(void *arg)
 
 static void add_message(void *ctx, const char *line, size_t len)
 {
-	(void)ctx;
-	output_add(SINK_ERR, line, len);
+	output_add(ctx, SINK_ERR, line, len);
 }
 
-int output_start(const struct output_hooks *hooks)
+struct output *output_new(void)
 {
+	struct output *out = xcalloc(1, sizeof(*out));
 	pthread_condattr_t attr;
-	int err;
 
-	out.hooks = *hooks;
-	out.sinks[SINK_OUT].tty = isatty(STDOUT_FILENO);
-	out.sinks[SINK_ERR].tty = isatty(STDERR_FILENO);
+	out->sinks[SINK_OUT] = (struct sink){.fd = STDOUT_FILENO, .name = "standard output"};
+	out->sinks[SINK_ERR] = (struct sink){.fd = STDERR_FILENO, .name = "standard error"};
+	out->sinks[SINK_FAILED].fd = -1;
+	out->sinks[SINK_JOURNAL].fd = -1;
+	pthread_mutex_init(&out->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&out.wake, &attr);
+	pthread_cond_init(&out->wake, &attr);
 	pthread_condattr_destroy(&attr);
+	pthread_cond_init(&out->room, NULL);
+	return out;
+}
 
-	err = pthread_create(&out.thread, NULL, writer, NULL);
-	pthread_mutex_lock(&out.lock);
-	out.running = !err;
-	pthread_mutex_unlock(&out.lock);
+int output_start(struct output *out, const struct output_hooks *hooks)
+{
+	int err;
+
+	out->hooks = *hooks;
+	out->sinks[SINK_OUT].tty = isatty(STDOUT_FILENO);
+	out->sinks[SINK_ERR].tty = isatty(STDERR_FILENO);
+	err = pthread_create(&out->thread, NULL, writer, out);
+	pthread_mutex_lock(&out->lock);
+	out->running = !err;
+	pthread_mutex_unlock(&out->lock);
 	if (!err)
-		message_route(add_message, NULL);
+		message_route(add_message, out);
 	return -err;
 }
 
-void output_set_file(enum sink_id id, int fd, const char *name)
+void output_set_file(struct output *out, enum sink_id id, int fd, const char *name)
 {
-	out.sinks[id].fd = fd;
-	out.sinks[id].name = name;
+	out->sinks[id].fd = fd;
+	out->sinks[id].name = name;
 }
 
 /* False: the writer has ended. */
-static bool hand_over(const char *data, const size_t ends[SINK_COUNT])
+static bool hand_over(struct output *out, const char *data, const size_t ends[SINK_COUNT])
 {
 	bool running, wake = false;
 	size_t from = 0;
 
-	pthread_mutex_lock(&out.lock);
-	running = out.running;
+	pthread_mutex_lock(&out->lock);
+	running = out->running;
 	for (int i = 0; i < SINK_COUNT && running; from = ends[i++]) {
-		if (ends[i] == from || out.sinks[i].err)
+		if (ends[i] == from || out->sinks[i].err)
 			continue;
-		buf_add(&out.sinks[i].fill, data + from, ends[i] - from);
-		out.pending += ends[i] - from;
-		wake = out.asleep || (out.gathering && out.pending >= GATHER_BYTES);
+		buf_add(&out->sinks[i].fill, data + from, ends[i] - from);
+		out->pending += ends[i] - from;
+		wake = out->asleep || (out->gathering && out->pending >= GATHER_BYTES);
 	}
 	if (wake)
-		out.asleep = false;
-	pthread_mutex_unlock(&out.lock);
+		out->asleep = false;
+	pthread_mutex_unlock(&out->lock);
 	if (wake)
-		pthread_cond_signal(&out.wake);
+		pthread_cond_signal(&out->wake);
 	return running;
 }
 
-void output_add_all(const char *data, const size_t ends[SINK_COUNT])
+void output_add_all(struct output *out, const char *data, const size_t ends[SINK_COUNT])
 {
 	size_t from = 0;
 
-	if (hand_over(data, ends))
+	if (hand_over(out, data, ends))
 		return;
 	for (int i = 0; i < SINK_COUNT; from = ends[i++])
 		if (ends[i] != from)
-			call_write_all(out.sinks[i].fd, data + from, ends[i] - from);
+			call_write_all(out->sinks[i].fd, data + from, ends[i] - from);
 }
 
 static void put_ends(size_t ends[SINK_COUNT], enum sink_id id, size_t len)
@@ -287,40 +290,40 @@ static void put_ends(size_t ends[SINK_COUNT], enum sink_id id, size_t len)
 		ends[i] = i < (int)id ? 0 : len;
 }
 
-void output_add(enum sink_id id, const char *data, size_t len)
+void output_add(struct output *out, enum sink_id id, const char *data, size_t len)
 {
 	size_t ends[SINK_COUNT];
 
 	put_ends(ends, id, len);
-	output_add_all(data, ends);
+	output_add_all(out, data, ends);
 }
 
-void output_try_add(enum sink_id id, const char *data, size_t len)
+void output_try_add(struct output *out, enum sink_id id, const char *data, size_t len)
 {
 	size_t ends[SINK_COUNT];
 
 	put_ends(ends, id, len);
-	hand_over(data, ends);
+	hand_over(out, data, ends);
 }
 
-unsigned long output_calls(void)
+unsigned long output_calls(const struct output *out)
 {
-	return atomic_load(&out.calls);
+	return atomic_load(&out->calls);
 }
 
-bool output_full(void)
+bool output_full(const struct output *out)
 {
-	return atomic_load_explicit(&out.pending, memory_order_relaxed) > FULL_BYTES;
+	return atomic_load_explicit(&out->pending, memory_order_relaxed) > FULL_BYTES;
 }
 
-void output_wait(void)
+void output_wait(struct output *out)
 {
-	if (!output_full())
+	if (!output_full(out))
 		return;
-	pthread_mutex_lock(&out.lock);
-	while (output_full())
-		pthread_cond_wait(&out.room, &out.lock);
-	pthread_mutex_unlock(&out.lock);
+	pthread_mutex_lock(&out->lock);
+	while (output_full(out))
+		pthread_cond_wait(&out->room, &out->lock);
+	pthread_mutex_unlock(&out->lock);
 }
 
 /* Some file systems tell of a full disk only now. */
@@ -331,22 +334,22 @@ static void close_sink(struct sink *sink)
 	sink->fd = -1;
 }
 
-int output_finish(void)
+int output_finish(struct output *out)
 {
 	int err = 0;
 
-	pthread_mutex_lock(&out.lock);
-	out.quit = true;
-	pthread_mutex_unlock(&out.lock);
-	pthread_cond_signal(&out.wake);
-	pthread_join(out.thread, NULL);
-	pthread_mutex_lock(&out.lock);
-	out.running = false;
-	pthread_mutex_unlock(&out.lock);
+	pthread_mutex_lock(&out->lock);
+	out->quit = true;
+	pthread_mutex_unlock(&out->lock);
+	pthread_cond_signal(&out->wake);
+	pthread_join(out->thread, NULL);
+	pthread_mutex_lock(&out->lock);
+	out->running = false;
+	pthread_mutex_unlock(&out->lock);
 	message_route(NULL, NULL);
 
 	for (int i = 0; i < SINK_COUNT; i++) {
-		struct sink *sink = &out.sinks[i];
+		struct sink *sink = &out->sinks[i];
 
 		buf_free(&sink->fill);
 		buf_free(&sink->busy);
@@ -356,4 +359,15 @@ int output_finish(void)
 		err = err ? err : sink->err;
 	}
 	return err;
+}
+
+void output_free(struct output *out)
+{
+	/* Those of a run that ended before its output began. */
+	for (int i = SINK_FAILED; i < SINK_COUNT; i++)
+		close_sink(&out->sinks[i]);
+	pthread_cond_destroy(&out->room);
+	pthread_cond_destroy(&out->wake);
+	pthread_mutex_destroy(&out->lock);
+	free(out);
 }

@@ -100,7 +100,7 @@ static bool has_room(struct job *job)
 {
 	bool room;
 
-	if (output_full())
+	if (output_full(job->output))
 		return false;
 	if (!job->opt->keep_order)
 		return true;
@@ -121,7 +121,7 @@ static void await_room(struct job *job)
 			;
 		return;
 	}
-	output_wait();
+	output_wait(job->output);
 	if (!job->opt->keep_order)
 		return;
 	pthread_mutex_lock(&job->lock);
@@ -252,7 +252,7 @@ void item_note_source(struct item *item, const struct stat *st)
 static void emit(const struct item *item)
 {
 	_Static_assert(ARRAY_SIZE(item->ends) == SINK_COUNT, "an end for each sink");
-	output_add_all(item->lines.data, item->ends);
+	output_add_all(item->job->output, item->lines.data, item->ends);
 }
 
 static enum verdict count(struct job *job, const struct item *item)

@@ -138,7 +138,7 @@ static bool open_failed_to(const struct job *job)
 		message("cannot write %s: %s", opt->failed_to, error_text(errno));
 		return false;
 	}
-	output_set_file(SINK_FAILED, fd, opt->failed_to);
+	output_set_file(job->output, SINK_FAILED, fd, opt->failed_to);
 	own_file_opened(OWN_FAILED_TO, fd, opt->failed_to);
 	return true;
 }
@@ -244,6 +244,7 @@ static void job_init(struct job *job, const struct options *opt, const struct jo
 		.ops = ops,
 		.class = {.ops = opt->verb->items, .settings = opt->settings},
 		.inputs = inputs,
+		.output = output_new(),
 		.main_thread = pthread_self(),
 		.stop_fd = -1,
 		.stop_end = -1,
@@ -270,6 +271,7 @@ static void job_exit(struct job *job)
 	if (job->journal)
 		job->ops->journal->close(job);
 	own_files_forget();
+	output_free(job->output);
 	steer_exit(job);
 	pthread_mutex_destroy(&job->lock);
 	pthread_mutex_destroy(&job->overdue.lock);
@@ -351,7 +353,7 @@ static int conclude(struct job *job)
 /* Signals are heard until the last byte is written: a reader may be slow for ever. */
 static int end_output(const struct job *job, int status)
 {
-	int err = output_finish();
+	int err = output_finish(job->output);
 
 	if (err && !atomic_load(&job->trouble))
 		message("cannot write the output: %s", error_text(err));
@@ -422,7 +424,7 @@ int job_run(const struct options *opt, const struct job_ops *ops, struct inputs 
 		message("cannot start: %s", error_text(err));
 		goto out;
 	}
-	err = output_start(&hooks);
+	err = output_start(job.output, &hooks);
 	if (err) {
 		message("cannot start: %s", error_text(err));
 		goto stop_signals;

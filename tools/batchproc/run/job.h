@@ -33,6 +33,7 @@ struct dirnode;
 struct fetch_run;
 struct journal;
 struct net;
+struct output;
 struct probe_run;
 struct walk;
 
@@ -117,6 +118,7 @@ struct job {
 	struct item_class class; /* of the verb that was called */
 	struct inputs *inputs;
 	struct lines_watch watch; /* over the reading of lists */
+	struct output *output;
 	struct journal *journal; /* NULL: none */
 	size_t priv_size; /* the most that any of its items needs */
 	unsigned int descriptors; /* likewise */

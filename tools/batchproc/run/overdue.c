@@ -143,7 +143,7 @@ static bool stands_still(const struct job *job, uint64_t cancelled, uint64_t now
 {
 	uint64_t since = cancelled > job->overdue.still_ns ? cancelled : job->overdue.still_ns;
 
-	return now > since + GRACE_NS && !output_full();
+	return now > since + GRACE_NS && !output_full(job->output);
 }
 
 void overdue_look(struct job *job)

@@ -341,6 +341,6 @@ void progress_end(struct job *job)
 		return;
 	look(job, &view);
 	add_json_line(&view, &line);
-	output_add(SINK_ERR, line.data, line.len);
+	output_add(job->output, SINK_ERR, line.data, line.len);
 	buf_free(&line);
 }

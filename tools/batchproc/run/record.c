@@ -290,7 +290,7 @@ void record_summary(struct job *job, int exit_status)
 
 	if (job->opt->json) {
 		summary_json(job, &line, wall_ns, exit_status);
-		output_add(SINK_OUT, line.data, line.len);
+		output_add(job->output, SINK_OUT, line.data, line.len);
 	}
 	if (job->opt->verbose) {
 		line.len = 0;
@@ -304,7 +304,7 @@ void record_summary(struct job *job, int exit_status)
 		buf_printf(&line, "%s in %.3f s (%s, %ld in flight)\n",
 			   job->counts.bytes < 1000 ? "" : "B", (double)wall_ns / 1e9,
 			   bp_engine_info(job->engine)->backend_name, job->limit);
-		output_add(SINK_ERR, line.data, line.len);
+		output_add(job->output, SINK_ERR, line.data, line.len);
 	}
 	buf_free(&line);
 }
@@ -339,6 +339,6 @@ void record_stop(struct job *job, int exit_status)
 	if (job->watch.cut)
 		buf_str(&line, "; the list was not read to its end");
 	buf_char(&line, '\n');
-	output_add(SINK_ERR, line.data, line.len);
+	output_add(job->output, SINK_ERR, line.data, line.len);
 	buf_free(&line);
 }

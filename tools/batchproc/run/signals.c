@@ -7,6 +7,8 @@
  *	second			what runs is cancelled; a reader who then takes none of the records
  *				for some seconds is not waited for
  *	third			the program ends at once, whoever still blocks it
+ *
+ * Signals are the process's, and so is what waits for them here: of its runs one can hear them.
  */
 #include <errno.h>
 #include <poll.h>
@@ -54,7 +56,7 @@ static void status_line(struct job *job)
 #ifdef BP_DEBUG
 	bp_engine_dump(job->engine, STDERR_FILENO);
 #endif
-	output_try_add(SINK_ERR, line.data, line.len);
+	output_try_add(job->output, SINK_ERR, line.data, line.len);
 	buf_free(&line);
 }
 
@@ -100,9 +102,9 @@ static int next_signal(int *fd)
 }
 
 /* How many ticks one and the same write has taken by now. */
-static unsigned int stuck(unsigned int before, unsigned long *seen)
+static unsigned int stuck(const struct job *job, unsigned int before, unsigned long *seen)
 {
-	unsigned long calls = output_calls();
+	unsigned long calls = output_calls(job->output);
 	bool same = calls == *seen && calls % 2;
 
 	*seen = calls;
@@ -120,7 +122,7 @@ static void *wait_for_signals(void *arg)
 		int signal = next_signal(&fd);
 
 		if (signal < 0 && errno == EAGAIN && atomic_load(&job->signals) >= 2)
-			ticks = stuck(ticks, &seen);
+			ticks = stuck(job, ticks, &seen);
 		overdue_look(job);
 		if (ticks > PATIENCE)
 			signals_die(atomic_load(&job->signal));

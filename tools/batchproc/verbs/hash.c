@@ -205,7 +205,7 @@ static void hash_feed(struct job *job)
 	if (!job->opt->json && !job->opt->dry_run) {
 		sumformat_begin(&head, set->format, set->alg);
 		if (head.len)
-			output_add(SINK_OUT, head.data, head.len);
+			output_add(job->output, SINK_OUT, head.data, head.len);
 		buf_free(&head);
 	}
 	feed_each(job);

@@ -288,7 +288,7 @@ static void probe_feed(struct job *job)
 
 	if (!job->opt->json && !job->opt->dry_run) {
 		report_title(set->repeat > 1, &title);
-		output_add(SINK_OUT, title.data, title.len);
+		output_add(job->output, SINK_OUT, title.data, title.len);
 		buf_free(&title);
 	}
 	feed_each(job);
