@@ -261,7 +261,8 @@ static bool is_own(struct item *item, int fd)
 {
 	struct stat st;
 
-	return own_file_called(item->name.data) && !fstat(fd, &st) && own_file_skips(item, &st);
+	return own_file_called(item->job->own, item->name.data) && !fstat(fd, &st) &&
+	       own_file_skips(item, &st);
 }
 
 struct source {

@@ -341,7 +341,7 @@ static bool journal_open(struct job *job, int *status)
 		*status = refuse(job->journal, "exists already (--resume goes on with it)");
 	if (*status != EXIT_OK)
 		return false;
-	own_file_opened(OWN_JOURNAL, job->journal->fd, opt->journal);
+	own_file_opened(job->own, OWN_JOURNAL, job->journal->fd, opt->journal);
 	return read_journal(job, (uint64_t)st.st_size, status);
 }
 

@@ -139,7 +139,7 @@ static bool open_failed_to(const struct job *job)
 		return false;
 	}
 	output_set_file(job->output, SINK_FAILED, fd, opt->failed_to);
-	own_file_opened(OWN_FAILED_TO, fd, opt->failed_to);
+	own_file_opened(job->own, OWN_FAILED_TO, fd, opt->failed_to);
 	return true;
 }
 
@@ -245,6 +245,7 @@ static void job_init(struct job *job, const struct options *opt, const struct jo
 		.class = {.ops = opt->verb->items, .settings = opt->settings},
 		.inputs = inputs,
 		.output = output_new(),
+		.own = own_files_new(),
 		.main_thread = pthread_self(),
 		.stop_fd = -1,
 		.stop_end = -1,
@@ -270,7 +271,7 @@ static void job_exit(struct job *job)
 	pace_exit(job);
 	if (job->journal)
 		job->ops->journal->close(job);
-	own_files_forget();
+	own_files_free(job->own);
 	output_free(job->output);
 	steer_exit(job);
 	pthread_mutex_destroy(&job->lock);

@@ -34,6 +34,7 @@ struct fetch_run;
 struct journal;
 struct net;
 struct output;
+struct own_files;
 struct probe_run;
 struct walk;
 
@@ -119,6 +120,7 @@ struct job {
 	struct inputs *inputs;
 	struct lines_watch watch; /* over the reading of lists */
 	struct output *output;
+	struct own_files *own; /* what it writes besides */
 	struct journal *journal; /* NULL: none */
 	size_t priv_size; /* the most that any of its items needs */
 	unsigned int descriptors; /* likewise */

@@ -274,17 +274,26 @@ bool own_files_outside(const struct options *opt, const char *path, const char *
 
 /* ---- during the run */
 
-static struct own {
+struct own {
 	bool open;
 	dev_t dev;
 	ino_t ino;
 	char name[NAME_MAX + 1];
 	struct chain chain;
-} own[OWN_FILES];
+};
 
-void own_file_opened(enum own_file which, int fd, const char *name)
+struct own_files {
+	struct own of[OWN_FILES];
+};
+
+struct own_files *own_files_new(void)
 {
-	struct own *file = &own[which];
+	return xcalloc(1, sizeof(struct own_files));
+}
+
+void own_file_opened(struct own_files *own, enum own_file which, int fd, const char *name)
+{
+	struct own *file = &own->of[which];
 	char dir[PATH_MAX];
 	struct stat st;
 
@@ -296,66 +305,72 @@ void own_file_opened(enum own_file which, int fd, const char *name)
 	file->open = true;
 }
 
-void own_files_forget(void)
+void own_files_free(struct own_files *own)
 {
-	for (enum own_file i = 0; i < OWN_FILES; i++) {
-		free(own[i].chain.dirs);
-		own[i] = (struct own){0};
-	}
+	for (enum own_file i = 0; i < OWN_FILES; i++)
+		free(own->of[i].chain.dirs);
+	free(own);
 }
 
-bool own_file_called(const char *path)
+bool own_file_called(const struct own_files *own, const char *path)
 {
 	const char *name;
 	size_t len;
 
-	if (!own[OWN_FAILED_TO].open && !own[OWN_JOURNAL].open)
+	if (!own->of[OWN_FAILED_TO].open && !own->of[OWN_JOURNAL].open)
 		return false;
 	name = path_name(path, &len);
-	for (enum own_file i = 0; i < OWN_FILES; i++)
-		if (own[i].open && strlen(own[i].name) == len && !memcmp(own[i].name, name, len))
+	for (enum own_file i = 0; i < OWN_FILES; i++) {
+		const struct own *file = &own->of[i];
+
+		if (file->open && strlen(file->name) == len && !memcmp(file->name, name, len))
 			return true;
+	}
 	return false;
 }
 
-static const char *why(const struct stat *st, const char *const texts[OWN_FILES])
+static const char *why(const struct own_files *own, const struct stat *st,
+		       const char *const texts[OWN_FILES])
 {
-	for (enum own_file i = 0; i < OWN_FILES; i++)
-		if (own[i].open && own[i].ino == st->st_ino && own[i].dev == st->st_dev)
+	for (enum own_file i = 0; i < OWN_FILES; i++) {
+		const struct own *file = &own->of[i];
+
+		if (file->open && file->ino == st->st_ino && file->dev == st->st_dev)
 			return texts[i];
+	}
 	return NULL;
 }
 
-const char *own_file_as_destination(const struct stat *st)
+const char *own_file_as_destination(const struct own_files *own, const struct stat *st)
 {
 	static const char *const texts[OWN_FILES] = {
 		[OWN_FAILED_TO] = "the destination is what --failed-to is written to",
 		[OWN_JOURNAL] = "the destination is the journal of this run",
 	};
 
-	return why(st, texts);
+	return why(own, st, texts);
 }
 
-const char *own_file_as_source(const struct stat *st)
+const char *own_file_as_source(const struct own_files *own, const struct stat *st)
 {
 	static const char *const texts[OWN_FILES] = {
 		[OWN_FAILED_TO] = "is what --failed-to is written to",
 		[OWN_JOURNAL] = "is the journal of this run",
 	};
 
-	return why(st, texts);
+	return why(own, st, texts);
 }
 
-const char *own_file_within(const struct stat *dir)
+const char *own_file_within(const struct own_files *own, const struct stat *dir)
 {
-	if (has(&own[OWN_FAILED_TO].chain, dir))
+	if (has(&own->of[OWN_FAILED_TO].chain, dir))
 		return "what --failed-to is written to is in it";
-	return has(&own[OWN_JOURNAL].chain, dir) ? "the journal of this run is in it" : NULL;
+	return has(&own->of[OWN_JOURNAL].chain, dir) ? "the journal of this run is in it" : NULL;
 }
 
 bool own_file_skips(struct item *item, const struct stat *st)
 {
-	const char *text = own_file_as_source(st);
+	const char *text = own_file_as_source(item->job->own, st);
 
 	if (!text)
 		return false;

@@ -14,6 +14,7 @@
 
 struct item;
 struct options;
+struct own_files;
 
 /* ---- before the run. False: *@status is the exit status, and it is said why */
 
@@ -38,18 +39,20 @@ enum own_file {
 	OWN_FILES,
 };
 
+/* None yet: those of a run. Never NULL. */
+struct own_files *own_files_new(void);
+void own_files_free(struct own_files *own);
 /* It is open now, by this name. */
-void own_file_opened(enum own_file which, int fd, const char *name);
-void own_files_forget(void);
+void own_file_opened(struct own_files *own, enum own_file which, int fd, const char *name);
 
 /* Whether a file may be one of them, by the last part of its path; a quick look. Any thread. */
-bool own_file_called(const char *path);
+bool own_file_called(const struct own_files *own, const char *path);
 /* Why the destination @st must not be replaced; NULL: it is none of them. Any thread. */
-const char *own_file_as_destination(const struct stat *st);
+const char *own_file_as_destination(const struct own_files *own, const struct stat *st);
 /* Likewise, why something must not be removed. Any thread. */
-const char *own_file_as_source(const struct stat *st);
+const char *own_file_as_source(const struct own_files *own, const struct stat *st);
 /* Why a directory must not be removed with all that is in it; NULL: none of them is. */
-const char *own_file_within(const struct stat *dir);
+const char *own_file_within(const struct own_files *own, const struct stat *dir);
 /* Whether the source of an item is one of them; then the item is skipped. Any thread. */
 bool own_file_skips(struct item *item, const struct stat *st);
 

@@ -110,9 +110,10 @@ static bool is_own(struct item *item)
 	int dirfd = item->dir ? dirnode_fd(item->dir) : AT_FDCWD;
 	struct stat st;
 
-	if (!own_file_called(path) || fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW))
+	if (!own_file_called(item->job->own, path) ||
+	    fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW))
 		return false;
-	item->why = own_file_as_source(&st);
+	item->why = own_file_as_source(item->job->own, &st);
 	return item->why != NULL;
 }
 
@@ -310,8 +311,8 @@ static void add_one(struct job *job, const struct item_class *class, const char 
 		       -ENOTDIR);
 	else if (known && S_ISDIR(st.st_mode) && is_slash(set, st.st_dev, st.st_ino))
 		refuse(job, class, name, slash_refused, -EPERM);
-	else if (known && S_ISDIR(st.st_mode) && own_file_within(&st))
-		refuse(job, class, name, own_file_within(&st), -EINVAL);
+	else if (known && S_ISDIR(st.st_mode) && own_file_within(job->own, &st))
+		refuse(job, class, name, own_file_within(job->own, &st), -EINVAL);
 	else if (known && S_ISDIR(st.st_mode) && set->recursive)
 		add_tree(job, class, name, len, st.st_dev);
 	else if (!known && set->recursive && len < whole)

@@ -99,7 +99,7 @@ int replace_allowed(struct item *item, const struct stat *st, const struct stat 
 		item->why = "the destination is a directory";
 		return -EISDIR;
 	}
-	item->why = own_file_as_destination(old);
+	item->why = own_file_as_destination(item->job->own, old);
 	if (item->why)
 		return -EINVAL;
 	/* What stays whatever it is need not be fit to be replaced. */

@@ -202,7 +202,8 @@ static int make(struct making *m)
 		return replace(m, &old);
 	} else if (meets_other(m, &old)) {
 		return -EEXIST;
-	} else if (!m->link.name || !S_ISREG(old.st_mode) || own_file_as_destination(&old)) {
+	} else if (!m->link.name || !S_ISREG(old.st_mode) ||
+		   own_file_as_destination(m->item->job->own, &old)) {
 		if (leads_to(m, &old)) {
 			m->item->why = replace_same_text;
 			return -EINVAL;
