@@ -11,8 +11,9 @@
  * one by one, and memory does not grow with their number.
  *
  * What a verb does with its options is made once for all jobs that have the same, and kept until the
- * last item has ended that was made with it. Everything here belongs to the main thread, but for
- * run_again() and what holds and drops that.
+ * last item has ended that was made with it. All of a run stands in struct run, which the settings of
+ * its job lead to, and those of its items. It belongs to the main thread, but for run_again() and what
+ * holds and drops settings.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -40,9 +41,10 @@
 
 /* The settings of all jobs of a verb that have the same options. */
 struct cached_settings {
+	struct run *run;
 	const struct verb *verb;
 	char *key; /* the options as members of a JSON job; settings point into what follows it */
-	atomic_uint refs; /* 1 -> 0 under run.lock, and then it is not in the tree any more */
+	atomic_uint refs; /* 1 -> 0 under the lock of the run, when it leaves the tree */
 	struct item_class class;
 	_Alignas(max_align_t) unsigned char settings[];
 };
@@ -58,15 +60,19 @@ struct manifest {
 	size_t len;
 };
 
-/* Of the one run of a process. */
-static struct {
+struct run {
 	struct manifest *manifests;
 	struct manifest_job job; /* of the line that is read */
 	struct buf key;
 	struct cached_settings *last; /* the one that was used last, held */
 	pthread_mutex_t lock;
 	void *tree; /* of struct cached_settings, as tsearch() has it; under the lock */
-} run = {.lock = PTHREAD_MUTEX_INITIALIZER};
+};
+
+/* The settings of the verb itself. */
+struct settings {
+	struct run *run;
+};
 
 /* What stands for the end of a manifest that is gone. */
 static const struct item_ops cut_items = {.op = "run"};
@@ -102,6 +108,7 @@ static void hold_cached(const struct item_class *class)
 static void drop_cached(const struct item_class *class)
 {
 	struct cached_settings *cached = cached_of(class);
+	struct run *run = cached->run;
 	unsigned int refs = atomic_load_explicit(&cached->refs, memory_order_relaxed);
 
 	while (refs > 1)
@@ -109,11 +116,11 @@ static void drop_cached(const struct item_class *class)
 							  memory_order_release,
 							  memory_order_relaxed))
 			return;
-	pthread_mutex_lock(&run.lock);
+	pthread_mutex_lock(&run->lock);
 	refs = atomic_fetch_sub_explicit(&cached->refs, 1, memory_order_acq_rel);
 	if (refs == 1)
-		tdelete(cached, &run.tree, compare_cached);
-	pthread_mutex_unlock(&run.lock);
+		tdelete(cached, &run->tree, compare_cached);
+	pthread_mutex_unlock(&run->lock);
 	if (refs == 1)
 		free_cached(cached);
 }
@@ -134,7 +141,7 @@ static void wrong_argument(struct buf *error, const struct manifest_option *opti
 /* Gives the verb its options. The strings among them are copied behind the key, and stay. */
 static bool set_options(struct cached_settings *cached, char *strings)
 {
-	struct manifest_job *job = &run.job;
+	struct manifest_job *job = &cached->run->job;
 	const char *wrong;
 
 	for (size_t i = 0; i < job->option_count; i++) {
@@ -155,83 +162,84 @@ static bool set_options(struct cached_settings *cached, char *strings)
 	return !wrong;
 }
 
-static struct cached_settings *cache_settings(void)
+static struct cached_settings *cache_settings(struct run *run)
 {
-	const struct verb *verb = run.job.verb;
+	const struct verb *verb = run->job.verb;
 	struct cached_settings *cached = xcalloc(1, sizeof(*cached) + verb->settings_size);
-	size_t len = run.key.len;
+	size_t len = run->key.len;
 
-	for (size_t i = 0; i < run.job.option_count; i++)
-		if (run.job.options[i].arg)
-			len += strlen(run.job.options[i].arg) + 1;
+	for (size_t i = 0; i < run->job.option_count; i++)
+		if (run->job.options[i].arg)
+			len += strlen(run->job.options[i].arg) + 1;
+	cached->run = run;
 	cached->verb = verb;
 	cached->key = xcalloc(1, len);
-	memcpy(cached->key, run.key.data, run.key.len);
+	memcpy(cached->key, run->key.data, run->key.len);
 	cached->class =
 		(struct item_class){verb->items, cached->settings, hold_cached, drop_cached};
 	atomic_init(&cached->refs, 1);
-	if (set_options(cached, cached->key + run.key.len))
+	if (set_options(cached, cached->key + run->key.len))
 		return cached;
 	free_cached(cached);
 	return NULL;
 }
 
 /* One that is there already, held. */
-static struct cached_settings *find_cached(const struct cached_settings *probe)
+static struct cached_settings *find_cached(struct run *run, const struct cached_settings *probe)
 {
 	struct cached_settings **node, *cached;
 
-	pthread_mutex_lock(&run.lock);
+	pthread_mutex_lock(&run->lock);
 	/* The node is the tree's: whoever takes out another one may free it, or give it a new key. */
-	node = tfind(probe, &run.tree, compare_cached);
+	node = tfind(probe, &run->tree, compare_cached);
 	cached = node ? *node : NULL;
 	if (cached)
 		hold_cached(&cached->class);
-	pthread_mutex_unlock(&run.lock);
+	pthread_mutex_unlock(&run->lock);
 	return cached;
 }
 
-static struct cached_settings *cache_and_add(void)
+static struct cached_settings *cache_and_add(struct run *run)
 {
-	struct cached_settings *cached = cache_settings();
+	struct cached_settings *cached = cache_settings(run);
 	bool added;
 
 	if (!cached)
 		return NULL;
-	pthread_mutex_lock(&run.lock);
-	added = tsearch(cached, &run.tree, compare_cached);
-	pthread_mutex_unlock(&run.lock);
+	pthread_mutex_lock(&run->lock);
+	added = tsearch(cached, &run->tree, compare_cached);
+	pthread_mutex_unlock(&run->lock);
 	if (!added)
 		out_of_memory();
 	return cached;
 }
 
-static void forget_last(void)
+static void forget_last(struct run *run)
 {
-	if (run.last)
-		drop_cached(&run.last->class);
-	run.last = NULL;
+	if (run->last)
+		drop_cached(&run->last->class);
+	run->last = NULL;
 }
 
 /*
  * The settings for the job that was read, until the next one; NULL, and an error, where its options make
  * no sense.
  */
-static struct cached_settings *cached_for_job(void)
+static struct cached_settings *cached_for_job(struct run *run)
 {
-	struct cached_settings probe = {.verb = run.job.verb};
+	struct cached_settings probe = {.verb = run->job.verb};
 
-	run.key.len = 0;
-	manifest_add_options(&run.job, &run.key);
-	buf_char(&run.key, '\0');
-	probe.key = run.key.data;
-	if (run.last && !compare_cached(run.last, &probe))
-		return run.last;
-	forget_last();
-	run.last = find_cached(&probe);
-	if (!run.last)
-		run.last = cache_and_add();
-	return run.last;
+	run->key.len = 0;
+	manifest_add_options(&run->job, &run->key);
+	buf_char(&run->key, '\0');
+	probe.key = run->key.data;
+	if (run->last && !compare_cached(run->last, &probe))
+		return run->last;
+	forget_last(run);
+	run->last = find_cached(run, &probe);
+	if (!run->last)
+		run->last = cache_and_add(run);
+	return run->last;
 }
 
 /* ---- lines */
@@ -257,17 +265,17 @@ static const char *next_operand(void *job)
 	return manifest_next(job);
 }
 
-/* Takes the line as a job; the error of one that is none is in run.job. */
-static enum manifest_line read_job(const struct manifest *m, struct jobspec *spec)
+/* Takes the line as a job; the error of one that is none is in the job of @run. */
+static enum manifest_line read_job(struct run *run, const struct manifest *m, struct jobspec *spec)
 {
-	enum manifest_line kind = manifest_parse(&run.job, m->text, m->len);
-	struct manifest_job *job = &run.job;
+	enum manifest_line kind = manifest_parse(&run->job, m->text, m->len);
+	struct manifest_job *job = &run->job;
 	const struct cached_settings *cached;
 	const char *wrong;
 
 	if (kind != MANIFEST_JOB)
 		return kind;
-	cached = cached_for_job();
+	cached = cached_for_job(run);
 	if (!cached)
 		return MANIFEST_BAD;
 	*spec = (struct jobspec){.class = &cached->class,
@@ -291,12 +299,12 @@ static void add_place(struct buf *buf, const struct manifest *m)
 	buf_printf(buf, ":%llu: ", (unsigned long long)m->number);
 }
 
-static void say_what_is_wrong(const struct manifest *m)
+static void say_what_is_wrong(const struct run *run, const struct manifest *m)
 {
 	struct buf text = {0};
 
 	add_place(&text, m);
-	buf_add(&text, run.job.error.data, run.job.error.len);
+	buf_add(&text, run->job.error.data, run->job.error.len);
 	buf_char(&text, '\0');
 	message("%s", text.data);
 	buf_free(&text);
@@ -305,14 +313,14 @@ static void say_what_is_wrong(const struct manifest *m)
 /* ---- the check */
 
 /* Reads a file to its end and counts the lines that are no jobs; -1: it cannot be read. */
-static long check_file(struct manifest *m, long bad)
+static long check_file(struct run *run, struct manifest *m, long bad)
 {
 	struct jobspec spec;
 
 	fstat(m->lines->fd, &m->checked);
 	while (next_line(m, NULL))
-		if (read_job(m, &spec) == MANIFEST_BAD && bad++ < ERRORS_SHOWN)
-			say_what_is_wrong(m);
+		if (read_job(run, m, &spec) == MANIFEST_BAD && bad++ < ERRORS_SHOWN)
+			say_what_is_wrong(run, m);
 	if (m->lines->err) {
 		message("cannot read %s: %s", m->lines->name, error_text(m->lines->err));
 		return -1;
@@ -324,17 +332,17 @@ static long check_file(struct manifest *m, long bad)
 }
 
 /* False: there are lines that are no jobs, and that is said. */
-static bool check_all(struct inputs *inputs)
+static bool check_all(struct run *run, struct inputs *inputs)
 {
 	long bad = 0;
 
 	for (size_t i = 0; i < inputs->opt->list_count && bad >= 0; i++) {
-		struct manifest *m = &run.manifests[i];
+		struct manifest *m = &run->manifests[i];
 
 		m->lines = &inputs->lists[i];
 		m->stream = !m->lines->regular || m->lines->fd == STDIN_FILENO;
 		if (!m->stream)
-			bad = check_file(m, bad);
+			bad = check_file(run, m, bad);
 	}
 	if (!bad)
 		return true;
@@ -358,13 +366,13 @@ static bool has_changed(const struct manifest *m)
 }
 
 /* A line that is no job has a record all the same, and is in the list of what did not succeed. */
-static void bad_line(struct job *job, const struct manifest *m)
+static void bad_line(struct job *job, const struct run *run, const struct manifest *m)
 {
 	struct item *item = item_new(job, &job->class, NULL, m->text, m->len);
 	struct buf why = {0};
 
 	add_place(&why, m);
-	buf_add(&why, run.job.error.data, run.job.error.len);
+	buf_add(&why, run->job.error.data, run->job.error.len);
 	if (has_changed(m))
 		buf_str(&why, "; the manifest has changed since it was checked");
 	buf_char(&why, '\0');
@@ -386,18 +394,20 @@ static void cut_short(struct job *job, const struct manifest *m)
 
 static void run_feed(struct job *job)
 {
+	const struct settings *set = job->class.settings;
+	struct run *run = set->run;
 	struct jobspec spec;
 
 	for (size_t i = 0; i < job->opt->list_count; i++) {
-		struct manifest *m = &run.manifests[i];
+		struct manifest *m = &run->manifests[i];
 
 		while (next_line(m, job)) {
-			enum manifest_line kind = read_job(m, &spec);
+			enum manifest_line kind = read_job(run, m, &spec);
 
 			if (kind == MANIFEST_JOB)
-				run.job.verb->add(job, &spec);
+				run->job.verb->add(job, &spec);
 			else if (kind == MANIFEST_BAD)
-				bad_line(job, m);
+				bad_line(job, run, m);
 		}
 		if (m->number < m->count)
 			cut_short(job, m);
@@ -459,20 +469,24 @@ static int run_run(const struct options *given)
 		.feed = run_feed,
 	};
 	struct options options = as_lists(given);
+	struct run run = {.lock = PTHREAD_MUTEX_INITIALIZER};
+	struct settings set = {.run = &run};
 	struct inputs inputs;
 	int status;
 
+	options.settings = &set;
 	if (feed_open(&inputs, &options, &status)) {
 		run.manifests = xcalloc(options.list_count, sizeof(*run.manifests));
 		status = EXIT_USAGE;
-		if (check_all(&inputs))
+		if (check_all(&run, &inputs))
 			status = job_run(&options, &ops, &inputs);
 	}
 	inputs_close(&inputs);
-	forget_last();
+	forget_last(&run);
 	manifest_free(&run.job);
 	buf_free(&run.key);
 	free(run.manifests);
+	pthread_mutex_destroy(&run.lock);
 	free(options.lists);
 	return status;
 }
