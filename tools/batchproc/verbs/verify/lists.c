@@ -48,14 +48,13 @@ static struct list *list_new(struct verify_run *run, const char *name)
 }
 
 /* So that a digest that does not match can be compared with those of other algorithms. */
-static void ready_others(const struct digest_alg *alg)
+static void ready_others(struct verify_run *run, const struct digest_alg *alg)
 {
-	static const struct digest_alg *last;
 	const struct digest_alg *other = NULL;
 
-	if (alg == last)
+	if (alg == run->readied)
 		return;
-	last = alg;
+	run->readied = alg;
 	while ((other = digest_of_size(other, alg->size)))
 		digest_setup(other);
 }
@@ -118,7 +117,7 @@ static void feed_line(struct job *job, struct list *list, const struct sumline *
 		return;
 	}
 	if (!line->tagged)
-		ready_others(line->alg);
+		ready_others(list->run, line->alg);
 	item_submit(item);
 }
 

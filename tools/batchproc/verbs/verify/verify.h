@@ -60,6 +60,7 @@ struct settings {
 
 struct verify_run {
 	const struct settings *set;
+	const struct digest_alg *readied; /* the last one to be compared with others; the feed's */
 	_Atomic uint64_t malformed;
 	_Atomic uint64_t unreadable;
 	_Atomic uint64_t mismatched;
