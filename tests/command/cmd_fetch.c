@@ -136,6 +136,16 @@ static void a_body_goes_to_standard_output_or_nowhere(struct test *t)
 	httpd_stop(&httpd);
 }
 
+static void what_a_run_writes_is_no_destination(struct test *t)
+{
+	begin(t, answer_well);
+	expect_exit(BP("fetch", "-o", "j", "--journal", "j", at("/a")), 1);
+	expect_exit(SH("grep -q ^batchproc-journal j"), 0);
+	expect_exit(BP("fetch", "--failed-to", "f", at("/f"), at("/f")), 1);
+	expect_exit(SH("[ $(wc -l <f) = 2 ]"), 0);
+	httpd_stop(&httpd);
+}
+
 static void what_is_no_file_becomes_none(struct test *t)
 {
 	begin(t, answer_well);
@@ -388,6 +398,7 @@ static const struct test_case cases[] = {
 	ONCE(bodies_come_in_many_ways),
 	ONCE(connections_are_kept),
 	ONCE(a_body_goes_to_standard_output_or_nowhere),
+	ONCE(what_a_run_writes_is_no_destination),
 	ONCE(what_is_no_file_becomes_none),
 	ONCE(names_never_leave_the_directory),
 	ONCE(of_two_items_with_one_path_the_second_fails),

@@ -319,7 +319,8 @@ static void credentials_stay_with_their_host(struct test *t)
 	expect_exit(run, 0);
 	expect(strstr(content("other"), "X-Mine: 1\r\n"));
 	expect(!strstr(content("other"), "Authorization") && !strstr(content("other"), "Cookie"));
-	run = BP("fetch", "-H", "Authorization: secret", at("/other"));
+	run = BP("fetch", "-H", "Authorization: secret", "-H", "Proxy-Authorization: secret",
+		 at("/other"));
 	expect_exit(run, 0);
 	expect(!strstr(content("other"), "secret"));
 	/* Nor where it makes no URL. */
@@ -393,6 +394,33 @@ static void answer_once(struct asked *a, void *ctx)
 	say(a, "Content-Disposition: attachment; filename=theirs\r\n\r\n");
 	say_bytes(a, body, sizeof(body) / 2);
 	say_end(a);
+}
+
+/* Another name each time; the first time the body breaks off. */
+static void answer_as_another(struct asked *a, void *ctx)
+{
+	atomic_uint *asked = ctx;
+	bool first = !strcmp(a->path, "/changes") && !atomic_fetch_add(asked, 1);
+
+	say(a, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n", strlen(a->path));
+	say(a, "Content-Disposition: attachment; filename=%s\r\n\r\n", first ? "own" : "theirs");
+	say_bytes(a, a->path, first ? 2 : strlen(a->path));
+	if (first)
+		say_end(a);
+}
+
+static void a_name_that_changes_takes_no_other_files_place(struct test *t)
+{
+	atomic_uint asked = 0;
+
+	begin(t, answer_as_another, &asked);
+	expect_exit(BP("fetch", "-j", "1", "--content-disposition", "--retries", "1",
+		       "--retry-delay", "1ms", at("/stays"), at("/changes")),
+		    1);
+	expect_eq(atomic_load(&asked), 2);
+	expect_eq(files_here(), 1);
+	expect(!strcmp(content("theirs"), "/stays"));
+	httpd_stop(&httpd);
 }
 
 static void nothing_is_left_under_a_name_of_the_server(struct test *t)
@@ -475,6 +503,7 @@ static const struct test_case cases[] = {
 	ONCE(a_name_that_begins_with_a_blank_is_done_once),
 	ONCE(a_journal_tells_what_was_posted),
 	ONCE(a_journal_tells_who_asked_and_how),
+	ONCE(a_name_that_changes_takes_no_other_files_place),
 	ONCE(nothing_is_left_under_a_name_of_the_server),
 	ONCE(headers_cannot_be_smuggled),
 	ONCE(a_run_that_was_killed_is_gone_on_with),

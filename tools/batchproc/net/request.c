@@ -117,7 +117,8 @@ static void add_own_headers(struct buf *buf, const struct request *r)
 		const char *value = line + name + 1;
 
 		if (r->foreign_host &&
-		    (header_is(line, "Authorization") || header_is(line, "Cookie")))
+		    (header_is(line, "Authorization") || header_is(line, "Cookie") ||
+		     header_is(line, "Proxy-Authorization")))
 			continue;
 		while (is_blank(*value))
 			value++;

@@ -72,6 +72,7 @@ struct fetch_item {
 	unsigned char expected[DIGEST_SIZE_MAX];
 
 	bool claimed; /* its place */
+	uint64_t claimant; /* who it is there; 0: nobody yet */
 	bool repeats; /* an earlier attempt has left a partial file that can be gone on with */
 	bool written; /* something went to standard output: there is no second attempt */
 	int code; /* of the last response; 0: none */

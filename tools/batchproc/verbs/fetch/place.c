@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include "base/buf.h"
 #include "base/calls.h"
 #include "run/job.h"
+#include "run/ownfiles.h"
 #include "verbs/copy/claims.h"
 #include "verbs/copy/copy.h"
 #include "verbs/fetch/fetch.h"
@@ -29,6 +31,7 @@
 
 struct places {
 	struct claims *claims;
+	atomic_uint_fast64_t claimants; /* how many there have been */
 	pthread_mutex_t lock; /* covers what follows */
 	struct base {
 		const char *dir;
@@ -253,16 +256,21 @@ static int find_directory(struct place *p, char *path)
 static int claim(struct place *p)
 {
 	struct fetch_item *own = item_priv(p->item);
-	struct stat source = {.st_ino = (ino_t)p->item->seq + 1};
+	const struct fetch_settings *set = p->item->settings;
+	struct places *places = p->item->job->fetch->places;
+	struct stat source = {0};
 	int claimed;
 
-	if (own->claimed)
+	/* In an earlier attempt; but a server may say another name by now. */
+	if (own->claimed && !set->by_disposition)
 		return 0;
-	claimed = claims_take(p->item->job->fetch->places->claims, p->dev, p->ino, p->name, &source,
-			      0);
+	if (!own->claimant)
+		own->claimant = atomic_fetch_add(&places->claimants, 1) + 1;
+	source.st_ino = (ino_t)own->claimant;
+	claimed = claims_take(places->claims, p->dev, p->ino, p->name, &source, 0);
 	if (claimed < 0)
 		return claimed;
-	if (claimed != CLAIM_FIRST) {
+	if (claimed == CLAIM_OTHER) {
 		p->item->why = "another item of this run has this path";
 		return -EEXIST;
 	}
@@ -270,17 +278,21 @@ static int claim(struct place *p)
 	return 0;
 }
 
-/* A device, a FIFO or a socket is not to become a file. Of -o also one that a link names. */
+/*
+ * Neither a device, a FIFO or a socket is to become a file, nor what this run writes itself. Of -o also one
+ * that a link names.
+ */
 static int check_existing(const struct place *p)
 {
 	const struct fetch_settings *set = p->item->settings;
 	struct stat st;
 
-	if (fstatat(p->dirfd, p->name, &st, set->output ? 0 : AT_SYMLINK_NOFOLLOW) ||
-	    S_ISREG(st.st_mode) || S_ISLNK(st.st_mode) || S_ISDIR(st.st_mode))
+	if (fstatat(p->dirfd, p->name, &st, set->output ? 0 : AT_SYMLINK_NOFOLLOW))
 		return 0;
-	p->item->why = "what is there is no regular file";
-	return -EEXIST;
+	p->item->why = own_file_as_destination(p->item->job->own, &st);
+	if (!p->item->why && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode) && !S_ISDIR(st.st_mode))
+		p->item->why = "what is there is no regular file";
+	return p->item->why ? -EEXIST : 0;
 }
 
 int place_find(struct place *p, struct item *item, const struct url *url, const char *wanted)
