@@ -24,7 +24,8 @@ enum ending {
 
 struct server {
 	struct test *t;
-	struct net *net; /* of its clients */
+	struct net *net; /* of its clients; and how they speak */
+	struct tls_confs *confs;
 	const char *cert;
 	const char *ca; /* clients must show a certificate of it; NULL: they need not */
 	int version; /* the highest; 0: any */
@@ -168,6 +169,7 @@ static void server_start(struct server *server, struct test *t)
 	if (!t->engine)
 		engine_with(t);
 	net_begin(&server->net, t->engine);
+	server->confs = tls_confs_new();
 	server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(server->listener, (struct sockaddr *)&addr, len), 0);
 	assert_int_equal(listen(server->listener, 64), 0);
@@ -179,6 +181,7 @@ static void server_start(struct server *server, struct test *t)
 static void server_stop(struct server *server)
 {
 	net_end(&server->net);
+	tls_confs_free(server->confs);
 	server->stop = true;
 	shutdown(server->listener, SHUT_RDWR);
 	pthread_join(server->thread, NULL);
@@ -251,7 +254,7 @@ static void talk(struct client *client)
 static int client_task(void *arg)
 {
 	struct client *client = arg;
-	struct net_conf conf = {.tls = tls_conf_get(&client->set)};
+	struct net_conf conf = {.tls = tls_conf_get(client->server->confs, &client->set)};
 	struct target target = {client->host ? client->host : "127.0.0.1", client->server->port,
 				.tls = true};
 	struct dialed dialed;
@@ -485,16 +488,18 @@ static void files_that_are_no_certificates_are_refused_before(struct test *t)
 		{{.cacert = "ca.pem", .cert = "good.pem", .key = "good.key"}, NULL},
 	};
 
+	struct tls_confs *confs = tls_confs_new();
+
 	begin(t);
 	for (unsigned int i = 0; i < COUNT_OF(all); i++) {
-		const char *wrong = tls_conf_check(tls_conf_get(&all[i].set));
+		const char *wrong = tls_conf_check(tls_conf_get(confs, &all[i].set));
 
 		if (all[i].wrong ? !wrong || !strstr(wrong, all[i].wrong) : !!wrong)
 			record_failure("%u: %s", i, wrong);
 	}
-	expect(tls_conf_get(&all[0].set) == tls_conf_get(&all[0].set));
-	expect(tls_conf_get(&all[0].set) != tls_conf_get(&all[1].set));
-	tls_cleanup();
+	expect(tls_conf_get(confs, &all[0].set) == tls_conf_get(confs, &all[0].set));
+	expect(tls_conf_get(confs, &all[0].set) != tls_conf_get(confs, &all[1].set));
+	tls_confs_free(confs);
 }
 
 static int many_clients(void *arg)
@@ -526,7 +531,8 @@ static void many_at_once_on_all_loops(struct test *t)
 static int silence(void *arg)
 {
 	struct client *client = arg;
-	struct net_conf conf = {.tls = tls_conf_get(&client->set), .connect_timeout_ns = 20 * MS};
+	struct net_conf conf = {.tls = tls_conf_get(client->server->confs, &client->set),
+				.connect_timeout_ns = 20 * MS};
 	struct target target = {"127.0.0.1", client->server->port, .tls = true};
 	struct dialed dialed;
 
@@ -552,8 +558,10 @@ static void a_silent_handshake_times_out(struct test *t)
 	assert_int_equal(getsockname(server.listener, (struct sockaddr *)&addr, &len), 0);
 	server.port = ntohs(addr.sin_port);
 	net_begin(&server.net, t->engine);
+	server.confs = tls_confs_new();
 	expect_eq(run_task(t, silence, &client), 0);
 	net_end(&server.net);
+	tls_confs_free(server.confs);
 	close(server.listener);
 }
 

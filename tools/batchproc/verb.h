@@ -15,8 +15,11 @@
 struct buf;
 struct item;
 struct job;
+struct net_shared;
+struct netrc;
 struct options;
 struct item_class;
+struct probe_pattern;
 
 /* An option, as a row of a verb's table. */
 struct opt {
@@ -160,6 +163,16 @@ struct item_ops {
 };
 
 /*
+ * What the settings of one run have in common, and keep from one to the next; all NULL at first. Filled in and
+ * freed in the main thread, while no item runs or beside those that look at what is there already.
+ */
+struct common {
+	struct net_shared *net; /* of fetch and probe */
+	struct netrc *netrc; /* of fetch */
+	struct probe_pattern *patterns; /* of probe */
+};
+
+/*
  * A verb's own options are kept in a struct of its settings, so that the jobs of one run may have
  * different ones. Settings live as long as an item that was made with them; argument strings too.
  */
@@ -175,7 +188,9 @@ struct verb {
 
 	size_t settings_size; /* all zero before the first option */
 	/* After the last option: fills in what was not given. NULL, or what is wrong. May be NULL. */
-	const char *(*settle)(void *settings);
+	const char *(*settle)(void *settings, struct common *common);
+	/* Frees what that put into @common, which may be nothing; after the run. May be NULL. */
+	void (*unshare)(struct common *common);
 
 	/*
 	 * As part of a manifest, both NULL where it cannot be one: whether the operands make sense

@@ -217,7 +217,7 @@ static const char *clash(const struct options *o)
 
 static bool settle(struct options *o, int *status)
 {
-	const char *wrong = o->verb->settle ? o->verb->settle(o->settings) : NULL;
+	const char *wrong = o->verb->settle ? o->verb->settle(o->settings, o->common) : NULL;
 
 	if (!wrong)
 		wrong = clash(o);
@@ -244,6 +244,7 @@ bool options_parse(struct options *options, const struct verb *verb, int argc, c
 	int id;
 
 	*options = (struct options){.verb = verb, .retry_delay_ns = 200000000};
+	options->common = xcalloc(1, sizeof(*options->common));
 	if (verb->settings_size)
 		options->settings = xcalloc(1, verb->settings_size);
 	collect(&table, verb);
@@ -265,6 +266,13 @@ bool options_parse(struct options *options, const struct verb *verb, int argc, c
 
 void options_free(struct options *options)
 {
+	const struct verb *verb;
+
+	for (size_t i = 0; (verb = verb_at(i)); i++)
+		if (verb->unshare)
+			verb->unshare(options->common);
+	free(options->common);
+	options->common = NULL;
 	free(options->settings);
 	options->settings = NULL;
 	free(options->lists);

@@ -28,6 +28,7 @@ enum progress_mode {
 struct options {
 	const struct verb *verb;
 	void *settings; /* the verb's own options */
+	struct common *common; /* of these, and of all others of its run */
 	char **args;
 	size_t arg_count;
 

@@ -555,5 +555,4 @@ void net_end(struct net **net)
 		free(*net);
 		*net = NULL;
 	}
-	tls_cleanup();
 }

@@ -72,7 +72,7 @@ struct net;
 
 /* Makes it where there is none yet. Main thread. */
 void net_begin(struct net **net, struct bp_engine *engine);
-/* The end of it, where there is one, and of all configurations of TLS; no task may outlive it. */
+/* The end of it, where there is one; no task may outlive it. */
 void net_end(struct net **net);
 
 /*

@@ -17,6 +17,7 @@ struct buf;
 struct stream;
 struct tls;
 struct tls_conf;
+struct tls_confs;
 
 struct tls_settings {
 	const char *cacert; /* a file in place of the system's; the same for the others; NULL: none */
@@ -31,15 +32,18 @@ struct tls_settings {
 	bool offer_h2; /* besides http/1.1, to see what the other side would choose */
 };
 
+/* Configurations by their settings. */
+struct tls_confs *tls_confs_new(void);
+void tls_confs_free(struct tls_confs *confs);
+
 /*
- * The configuration with these settings; the same settings give the same one, as long as the process
- * lives or until tls_cleanup(). Reads no file yet. Main thread or task.
+ * The configuration with these settings; the same settings give the same one. Reads no file yet. Main
+ * thread or task.
  */
-struct tls_conf *tls_conf_get(const struct tls_settings *settings);
+struct tls_conf *tls_conf_get(struct tls_confs *confs, const struct tls_settings *settings);
 /* Reads the files that were named. NULL, or what is wrong with one: constant text. Any thread. */
 const char *tls_conf_check(struct tls_conf *conf);
 bool tls_conf_inspects(const struct tls_conf *conf);
-void tls_cleanup(void);
 
 /*
  * Makes a TLS client of the connected @stream, with @host for SNI and for the check of the certificate; an

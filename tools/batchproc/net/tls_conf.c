@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * tls_conf: the configurations of TLS, each with its store of trusted certificates, its contexts, one for
- * each loop, and the sessions that may be resumed. One list of them under one lock; each has a lock of its
+ * each loop, and the sessions that may be resumed. A list of them has one lock; each has a lock of its
  * own for what it holds. The store and the files are read once, by whoever needs them first.
  */
 #include <openssl/err.h>
@@ -43,8 +43,18 @@ struct tls_conf {
 	struct session *sessions; /* NULL: none yet */
 };
 
-static struct tls_conf *confs;
-static pthread_mutex_t confs_lock = PTHREAD_MUTEX_INITIALIZER;
+struct tls_confs {
+	pthread_mutex_t lock; /* covers what follows */
+	struct tls_conf *first;
+};
+
+struct tls_confs *tls_confs_new(void)
+{
+	struct tls_confs *confs = xcalloc(1, sizeof(*confs));
+
+	pthread_mutex_init(&confs->lock, NULL);
+	return confs;
+}
 
 static bool same_text(const char *a, const char *b)
 {
@@ -63,12 +73,12 @@ static const char *copy_text(const char *text)
 	return text ? xstrdup(text) : NULL;
 }
 
-struct tls_conf *tls_conf_get(const struct tls_settings *settings)
+struct tls_conf *tls_conf_get(struct tls_confs *confs, const struct tls_settings *settings)
 {
 	struct tls_conf *conf;
 
-	pthread_mutex_lock(&confs_lock);
-	for (conf = confs; conf && !same_settings(&conf->set, settings); conf = conf->next)
+	pthread_mutex_lock(&confs->lock);
+	for (conf = confs->first; conf && !same_settings(&conf->set, settings); conf = conf->next)
 		;
 	if (!conf) {
 		conf = xcalloc(1, sizeof(*conf));
@@ -77,10 +87,10 @@ struct tls_conf *tls_conf_get(const struct tls_settings *settings)
 		conf->set.cert = copy_text(settings->cert);
 		conf->set.key = copy_text(settings->key);
 		pthread_mutex_init(&conf->lock, NULL);
-		conf->next = confs;
-		confs = conf;
+		conf->next = confs->first;
+		confs->first = conf;
 	}
-	pthread_mutex_unlock(&confs_lock);
+	pthread_mutex_unlock(&confs->lock);
 	return conf;
 }
 
@@ -308,15 +318,14 @@ static void conf_free(struct tls_conf *conf)
 	free(conf);
 }
 
-void tls_cleanup(void)
+void tls_confs_free(struct tls_confs *confs)
 {
 	struct tls_conf *conf, *next;
 
-	pthread_mutex_lock(&confs_lock);
-	for (conf = confs; conf; conf = next) {
+	for (conf = confs->first; conf; conf = next) {
 		next = conf->next;
 		conf_free(conf);
 	}
-	confs = NULL;
-	pthread_mutex_unlock(&confs_lock);
+	pthread_mutex_destroy(&confs->lock);
+	free(confs);
 }

@@ -183,12 +183,12 @@ static const char *read_format(void *to, const char *arg)
 	return NULL;
 }
 
-static const char *hash_settle(void *settings)
+static const char *hash_settle(void *settings, struct common *common)
 {
 	struct settings *set = settings;
-
 	const char *why;
 
+	(void)common;
 	if (!set->alg)
 		set->alg = digest_by_name(set->format == SUMFORMAT_SFV ? "crc32" : "sha256");
 	why = sumformat_refuses(set->format, set->alg, set->style);

@@ -359,11 +359,12 @@ static const char *read_ask(void *to, const char *arg)
 	return NULL;
 }
 
-static const char *rm_settle(void *settings)
+static const char *rm_settle(void *settings, struct common *common)
 {
 	struct settings *set = settings;
 	struct stat st;
 
+	(void)common;
 	if (stat("/", &st))
 		return "the root directory cannot be looked at, and so not be told from others";
 	set->slash_dev = st.st_dev;

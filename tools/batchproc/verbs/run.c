@@ -64,6 +64,7 @@ struct run {
 	struct manifest *manifests;
 	struct manifest_job job; /* of the line that is read */
 	struct buf key;
+	struct common *common; /* of all settings */
 	struct cached_settings *last; /* the one that was used last, held */
 	pthread_mutex_t lock;
 	void *tree; /* of struct cached_settings, as tsearch() has it; under the lock */
@@ -156,7 +157,8 @@ static bool set_options(struct cached_settings *cached, char *strings)
 			return false;
 		}
 	}
-	wrong = cached->verb->settle ? cached->verb->settle(cached->settings) : NULL;
+	wrong = cached->verb->settle ? cached->verb->settle(cached->settings, cached->run->common) :
+				       NULL;
 	if (wrong)
 		buf_str(&job->error, wrong);
 	return !wrong;
@@ -469,7 +471,7 @@ static int run_run(const struct options *given)
 		.feed = run_feed,
 	};
 	struct options options = as_lists(given);
-	struct run run = {.lock = PTHREAD_MUTEX_INITIALIZER};
+	struct run run = {.lock = PTHREAD_MUTEX_INITIALIZER, .common = options.common};
 	struct settings set = {.run = &run};
 	struct inputs inputs;
 	int status;

@@ -296,10 +296,11 @@ static uint64_t way_of(const struct copy_settings *set)
 	return XXH3_64bits_withSeed(alg, strlen(alg), XXH3_64bits(how, sizeof(how)));
 }
 
-static const char *copy_settle(void *settings)
+static const char *copy_settle(void *settings, struct common *common)
 {
 	struct copy_settings *set = settings;
 
+	(void)common;
 	set->umask = current_umask();
 	if (set->target && set->exact)
 		return "-t and --no-target-directory exclude each other";

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/calls.h"
 #include "net/netrc.h"
@@ -15,14 +16,8 @@
 
 #define NETRC_BYTES 1048576
 
-/* Of the process: read once. Main thread until the first item starts, read-only then. */
-static struct {
-	bool read;
-	struct netrc entries;
-} netrc;
-
 /* ~/.netrc, which may be missing. */
-static const char *read_netrc(void)
+static const char *read_netrc(struct netrc *netrc)
 {
 	const char *home = getenv("HOME"), *wrong = NULL;
 	const struct passwd *pw = home ? NULL : getpwuid(geteuid());
@@ -43,7 +38,7 @@ static const char *read_netrc(void)
 	close(fd);
 	if (n)
 		wrong = "~/.netrc cannot be read, or is larger than 1 MiB";
-	else if (netrc_parse(&netrc.entries, text.data ? text.data : "", text.len))
+	else if (netrc_parse(netrc, text.data ? text.data : "", text.len))
 		wrong = "~/.netrc makes no sense";
 	if (text.data)
 		explicit_bzero(text.data, text.cap);
@@ -51,18 +46,27 @@ static const char *read_netrc(void)
 	return wrong;
 }
 
-const char *credentials_read(void)
+const char *credentials_read(struct netrc **netrc)
 {
-	const char *wrong = netrc.read ? NULL : read_netrc();
+	struct netrc entries = {0};
+	const char *wrong;
 
-	netrc.read = !wrong;
-	return wrong;
+	if (*netrc)
+		return NULL;
+	wrong = read_netrc(&entries);
+	if (wrong)
+		return wrong;
+	*netrc = xcalloc(1, sizeof(**netrc));
+	**netrc = entries;
+	return NULL;
 }
 
-void credentials_free(void)
+void credentials_free(struct netrc **netrc)
 {
-	netrc_free(&netrc.entries);
-	netrc.read = false;
+	if (*netrc)
+		netrc_free(*netrc);
+	free(*netrc);
+	*netrc = NULL;
 }
 
 const char *fetch_credentials(const struct fetch_settings *set, const struct url *url,
@@ -79,7 +83,7 @@ const char *fetch_credentials(const struct fetch_settings *set, const struct url
 		*user = set->user;
 		return set->password;
 	}
-	entry = set->netrc ? netrc_find(&netrc.entries, url->host) : NULL;
+	entry = set->netrc ? netrc_find(set->credentials, url->host) : NULL;
 	if (!entry || !entry->user)
 		return NULL;
 	*user = entry->user;

@@ -18,8 +18,8 @@
 #include "digest/hasher.h"
 #include "digest/sumline.h"
 #include "journal/journal.h"
-#include "net/proxy.h"
 #include "net/request.h"
+#include "net/shared.h"
 #include "net/tls.h"
 #include "run/feed.h"
 #include "run/job.h"
@@ -32,12 +32,6 @@
 #define FIRST_BYTE_NS 300000000000ull
 #define STALL_NS 300000000000ull /* without a byte of a body */
 #define REDIRS 20
-
-/* Of the process: what is read once. Main thread until the first item starts, read-only then. */
-static struct {
-	bool read;
-	struct proxies proxies;
-} fetch;
 
 /* ---- bandwidth */
 
@@ -368,20 +362,17 @@ static const char *check_together(const struct fetch_settings *set)
 	return NULL;
 }
 
-static const char *fetch_settle(void *settings)
+static const char *fetch_settle(void *settings, struct common *common)
 {
 	struct fetch_settings *set = settings;
 	const char *wrong = check_together(set);
 
 	if (wrong)
 		return wrong;
-	if (!fetch.read) {
-		wrong = proxies_read(&fetch.proxies);
-		if (wrong)
-			return wrong;
-		fetch.read = true;
-	}
-	wrong = set->netrc ? credentials_read() : NULL;
+	wrong = net_share(&common->net, &set->net, &set->tls);
+	if (!wrong && set->netrc)
+		wrong = credentials_read(&common->netrc);
+	set->credentials = common->netrc;
 	if (wrong)
 		return wrong;
 	if (!set->max_size)
@@ -394,8 +385,6 @@ static const char *fetch_settle(void *settings)
 		set->exchange.first_byte_ns = FIRST_BYTE_NS;
 	if (!set->low_given)
 		set->exchange.low = (struct stream_low){.bytes = 1, .ns = STALL_NS};
-	set->net.proxies = &fetch.proxies;
-	set->net.tls = tls_conf_get(&set->tls);
 	set->exchange.net = &set->net;
 	fetch_journal_digests(set);
 	return set->tls.cacert || set->tls.cert ? tls_conf_check(set->net.tls) : NULL;
@@ -442,9 +431,12 @@ static void fetch_cleanup(struct job *job)
 	job->fetch = NULL;
 	hasher_free_all();
 	digest_cleanup();
-	credentials_free();
-	proxies_free(&fetch.proxies);
-	fetch.read = false;
+}
+
+static void fetch_unshare(struct common *common)
+{
+	net_unshare(&common->net);
+	credentials_free(&common->netrc);
 }
 
 #define AT(field, is) OPT_AT(struct fetch_settings, field, is)
@@ -512,6 +504,7 @@ const struct verb fetch_verb = {
 	.items = &fetch_items,
 	.settings_size = sizeof(struct fetch_settings),
 	.settle = fetch_settle,
+	.unshare = fetch_unshare,
 	.check = fetch_check,
 	.add = fetch_add,
 	.cleanup = fetch_cleanup,

@@ -47,6 +47,7 @@ struct fetch_settings {
 	bool keep_time; /* -p */
 	bool compressed;
 	bool netrc;
+	const struct netrc *credentials; /* with that */
 	const char *method; /* NULL: GET, or POST with data */
 	const char *data;
 	const char *headers[FETCH_HEADERS_MOST];
@@ -230,9 +231,9 @@ int fetch_get(struct item *item);
 
 /* ---- credentials.c */
 
-/* Reads ~/.netrc, once. NULL, or what is wrong. Main thread. */
-const char *credentials_read(void);
-void credentials_free(void);
+/* Reads ~/.netrc, unless that was done. NULL, or what is wrong. Main thread. */
+const char *credentials_read(struct netrc **netrc);
+void credentials_free(struct netrc **netrc);
 /* The password; NULL: none, as the user then. */
 const char *fetch_credentials(const struct fetch_settings *set, const struct url *url,
 			      const char **user);

@@ -331,7 +331,6 @@ static int probe_run(const struct options *options)
 static void probe_cleanup(struct job *job)
 {
 	net_end(&job->net);
-	probe_settings_free();
 	if (job->probe)
 		pthread_mutex_destroy(&job->probe->lock);
 	free(job->probe);
@@ -352,6 +351,7 @@ const struct verb probe_verb = {
 	.items = &probe_items,
 	.settings_size = sizeof(struct probe_settings),
 	.settle = probe_settle,
+	.unshare = probe_unshare,
 	.check = probe_check,
 	.add = probe_add,
 	.cleanup = probe_cleanup,

@@ -79,8 +79,8 @@ struct probe_item {
 
 /* Of struct verb. */
 extern const struct opt probe_options[];
-const char *probe_settle(void *settings);
-void probe_settings_free(void);
+const char *probe_settle(void *settings, struct common *common);
+void probe_unshare(struct common *common);
 
 /* Takes a sample; 0 or -errno. The target's text stays as it is meanwhile. Task only. */
 int sample_take(struct item *item, const struct probe_target *target);

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * settings: the options of probe. Main thread; what settings point to, a pattern and the proxies of the
- * environment, is the process's and lives until probe_settings_free().
+ * environment, is shared by all of a run and lives until probe_unshare().
  */
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/parse.h"
 #include "cli/options.h"
-#include "net/proxy.h"
 #include "net/request.h"
+#include "net/shared.h"
 #include "net/tls.h"
 #include "verb.h"
 #include "verbs/probe/probe.h"
@@ -19,49 +18,48 @@
 #define TIMEOUT_NS 10000000000ull
 #define INTERVAL_NS 1000000000ull
 
-/* What settings point to, until the end of the run. */
-static struct {
-	pthread_mutex_t lock; /* covers what follows */
-	bool proxies_read;
-	struct proxies proxies;
-	struct pattern {
-		struct pattern *next;
-		regex_t regex;
-		char text[];
-	} * patterns;
-} shared = {.lock = PTHREAD_MUTEX_INITIALIZER};
+/* Of --expect-body. */
+struct probe_pattern {
+	struct probe_pattern *next;
+	regex_t regex;
+	char text[];
+};
 
-/* The same pattern is compiled once, and kept until the end of the run. */
+/* False, and nothing to free: it is none. */
+static bool compile(regex_t *regex, const char *text)
+{
+	return !regcomp(regex, text, REG_EXTENDED | REG_NEWLINE);
+}
+
 static const char *read_body(void *to, const char *arg)
 {
 	struct probe_settings *set = to;
-	const char *wanted = NULL;
-	struct pattern *pattern;
+	regex_t regex;
 
-	pthread_mutex_lock(&shared.lock);
-	for (pattern = shared.patterns; pattern && strcmp(pattern->text, arg);
-	     pattern = pattern->next)
-		;
+	if (!compile(&regex, arg))
+		return "an extended regular expression, as grep -E has it";
+	regfree(&regex);
+	set->body_text = arg;
+	return NULL;
+}
+
+/* The same pattern is compiled once for all settings. */
+static void settle_body(struct probe_settings *set, struct probe_pattern **patterns)
+{
+	struct probe_pattern *pattern = *patterns;
+	size_t size = strlen(set->body_text) + 1;
+
+	while (pattern && strcmp(pattern->text, set->body_text))
+		pattern = pattern->next;
 	if (!pattern) {
-		size_t size = strlen(arg) + 1;
-
 		pattern = xcalloc(1, sizeof(*pattern) + size);
-		memcpy(pattern->text, arg, size);
-		if (regcomp(&pattern->regex, arg, REG_EXTENDED | REG_NEWLINE)) {
-			free(pattern);
-			pattern = NULL;
-			wanted = "an extended regular expression, as grep -E has it";
-		} else {
-			pattern->next = shared.patterns;
-			shared.patterns = pattern;
-		}
+		memcpy(pattern->text, set->body_text, size);
+		if (!compile(&pattern->regex, pattern->text))
+			out_of_memory();
+		pattern->next = *patterns;
+		*patterns = pattern;
 	}
-	pthread_mutex_unlock(&shared.lock);
-	if (pattern) {
-		set->body = &pattern->regex;
-		set->body_text = pattern->text;
-	}
-	return wanted;
+	set->body = &pattern->regex;
 }
 
 static const char *read_time(void *to, const char *arg)
@@ -148,38 +146,26 @@ static const char *read_until_up(void *to, const char *arg)
 	return arg ? read_time(&set->until_up_ns, arg) : NULL;
 }
 
-static const char *read_proxies(struct probe_settings *set)
-{
-	const char *wrong = NULL;
-
-	pthread_mutex_lock(&shared.lock);
-	if (!shared.proxies_read)
-		wrong = proxies_read(&shared.proxies);
-	shared.proxies_read = !wrong;
-	pthread_mutex_unlock(&shared.lock);
-	set->conf.proxies = &shared.proxies;
-	return wrong;
-}
-
-static const char *settle_tls(struct probe_settings *set)
+static const char *settle_net(struct probe_settings *set, struct net_shared **shared)
 {
 	struct tls_settings tls = {.cacert = set->cacert,
 				   .cert = set->cert,
 				   .key = set->key,
 				   .insecure = set->insecure,
 				   .inspect = !set->insecure};
+	const char *wrong = net_share(shared, &set->conf, &tls);
 
-	set->conf.tls = tls_conf_get(&tls);
+	if (wrong)
+		return wrong;
 	tls.offer_h2 = true;
-	set->tls_offering_h2 = tls_conf_get(&tls);
+	set->tls_offering_h2 = tls_conf_get((*shared)->tls, &tls);
 	/* The system's certificates are read when the first handshake needs them. */
 	return set->cacert || set->cert || set->key ? tls_conf_check(set->conf.tls) : NULL;
 }
 
-const char *probe_settle(void *settings)
+const char *probe_settle(void *settings, struct common *common)
 {
 	struct probe_settings *set = settings;
-	const char *wrong;
 
 	if (set->until_up && set->repeat)
 		return "--until-up and --repeat exclude each other";
@@ -199,23 +185,22 @@ const char *probe_settle(void *settings)
 		statuses_parse(&set->expected, "200-399");
 	set->exchange.net = &set->conf;
 	set->exchange.alone = true;
-	wrong = read_proxies(set);
-	return wrong ? wrong : settle_tls(set);
+	if (set->body_text)
+		settle_body(set, &common->patterns);
+	return settle_net(set, &common->net);
 }
 
-void probe_settings_free(void)
+void probe_unshare(struct common *common)
 {
-	pthread_mutex_lock(&shared.lock);
-	while (shared.patterns) {
-		struct pattern *next = shared.patterns->next;
+	struct probe_pattern *next;
 
-		regfree(&shared.patterns->regex);
-		free(shared.patterns);
-		shared.patterns = next;
+	for (struct probe_pattern *pattern = common->patterns; pattern; pattern = next) {
+		next = pattern->next;
+		regfree(&pattern->regex);
+		free(pattern);
 	}
-	proxies_free(&shared.proxies);
-	shared.proxies_read = false;
-	pthread_mutex_unlock(&shared.lock);
+	common->patterns = NULL;
+	net_unshare(&common->net);
 }
 
 #define AT(field, is) OPT_AT(struct probe_settings, field, is)
