@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Admission: bp_go() and its relatives, the places of the limit, and those who wait for one.
  *

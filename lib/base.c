@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The end of the program on misuse, the version, options structs, the clock; see base.h.
  */

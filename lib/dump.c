@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * bp_engine_dump(): a picture in text of what lives in an engine, for people who look for a hang.
  *

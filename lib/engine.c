@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Engines: made of a backend, loops, helper threads and the groups' hooks, which meet here alone;
  * taken down; and what is told about them. Any thread may make an engine, and ask about one.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Groups: creation and end, the cause and the cancel, the wait. Who may enter stands in admit.c,
  * what happens to items between their start and their end in item.c; the picture of it all in

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Items between their acceptance and their end: what a loop takes, starts, resumes and counts.
  *

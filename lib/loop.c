@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The loop's turn and the travel of an operation through it; see loop.h for the states.
  *

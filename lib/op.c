@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The operations of tasks by name: each fills the task's SQE and waits for its CQE.
  *

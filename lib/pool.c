@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The pool of helper threads; see pool.h. Its threads block signals, so that the program's handlers
  * run in the program's own threads.

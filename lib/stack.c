@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The pool of guarded stacks and the book-keeping around a switch; see stack.h.
  *

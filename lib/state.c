@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The states of operations by name, and in debug builds the ways between them; the picture is in
  * loop.h. No state of its own but whether steps are printed.

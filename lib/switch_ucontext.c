@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The switch between two stacks for machines without one in assembly: <ucontext.h>.
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Tasks: their start, their suspension and their end; sleep, yield, offload, shields and timeout
  * scopes. See task.h.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The pairing heap behind timer.h. A node's children form a doubly linked list through next and
  * prev, where the first child's prev is its parent; the root's prev is itself, so that a non-NULL

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * aggregate.c - one page out of three calls: profile, orders and coupons of one user
  *

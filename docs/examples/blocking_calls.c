@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * blocking_calls.c - what has no operation: blocking functions and long computations
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * copy_loop_var.c - the loop variable that all tasks share, and bp_go_copy(), which prevents it
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * fail_fast.c - one fails, all go home: errgroup.WithContext, the default of a group
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * hash_files.c - checksums of files, many at once: straight-line code with goto for clean-up
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * health.c - which of five services answer: a connect with a timeout for each, all at once
  *

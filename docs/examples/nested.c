@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * nested.c - groups in groups: a walk where every directory is a task with a group of its own
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * op_items.c - operation items: no stack, no allocation, for very many in flight
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * race.c - whoever answers first decides: three mirrors, and two of them hedged
  *

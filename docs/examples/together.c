@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * together.c - four independent calls: one after another they take the sum, in a group as long
  * as the slowest

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * try_go.c - a flash sale: when all places are taken the customer hears "busy", at once
  *

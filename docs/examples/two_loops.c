@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * two_loops.c - an engine with threads of its own, fed by several threads of the program
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * wait_all.c - errors do not stop the others: sync.WaitGroup, or a zero errgroup.Group
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Sockets, poll and timeouts with ordinary calls; see exec.h. All of it waits for readiness, none
  * of it ever needs a helper thread.

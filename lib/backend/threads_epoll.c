@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The descriptors that a loop of the threads backend waits for; see threads.h.
  *

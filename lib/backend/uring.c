@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The io_uring backend: one ring for each loop, made, entered and torn down by the loop's thread.
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Wake-ups between threads, by an eventfd or a pipe; see wake.h.
  */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The simulated backend's tree of files: what goes by a path. See sim_model.h.
  *

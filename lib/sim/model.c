@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The simulated backend's descriptors, and what each operation does to them. See sim_model.h; what
  * goes by a path is in sim_files.c, connections and pipes are in sim_streams.c.

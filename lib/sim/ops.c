@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The simulated backend: what becomes of an operation, and of its cancel. See sim.h.
  *

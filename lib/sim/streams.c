@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The simulated backend's streams: connections, pipes and what accepts them. See sim_model.h.
  */

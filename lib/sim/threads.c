@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The simulated backend's scheduler: loops as threads would run them, on one thread. See sim.h.
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_copy - copies: against cp, for every kind of file and every way to name a destination
  */

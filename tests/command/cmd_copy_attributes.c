@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_copy_attributes - attributes, ACLs, owners and links that a file system cannot keep, or keeps in
  * its own way: what of them is said, and what nobody gets

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_copy_blocks - what file systems keep beside bytes: holes, shared blocks, attributes, ACLs
  */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_copy_calls - copies that stand still at one of their system calls, where another run is quicker
  */

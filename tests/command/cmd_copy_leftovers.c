@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_copy_leftovers - what runs that were killed have left: it goes, before it is in the way
  */

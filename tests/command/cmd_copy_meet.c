@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_copy_meet - items of one run that meet in the destination, and what is given back to another run
  */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_copy_meta - owner, mode, times, attributes and ACLs: what a copy gets, what a file that is
  * replaced keeps, and in which order, for runs that are killed

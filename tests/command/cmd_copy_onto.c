@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_copy_onto - a copy whose destination is a symbolic link: what is replaced, and what is not
  */

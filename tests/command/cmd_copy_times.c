@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_copy_times - times that a file system cuts to its own unit: what was copied is not copied again,
  * and what was changed since is

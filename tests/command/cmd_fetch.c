@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_fetch - what a server sends is what the file has, and what went wrong harms nothing
  *

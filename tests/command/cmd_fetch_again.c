@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_fetch_again - what was begun is gone on with only where the server proves that it is the same still; where
  * redirections lead, and what they take along

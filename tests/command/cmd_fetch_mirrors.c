@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_fetch_mirrors - of several servers the first that answers is taken, and the others are let go
  */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_fetch_real - against the servers that people run, and against certificates that do not verify
  *

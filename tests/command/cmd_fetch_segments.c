@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_fetch_segments - a body over several connections is the body, whatever becomes of one of them
  */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_fetch_servers - fetch and the servers that are out there: nginx, apache, lighttpd, python3's, haproxy
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_hangs - calls that do not come back: of a file server that does not answer, or of the kernel
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_hash - lines of digests: against coreutils and xxhsum, for every size and every name
  */

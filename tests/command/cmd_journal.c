@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_journal - what is noted about a run, how another goes on with it, and what is refused
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_journal_damage - runs that were ended anyhow, journals that were damaged anyhow
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_limits - few descriptors, closed ones, output that cannot be written, each backend
  */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_lists - lists of digests between the command and the tools that have such lists, both ways
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_pace - --rate, --bwlimit, --retries: how soon things are done
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_probe_run - how often a target is probed, and what a run of probes is to the machinery that all verbs share
  */

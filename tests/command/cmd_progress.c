@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_progress - the bar on a terminal of any width, its other forms, and where there is none
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_reads - hash, verify and rm where a read is not what it is elsewhere: sizes that are wrong or
  * unknown, files that cannot seek, servers that never say ready, are slow, or gone

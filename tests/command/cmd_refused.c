@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_refused - each system call of a plain run refused in turn, as a sandbox would
  *

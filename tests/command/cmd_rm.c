@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_rm - removing: what goes, what stays, what is refused, and that nothing else is touched
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_rm_mounts - rm at and below mount points, on what is read-only, and where calls are refused
  */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_rm_root - the root directory stays, by whatever name, and all that is in it
  *

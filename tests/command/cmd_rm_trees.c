@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_rm_trees - removing trees that are deep, wide, in the way or in motion, and runs that end early
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_run - manifests of jobs are checked, done, and what did not succeed is handed back
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_run_memory - manifests of any length, and of many settings, are done in little memory
  */

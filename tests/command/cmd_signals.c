@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_signals - INT, TERM, USR1 and KILL while items run, wait and are printed
  *

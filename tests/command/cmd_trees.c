@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd_trees - walks: against find, into any depth, over what cannot be read, and while trees change
  */

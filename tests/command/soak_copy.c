@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * soak_copy - copies under faults are whole or were not made; without faults a second run makes all
  */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * soak_net - fetch and probe under faults, from a server that knows of none
  *

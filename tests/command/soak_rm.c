@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * soak_rm - what is removed under faults has a record that says so, and all else is there; without
  * faults a second run removes the rest

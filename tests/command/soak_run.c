@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * soak_run - a manifest of many jobs under faults: hash, copy and rm, as words and as JSON
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_arguments - what is missing from a call is an error or one clear line, never a crash
  */

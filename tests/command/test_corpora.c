@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_corpora - the parsers hold on the inputs that fuzzing has found worth keeping
  *

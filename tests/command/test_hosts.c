@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_hosts - how many connections a host gets, who gets them, and what is kept of them
  */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_http - responses, valid and malformed, are read the same by every parser that the build can choose;
  * values of headers mean what RFC 9110 says; and a request is what was asked for and nothing else

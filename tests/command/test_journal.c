@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_journal - the lines of a journal to the byte, and the index that finds one among many
  */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_manifest - lines of a manifest become jobs, or say what is wrong with them
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_output - a program may hold two runs: what one writes, loses or ends is no matter of the other
  */

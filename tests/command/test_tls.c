@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_tls - TLS between a stream and a server that a thread of the test plays with OpenSSL's own sockets
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_url - URLs are read as RFC 3986 and the WHATWG's standard both read them, or refused by name
  */

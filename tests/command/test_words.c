@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_words - a line of words is taken apart as sh does it, and what sh would expand is refused
  */

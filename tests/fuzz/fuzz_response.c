@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * fuzz_response: what is read of a response is the same in whatever pieces it comes; and what values of its
  * headers are taken for makes sense.

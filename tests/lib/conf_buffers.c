@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * conf_buffers - a buffer is the operation's until the operation's own last CQE
  *

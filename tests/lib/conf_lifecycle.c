@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * conf_lifecycle - from creation to end: waiting for a time, closing, threads, shields
  */

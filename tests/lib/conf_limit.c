@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * conf_limit - the limit holds, may be changed at any time, and its queue is fair
  */

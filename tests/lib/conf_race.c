@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * conf_race - the first success, k of n, and the other policies of the two stop numbers
  */

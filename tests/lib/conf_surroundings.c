@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * conf_surroundings - a group among what else a program does: fork(), signals, threads, misuse
  */

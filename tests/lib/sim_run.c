@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * sim_run - runs a program of sim_prog on the simulated backend, and watches it
  *

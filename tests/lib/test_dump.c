@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_dump - bp_engine_dump() says what lives, from wherever it is called
  */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_errno - no function of the library changes errno, and a task has an errno of its own
  */

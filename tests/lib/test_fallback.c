@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_fallback - where io_uring is refused, threads do the work, and it is said why
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Lanes: whichever lane the table gives an operation, the task sees the same results. The table is
  * changed here between runs, which nothing else does.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_misuse - what would corrupt memory ends the program instead, with one clear line
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_offload - blocking functions on helper threads, and what a task's loop does meanwhile
  */

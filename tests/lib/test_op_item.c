@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_op_item - operation items: prep, done, rounds, several CQEs, use after the end
  */

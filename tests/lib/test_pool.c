@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_pool - the helper threads by themselves: classes, their limits, jobs taken back
  *

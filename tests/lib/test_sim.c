@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_sim - random programs under simulated schedules, each checked against the ten promises
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_stress - many groups of random policy with items of random doings, and what must hold always
  *

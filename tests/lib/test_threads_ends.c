@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_threads_ends - what is the threads backend's own: how waits begin and end
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_timeouts - sleeping, timeout scopes, item timeouts, deadlines
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_timer - the timer heap behind lib/timer.h, held against a sorted array
  */

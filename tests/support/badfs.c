@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * badfs BACKING MOUNTPOINT [LINE...] - a FUSE file system over a directory, that misbehaves on demand
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * badfs_nodes - the files that the kernel knows, what badfs claims of them, and how each call begins
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * badmount - mounts badfs, the file system that misbehaves on demand, for a test
  *

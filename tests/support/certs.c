@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * certs - see certs.h. Keys are of P-256, which takes no time to make.
  */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd - processes: starting, feeding, signalling, ending; and what their output must be
  *

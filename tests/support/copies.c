@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * copies - what the tests of copy share: trees that are compared, file systems of one's own
  */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * deny - system calls that a seccomp filter refuses, for this process and its children from here on
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * deny_late - calls that are refused to a program from its main() on, when it has been loaded
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * dns - a getaddrinfo() of our own, which tells how often it was asked, and waits where a test wants it to
  *

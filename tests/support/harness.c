@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * harness - the backend table, the runner, expectations, and the events that tests wait for
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * scenery - what tests act on: gates, crowds, plain items, tallies, child processes and files
  *

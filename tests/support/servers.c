@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * servers - see servers.h. Whether one is there is asked with the command itself.
  */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_badfs - the file system that misbehaves does so in each way that it was told to, and in no other
  */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * test_deny - calls that a filter refuses are refused, where it was said and nowhere else
  */

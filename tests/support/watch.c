@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * watch - a run's system calls of one number, each of which waits until the test lets it be made
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 
 // errgroup_peer is the peer of `bench nop-task`: Go's errgroup with SetLimit, running an empty
 // function COUNT times. It prints the nanoseconds that one took.

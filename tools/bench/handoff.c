@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * handoff.c - a pool of threads that a loop hands calls to, for the lanes row
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * main.c - the benchmark: which rows there are, what the command line asks for
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * pool_hash.c - the peer of `batchproc hash -r`: a pthread pool that uses blocking calls
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * pool_net.c - the peer of `batchproc probe`: threads that use blocking sockets
  *

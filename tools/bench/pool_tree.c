@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * pool_tree.c - the peer of `batchproc copy -r` and `batchproc rm -r`: a pthread pool that uses
  * blocking calls

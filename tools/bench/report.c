@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * report.c - prints results: an aligned table for people, one JSON object a line for programs
  *

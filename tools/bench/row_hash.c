@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * row_hash.c - digests of a tree: `batchproc hash -r` against what one would use without it
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * row_lanes.c - which lane is cheapest for which operation: what the table of lib/lane.c is set from
  *

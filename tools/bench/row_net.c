@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * row_net.c - endpoints: `batchproc probe` against what one would use without it
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * row_trees.c - a tree is copied, or removed: `batchproc copy -r` and `batchproc rm -r` against cp, rm
  * and a thread pool

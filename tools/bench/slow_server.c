@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * slow_server.c - a server on the library that takes its time: what in-flight asks
  *

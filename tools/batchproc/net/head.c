@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * head: the head of a response. A library takes it apart (parser.c); what it means is decided here.
  */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * ask: requests to one server after the other, as redirections lead, until there is an answer that is none.
  */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * body: the body's way into the file, to standard output or nowhere; what was asked for compressed is
  * decompressed on the way.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * credentials: the name and the password for a request: the URL's, those of -u, or those of ~/.netrc.
  */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * get: one attempt at an item: requests until there is an answer that is no redirection, and what it means.
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * journal: what the journal is told of a file that was got, and whether it is still there.
  */

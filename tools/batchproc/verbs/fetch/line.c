@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * line: a line of a list: URL, URL TAB path, URL TAB path TAB ALG:HEX.
  */

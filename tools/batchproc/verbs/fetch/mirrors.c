@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * mirrors: several URLs of one file, of which the first that answers is taken.
  *
