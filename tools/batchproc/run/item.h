@@ -86,7 +86,7 @@ struct item {
 	struct buf lines; /* what it writes, one sink's text after the other's */
 	size_t ends[4]; /* where each ends */
 
-	_Alignas(max_align_t) unsigned char priv[]; /* the verb's own, job_ops.priv_size bytes */
+	_Alignas(max_align_t) unsigned char priv[]; /* the verb's own, item_ops.priv_size bytes */
 };
 
 /*

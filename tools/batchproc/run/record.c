@@ -3,7 +3,7 @@
  * record: what is written about an item and about a run.
  *
  * --json: one object a line for every input, then a summary. Without it the verb's own text goes
- * to standard output and failures to standard error. The fields are those of docs/records.
+ * to standard output and failures to standard error. The fields stand in batchproc(1).
  */
 #include <string.h>
 
