@@ -386,15 +386,13 @@ static int naps(void *unused)
 static void memory_of_a_spike_is_given_back(struct test *t)
 {
 	const unsigned long n = live_tasks(6000);
-	struct bp_group *g = group_with(t);
 	size_t before, at_peak, after;
+	struct bp_group *g;
 	struct crowd crowd;
 
-	if (UNDER_ASAN || UNDER_TSAN || under_valgrind() || n < 6000) {
+	if (UNDER_ASAN || UNDER_TSAN || under_valgrind() || n < 6000)
 		skip_because(t, "memory is not as it is without a checker");
-		bp_group_destroy(g);
-		return;
-	}
+	g = group_with(t);
 	crowd_init(&crowd);
 	before = resident_kib();
 	for (unsigned long i = 0; i < n; i++)
