@@ -303,8 +303,8 @@ static uint64_t wait_bound(struct bp_loop *loop, uint64_t until)
 }
 
 /*
- * After a spike of tasks the stacks that are many more than those in use give their memory back: when
- * the loop has nothing to do, and not all the time.
+ * After a spike of tasks the stacks that are many more than those in use give their memory back:
+ * when the loop has nothing to do, and not all the time.
  */
 #define STACKS_WARM 256
 #define TRIM_PAUSE_NS NSEC_PER_SEC

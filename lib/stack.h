@@ -58,7 +58,9 @@ void stack_pool_exit(struct stack_pool *pool);
 struct bp_stack *stack_get(struct stack_pool *pool);
 void stack_put(struct stack_pool *pool, struct bp_stack *stack);
 
-/** Gives the memory of the free stacks back, but for the @keep that were used last. Return: if any. */
+/**
+ * Gives the memory of the free stacks back, but for the @keep that were used last. Return: if any.
+ */
 bool stack_trim(struct stack_pool *pool, size_t keep);
 
 /**

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cmd_copy_attributes - attributes, ACLs, owners and links that a file system cannot keep, or keeps in
- * its own way: what of them is said, and what nobody gets
+ * cmd_copy_attributes - attributes, ACLs, owners and links that a file system cannot keep, or keeps
+ * in its own way: what of them is said, and what nobody gets
  */
 #include <sys/stat.h>
 

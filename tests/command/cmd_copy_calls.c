@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cmd_copy_calls - copies that stand still at one of their system calls, where another run is quicker
+ * cmd_copy_calls - copies that stand still at one of their system calls, where another run is
+ * quicker
  */
 #include <sys/stat.h>
 #include <sys/syscall.h>

@@ -49,8 +49,8 @@ static const char *const there[] = {
 };
 
 /*
- * It stays what it is, as with cp -n and rsync --ignore-existing, whichever comes first. The others are
- * one file with the source's content.
+ * It stays what it is, as with cp -n and rsync --ignore-existing, whichever comes first. The others
+ * are one file with the source's content.
  */
 static void what_is_there_stays_and_the_others_are_one(struct test *t)
 {

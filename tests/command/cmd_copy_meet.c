@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cmd_copy_meet - items of one run that meet in the destination, and what is given back to another run
+ * cmd_copy_meet - items of one run that meet in the destination, and what is given back to another
+ * run
  */
 #include <sys/stat.h>
 
@@ -427,7 +428,10 @@ static void what_failed_before_a_stop_is_copied_once(struct test *t)
 	}
 }
 
-/* Directories that were entered are left, whether there is a place or not; what is rejected is files. */
+/*
+ * Directories that were entered are left, whether there is a place or not; what is rejected is
+ * files.
+ */
 static void what_was_rejected_comes_to_its_place(struct test *t)
 {
 	int status, rounds = 0;

@@ -2,8 +2,8 @@
 /*
  * cmd_copy_modes - copies to file systems that keep no modes, or take no new ones
  *
- * What was never finished cannot be told by its mode there, and a mode that was to be set later on is
- * never set. Each test mounts one such file system at fs.
+ * What was never finished cannot be told by its mode there, and a mode that was to be set later on
+ * is never set. Each test mounts one such file system at fs.
  */
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -30,7 +30,10 @@ static void make_source(void)
 	       "chmod 750 d && echo g >g");
 }
 
-/* Killed in the middle of a file, it is gone on with in each of the ways that pass over what is there. */
+/*
+ * Killed in the middle of a file, it is gone on with in each of the ways that pass over what is
+ * there.
+ */
 static void gone_on_with(const char *const *way)
 {
 	const char *args[16] = {"copy", "-r", "--journal", "j"};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cmd_copy_refused - copies where a filter refuses a system call: by another way, or an error that is
- * said; never a hang, a copy that is wrong, or a file that is taken for whole
+ * cmd_copy_refused - copies where a filter refuses a system call: by another way, or an error that
+ * is said; never a hang, a copy that is wrong, or a file that is taken for whole
  */
 #include <sys/stat.h>
 #include <sys/syscall.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cmd_copy_times - times that a file system cuts to its own unit: what was copied is not copied again,
- * and what was changed since is
+ * cmd_copy_times - times that a file system cuts to its own unit: what was copied is not copied
+ * again, and what was changed since is
  */
 #include "support/badmount.h"
 #include "support/cmd.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cmd_fetch_again - what was begun is gone on with only where the server proves that it is the same still; where
- * redirections lead, and what they take along
+ * cmd_fetch_again - what was begun is gone on with only where the server proves that it is the same
+ * still; where redirections lead, and what they take along
  */
 #include <sys/stat.h>
 #include <sys/xattr.h>

@@ -2,8 +2,8 @@
 /*
  * cmd_fetch_real - against the servers that people run, and against certificates that do not verify
  *
- * Each is started on a free port of loopback, with a configuration in the test's directory, and ended by the
- * test. One that is not installed is skipped by name.
+ * Each is started on a free port of loopback, with a configuration in the test's directory, and
+ * ended by the test. One that is not installed is skipped by name.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -74,7 +74,9 @@ static void make_site(struct test *t)
 		    0);
 }
 
-/* A whole site, more requests than a connection lives for, what is not there, what has not changed. */
+/*
+ * A whole site, more requests than a connection lives for, what is not there, what has not changed.
+ */
 static void check_site(unsigned int port, bool conditions)
 {
 	char url[64], list[512];

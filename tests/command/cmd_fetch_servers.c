@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cmd_fetch_servers - fetch and the servers that are out there: nginx, apache, lighttpd, python3's, haproxy
+ * cmd_fetch_servers - fetch and the servers that are out there: nginx, apache, lighttpd, python3's,
+ * haproxy
  *
- * What they do is in no specification: they end connections when they are reloaded, or when nobody used them for a
- * moment; each has ranges, redirections and conditions of its own. One that is not installed is left out by
- * name.
+ * What they do is in no specification: they end connections when they are reloaded, or when nobody
+ * used them for a moment; each has ranges, redirections and conditions of its own. One that is not
+ * installed is left out by name.
  */
 #include <sys/stat.h>
 #include <time.h>
@@ -237,7 +238,10 @@ static void make_many(const struct server *server, unsigned int count)
 	free(text);
 }
 
-/* A thousand files, killed again and again in the middle: in the end all are right, and nothing else is there. */
+/*
+ * A thousand files, killed again and again in the middle: in the end all are right, and nothing
+ * else is there.
+ */
 static void nothing_is_lost_by_kill_9(struct test *t)
 {
 	const unsigned int count = (unsigned int)scaled(1000), kills = (unsigned int)scaled(50);

@@ -2,8 +2,8 @@
 /*
  * cmd_hangs - calls that do not come back: of a file server that does not answer, or of the kernel
  *
- * Each run has to write its records and to end within two seconds after its time is over. The server
- * lets a call go once its caller is killed: one that does not keeps any process from ending.
+ * Each run has to write its records and to end within two seconds after its time is over. The
+ * server lets a call go once its caller is killed: one that does not keeps any process from ending.
  */
 #include "support/badmount.h"
 #include "support/cmd.h"

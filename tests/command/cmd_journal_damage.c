@@ -38,8 +38,8 @@ static void expect_printed_what_is_done(const struct run *run)
 
 /*
  * Killed when some lines are there, somewhere in what it does next: reading, printing, noting. Each
- * run goes on with the journal of the one before until one ends. A run takes a tenth of a second, or
- * most would have ended before the signal comes.
+ * run goes on with the journal of the one before until one ends. A run takes a tenth of a second,
+ * or most would have ended before the signal comes.
  */
 static void killed_at_any_moment_nothing_is_lost(struct test *t)
 {

@@ -2,10 +2,10 @@
 /*
  * cmd_lists - lists of digests between the command and the tools that have such lists, both ways
  *
- * For every tool and every kind of name: verify takes the list that the tool writes, and the tool takes
- * what hash writes. What comes of it is the table of docs/digest-lists.md, a row for each; where the
- * tool is of another version than the row says, the row is not compared. With WRITE_TABLE set in the
- * environment the table is printed instead.
+ * For every tool and every kind of name: verify takes the list that the tool writes, and the tool
+ * takes what hash writes. What comes of it is the table of docs/digest-lists.md, a row for each;
+ * where the tool is of another version than the row says, the row is not compared. With WRITE_TABLE
+ * set in the environment the table is printed instead.
  */
 #include <sys/stat.h>
 

@@ -160,7 +160,9 @@ static const char *const lines_on_own_files[] = {
 	"hash a --journal x %s ./x --failed-to x",
 };
 
-/* What a run writes besides its output is none of its inputs, and nothing that it makes or removes. */
+/*
+ * What a run writes besides its output is none of its inputs, and nothing that it makes or removes.
+ */
 static void a_run_does_not_touch_its_own_files(struct test *t)
 {
 	static const char *const options[] = {"--failed-to", "--journal", "--resume --journal"};

@@ -116,7 +116,9 @@ static void items_start_at_the_rate_over_all_loops(struct test *t)
 	}
 }
 
-/* What was done before is passed over at once, also where each start is worth a tenth of a second. */
+/*
+ * What was done before is passed over at once, also where each start is worth a tenth of a second.
+ */
 static void what_a_journal_passes_over_is_not_paced(struct test *t)
 {
 	const struct records *records;

@@ -2,8 +2,8 @@
 /*
  * cmd_probe - endpoints of real servers, and of one that misbehaves
  *
- * The servers are python3's http.server, nginx and openssl s_server, started and stopped here; what none of
- * them does is done by a thread of the test, on a socket of its own.
+ * The servers are python3's http.server, nginx and openssl s_server, started and stopped here; what
+ * none of them does is done by a thread of the test, on a socket of its own.
  */
 #include <sys/un.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cmd_probe_run - how often a target is probed, and what a run of probes is to the machinery that all verbs share
+ * cmd_probe_run - how often a target is probed, and what a run of probes is to the machinery that
+ * all verbs share
  */
 #include <sched.h>
 #include <sys/syscall.h>

@@ -2,9 +2,9 @@
 /*
  * cmd_progress - the bar on a terminal of any width, its other forms, and where there is none
  *
- * What arrives at the terminal is played on a small one (screen.h), and looked at whenever a bar was
- * drawn or erased: above it are whole lines, it is one row, below it is nothing. Nothing is shown before
- * half a second, so each test holds its run open until something is.
+ * What arrives at the terminal is played on a small one (screen.h), and looked at whenever a bar
+ * was drawn or erased: above it are whole lines, it is one row, below it is nothing. Nothing is
+ * shown before half a second, so each test holds its run open until something is.
  */
 #include <pty.h>
 #include <sys/ioctl.h>
@@ -286,8 +286,8 @@ static size_t columns_to_come(const struct viewer *viewer)
 }
 
 /*
- * Changes the width just after a bar, since the next one is a while away. False: the test was held up, and
- * that one had been drawn for the old width already, which leaves a trace on any terminal.
+ * Changes the width just after a bar, since the next one is a while away. False: the test was held
+ * up, and that one had been drawn for the old width already, which leaves a trace on any terminal.
  */
 static bool change_width(struct viewer *viewer, unsigned int columns, bool reflow)
 {

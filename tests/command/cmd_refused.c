@@ -2,9 +2,9 @@
 /*
  * cmd_refused - each system call of a plain run refused in turn, as a sandbox would
  *
- * Then the results are right, or what could not be done is said in lines that are true, with an exit
- * status of its own: items that failed (1), a journal that cannot be had (2), or 125. Never a signal, a
- * wrong result, success without it, or a run that does not end.
+ * Then the results are right, or what could not be done is said in lines that are true, with an
+ * exit status of its own: items that failed (1), a journal that cannot be had (2), or 125. Never a
+ * signal, a wrong result, success without it, or a run that does not end.
  */
 #include <sys/syscall.h>
 
@@ -12,8 +12,8 @@
 #include "support/deny.h"
 
 /*
- * Those that strace shows of the runs below, but for what the C library itself cannot be without: memory,
- * futex, rseq, exit; and write, without which nothing can be said.
+ * Those that strace shows of the runs below, but for what the C library itself cannot be without:
+ * memory, futex, rseq, exit; and write, without which nothing can be said.
  */
 /* clang-format off */
 #define CALLS(X) \

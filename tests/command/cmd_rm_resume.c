@@ -2,8 +2,8 @@
 /*
  * cmd_rm_resume - a removal that is killed, and gone on with by its journal
  *
- * What a killed run removed may have no line. A name that is not there is no error then; where every
- * line is there it is one, as a name that was typed wrongly always is.
+ * What a killed run removed may have no line. A name that is not there is no error then; where
+ * every line is there it is one, as a name that was typed wrongly always is.
  *
  * RM_KILLS says how many kills (12 by default).
  */
@@ -42,7 +42,9 @@ static void make_much(void)
 #define NAMED 68
 #define LINES (60 + 8 * 24)
 
-/* Kills a run when it has told of some items, somewhere in what it does next; the next one goes on. */
+/*
+ * Kills a run when it has told of some items, somewhere in what it does next; the next one goes on.
+ */
 static unsigned long kill_and_resume(uint64_t seed, unsigned long kills)
 {
 	unsigned long killed = 0;

@@ -2,9 +2,9 @@
 /*
  * cmd_rm_root - the root directory stays, by whatever name, and all that is in it
  *
- * What is removed here is removed in earnest, in a root directory that was made for it: a fresh tree with
- * the command's own libraries. Who runs the command there is nobody, and the command is not started
- * unless its root directory is that tree (see enter_root() in cmd.c).
+ * What is removed here is removed in earnest, in a root directory that was made for it: a fresh
+ * tree with the command's own libraries. Who runs the command there is nobody, and the command is
+ * not started unless its root directory is that tree (see enter_root() in cmd.c).
  */
 #include <sys/stat.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cmd_rm_trees - removing trees that are deep, wide, in the way or in motion, and runs that end early
+ * cmd_rm_trees - removing trees that are deep, wide, in the way or in motion, and runs that end
+ * early
  *
  * What is found has exactly one record, whatever happened; what lies outside of the tree is never
  * touched.
@@ -131,7 +132,9 @@ static void large_directories_take_no_more_memory(struct test *t)
 		expect_between(many, 0, few + 16384);
 }
 
-/* In the middle, by signal, twice or once: what was found has its record, and the root comes last. */
+/*
+ * In the middle, by signal, twice or once: what was found has its record, and the root comes last.
+ */
 static void stopped_in_the_middle(struct test *t)
 {
 	static const char *const more[][2] = {{"-v", "-v"}, {"-k", "-v"}, {"-v", "-j1"}};
@@ -142,7 +145,10 @@ static void stopped_in_the_middle(struct test *t)
 		struct run *run;
 
 		make_wide("d", 30, 10);
-		/* A tenth of what there is, so that the rest takes longer than the test is ever held up. */
+		/*
+		 * A tenth of what there is, so that the rest takes longer than the test is ever
+		 * held up.
+		 */
 		run = START(HOW(.feed = true), "rm", "-r", "--json", "--rate", "100/s",
 			    more[i / 2][0], more[i / 2][1], "d");
 		until_printed(run, 1, "\"ok\"", 30);
@@ -357,7 +363,10 @@ static void mount_points_stay(struct test *t)
 	expect_exit(BP("rm", "-r", "d"), 0);
 }
 
-/* Removes what two layers of an overlayfs show as one, with $1 descriptors; 77: it cannot be mounted. */
+/*
+ * Removes what two layers of an overlayfs show as one, with $1 descriptors; 77: it cannot be
+ * mounted.
+ */
 static const char remove_merged[] =
 	"mount -t tmpfs none m && cd m && mkdir low up work all &&"
 	"for d in $(seq 6); do for layer in low up; do"
@@ -368,8 +377,8 @@ static const char remove_merged[] =
 	"cd all && ulimit -n $1 && \"$BATCHPROC\" rm -r d";
 
 /*
- * Another walker may have to open them anew to read on. There a position is how many names are before it,
- * and those removed meanwhile do not count any more.
+ * Another walker may have to open them anew to read on. There a position is how many names are
+ * before it, and those removed meanwhile do not count any more.
  */
 static void large_directories_whose_positions_move(struct test *t)
 {

@@ -180,7 +180,9 @@ static void a_directory_that_failed_is_copied_to_its_place(struct test *t)
 	expect_exit(SH("diff -r s out/s && test -d out/top && test ! -e out/top/top"), 0);
 }
 
-/* A tree whose name was new has that name again, and is not copied into itself of the first time. */
+/*
+ * A tree whose name was new has that name again, and is not copied into itself of the first time.
+ */
 static void a_run_that_goes_on_finds_the_same_places(struct test *t)
 {
 	struct run *run;

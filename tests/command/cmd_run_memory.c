@@ -73,8 +73,8 @@ static void settings_last_as_long_as_their_items(struct test *t)
 }
 
 /*
- * Some are found again while others go, and are those that were looked for. The choices are the bits of a
- * number, three jobs apart, and the last is the file's name.
+ * Some are found again while others go, and are those that were looked for. The choices are the
+ * bits of a number, three jobs apart, and the last is the file's name.
  */
 static void settings_are_found_while_others_go(struct test *t)
 {

@@ -59,8 +59,8 @@ static void a_long_list_ends_at_once_and_every_item_has_a_record(struct test *t)
 		text_printf(&list, "%s\n", i == count / 100 ? "nosuch" : "a");
 	make_bytes("list", list.data, list.len);
 	/*
-	 * On one loop, so that none goes on while the one with the failure is kept from its work. The first does
-	 * not end by itself, however quickly the others are done.
+	 * On one loop, so that none goes on while the one with the failure is kept from its work.
+	 * The first does not end by itself, however quickly the others are done.
 	 */
 	run = RUN(HELD, "hash", "-e", "--json", "--loops", "1", "-", "-T", "list");
 	records = expect_records(run, count + 1);

@@ -287,7 +287,10 @@ static void files_that_shrink_and_grow_are_read_to_some_end(struct test *t)
 	unrest_end(&unrest);
 }
 
-/* A directory in the middle of which a run is stopped is read to its end: what is in it was not all done. */
+/*
+ * A directory in the middle of which a run is stopped is read to its end: what is in it was not all
+ * done.
+ */
 static void what_a_stop_left_is_named_once(struct test *t)
 {
 	const unsigned int files = UNDER_TSAN || UNDER_ASAN || under_valgrind() ? 1000 : 3000;

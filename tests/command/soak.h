@@ -2,10 +2,10 @@
 /*
  * soak - runs of the command under injected faults, and what their records must say
  *
- * A seed chooses faults, backend, loops and options. What a run is about stands in a table of things:
- * each is one input, with what became of it according to its record. Whatever goes wrong inside, each
- * input has exactly one record, each digest that is printed is right, the exit status fits the records,
- * and at its end the command holds no descriptor of an input.
+ * A seed chooses faults, backend, loops and options. What a run is about stands in a table of
+ * things: each is one input, with what became of it according to its record. Whatever goes wrong
+ * inside, each input has exactly one record, each digest that is printed is right, the exit status
+ * fits the records, and at its end the command holds no descriptor of an input.
  */
 #ifndef BATCHPROC_TESTS_SOAK_H
 #define BATCHPROC_TESTS_SOAK_H
@@ -57,7 +57,9 @@ struct soak {
 	int status, left;
 };
 
-/** Makes the files that sha256sum tells the digests of; skips the test where no faults can be had. */
+/**
+ * Makes the files that sha256sum tells the digests of; skips the test where no faults can be had.
+ */
 struct soak *soak_begin(struct test *t);
 /** Calls @fn with a soak for each seed that is wanted. */
 void soak_seeds(struct soak *s, void (*fn)(struct soak *s));

@@ -2,8 +2,8 @@
 /*
  * soak_net - fetch and probe under faults, from a server that knows of none
  *
- * A file is whole or as it was, whatever happened to the sockets and to the disk; a probe has a record. Without
- * faults a second run gets all.
+ * A file is whole or as it was, whatever happened to the sockets and to the disk; a probe has a
+ * record. Without faults a second run gets all.
  */
 #include <sys/stat.h>
 

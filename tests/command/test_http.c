@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_http - responses, valid and malformed, are read the same by every parser that the build can choose;
- * values of headers mean what RFC 9110 says; and a request is what was asked for and nothing else
+ * test_http - responses, valid and malformed, are read the same by every parser that the build can
+ * choose; values of headers mean what RFC 9110 says; and a request is what was asked for and
+ * nothing else
  */
 #include "support/harness.h"
 #include "base/buf.h"
@@ -202,7 +203,10 @@ static void headers_are_bounded(struct test *t)
 
 /* ---------------------------------------------------------------- chunks */
 
-/* The content in pieces of at most @step bytes, and how it ended: "." at its end, "!" bad, "..." cut. */
+/*
+ * The content in pieces of at most @step bytes, and how it ended: "." at its end, "!" bad, "..."
+ * cut.
+ */
 static const char *unchunk(const char *text, size_t len, size_t step)
 {
 	static struct buf out;

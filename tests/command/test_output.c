@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_output - a program may hold two runs: what one writes, loses or ends is no matter of the other
+ * test_output - a program may hold two runs: what one writes, loses or ends is no matter of the
+ * other
  */
 #include <sys/stat.h>
 

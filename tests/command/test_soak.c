@@ -2,8 +2,8 @@
 /*
  * test_soak - the command under injected faults
  *
- * Needs a command that was built with DEBUG=1, for only that takes BATCHPROC_FAULTS. SOAK_SEEDS says how
- * many seeds (100 by default), for each case as many; see soak.h for what is held to what.
+ * Needs a command that was built with DEBUG=1, for only that takes BATCHPROC_FAULTS. SOAK_SEEDS
+ * says how many seeds (100 by default), for each case as many; see soak.h for what is held to what.
  */
 #include "command/soak.h"
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_tls - TLS between a stream and a server that a thread of the test plays with OpenSSL's own sockets
+ * test_tls - TLS between a stream and a server that a thread of the test plays with OpenSSL's own
+ * sockets
  *
- * The server takes one connection after the other. On each it reads a line, and answers with what the test
- * wants; how it ends the connection is the test's wish too.
+ * The server takes one connection after the other. On each it reads a line, and answers with what
+ * the test wants; how it ends the connection is the test's wish too.
  */
 #include <arpa/inet.h>
 #include <openssl/err.h>
@@ -146,7 +147,10 @@ static void *server_main(void *arg)
 	return NULL;
 }
 
-/* Certificates: ca, and of it good, other (another name), old (expired) and client; self signs itself. */
+/*
+ * Certificates: ca, and of it good, other (another name), old (expired) and client; self signs
+ * itself.
+ */
 static void make_certs(void)
 {
 	static const char here[] = "DNS:localhost,IP:127.0.0.1";

@@ -4,8 +4,8 @@
  *
  * fuzz_NAME.c is one parser's harness: a function of some bytes. `make fuzz T=NAME` links it with
  * clang's libFuzzer, which looks for inputs that reach new code; those worth keeping stand in
- * corpus/NAME/ and are replayed by test_corpora, which needs no clang. A harness holds what it parsed
- * to what the parser promises, and ends the program where that does not hold.
+ * corpus/NAME/ and are replayed by test_corpora, which needs no clang. A harness holds what it
+ * parsed to what the parser promises, and ends the program where that does not hold.
  *
  * A new one is a file here, a line below and in test_corpora.c, and some input in corpus/NAME/. To
  * keep what a run of it found:

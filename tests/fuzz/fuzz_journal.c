@@ -3,8 +3,8 @@
  * fuzz_journal: what a journal says is what was written into it, whatever else stands in it.
  *
  * The input is a journal. Where its first byte is odd, each line of it gets the sum that makes it
- * whole, so that what is behind the sum is reached too. Lines are then parsed one by one, and the file
- * is scanned: both must find the same.
+ * whole, so that what is behind the sum is reached too. Lines are then parsed one by one, and the
+ * file is scanned: both must find the same.
  *
  * fuzzes: tools/batchproc/journal/file.c tools/batchproc/journal/scan.c tools/batchproc/base/buf.c
  */

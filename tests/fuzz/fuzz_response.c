@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz_response: what is read of a response is the same in whatever pieces it comes; and what values of its
- * headers are taken for makes sense.
+ * fuzz_response: what is read of a response is the same in whatever pieces it comes; and what
+ * values of its headers are taken for makes sense.
  *
  * The first byte says whether it answers a HEAD, and how large the pieces are.
  *

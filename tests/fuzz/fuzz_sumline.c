@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz_sumline: a list of digests in any form, line by line as verify reads it. What was read from a
- * line is read again from the line that is written of it. The first byte says what is asked for: names
- * that end with NUL, tags, one algorithm alone, base64.
+ * fuzz_sumline: a list of digests in any form, line by line as verify reads it. What was read from
+ * a line is read again from the line that is written of it. The first byte says what is asked for:
+ * names that end with NUL, tags, one algorithm alone, base64.
  *
  * fuzzes: tools/batchproc/digest/sumline.c tools/batchproc/digest/sumlist.c
  * fuzzes: tools/batchproc/digest/algs.c tools/batchproc/base/buf.c

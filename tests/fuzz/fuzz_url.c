@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz_url: an URL that is taken reads the same when it is written down and read again; what it is taken to
- * pieces as is what libcurl takes it to pieces as, where that is there; and whatever a server redirects to is
- * an URL or refused.
+ * fuzz_url: an URL that is taken reads the same when it is written down and read again; what it is
+ * taken to pieces as is what libcurl takes it to pieces as, where that is there; and whatever a
+ * server redirects to is an URL or refused.
  *
  * The first line is the URL, the rest a reference.
  *

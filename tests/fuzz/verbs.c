@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * verbs: some that do nothing, for tests of what reads jobs for them. They have options of all kinds:
- * with and without a letter, with and without an argument, names that begin alike.
+ * verbs: some that do nothing, for tests of what reads jobs for them. They have options of all
+ * kinds: with and without a letter, with and without an argument, names that begin alike.
  */
 #include "base/array.h"
 #include "verb.h"

@@ -373,7 +373,9 @@ static bool fails_after_the_deadline(struct test *t, uint64_t ns)
 	return started;
 }
 
-/* The deadline is recorded, then an item fails by itself: the deadline stays, the failure counts. */
+/*
+ * The deadline is recorded, then an item fails by itself: the deadline stays, the failure counts.
+ */
 static void deadline_before_the_failure_is_the_cause(struct test *t)
 {
 	in_time(t, 10 * MS, fails_after_the_deadline);

@@ -100,7 +100,9 @@ static void expect_clean_exit(const struct child_result *child)
 		record_failure("the child ended with 0x%x: %s", child->status, child->err);
 }
 
-/* RLIMIT_NOFILE, one more descriptor at each attempt, so that each step of the set-up fails once. */
+/*
+ * RLIMIT_NOFILE, one more descriptor at each attempt, so that each step of the set-up fails once.
+ */
 static void too_few_descriptors_are_a_clear_error(struct test *t)
 {
 	struct attempt a = {t->row, t->row->backend, 0};

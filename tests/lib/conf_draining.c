@@ -289,8 +289,8 @@ static int yield_until_at_least(atomic_ulong *counter, unsigned long number)
 }
 
 /*
- * Nobody enters the ring before all are here, for a full ring would start no more of them. The last to
- * come lets the others stand in it, then cancels them and itself.
+ * Nobody enters the ring before all are here, for a full ring would start no more of them. The last
+ * to come lets the others stand in it, then cancels them and itself.
  */
 static int stand_when_all_are_here(void *arg)
 {

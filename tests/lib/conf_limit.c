@@ -82,7 +82,9 @@ static void go_at_limit_zero_with_nobody_to_raise_it_is_edeadlk(struct test *t)
 	bp_group_destroy(g);
 }
 
-/* Ten run, the limit falls to three: none is cancelled, none admitted until fewer than three run. */
+/*
+ * Ten run, the limit falls to three: none is cancelled, none admitted until fewer than three run.
+ */
 static void lowering_the_limit_cancels_nobody_and_admits_nobody(struct test *t)
 {
 	struct bp_group *g = group_with(t, .limit = 10);

@@ -176,7 +176,9 @@ static void a_foreign_thread_on_a_caller_driven_engine_aborts(struct test *t)
 	expect_abort(go_from_a_foreign_thread, t, "bp_go");
 }
 
-/* ---------------------------------------------------------------- polling, signals, cancellation */
+/*
+ * ---------------------------------------------------------------- polling, signals, cancellation
+ */
 
 static int sleeps_a_while(void *unused)
 {

@@ -3,9 +3,9 @@
  * sim_check - the promises, judged from what was seen
  *
  * With one loop the order of all events is known exactly. With several, a thread may be interrupted
- * between an event and its note, so each event is known to lie between two notes, lo and hi; one came
- * before another for sure when its hi is below the other's lo. A promise is called broken only when
- * every order that the notes allow breaks it.
+ * between an event and its note, so each event is known to lie between two notes, lo and hi; one
+ * came before another for sure when its hi is below the other's lo. A promise is called broken only
+ * when every order that the notes allow breaks it.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -4,8 +4,8 @@
  *
  * A program is plain data: options of an engine and of groups, and scripts of steps. Script 0 is
  * the main thread's; the others are run by tasks, or say what an operation item does. A task may
- * start only scripts with a higher number than its own, so every program ends. Any step may be taken
- * out of a program and it is still one: that is how a failing program is made smaller.
+ * start only scripts with a higher number than its own, so every program ends. Any step may be
+ * taken out of a program and it is still one: that is how a failing program is made smaller.
  */
 #ifndef BATCHPROC_TESTS_SIM_PROG_H
 #define BATCHPROC_TESTS_SIM_PROG_H
@@ -110,8 +110,8 @@ struct sim_outcome {
 };
 
 /**
- * Runs a program and checks every promise; a promise that was not kept is said on stderr and ends the
- * process. With @trace every event is printed.
+ * Runs a program and checks every promise; a promise that was not kept is said on stderr and ends
+ * the process. With @trace every event is printed.
  */
 struct sim_outcome prog_run(const struct prog *prog, bool trace);
 

@@ -443,7 +443,9 @@ static void print_event(void *arg, const char *line)
 	       (unsigned long long)(run->sim->clock - SIM_EPOCH), line);
 }
 
-/** Everything waits, for bytes that nobody sends and the like: a second thread cancels it all, once. */
+/**
+ * Everything waits, for bytes that nobody sends and the like: a second thread cancels it all, once.
+ */
 static bool stuck(void *arg)
 {
 	struct run *run = arg;

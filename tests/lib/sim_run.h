@@ -2,9 +2,10 @@
 /*
  * sim_run - what is known about a program that runs on the simulated backend
  *
- * The program is watched from outside the library: what its calls returned, when its functions began
- * and ended, what was reported, each with its place in the order of events. From that alone sim_check.c
- * says whether a promise was broken; it never asks the library what it thinks has happened.
+ * The program is watched from outside the library: what its calls returned, when its functions
+ * began and ended, what was reported, each with its place in the order of events. From that alone
+ * sim_check.c says whether a promise was broken; it never asks the library what it thinks has
+ * happened.
  */
 #ifndef BATCHPROC_TESTS_SIM_RUN_H
 #define BATCHPROC_TESTS_SIM_RUN_H

@@ -2,8 +2,8 @@
 /*
  * sim_task - the steps of a task in a program of sim_prog
  *
- * The result of each is checked where the caller alone can know what it must be: what was written is
- * read back, nothing is done after a cancel, nothing is cancelled inside a shield.
+ * The result of each is checked where the caller alone can know what it must be: what was written
+ * is read back, nothing is done after a cancel, nothing is cancelled inside a shield.
  */
 #include <poll.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 /*
  * test_clock - who looks at the clock, and who must not wait for it
  *
- * A task that computes keeps its loop from everything else: what its time has run out for it finds out by
- * itself. And a time that nobody waits for any more holds nobody up.
+ * A task that computes keeps its loop from everything else: what its time has run out for it finds
+ * out by itself. And a time that nobody waits for any more holds nobody up.
  */
 #include "support/harness.h"
 
@@ -168,8 +168,8 @@ static void a_time_in_the_past_polls(struct test *t)
 }
 
 /*
- * Nothing runs that could ever give a place: the one thread is told, and does not wait first for the deadline of
- * a group that is over, whichever way it ended.
+ * Nothing runs that could ever give a place: the one thread is told, and does not wait first for
+ * the deadline of a group that is over, whichever way it ended.
  */
 static void a_deadline_of_the_past_hides_no_deadlock(struct test *t)
 {
@@ -201,7 +201,10 @@ static int steps_back_once(void *arg)
 	return 0;
 }
 
-/* bp_yield() gives the loop a whole turn, in which it looks for completions, in a task's first turn too. */
+/*
+ * bp_yield() gives the loop a whole turn, in which it looks for completions, in a task's first turn
+ * too.
+ */
 static void a_yield_is_a_turn_of_the_loop(struct test *t)
 {
 	atomic_ulong ended = 0;

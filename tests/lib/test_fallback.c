@@ -426,7 +426,9 @@ static void any_one_call_may_be_refused(struct test *t)
 	}
 }
 
-/* A filter that lets rings be made and not entered: threads, and the reason says which call it was. */
+/*
+ * A filter that lets rings be made and not entered: threads, and the reason says which call it was.
+ */
 static int where_rings_cannot_be_entered(void *arg)
 {
 	static const struct denied denied[] = {DENY(SYS_io_uring_enter, EPERM), DENY_END};
@@ -501,7 +503,9 @@ static int where_nobody_may_be_born(void *arg)
 	return (int)failures_to(STDERR_FILENO);
 }
 
-/* The kernel ends what it has no thread for with ECANCELED; nobody has cancelled, and it is done. */
+/*
+ * The kernel ends what it has no thread for with ECANCELED; nobody has cancelled, and it is done.
+ */
 static void files_are_worked_on_without_a_kernel_worker(struct test *t)
 {
 	const char *dir = temp_dir(t);
@@ -531,7 +535,10 @@ static char sysctl_read(void)
 	return value;
 }
 
-/* Set by who runs the test (test_sysctl.sh): it is the whole machine's, and others make rings meanwhile. */
+/*
+ * Set by who runs the test (test_sysctl.sh): it is the whole machine's, and others make rings
+ * meanwhile.
+ */
 static void kernel_io_uring_disabled_names_both_causes(struct test *t)
 {
 	struct bp_engine *engine = NULL;

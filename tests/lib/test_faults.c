@@ -2,9 +2,9 @@
 /*
  * test_faults - the faults that are injected are honest
  *
- * Given a backend with faults around it, an operation that is said to have failed was not carried out,
- * one that is said to be short moved so much and no more, a close closes whatever it says, and whatever
- * is delayed or lost on the way a group ends with every item counted.
+ * Given a backend with faults around it, an operation that is said to have failed was not carried
+ * out, one that is said to be short moved so much and no more, a close closes whatever it says, and
+ * whatever is delayed or lost on the way a group ends with every item counted.
  */
 #include "backend/fault.h"
 #include "support/harness.h"

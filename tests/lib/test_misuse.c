@@ -388,7 +388,9 @@ static void an_engine_is_made_outside(struct test *t)
 	expect_abort(an_engine_in_a_callback, t, "bp_engine_create");
 }
 
-/* ---------------------------------------------------------------- groups that wait for each other */
+/*
+ * ---------------------------------------------------------------- groups that wait for each other
+ */
 
 static struct bp_group *pair[2];
 static atomic_int arrived;

@@ -402,8 +402,8 @@ static void prep_and_add(struct bp_op *op, struct io_uring_sqe *sqe)
 }
 
 /*
- * A prep() is a callback: what it adds is accepted, and has its own prep() called in its turn, not inside of this
- * one, however long the chain is and although the ring has few places.
+ * A prep() is a callback: what it adds is accepted, and has its own prep() called in its turn, not
+ * inside of this one, however long the chain is and although the ring has few places.
  */
 static void prep_adds_items(struct test *t)
 {

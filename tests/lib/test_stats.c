@@ -160,7 +160,10 @@ static bool sleeping_items(struct test *t, uint64_t ns)
 	st = stats_of(g);
 	expect_between(st.wait_ns, 0, ITEMS * (ns + 60 * SECOND));
 	bp_group_destroy(g);
-	/* A resume that is timed stands for many: one that a busy machine held up makes them all long. */
+	/*
+	 * A resume that is timed stands for many: one that a busy machine held up makes them all
+	 * long.
+	 */
 	return st.wait_ns >= ITEMS * ns / 5 * 4 && st.compute_ns < st.wait_ns;
 }
 
@@ -193,8 +196,9 @@ static int computes(void *arg)
 }
 
 /*
- * compute_ns: an estimate from samples, near the truth where every resume costs the same. What a busy
- * machine takes from an item while it computes both see; what it takes in between only one of them.
+ * compute_ns: an estimate from samples, near the truth where every resume costs the same. What a
+ * busy machine takes from an item while it computes both see; what it takes in between only one of
+ * them.
  */
 static void computing_items_compute(struct test *t)
 {

@@ -3,8 +3,8 @@
  * test_threads - what is the threads backend's own: who waits where
  *
  * What operations do stands in the tests that run on every backend. Here is that waiting takes no
- * thread and holds up no loop, whatever the descriptor is and whatever its mode, and that several may
- * wait for one.
+ * thread and holds up no loop, whatever the descriptor is and whatever its mode, and that several
+ * may wait for one.
  */
 #include <dirent.h>
 
@@ -303,7 +303,10 @@ static void blocking_fifos_hold_nobody_up(struct test *t)
 
 ON_BOTH(blocking_fifos_hold_nobody_up)
 
-/* A terminal likewise: it is neither a file nor a socket. The line is read when the poll has seen it. */
+/*
+ * A terminal likewise: it is neither a file nor a socket. The line is read when the poll has seen
+ * it.
+ */
 static int type_and_read(void *arg)
 {
 	struct share *s = arg;
@@ -339,7 +342,9 @@ static void terminals_are_waited_for(struct test *t)
 
 ON_BOTH(terminals_are_waited_for)
 
-/* ---------------------------------------------------------------- files that epoll does not watch */
+/*
+ * ---------------------------------------------------------------- files that epoll does not watch
+ */
 
 static int poll_a_file(void *arg)
 {
@@ -393,7 +398,9 @@ static void what_is_no_plain_file_is_read_too(struct test *t)
 
 ON_BOTH(what_is_no_plain_file_is_read_too)
 
-/* The descriptor of an open has the mode that was asked for; a FIFO's does not wait for a writer. */
+/*
+ * The descriptor of an open has the mode that was asked for; a FIFO's does not wait for a writer.
+ */
 struct opening {
 	const char *path;
 	int flags;

@@ -82,7 +82,9 @@ static int connect_one(void *arg)
 	return err;
 }
 
-/* Many wait to accept from one blocking socket; nobody is stuck in a call when another was faster. */
+/*
+ * Many wait to accept from one blocking socket; nobody is stuck in a call when another was faster.
+ */
 static void acceptors_of_one_socket_do_not_hold_up_a_loop(struct test *t)
 {
 	struct bp_group *g = group_with(t, .stop_after_failures = 0), *clients;
@@ -354,7 +356,9 @@ static void a_close_ends_the_waits_on_every_loop(struct test *t)
 		for (int i = 0; i < 10; i++)
 			expect_eq(bp_go(g, receive_from_closed, &s), 0);
 		until_in_flight(t, 10);
-		/* And the loops have had a turn, so that each wait stands where the close finds it. */
+		/*
+		 * And the loops have had a turn, so that each wait stands where the close finds it.
+		 */
 		many_turns(t);
 		expect_eq(bp_go(g, close_it, &s), 0);
 		expect_eq(bp_wait(g), 0);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * badfs BACKING MOUNTPOINT [LINE...] - a FUSE file system over a directory, that misbehaves on demand
+ * badfs BACKING MOUNTPOINT [LINE...] - a FUSE file system over a directory, that misbehaves on
+ * demand
  *
- * Without being told otherwise it is as good as the file system below it. What it does wrong is said in
- * lines (badfs_switches.c), as arguments, and on standard input while it runs; each line there is
- * answered on standard output: "ok NUMBER", or "bad". The first line that it prints is "mounted", or
- * "cannot mount: " with the reason. At the end of standard input, so also when whoever started it dies,
- * it unmounts and ends; the line "die" ends it with the mount left behind.
+ * Without being told otherwise it is as good as the file system below it. What it does wrong is
+ * said in lines (badfs_switches.c), as arguments, and on standard input while it runs; each line
+ * there is answered on standard output: "ok NUMBER", or "bad". The first line that it prints is
+ * "mounted", or "cannot mount: " with the reason. At the end of standard input, so also when
+ * whoever started it dies, it unmounts and ends; the line "die" ends it with the mount left behind.
  *
  * Each of WORKERS threads carries out one call at a time, so that those that hang or are slow hold
  * up nobody else.
@@ -152,7 +153,10 @@ int main(int argc, char **argv)
 			abort();
 	puts("mounted");
 	as_told();
-	/* Threads that read find it gone. Calls that hang are given up by the kernel when all have ended. */
+	/*
+	 * Threads that read find it gone. Calls that hang are given up by the kernel when all have
+	 * ended.
+	 */
 	fuse_set_log_func(say_nothing);
 	fuse_session_unmount(session);
 	_exit(0);

@@ -52,8 +52,8 @@ struct switches {
 extern struct switches switches;
 
 /**
- * A call begins: it is counted, waits as it was told to, and fails with what this returns (0: it does
- * not). @name and @other may be NULL. @interrupted says whether the caller was interrupted.
+ * A call begins: it is counted, waits as it was told to, and fails with what this returns (0: it
+ * does not). @name and @other may be NULL. @interrupted says whether the caller was interrupted.
  */
 int enter(enum call call, const char *name, const char *other, bool (*interrupted)(void *arg),
 	  void *arg);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * badfs_nodes - the files that the kernel knows, what badfs claims of them, and how each call begins
+ * badfs_nodes - the files that the kernel knows, what badfs claims of them, and how each call
+ * begins
  *
  * One lock guards the table of nodes. A node's name is read without it, so old ones are not freed.
  */
@@ -265,7 +266,10 @@ void node_removed(int dir, const char *name)
 	pthread_mutex_unlock(&lock);
 }
 
-/* Brings back what was removed while it was open, under its last name, whole as soon as it is there. */
+/*
+ * Brings back what was removed while it was open, under its last name, whole as soon as it is
+ * there.
+ */
 static void revive(const struct node *node, int from)
 {
 	static const char half[] = ".revived";

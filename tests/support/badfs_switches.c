@@ -24,8 +24,8 @@
  *	revive on|off		an open file that was removed is there again once it is closed
  *	cache SECONDS		how long the kernel may keep names and attributes (0)
  *
- * NAME is the last part of a path, or an extended attribute: only calls for it. A call is one of the
- * names in BADFS_CALLS. One lock guards rules and counts; who waits gives it back.
+ * NAME is the last part of a path, or an extended attribute: only calls for it. A call is one of
+ * the names in BADFS_CALLS. One lock guards rules and counts; who waits gives it back.
  */
 #include <errno.h>
 #include <pthread.h>

@@ -10,12 +10,13 @@
  *	...
  *	badmount_end(bad);
  *
- * support/badfs_switches.c lists what can be said. The test ends the mount; where it fails before that,
- * the harness does, and the server unmounts by itself when the test program dies. The test is skipped, by
- * name, where such a mount cannot be had. For the main thread.
+ * support/badfs_switches.c lists what can be said. The test ends the mount; where it fails before
+ * that, the harness does, and the server unmounts by itself when the test program dies. The test is
+ * skipped, by name, where such a mount cannot be had. For the main thread.
  *
- * A process that waits for a call that hangs can only be killed once the call is answered: that is why
- * the server ends before the runs of the test are. Use the command, not this process, on what hangs.
+ * A process that waits for a call that hangs can only be killed once the call is answered: that is
+ * why the server ends before the runs of the test are. Use the command, not this process, on what
+ * hangs.
  */
 #ifndef BATCHPROC_TESTS_BADMOUNT_H
 #define BATCHPROC_TESTS_BADMOUNT_H

@@ -276,7 +276,9 @@ struct run *run_start(const struct how *how, const char *const *args)
 
 /* ---------------------------------------------------------------- while it runs */
 
-/* Takes what a run has printed, waiting for something if there is nothing. False: all at its end. */
+/*
+ * Takes what a run has printed, waiting for something if there is nothing. False: all at its end.
+ */
 static bool take_output(struct run *run)
 {
 	struct pollfd fds[2] = {{.fd = run->fd[0], .events = POLLIN},

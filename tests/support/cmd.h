@@ -2,9 +2,10 @@
 /*
  * cmd - runs the command as a user does, and looks at what came of it
  *
- * The command is the program that BATCHPROC names. Each test begins with fresh_dir(): a directory of
- * its own, which is the working directory too, so that names in tests are short. Runs and what was read
- * from them are kept until the next test begins. Everything here belongs to the main thread.
+ * The command is the program that BATCHPROC names. Each test begins with fresh_dir(): a directory
+ * of its own, which is the working directory too, so that names in tests are short. Runs and what
+ * was read from them are kept until the next test begins. Everything here belongs to the main
+ * thread.
  *
  * What must not end yet reads standard input from a pipe that the test holds: an item named - runs
  * exactly as long as the test wants.
@@ -97,7 +98,9 @@ void until_drained(struct run *run);
 bool until_printed(struct run *run, int fd, const char *word, size_t times);
 /** Sends a signal, and waits until the run has taken it. */
 void run_kill(struct run *run, int sig);
-/** Sends a signal, and waits until the run has acted upon it: another than USR1 is followed by it. */
+/**
+ * Sends a signal, and waits until the run has acted upon it: another than USR1 is followed by it.
+ */
 void run_signal(struct run *run, int sig);
 
 /** Skips the test unless calls of a run can be refused. */
@@ -105,9 +108,9 @@ void need_denial(struct test *t);
 /** Skips the test unless calls of a run can be watched. */
 void need_watch(struct test *t);
 /**
- * Waits until the run comes to the next call that is watched; it stands still then, before the call is
- * made. @path, of PATH_MAX bytes, is what the call's first argument, a descriptor, is open for. False:
- * the run has ended.
+ * Waits until the run comes to the next call that is watched; it stands still then, before the call
+ * is made. @path, of PATH_MAX bytes, is what the call's first argument, a descriptor, is open for.
+ * False: the run has ended.
  */
 bool until_called(struct run *run, char *path);
 /** Lets the call be made. */

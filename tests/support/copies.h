@@ -21,8 +21,8 @@ bool expect_same_trees_(const char *a, const char *b, unsigned int what, const c
 void run_sh_(const struct run *run, const char *script);
 
 /**
- * Mounts a file system at @dir, which it makes; @script does it. Skips the test where that cannot be.
- * Nobody else sees it, and it is gone when the program ends.
+ * Mounts a file system at @dir, which it makes; @script does it. Skips the test where that cannot
+ * be. Nobody else sees it, and it is gone when the program ends.
  */
 void mount_at(struct test *t, const char *dir, const char *script);
 void unmount(const char *dir);

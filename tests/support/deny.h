@@ -5,8 +5,8 @@
  *	static const struct denied none[] = {DENY(SYS_openat2, ENOSYS), DENY_END};
  *	run = RUN(HOW(.denied = none), "hash", "f");
  *
- * A program is filtered from its start, so also where it is loaded; with HOW(.denied_late = none) only
- * from its main() on. A filter cannot be taken back.
+ * A program is filtered from its start, so also where it is loaded; with HOW(.denied_late = none)
+ * only from its main() on. A filter cannot be taken back.
  */
 #ifndef BATCHPROC_TESTS_DENY_H
 #define BATCHPROC_TESTS_DENY_H

@@ -2,8 +2,8 @@
 /*
  * deny_late - calls that are refused to a program from its main() on, when it has been loaded
  *
- * With deny.c this is deny.so, which LD_PRELOAD brings in. BATCHPROC_TESTS_DENY says what to refuse, as
- * "CALL ERRNO WHEN ARG VALUE" with a semicolon behind each.
+ * With deny.c this is deny.so, which LD_PRELOAD brings in. BATCHPROC_TESTS_DENY says what to
+ * refuse, as "CALL ERRNO WHEN ARG VALUE" with a semicolon behind each.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dns - a getaddrinfo() of our own, which tells how often it was asked, and waits where a test wants it to
+ * dns - a getaddrinfo() of our own, which tells how often it was asked, and waits where a test
+ * wants it to
  *
  * Linked into a program it is used instead of the C library's. Any thread may ask.
  */

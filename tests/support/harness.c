@@ -359,7 +359,10 @@ int run_cases(int argc, char **argv, const struct test_case *cases, size_t count
 		goto out;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE, SIG_IGN);
-	/* Of the surroundings: what other programs print and sort, and who may read what tests make. */
+	/*
+	 * Of the surroundings: what other programs print and sort, and who may read what tests
+	 * make.
+	 */
 	setenv("LC_ALL", "C", 1);
 	umask(022);
 	refuse_if_asked();

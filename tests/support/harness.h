@@ -13,8 +13,8 @@
  * the harness also checks that the engine holds no operation, task, group or waiting item, and that
  * no descriptor was left open. A test that hangs is ended with its name after a generous time.
  *
- * On the simulated backend a test is run under several schedules; there its gates are streams of the
- * simulation, and what needs the kernel itself is left out (CASE_REAL).
+ * On the simulated backend a test is run under several schedules; there its gates are streams of
+ * the simulation, and what needs the kernel itself is left out (CASE_REAL).
  *
  * Nothing here sleeps: tests wait for events, with until_*(), crowds and gates.
  */
@@ -77,8 +77,8 @@
 bool under_valgrind(void);
 
 /**
- * A count of items, made smaller where each costs much more than usual, and to an N-th of that where
- * TEST_SHARE=N is in the environment.
+ * A count of items, made smaller where each costs much more than usual, and to an N-th of that
+ * where TEST_SHARE=N is in the environment.
  */
 unsigned long scaled(unsigned long n);
 
@@ -160,8 +160,8 @@ unsigned int failures_to(int fd);
 /* ---------------------------------------------------------------- engines and groups */
 
 /**
- * bp_engine_create(). An ordinary user's rings count as locked memory, which the kernel gives back some
- * time after the end of an engine: where it says that there is none, it is asked again.
+ * bp_engine_create(). An ordinary user's rings count as locked memory, which the kernel gives back
+ * some time after the end of an engine: where it says that there is none, it is asked again.
  */
 int create_engine(struct bp_engine **engine, const struct bp_engine_opts *opts);
 struct bp_engine *make_engine(struct test *t, const struct bp_engine_opts *opts);
@@ -197,8 +197,8 @@ void until_time(struct test *t, uint64_t when);
 /** Gives the engine many turns, in which something that must not happen could happen. */
 void many_turns(struct test *t);
 /**
- * For what only a short time can show: @attempt says whether things came in time for it to say anything.
- * Where the machine was too slow for that it is made again, with twice the time.
+ * For what only a short time can show: @attempt says whether things came in time for it to say
+ * anything. Where the machine was too slow for that it is made again, with twice the time.
  */
 void in_time(struct test *t, uint64_t ns, bool (*attempt)(struct test *t, uint64_t ns));
 
@@ -278,7 +278,10 @@ void expect_tally(const struct tally *tally, const struct bp_group *g);
 
 /* ---------------------------------------------------------------- processes and files */
 
-/** A program or a library that the tests build for themselves, next to this program: O/tests/support/NAME. */
+/**
+ * A program or a library that the tests build for themselves, next to this program:
+ * O/tests/support/NAME.
+ */
 void helper_path(char path[PATH_MAX], const char *name);
 
 struct child_result {

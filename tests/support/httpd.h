@@ -2,9 +2,9 @@
 /*
  * httpd - a server on loopback that answers as a test wants it to, which may be badly
  *
- * Each connection has a thread, which reads requests one by one and hands each to the test's function.
- * What that sends is what the client gets, to the byte. The server counts what it has seen; counts may be
- * looked at when the run that asked has ended.
+ * Each connection has a thread, which reads requests one by one and hands each to the test's
+ * function. What that sends is what the client gets, to the byte. The server counts what it has
+ * seen; counts may be looked at when the run that asked has ended.
  */
 #ifndef BATCHPROC_TESTS_HTTPD_H
 #define BATCHPROC_TESTS_HTTPD_H

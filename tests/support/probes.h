@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * probes - what tests of probe share: targets, their records, and a server that answers one thing to all
+ * probes - what tests of probe share: targets, their records, and a server that answers one thing
+ * to all
  */
 #ifndef BATCHPROC_TESTS_PROBES_H
 #define BATCHPROC_TESTS_PROBES_H
@@ -13,7 +14,10 @@
 /** "SCHEME127.0.0.1:PORTREST", kept until the next eight calls. */
 const char *target(const char *scheme, uint16_t port, const char *rest);
 
-/** The record of a target among what a run printed, until the next call; "", and a failure, without one. */
+/**
+ * The record of a target among what a run printed, until the next call; "", and a failure, without
+ * one.
+ */
 const char *line_of(const struct run *run, const char *name);
 /** A number in it; -1: it has none. */
 long long number_in(const char *line, const char *key);

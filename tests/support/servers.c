@@ -65,7 +65,10 @@ static const char lighttpd_conf[] =
 	"server.document-root = \"%s/www\"\nserver.bind = \"127.0.0.1\"\nserver.port = %u\n"
 	"server.errorlog = \"%s/lighttpd.err\"\naccesslog.filename = \"%s/lighttpd.log\"\n"
 	"accesslog.format = \"%%U %%s\"\nmimetype.assign = ( \".txt\" => \"text/plain\", "
-	/* What has no type has no validator; and it would believe for a second that a file is what it was. */
+	/*
+	 * What has no type has no validator; and it would believe for a second that a file is what
+	 * it was.
+	 */
 	"\"\" => \"application/x-test\" )\nindex-file.names = ( \"index.html\" )\nserver.stat-cache-engine = \"disable\"\n";
 
 static void write_conf(const char *name, const char *text)

@@ -2,8 +2,8 @@
 /*
  * servers - real servers on this machine, which serve the test's directory and end with the test
  *
- * Each is started in the foreground from a configuration that is written there, waits on a port that was free, and
- * logs its requests to NAME.log, a line each with the path and the status in it.
+ * Each is started in the foreground from a configuration that is written there, waits on a port
+ * that was free, and logs its requests to NAME.log, a line each with the path and the status in it.
  */
 #ifndef BATCHPROC_TESTS_SERVERS_H
 #define BATCHPROC_TESTS_SERVERS_H
@@ -16,7 +16,10 @@ struct server {
 	uint16_t port;
 };
 
-/** The kinds that serve files: "nginx", "apache2", "lighttpd", "python3"; false: it is not installed. */
+/**
+ * The kinds that serve files: "nginx", "apache2", "lighttpd", "python3"; false: it is not
+ * installed.
+ */
 bool server_start(struct server *server, const char *name);
 /** haproxy in front of another one; connections that nobody uses are ended after a moment. */
 bool server_start_proxy(struct server *server, uint16_t backend);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_badfs - the file system that misbehaves does so in each way that it was told to, and in no other
+ * test_badfs - the file system that misbehaves does so in each way that it was told to, and in no
+ * other
  */
 #include <sched.h>
 #include <sys/stat.h>

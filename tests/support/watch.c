@@ -2,7 +2,8 @@
 /*
  * watch - a run's system calls of one number, each of which waits until the test lets it be made
  *
- * A seccomp filter in the child tells of them through a descriptor that the child sends to the test.
+ * A seccomp filter in the child tells of them through a descriptor that the child sends to the
+ * test.
  */
 #include <limits.h>
 #include <linux/filter.h>

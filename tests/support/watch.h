@@ -5,7 +5,9 @@
 #ifndef BATCHPROC_TESTS_WATCH_H
 #define BATCHPROC_TESTS_WATCH_H
 
-/** In the child: its calls of this number wait for whoever has the descriptor that goes to @socket. */
+/**
+ * In the child: its calls of this number wait for whoever has the descriptor that goes to @socket.
+ */
 void watch_calls(int number, int socket);
 /** That descriptor; -1: calls cannot be watched here. Closes both sockets. */
 int take_watch(const int sockets[2]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * verb: the table of commands, which is made known at the start and does not change: any thread may read
- * it.
+ * verb: the table of commands, which is made known at the start and does not change: any thread may
+ * read it.
  */
 #include <string.h>
 

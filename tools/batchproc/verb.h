@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * verb: what a command is, and what it tells about its items; and the table of commands. A verb is a file
- * or a folder in verbs/ that defines one struct verb, named in the table in verbs.c; what verbs share
- * stands in the other folders. Any file may include this.
+ * verb: what a command is, and what it tells about its items; and the table of commands. A verb is
+ * a file or a folder in verbs/ that defines one struct verb, named in the table in verbs.c; what
+ * verbs share stands in the other folders. Any file may include this.
  */
 #ifndef BATCHPROC_VERB_H
 #define BATCHPROC_VERB_H
@@ -25,18 +25,25 @@ struct probe_pattern;
 struct opt {
 	char letter; /* 0: it has only a long name */
 	const char *name;
-	/* What stands for its argument in the help; in brackets: it may be left out; NULL: it takes none. */
+	/*
+	 * What stands for its argument in the help; in brackets: it may be left out; NULL: it takes
+	 * none.
+	 */
 	const char *arg;
 	const char *help;
 	/*
-	 * Reads @arg, NULL where none was given, into the field at @to of the settings. NULL, or what
+	 * Reads @arg, NULL where none was given, into the field at @to of the settings. NULL, or
+	 * what
 	 * @arg should have been: "one of a, b".
 	 */
 	const char *(*read)(void *to, const char *arg);
 	size_t to;
 };
 
-/* Where @field stands in the settings, a @type; it has to be of the type that its reader takes it for. */
+/*
+ * Where @field stands in the settings, a @type; it has to be of the type that its reader takes it
+ * for.
+ */
 #define OPT_AT(type, field, is)                                                                    \
 	(offsetof(type, field) +                                                                   \
 	 0 * sizeof(char[__builtin_types_compatible_p(__typeof__(((type *)0)->field), is) ? 1 :    \
@@ -113,7 +120,9 @@ struct item_ops {
 
 	/* One attempt, in a task: 0, or -errno. May set bytes, why and STATUS_SKIPPED. */
 	int (*work)(struct item *item);
-	/* Whether a second attempt would meet this error again, where errno alone does not say so. */
+	/*
+	 * Whether a second attempt would meet this error again, where errno alone does not say so.
+	 */
 	bool (*permanent)(const struct item *item, int err);
 	/* What an ended item prints on standard output without --json. */
 	void (*text)(const struct item *item, struct buf *buf);
@@ -154,8 +163,8 @@ struct item_ops {
 	 */
 	bool (*journal_restore)(struct item *item, const char *result, size_t len);
 	/*
-	 * It was done, and is passed over without a look. False: it cannot be, and its work says why.
-	 * Task only.
+	 * It was done, and is passed over without a look. False: it cannot be, and its work says
+	 * why. Task only.
 	 */
 	bool (*journal_pass)(struct item *item);
 	/* Whether it is to be done whatever the journal says of it. */
@@ -163,8 +172,9 @@ struct item_ops {
 };
 
 /*
- * What the settings of one run have in common, and keep from one to the next; all NULL at first. Filled in and
- * freed in the main thread, while no item runs or beside those that look at what is there already.
+ * What the settings of one run have in common, and keep from one to the next; all NULL at first.
+ * Filled in and freed in the main thread, while no item runs or beside those that look at what is
+ * there already.
  */
 struct common {
 	struct net_shared *net; /* of fetch and probe */
@@ -187,7 +197,9 @@ struct verb {
 	bool has_dst; /* the last operand is a destination, as which it stands in JSON */
 
 	size_t settings_size; /* all zero before the first option */
-	/* After the last option: fills in what was not given. NULL, or what is wrong. May be NULL. */
+	/*
+	 * After the last option: fills in what was not given. NULL, or what is wrong. May be NULL.
+	 */
 	const char *(*settle)(void *settings, struct common *common);
 	/* Frees what that put into @common, which may be nothing; after the run. May be NULL. */
 	void (*unshare)(struct common *common);

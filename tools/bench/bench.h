@@ -51,7 +51,8 @@ struct contestant {
 int interleave(struct contestant *all[], unsigned int n, unsigned int runs);
 
 /*
- * The fair pool has the number of threads that serves it best, out of 1, 2, 4 ... 256, by the best of
+ * The fair pool has the number of threads that serves it best, out of 1, 2, 4 ... 256, by the best
+ * of
  * @runs runs of each. @set prepares the contestant, which is left with that number.
  */
 int best_threads(const struct bench *b, struct contestant *c, unsigned int runs,

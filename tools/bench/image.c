@@ -3,12 +3,12 @@
  * image.c - fresh file systems, each in a file on a loop device
  *
  * ext4 looks in vain at inodes that were freed in the last seconds: creating many files soon after
- * removing many takes up to ten times as long. So what creates and removes files is measured on a file
- * system that has never seen any.
+ * removing many takes up to ten times as long. So what creates and removes files is measured on a
+ * file system that has never seen any.
  *
- * The file has no name any more once it is mounted, the loop device goes with the mount, and that is in
- * a mount namespace of this process: however the process ends, two empty directories are all that may
- * be left.
+ * The file has no name any more once it is mounted, the loop device goes with the mount, and that
+ * is in a mount namespace of this process: however the process ends, two empty directories are all
+ * that may be left.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -24,7 +24,10 @@
 
 #include "bench.h"
 
-/* What it prints is of no use where it fails for lack of a device or a permission. Return: 0 or -EIO. */
+/*
+ * What it prints is of no use where it fails for lack of a device or a permission. Return: 0 or
+ * -EIO.
+ */
 static int quietly(const char *const *argv)
 {
 	pid_t pid = fork();

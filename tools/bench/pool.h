@@ -2,8 +2,8 @@
 /*
  * pool.h - threads that work off a stack of units, for the peers pool-hash and pool-tree
  *
- * A unit may push others. Under one lock stand the stack and the count of unfinished units; the last
- * one that ends ends the pool.
+ * A unit may push others. Under one lock stand the stack and the count of unfinished units; the
+ * last one that ends ends the pool.
  */
 #ifndef POOL_H
 #define POOL_H
@@ -22,7 +22,9 @@ struct unit *pool_pop(bool done);
 /* Runs @work in so many threads, to their end. It pops until there is nothing. */
 void pool_run(unsigned int threads, void *(*work)(void *arg));
 
-/* -t THREADS, before the other arguments. Return: how many threads; 0: that was no number of them. */
+/*
+ * -t THREADS, before the other arguments. Return: how many threads; 0: that was no number of them.
+ */
 unsigned int pool_threads(int argc, char **argv);
 
 /* Ends the program where memory is short. */

@@ -4,9 +4,10 @@
  *
  * usage: pool-net [-t THREADS] tcp|get FILE
  *
- * Each line of FILE is ADDRESS:PORT. tcp connects, get also sends a request and reads the answer. One line is
- * printed for each, and the exit status is 0 whatever they answered. Targets are taken by a counter, so that
- * threads share nothing else; stacks are small, since there may be one for each target.
+ * Each line of FILE is ADDRESS:PORT. tcp connects, get also sends a request and reads the answer.
+ * One line is printed for each, and the exit status is 0 whatever they answered. Targets are taken
+ * by a counter, so that threads share nothing else; stacks are small, since there may be one for
+ * each target.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

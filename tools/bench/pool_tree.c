@@ -9,11 +9,11 @@
  * Regular files and directories only. It is written to be fast, so that the comparison is fair: a
  * directory is one thread's, since two that create or unlink in one wait for each other; names are
  * taken in the order of their inodes, so that those of neighbours are changed one after the other;
- * calls are relative to open directories; data moves within the kernel where both file systems are one,
- * and through a buffer at the start of a page where they are not.
+ * calls are relative to open directories; data moves within the kernel where both file systems are
+ * one, and through a buffer at the start of a page where they are not.
  *
- * A directory is held by itself and by each directory in it. Whoever lets go of it last closes it, and
- * with rm removes it, and so on upwards.
+ * A directory is held by itself and by each directory in it. Whoever lets go of it last closes it,
+ * and with rm removes it, and so on upwards.
  */
 #define _GNU_SOURCE
 #include <dirent.h>

@@ -2,8 +2,8 @@
 /*
  * process.c - commands as contestants: whole processes, from their start to their end
  *
- * Their CPU time is that of all their children. What they print goes to a file, so that nobody waits
- * for a reader, and what was printed can be looked at afterwards.
+ * Their CPU time is that of all their children. What they print goes to a file, so that nobody
+ * waits for a reader, and what was printed can be looked at afterwards.
  */
 #define _GNU_SOURCE
 #include <errno.h>

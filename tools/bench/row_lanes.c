@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * row_lanes.c - which lane is cheapest for which operation: what the table of lib/lane.c is set from
+ * row_lanes.c - which lane is cheapest for which operation: what the table of lib/lane.c is set
+ * from
  *
- * Files of 8 KiB are opened, asked for their status (by path, and by descriptor), read and closed, and
- * others that were just written are unlinked, in batches, one kind of operation at a time, so that each kind is timed alone. The lanes:
+ * Files of 8 KiB are opened, asked for their status (by path, and by descriptor), read and closed,
+ * and others that were just written are unlinked, in batches, one kind of operation at a time, so
+ * that each kind is timed alone. The lanes:
  *
  *	inline		the plain call on the loop's thread
  *	try+ring	a call that refuses to block (RESOLVE_CACHED, RWF_NOWAIT), the ring if it does
@@ -105,7 +107,9 @@ static int plain_call(struct job *job)
 	return res < 0 ? -errno : (int)res;
 }
 
-/* The same where the kernel can be asked not to block; -EAGAIN when it would have, or cannot say. */
+/*
+ * The same where the kernel can be asked not to block; -EAGAIN when it would have, or cannot say.
+ */
 static int cached_call(struct job *job)
 {
 	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC, .resolve = RESOLVE_CACHED};

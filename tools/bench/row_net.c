@@ -2,12 +2,13 @@
 /*
  * row_net.c - endpoints: `batchproc probe` against what one would use without it
  *
- * probe: ten thousand ports of which half are open, against xargs with nc and a pool of blocking sockets.
- * in-flight: ten thousand requests at once to a server that takes a second, against a thread for each; then a
- * thousand of them a hundred at a time, where the server itself counts how many it has at once.
+ * probe: ten thousand ports of which half are open, against xargs with nc and a pool of blocking
+ * sockets. in-flight: ten thousand requests at once to a server that takes a second, against a
+ * thread for each; then a thousand of them a hundred at a time, where the server itself counts how
+ * many it has at once.
  *
- * The server is slow-server beside this program, and everything stays on the loopback. Outputs are compared
- * before anything is timed for the table.
+ * The server is slow-server beside this program, and everything stays on the loopback. Outputs are
+ * compared before anything is timed for the table.
  */
 #define _GNU_SOURCE
 #include <errno.h>

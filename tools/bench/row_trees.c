@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * row_trees.c - a tree is copied, or removed: `batchproc copy -r` and `batchproc rm -r` against cp, rm
- * and a thread pool
+ * row_trees.c - a tree is copied, or removed: `batchproc copy -r` and `batchproc rm -r` against cp,
+ * rm and a thread pool
  *
- * 50,000 files of 8 KiB in 500 directories, in the page cache. Each run has a fresh ext4 in a file (see
- * image.c), onto which the tree is copied, or from which it is removed after cp -r and a sync have put
- * it there. Every contestant is a whole process. The pool is pool-tree beside this program, with the
- * number of threads that was best in a first round. After each run it is seen whether all was done.
+ * 50,000 files of 8 KiB in 500 directories, in the page cache. Each run has a fresh ext4 in a file
+ * (see image.c), onto which the tree is copied, or from which it is removed after cp -r and a sync
+ * have put it there. Every contestant is a whole process. The pool is pool-tree beside this
+ * program, with the number of threads that was best in a first round. After each run it is seen
+ * whether all was done.
  */
 #define _GNU_SOURCE
 #include <errno.h>

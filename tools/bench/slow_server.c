@@ -4,9 +4,10 @@
  *
  * usage: slow-server MILLISECONDS
  *
- * Prints its port, answers each request with 2 bytes so long after it came, and keeps connections. When
- * its standard input ends it says how many requests there were, and how many at most waited for their answer
- * at one instant, and ends. A connection is a task; one engine, driven by the one thread.
+ * Prints its port, answers each request with 2 bytes so long after it came, and keeps connections.
+ * When its standard input ends it says how many requests there were, and how many at most waited
+ * for their answer at one instant, and ends. A connection is a task; one engine, driven by the one
+ * thread.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -138,7 +139,10 @@ int main(int argc, char **argv)
 		err = listen_here();
 	if (!err)
 		err = bp_go(server.group, await_end, NULL);
-	/* Many, since one task takes one connection in a turn of its loop, and the backlog is finite. */
+	/*
+	 * Many, since one task takes one connection in a turn of its loop, and the backlog is
+	 * finite.
+	 */
 	for (int i = 0; i < ACCEPTERS && !err; i++)
 		err = bp_go(server.group, accept_all, NULL);
 	if (err) {

@@ -61,8 +61,8 @@ void buf_vprintf(struct buf *buf, const char *format, va_list args)
 	__attribute__((format(printf, 2, 0)));
 
 /*
- * For people: control characters and bytes that are not UTF-8 as \n, \t or octal, a backslash doubled,
- * so that no two texts look the same.
+ * For people: control characters and bytes that are not UTF-8 as \n, \t or octal, a backslash
+ * doubled, so that no two texts look the same.
  */
 void buf_visible(struct buf *buf, const char *text, size_t len);
 

@@ -37,7 +37,9 @@ ssize_t call_getdents(int fd, void *buf, size_t len);
 /* Of a list, without which nothing can go on: no fault makes it fail. */
 ssize_t call_read_list(int fd, void *buf, size_t len);
 int call_close(int fd);
-/* All of it, also where somebody made the open file non-blocking. Returns 0 or -errno. No faults. */
+/*
+ * All of it, also where somebody made the open file non-blocking. Returns 0 or -errno. No faults.
+ */
 int call_write_all(int fd, const char *data, size_t len);
 
 #endif

@@ -2,10 +2,11 @@
 /*
  * device: how the files of a file system may be read. See device.h.
  *
- * A file system is trusted when its asynchronous reads are known to end where ordinary ones do: with
- * the inode's size, which is right. FUSE cuts an asynchronous read of direct I/O at the size that the
- * server claimed, 9p and CIFS can do the same; their servers may claim anything. And before it waits
- * io_uring polls what can be polled, within the submission, while a FUSE server may never say ready.
+ * A file system is trusted when its asynchronous reads are known to end where ordinary ones do:
+ * with the inode's size, which is right. FUSE cuts an asynchronous read of direct I/O at the size
+ * that the server claimed, 9p and CIFS can do the same; their servers may claim anything. And
+ * before it waits io_uring polls what can be polled, within the submission, while a FUSE server may
+ * never say ready.
  *
  * What was found stands in a small table under a lock, the last one besides in the thread, since
  * files come by directories. A device's number may come back as another's when it was unmounted; in

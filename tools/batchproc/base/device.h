@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * device: how the files of a file system may be read, asked once for each device. What is known is the
- * process's, for it is about the machine. Any thread.
+ * device: how the files of a file system may be read, asked once for each device. What is known is
+ * the process's, for it is about the machine. Any thread.
  */
 #ifndef BATCHPROC_DEVICE_H
 #define BATCHPROC_DEVICE_H
@@ -36,8 +36,8 @@ struct device_file {
 };
 
 /*
- * Fills in what a descriptor is of. Never waits, but where a filter refuses statx(): then the file system may
- * be asked, and nothing is known to be mounted. Any thread. Return: 0 or -errno.
+ * Fills in what a descriptor is of. Never waits, but where a filter refuses statx(): then the file
+ * system may be asked, and nothing is known to be mounted. Any thread. Return: 0 or -errno.
  */
 int device_look(int fd, struct device_file *file);
 
@@ -49,11 +49,14 @@ enum device_kind device_kind_waiting(dev_t dev, int fd);
 enum device_kind device_kind_of_path(dev_t dev, const char *path);
 
 /*
- * Calls for names and files on a device of a known kind: as those of batchproc.h, or on a helper thread where
- * the kind asks for that. Paths may be of any length, and are opened with O_CLOEXEC. Task only.
+ * Calls for names and files on a device of a known kind: as those of batchproc.h, or on a helper
+ * thread where the kind asks for that. Paths may be of any length, and are opened with O_CLOEXEC.
+ * Task only.
  */
 int device_open(enum device_kind kind, int dirfd, const char *path, int flags);
-/* Through no symbolic link, below @dirfd, which is on the device; the path may lead to another one. */
+/*
+ * Through no symbolic link, below @dirfd, which is on the device; the path may lead to another one.
+ */
 int device_open_beneath(enum device_kind kind, int dirfd, const char *path, int flags);
 int device_unlink(enum device_kind kind, int dirfd, const char *name, int flags);
 ssize_t device_getdents(enum device_kind kind, int fd, void *buf, size_t len);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * message: lines on standard error, and the texts of errors. Any thread, but for message_set_verb().
+ * message: lines on standard error, and the texts of errors. Any thread, but for
+ * message_set_verb().
  */
 #ifndef BATCHPROC_MESSAGE_H
 #define BATCHPROC_MESSAGE_H
@@ -19,8 +20,8 @@ void message(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void message_add_prefix(struct buf *buf);
 
 /*
- * Who writes messages from here on; it is called under a lock, and must neither wait nor say anything.
- * NULL: they are written straight to standard error, as at first.
+ * Who writes messages from here on; it is called under a lock, and must neither wait nor say
+ * anything. NULL: they are written straight to standard error, as at first.
  */
 void message_route(void (*add)(void *ctx, const char *line, size_t len), void *ctx);
 

@@ -10,8 +10,8 @@
 #include <stddef.h>
 
 /*
- * The last name of a path, which slashes behind it do not belong to: *@len bytes, none for "/". What
- * stands before it, with its slashes, is the directory that it is in.
+ * The last name of a path, which slashes behind it do not belong to: *@len bytes, none for "/".
+ * What stands before it, with its slashes, is the directory that it is in.
  */
 const char *path_name(const char *path, size_t *len);
 
@@ -29,12 +29,14 @@ int path_shorten(int *dirfd, const char **path, int *opened);
 int path_open(int dirfd, const char *path, int flags);
 
 /*
- * The same below @dirfd, through no symbolic link, and into nothing that is mounted there: -EXDEV. (Without
- * openat2() what is mounted is not told from the rest.)
+ * The same below @dirfd, through no symbolic link, and into nothing that is mounted there: -EXDEV.
+ * (Without openat2() what is mounted is not told from the rest.)
  */
 int path_open_within(int dirfd, const char *path, int flags);
 
-/* Whether openat2() failed because it is not to be had: an old filter, which knows openat() alone. */
+/*
+ * Whether openat2() failed because it is not to be had: an old filter, which knows openat() alone.
+ */
 bool path_openat2_refused(int err);
 
 /* What can be done instead: name by name, below @dirfd and through no link. */

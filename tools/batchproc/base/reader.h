@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * reader: the bytes of a file from front to end, one read at a time, in the way that its device asks for
- * (device.h). The end is where an ordinary read says so, wherever another one could say otherwise;
- * what cannot seek is read from where it stands. A reader belongs to the task that set it up.
+ * reader: the bytes of a file from front to end, one read at a time, in the way that its device
+ * asks for (device.h). The end is where an ordinary read says so, wherever another one could say
+ * otherwise; what cannot seek is read from where it stands. A reader belongs to the task that set
+ * it up.
  */
 #ifndef BATCHPROC_READER_H
 #define BATCHPROC_READER_H
@@ -20,7 +21,10 @@ struct reader {
 	bool streams; /* it has no position to be read at */
 	bool ended;
 	uint64_t pos;
-	/* On a trusted device: a read that is short of what was asked for and ends here is the last. */
+	/*
+	 * On a trusted device: a read that is short of what was asked for and ends here is the
+	 * last.
+	 */
 	uint64_t size;
 };
 

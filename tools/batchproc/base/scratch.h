@@ -6,8 +6,8 @@
 #define BATCHPROC_SCRATCH_H
 
 /*
- * A new one, open for reading and writing: in the directory of the file @beside, or where that takes
- * none, or @beside is NULL, in that for temporary files. Returns its descriptor, or -errno.
+ * A new one, open for reading and writing: in the directory of the file @beside, or where that
+ * takes none, or @beside is NULL, in that for temporary files. Returns its descriptor, or -errno.
  */
 int scratch_file(const char *beside);
 

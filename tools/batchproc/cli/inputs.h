@@ -71,8 +71,8 @@ struct inputs {
 };
 
 /*
- * Opens all lists of inputs->opt, all else of which is zero. False: *@status is the exit status, and all
- * is said. To be closed in either case.
+ * Opens all lists of inputs->opt, all else of which is zero. False: *@status is the exit status,
+ * and all is said. To be closed in either case.
  */
 bool inputs_open(struct inputs *inputs, int *status);
 void inputs_close(struct inputs *inputs);
@@ -80,14 +80,14 @@ void inputs_close(struct inputs *inputs);
 bool inputs_next(struct inputs *inputs, struct lines_watch *watch, const char **name, size_t *len);
 
 /*
- * How many there are in all, without taking any: 0 where that cannot be said, or not soon. Any thread
- * while the lists are open.
+ * How many there are in all, without taking any: 0 where that cannot be said, or not soon. Any
+ * thread while the lists are open.
  */
 uint64_t inputs_count(const struct inputs *inputs);
 
 /*
- * The largest of what @judge says of them, without taking any; @most, which it never exceeds, where a
- * list can be read only once. Before the first is taken.
+ * The largest of what @judge says of them, without taking any; @most, which it never exceeds, where
+ * a list can be read only once. Before the first is taken.
  */
 unsigned int inputs_most(struct inputs *inputs, struct lines_watch *watch, unsigned int most,
 			 unsigned int (*judge)(const char *name, bool from_list));

@@ -118,8 +118,8 @@ static const struct opt *own_name(struct manifest_job *job, const char *name, si
 /* ---- words */
 
 /*
- * Words are read one after the other, and twice: for the options and the number of the operands, and
- * then for these. So a line may have any number of them.
+ * Words are read one after the other, and twice: for the options and the number of the operands,
+ * and then for these. So a line may have any number of them.
  */
 enum part {
 	PART_END,

@@ -7,11 +7,11 @@
  *						JSON: the long options of the verb are keys; the
  *						source is a src, url or endpoint (source.h)
  *
- * A record that --json printed is such a job too: what it says about the result is passed over. So is
- * the summary. What the verb says about values and operands is asked elsewhere (run.c).
+ * A record that --json printed is such a job too: what it says about the result is passed over. So
+ * is the summary. What the verb says about values and operands is asked elsewhere (run.c).
  *
- * A line of words may be of any length: beside it no more is held than its options and its longest word.
- * For JSON the parser holds it up to three times, and each number of an array in 32 bytes.
+ * A line of words may be of any length: beside it no more is held than its options and its longest
+ * word. For JSON the parser holds it up to three times, and each number of an array in 32 bytes.
  */
 #ifndef BATCHPROC_MANIFEST_H
 #define BATCHPROC_MANIFEST_H

@@ -2,9 +2,9 @@
 /*
  * options: the options of a command line, their parsing and their help. Main thread only.
  *
- * One table holds the options that verbs share (shared.c); getopt_long()'s tables and the help are made
- * from it and from the verb's own table, so that an option stands in one place. Its row also says what
- * reads it, and into which field.
+ * One table holds the options that verbs share (shared.c); getopt_long()'s tables and the help are
+ * made from it and from the verb's own table, so that an option stands in one place. Its row also
+ * says what reads it, and into which field.
  */
 #include <getopt.h>
 #include <stdarg.h>

@@ -11,7 +11,9 @@
 
 #define KEEP_BYTES 65536u /* a longer word's memory is not kept for the next line */
 
-/* What does not stand for itself: the end of a word, a quote, or what a shell would expand or obey. */
+/*
+ * What does not stand for itself: the end of a word, a quote, or what a shell would expand or obey.
+ */
 static const bool special[256] = {
 	['\0'] = true, ['\t'] = true, ['\n'] = true, [' '] = true, ['"'] = true,
 	['$'] = true,  ['&'] = true,  ['\''] = true, ['('] = true, [')'] = true,
@@ -187,7 +189,10 @@ static bool take_word(struct words *s, struct buf *error)
 	return true;
 }
 
-/* To the end of the line; more than one has it where somebody wrote lines and said that NULs end them. */
+/*
+ * To the end of the line; more than one has it where somebody wrote lines and said that NULs end
+ * them.
+ */
 static bool take_comment(const struct words *s, struct buf *error)
 {
 	const char *newline = memchr(s->at, '\n', (size_t)(s->end - s->at));

@@ -4,7 +4,8 @@
  *
  * Blanks separate; '...', "...", \c and $'...' quote; a # where a word could begin starts a
  * comment. Nothing is expanded. What a shell would expand or obey (* ? [ { $ ` ~ | & ; < > and
- * brackets) is an error where it is not quoted: who wrote it meant something else than the character.
+ * brackets) is an error where it is not quoted: who wrote it meant something else than the
+ * character.
  */
 #ifndef BATCHPROC_WORDS_H
 #define BATCHPROC_WORDS_H
@@ -14,7 +15,9 @@
 
 #include "base/buf.h"
 
-/* A line, of which the words are taken one by one; begins zeroed, and is used again for the next. */
+/*
+ * A line, of which the words are taken one by one; begins zeroed, and is used again for the next.
+ */
 struct words {
 	const char *start;
 	const char *at; /* what is behind it was not looked at yet */

@@ -4,8 +4,8 @@
  * any thread.
  *
  * A spelling is the name in letters and digits: case, blanks, hyphens, slashes and underscores are
- * passed over, and so is OpenSSL's "SHA2-" before what is SHA-224 to SHA-512/256. So one table serves
- * -a and the tags of coreutils, BSD, OpenSSL, rhash and xxhsum.
+ * passed over, and so is OpenSSL's "SHA2-" before what is SHA-224 to SHA-512/256. So one table
+ * serves -a and the tags of coreutils, BSD, OpenSSL, rhash and xxhsum.
  */
 #include <string.h>
 

@@ -61,7 +61,9 @@ const struct digest_alg *digest_of_size(const struct digest_alg *after, size_t s
 /* "one of " and the names. */
 const char *digest_names(void);
 
-/* The reader of an option: @to is a const struct digest_alg *. NULL, or what @arg should have been. */
+/*
+ * The reader of an option: @to is a const struct digest_alg *. NULL, or what @arg should have been.
+ */
 const char *digest_read(void *to, const char *arg);
 
 /* Whether its computing takes no longer than copying the data once does. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * hasher: a buffer and a digest state, kept for the next file. A task takes one and gives it back;
- * they are kept in a list for each thread: a task stays on its loop, so that no lock is needed, and the
- * one used last is used first.
+ * they are kept in a list for each thread: a task stays on its loop, so that no lock is needed, and
+ * the one used last is used first.
  */
 #ifndef BATCHPROC_HASHER_H
 #define BATCHPROC_HASHER_H

@@ -4,9 +4,9 @@
  *
  * A small file that is cached is one open through the ring, two plain calls that do not wait, and
  * one digest call while the bytes are warm. Where that does not do, what was opened is looked at
- * and read in the way of its device (reader.h); a large file is read ahead (ahead.h) while this task
- * digests what has come. On a device that is not trusted (device.h) all is read one block after the
- * other, by ordinary reads.
+ * and read in the way of its device (reader.h); a large file is read ahead (ahead.h) while this
+ * task digests what has come. On a device that is not trusted (device.h) all is read one block
+ * after the other, by ordinary reads.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -218,8 +218,8 @@ static int digest_opened(struct hashing *h, unsigned char *result)
 }
 
 /*
- * From where it stands, whatever it is. A file is read at offsets all the same: a read by io_uring that
- * goes on after the call, as with O_DIRECT or on an overlay, leaves it standing where it was.
+ * From where it stands, whatever it is. A file is read at offsets all the same: a read by io_uring
+ * that goes on after the call, as with O_DIRECT or on an overlay, leaves it standing where it was.
  */
 static int digest_stdin(struct hashing *h, unsigned char *result)
 {

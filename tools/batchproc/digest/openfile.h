@@ -18,8 +18,8 @@ struct item;
 int openfile_open(struct item *item, enum device_kind *kind);
 
 /*
- * Looks at what was opened, of which nothing was read, and has its reads wait. Returns 0; 1 where the
- * item is skipped, which item->why explains; or -errno. *@kind is now that of its own device.
+ * Looks at what was opened, of which nothing was read, and has its reads wait. Returns 0; 1 where
+ * the item is skipped, which item->why explains; or -errno. *@kind is now that of its own device.
  */
 int openfile_check(struct item *item, int fd, enum device_kind *kind, uint64_t *size);
 

@@ -32,7 +32,9 @@ void sumline_add(struct buf *buf, const struct digest_alg *alg, const unsigned c
 struct sumrules {
 	const struct digest_alg *forced; /* the only algorithm to accept, or NULL */
 	bool zero;
-	/* Between digest and name: as coreutils has it, the first plain line's holds for the list. */
+	/*
+	 * Between digest and name: as coreutils has it, the first plain line's holds for the list.
+	 */
 	enum {
 		SUMGAP_OPEN,
 		SUMGAP_TWO, /* a blank, then a blank or an asterisk */

@@ -193,7 +193,10 @@ static bool is_pgp(struct sumlist *list, char **text, size_t *len)
 
 /* ---- any list */
 
-/* The first entry says what the list is; parse_sfv() refuses what is asked to be another than crc32. */
+/*
+ * The first entry says what the list is; parse_sfv() refuses what is asked to be another than
+ * crc32.
+ */
 static enum sumline_kind take_first(struct sumlist *list, struct sumline *line, char *text,
 				    size_t len)
 {

@@ -7,8 +7,8 @@
  *		`- stamp -'	     `------- key -------'
  *	ended  SUM
  *
- * Fields are separated by tabs; a tab, newline or backslash in one is written \t, \n, \\. SUM is the
- * XXH3 of 64 bits over everything before its tab, in 16 hexadecimal digits. A line ends with a
+ * Fields are separated by tabs; a tab, newline or backslash in one is written \t, \n, \\. SUM is
+ * the XXH3 of 64 bits over everything before its tab, in 16 hexadecimal digits. A line ends with a
  * newline; one without is torn. See docs/journal.md.
  */
 #ifndef BATCHPROC_JOURNAL_FILE_H
@@ -55,8 +55,8 @@ struct journal_line {
 enum journal_kind journal_parse(struct journal_line *line, const char *data, size_t len);
 
 /*
- * Appends a field, escaped, without a tab; escapes what stands in @buf already from @from on; and the
- * opposite, which refuses what is no escape.
+ * Appends a field, escaped, without a tab; escapes what stands in @buf already from @from on; and
+ * the opposite, which refuses what is no escape.
  */
 void journal_escape(struct buf *buf, const char *text, size_t len);
 void journal_escape_from(struct buf *buf, size_t from);

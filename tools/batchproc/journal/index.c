@@ -285,7 +285,9 @@ int journal_index_ready(struct journal_index *index)
 
 /* ---- looking up */
 
-/* The block where the first entry of a hash would be: the last one that begins with a smaller hash. */
+/*
+ * The block where the first entry of a hash would be: the last one that begins with a smaller hash.
+ */
 static uint64_t find_block(const struct journal_index *index, uint64_t hash)
 {
 	uint64_t low = 0, high = (index->count + BLOCK_ENTRIES - 1) / BLOCK_ENTRIES;

@@ -20,7 +20,10 @@
 
 struct journal_index;
 
-/* An empty one, with room for its files in the directory of @beside or else that for temporary files. */
+/*
+ * An empty one, with room for its files in the directory of @beside or else that for temporary
+ * files.
+ */
 struct journal_index *journal_index_new(const char *beside);
 void journal_index_free(struct journal_index *index);
 

@@ -3,9 +3,9 @@
  * journal: --journal, --resume, --retry-failed.
  *
  * An item is known by what it is: its operation, its source (the absolute name of a file, a URL or
- * an endpoint as it was given), what its verb adds (a destination), and where the source is a file by its
- * size and modification time. The last line of an item counts. Keys and what is done with the lines of
- * items are lookup.c's.
+ * an endpoint as it was given), what its verb adds (a destination), and where the source is a file
+ * by its size and modification time. The last line of an item counts. Keys and what is done with
+ * the lines of items are lookup.c's.
  *
  * Nothing is synced. A line must not reach the disk before what it speaks of, and neither order nor
  * time is ours where the work itself is not synced; what is lost with the power is done again. See
@@ -53,7 +53,9 @@ static bool begins_as_one(const struct journal *journal)
 	/* Reading it to its end says why it cannot be read. */
 	if (n < 0)
 		return true;
-	/* A shorter one is a first line that was being written when the run ended, or a new file. */
+	/*
+	 * A shorter one is a first line that was being written when the run ended, or a new file.
+	 */
 	return !memcmp(start, magic, (size_t)n);
 }
 
@@ -190,7 +192,9 @@ static void journal_ended(const struct job *job)
 	buf_free(&line);
 }
 
-/* What stands in the header: whose share of the items it is, and the options of the verb. Escaped. */
+/*
+ * What stands in the header: whose share of the items it is, and the options of the verb. Escaped.
+ */
 static void set_options(struct job *job)
 {
 	const struct shard *shard = &job->opt->shard;

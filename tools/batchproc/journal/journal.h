@@ -20,14 +20,15 @@
 #include "run/job.h"
 
 /*
- * What takes part in a run. open() reads the journal of the options to go on with it, begin() is where
- * it is written to for the first time: it cuts off a torn line and the line of the last run's end, and
- * says where it is not said yet whose journal it is; both before the output starts. ended(): all items
- * that ended have their lines, and this one is the last. These and close() are the main thread's.
+ * What takes part in a run. open() reads the journal of the options to go on with it, begin() is
+ * where it is written to for the first time: it cuts off a torn line and the line of the last run's
+ * end, and says where it is not said yet whose journal it is; both before the output starts.
+ * ended(): all items that ended have their lines, and this one is the last. These and close() are
+ * the main thread's.
  *
- * skips(), task only, just before the work: whether an item need not be done, according to the journal;
- * then it has the reason, and what the verb gets back of it. add(), any thread: appends the line of an
- * ended item, if it gets one.
+ * skips(), task only, just before the work: whether an item need not be done, according to the
+ * journal; then it has the reason, and what the verb gets back of it. add(), any thread: appends
+ * the line of an ended item, if it gets one.
  */
 extern const struct journal_hooks journal_hooks;
 
@@ -41,8 +42,8 @@ bool journal_has(struct job *job, const struct item_class *class, const char *sr
 void journal_path(const struct job *job, struct buf *buf, const char *path, size_t len);
 
 /*
- * Notes what the source of an item is, from its open descriptor: a file's size and time, where there
- * is a journal to note them in. The work does so before it reads. Never waits. Any thread.
+ * Notes what the source of an item is, from its open descriptor: a file's size and time, where
+ * there is a journal to note them in. The work does so before it reads. Never waits. Any thread.
  */
 void journal_looks(struct item *item, int fd);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lookup: the lines of items in the journal: what they are known by, what is noted of them, and what
- * need not be done because of them. Any thread; what reads the journal is for tasks.
+ * lookup: the lines of items in the journal: what they are known by, what is noted of them, and
+ * what need not be done because of them. Any thread; what reads the journal is for tasks.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -164,8 +164,8 @@ static int find_line(struct item *item, struct buf *buf, struct journal_line *li
 }
 
 /*
- * Looks at the source. By descriptor, as hashfile.c does it: what io_uring is asked by name it gives
- * to a worker thread. Return: 0 or -errno.
+ * Looks at the source. By descriptor, as hashfile.c does it: what io_uring is asked by name it
+ * gives to a worker thread. Return: 0 or -errno.
  */
 static int look(struct item *item)
 {

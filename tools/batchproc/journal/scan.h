@@ -23,7 +23,10 @@ struct journal_found {
 	struct buf command, options; /* of the last header, escaped */
 };
 
-/* Called for each item's line, with the hash of its key and its place. 0 or -errno, which ends the scan. */
+/*
+ * Called for each item's line, with the hash of its key and its place. 0 or -errno, which ends the
+ * scan.
+ */
 typedef int (*journal_take_fn)(void *ctx, uint64_t hash, uint64_t offset);
 
 /* @found begins as zeros. 0 or -errno. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * chunked: a body in chunks. Strict, since one byte that is read in two ways shifts all behind it: each line ends
- * with CR LF, a size is hexadecimal digits alone, and what stands between two pieces of content is bounded.
+ * chunked: a body in chunks. Strict, since one byte that is read in two ways shifts all behind it:
+ * each line ends with CR LF, a size is hexadecimal digits alone, and what stands between two pieces
+ * of content is bounded.
  */
 #ifndef BATCHPROC_CHUNKED_H
 #define BATCHPROC_CHUNKED_H
@@ -41,8 +42,8 @@ enum chunk_found {
 };
 
 /*
- * Takes from @data what comes next, and moves *@data behind it. For CHUNK_DATA *@piece bytes of content stand in front
- * of where it is then.
+ * Takes from @data what comes next, and moves *@data behind it. For CHUNK_DATA *@piece bytes of
+ * content stand in front of where it is then.
  */
 enum chunk_found chunked_next(struct chunked *chunked, const char **data, const char *end,
 			      size_t *piece);

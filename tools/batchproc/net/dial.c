@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dial: see dial.h. One address, or those of this machine, which answer at once, are tried by the task
- * itself, one after the other. Several are a race of the library: each attempt is a task, and one more
- * starts the next of them every 250 ms.
+ * dial: see dial.h. One address, or those of this machine, which answer at once, are tried by the
+ * task itself, one after the other. Several are a race of the library: each attempt is a task, and
+ * one more starts the next of them every 250 ms.
  */
 #include <arpa/inet.h>
 #include <errno.h>

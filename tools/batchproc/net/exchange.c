@@ -223,7 +223,10 @@ static int try_once(struct exchange *x, bool fresh)
 	return err;
 }
 
-/* Whether a kept connection was closed before the request reached it, and so nothing has come of that. */
+/*
+ * Whether a kept connection was closed before the request reached it, and so nothing has come of
+ * that.
+ */
 static bool was_lost(const struct exchange *x, int err)
 {
 	if (!x->conn || !x->conn->reused || !is_idempotent(x->request->method) || bp_cancelled())

@@ -4,9 +4,9 @@
  *
  *	exchange_begin() --> head of the final response --> exchange_body() ... 0 --> exchange_end()
  *
- * A kept connection that is lost before the first byte of the response is no fault of the request's: it is sent
- * again once on a fresh one, if it may be. Interim responses (1xx) are read over. Nothing is sent behind a request
- * before its response was read to the end.
+ * A kept connection that is lost before the first byte of the response is no fault of the
+ * request's: it is sent again once on a fresh one, if it may be. Interim responses (1xx) are read
+ * over. Nothing is sent behind a request before its response was read to the end.
  *
  * An exchange is one task's alone.
  */
@@ -65,15 +65,15 @@ struct exchange {
 };
 
 /*
- * Sends the request and reads the head of its final response. Returns 0, or -errno with why: as conn_get(),
- * -EPROTO what came is no response, -ECONNRESET the connection ended before it, -ETIMEDOUT, -ECANCELED. To be
- * ended either way. Task only.
+ * Sends the request and reads the head of its final response. Returns 0, or -errno with why: as
+ * conn_get(), -EPROTO what came is no response, -ECONNRESET the connection ended before it,
+ * -ETIMEDOUT, -ECANCELED. To be ended either way. Task only.
  */
 int exchange_begin(struct exchange *x);
 
 /*
- * The next piece of the body, in the exchange's memory until the next call. Returns its length, 0 at the end, or
- * -errno with why: -EPIPE it was cut short. Task only.
+ * The next piece of the body, in the exchange's memory until the next call. Returns its length, 0
+ * at the end, or -errno with why: -EPIPE it was cut short. Task only.
  */
 ssize_t exchange_body(struct exchange *x, const char **piece);
 
@@ -83,7 +83,10 @@ void exchange_grow(struct exchange *x, char *buffer, size_t size);
 /* How much of the body is there already, and whether that is all of it. */
 bool exchange_is_whole(const struct exchange *x);
 
-/* Gives the connection back, to be used again where the response was read to its end, or nearly. Task only. */
+/*
+ * Gives the connection back, to be used again where the response was read to its end, or nearly.
+ * Task only.
+ */
 void exchange_end(struct exchange *x);
 
 #endif

@@ -16,7 +16,9 @@ bool http_date_parse(const char *text, int64_t *seconds);
 /* In the form that is sent: Sun, 06 Nov 1994 08:49:37 GMT. */
 void http_date_add(struct buf *buf, int64_t seconds);
 
-/* Retry-After, seconds or a date, as nanoseconds from @now (seconds since 1970) on; false: neither. */
+/*
+ * Retry-After, seconds or a date, as nanoseconds from @now (seconds since 1970) on; false: neither.
+ */
 bool retry_after_parse(const char *text, int64_t now, uint64_t *ns);
 
 /* Content-Range: bytes FIRST-LAST/TOTAL; also with * for the total, and bytes * /TOTAL. */

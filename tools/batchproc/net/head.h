@@ -2,8 +2,9 @@
 /*
  * head: the head of a response, and what it says of the body behind it.
  *
- * Strict where laxness would let two readers see two responses: lines end with CR LF, names are tokens, nothing
- * is folded, a length is one number, Transfer-Encoding is exactly "chunked" and has no length beside it.
+ * Strict where laxness would let two readers see two responses: lines end with CR LF, names are
+ * tokens, nothing is folded, a length is one number, Transfer-Encoding is exactly "chunked" and has
+ * no length beside it.
  *
  * A struct head belongs to whoever holds it; any thread.
  */
@@ -40,14 +41,14 @@ struct head {
 };
 
 /*
- * The length of the head that begins at @data, with its empty line; 0 where it has not ended yet. *@at is where
- * the search goes on when there is more, 0 at first.
+ * The length of the head that begins at @data, with its empty line; 0 where it has not ended yet.
+ * *@at is where the search goes on when there is more, 0 at first.
  */
 size_t head_length(const char *data, size_t len, size_t *at);
 
 /*
- * Reads a whole head; @bodiless: of the response to a HEAD. What it had before is gone. Returns NULL, or what is
- * wrong with it, constant text. To be freed either way.
+ * Reads a whole head; @bodiless: of the response to a HEAD. What it had before is gone. Returns
+ * NULL, or what is wrong with it, constant text. To be freed either way.
  */
 const char *head_read(struct head *head, const char *data, size_t len, bool bodiless);
 void head_free(struct head *head);

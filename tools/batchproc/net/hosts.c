@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hosts: see hosts.h. One lock for all hosts, held for a few instructions and never while a task waits.
+ * hosts: see hosts.h. One lock for all hosts, held for a few instructions and never while a task
+ * waits.
  *
- * A place goes from who gives it back straight to the first who waits, so that nobody who comes later is
- * served before. Whoever has one waits in it for the end of his host's pause. Kept connections are taken
- * last in, first out; the one that was kept longest is closed where there are too many, or where the
- * process has no descriptor left. Hosts with nothing to remember are forgotten, the oldest first.
+ * A place goes from who gives it back straight to the first who waits, so that nobody who comes
+ * later is served before. Whoever has one waits in it for the end of his host's pause. Kept
+ * connections are taken last in, first out; the one that was kept longest is closed where there are
+ * too many, or where the process has no descriptor left. Hosts with nothing to remember are
+ * forgotten, the oldest first.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -128,7 +130,10 @@ static void host_free(struct net *net, struct host *host)
 	free(host);
 }
 
-/* Looks at a few of the oldest; those that are needed count as asked for now, so that others have their turn. */
+/*
+ * Looks at a few of the oldest; those that are needed count as asked for now, so that others have
+ * their turn.
+ */
 static void forget_old(struct net *net)
 {
 	for (int i = 0; i < LOOKS && net->hosts > HOSTS_KEPT; i++) {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hosts: connections by host, for all loops together: how many there may be, which are kept, and when a
- * host wants to be left alone.
+ * hosts: connections by host, for all loops together: how many there may be, which are kept, and
+ * when a host wants to be left alone.
  *
  *	conn_get() --> a kept connection, or a new one --> exchange --> conn_put() --> kept or closed
  *	     '--> waits for a place of its host, in the order of asking, or for the end of its pause
  *
- * A place is one connection in use. A host has --max-per-host of them (HOST_PLACES by default; as many as are
- * wanted where it is on this machine); host_answered() halves them at 429 and 503 and gives them back one by
- * one. Kept connections hold no place.
+ * A place is one connection in use. A host has --max-per-host of them (HOST_PLACES by default; as
+ * many as are wanted where it is on this machine); host_answered() halves them at 429 and 503 and
+ * gives them back one by one. Kept connections hold no place.
  */
 #ifndef BATCHPROC_HOSTS_H
 #define BATCHPROC_HOSTS_H
@@ -76,10 +76,10 @@ void net_begin(struct net **net, struct bp_engine *engine);
 void net_end(struct net **net);
 
 /*
- * A connection to @target. With @fresh no kept one is taken. Returns 0, or -errno: as names_lookup(), dial(),
- * proxy_tunnel() and tls_handshake(), -ETIMEDOUT after the connect timeout (why says so). After -EKEYREJECTED
- * with inspecting settings *@conn is there all the same, to be looked at and put back. @dialed may not be
- * NULL. Task only.
+ * A connection to @target. With @fresh no kept one is taken. Returns 0, or -errno: as
+ * names_lookup(), dial(), proxy_tunnel() and tls_handshake(), -ETIMEDOUT after the connect timeout
+ * (why says so). After -EKEYREJECTED with inspecting settings *@conn is there all the same, to be
+ * looked at and put back. @dialed may not be NULL. Task only.
  */
 int conn_get(struct net *net, const struct net_conf *conf, const struct target *target, bool fresh,
 	     struct conn **conn, struct dialed *dialed);
@@ -88,8 +88,8 @@ int conn_get(struct net *net, const struct net_conf *conf, const struct target *
 void conn_put(struct conn *conn, bool keep);
 
 /*
- * Tells what the host of @conn answered with. 429 and 503 lower its places; @retry_after_ns > 0 pauses the
- * host for that long: requests wait, those that run go on.
+ * Tells what the host of @conn answered with. 429 and 503 lower its places; @retry_after_ns > 0
+ * pauses the host for that long: requests wait, those that run go on.
  */
 void host_answered(struct conn *conn, int status, uint64_t retry_after_ns);
 

@@ -2,9 +2,10 @@
 /*
  * names: see names.h. One lock for all; it is never held while a task waits.
  *
- * A name is idle, with or without an answer, or looked up by one task. A task whose lookup is cancelled
- * leaves it to the first of those that wait. Names that nobody asks for are forgotten, the one that was asked
- * for longest ago first, so that a list of a million hosts takes no more memory than one of a thousand.
+ * A name is idle, with or without an answer, or looked up by one task. A task whose lookup is
+ * cancelled leaves it to the first of those that wait. Names that nobody asks for are forgotten,
+ * the one that was asked for longest ago first, so that a list of a million hosts takes no more
+ * memory than one of a thousand.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -296,7 +297,10 @@ static void forget(struct names *names, struct name *name)
 	free(name);
 }
 
-/* Looks at a few of the oldest; those that are in use count as asked for now, so that others have their turn. */
+/*
+ * Looks at a few of the oldest; those that are in use count as asked for now, so that others have
+ * their turn.
+ */
 static void forget_old(struct names *names)
 {
 	for (int i = 0; i < LOOKS && names->count > NAMES_KEPT; i++) {

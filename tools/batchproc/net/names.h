@@ -2,9 +2,9 @@
 /*
  * names: host names and their addresses, for all loops together.
  *
- * A name is looked up by getaddrinfo() on a helper thread, by one task at a time; the others that want it
- * wait for its answer, and no more than NAMES_AT_ONCE lookups run. The answer holds until all of its
- * addresses have failed; that there is none holds for a few seconds.
+ * A name is looked up by getaddrinfo() on a helper thread, by one task at a time; the others that
+ * want it wait for its answer, and no more than NAMES_AT_ONCE lookups run. The answer holds until
+ * all of its addresses have failed; that there is none holds for a few seconds.
  */
 #ifndef BATCHPROC_NAMES_H
 #define BATCHPROC_NAMES_H
@@ -40,9 +40,10 @@ struct names *names_create(struct bp_engine *engine);
 void names_destroy(struct names *names);
 
 /*
- * The addresses of @host: a name, or an IPv4 or IPv6 address without brackets. To be given back with
- * addresses_put(). Returns 0, or -errno with the reason in @why where it is not errno's text: -ENOENT
- * there is no such name, -EHOSTUNREACH nobody can say at present, -ECANCELED, -ETIMEDOUT. Task only.
+ * The addresses of @host: a name, or an IPv4 or IPv6 address without brackets. To be given back
+ * with addresses_put(). Returns 0, or -errno with the reason in @why where it is not errno's text:
+ * -ENOENT there is no such name, -EHOSTUNREACH nobody can say at present, -ECANCELED, -ETIMEDOUT.
+ * Task only.
  */
 int names_lookup(struct names *names, const char *host, struct addresses **addresses,
 		 const char **why);

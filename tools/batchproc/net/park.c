@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * park: see park.h. An eventfd for each wait is two system calls more than a wait on one loop would need,
- * and the only thing that a task of another loop, a cancel and a timeout can all end.
+ * park: see park.h. An eventfd for each wait is two system calls more than a wait on one loop would
+ * need, and the only thing that a task of another loop, a cancel and a timeout can all end.
  */
 #include <errno.h>
 #include <poll.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * parser: llhttp and http-parser, which differ in names alone for what is wanted here. Neither is asked for
- * bodies: http-parser as Debian builds it (not strict) takes any two bytes for the end of a line in chunks.
+ * parser: llhttp and http-parser, which differ in names alone for what is wanted here. Neither is
+ * asked for bodies: http-parser as Debian builds it (not strict) takes any two bytes for the end of
+ * a line in chunks.
  */
 #include <stdio.h>
 

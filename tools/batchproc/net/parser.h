@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * parser: the library that reads the heads of responses, llhttp or http-parser, behind one function. What the
- * two do differently is settled by head.c before and after, so that nothing else knows which one it is.
+ * parser: the library that reads the heads of responses, llhttp or http-parser, behind one
+ * function. What the two do differently is settled by head.c before and after, so that nothing else
+ * knows which one it is.
  *
  * No state; any thread.
  */
@@ -19,7 +20,9 @@ struct parsed {
 	void *ctx;
 };
 
-/* Reads a head from its status line to its empty line. Returns NULL, or what is wrong in its words. */
+/*
+ * Reads a head from its status line to its empty line. Returns NULL, or what is wrong in its words.
+ */
 const char *parser_read(struct parsed *parsed, const char *head, size_t len);
 
 /* Its name and version. */

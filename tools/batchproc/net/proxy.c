@@ -285,7 +285,10 @@ static void add_request(struct buf *buf, const struct proxy *proxy, const char *
 	buf_str(buf, "\r\n");
 }
 
-/* Reads up to the end of the head, and nothing may stand behind it: the other side has not been spoken to. */
+/*
+ * Reads up to the end of the head, and nothing may stand behind it: the other side has not been
+ * spoken to.
+ */
 static int read_head(struct stream *stream, struct buf *head)
 {
 	for (;;) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * proxy: which proxy the environment names for a host, by the rules that curl documents, and CONNECT
- * through one.
+ * proxy: which proxy the environment names for a host, by the rules that curl documents, and
+ * CONNECT through one.
  *
  *	http_proxy			for http (lower case alone: HTTP_PROXY is a header of CGI)
  *	https_proxy, HTTPS_PROXY	for https and tls
@@ -17,7 +17,9 @@
 
 struct stream;
 
-/* A proxy: http://[USER[:PASSWORD]@]HOST[:PORT], where http:// and the port 1080 may be left out. */
+/*
+ * A proxy: http://[USER[:PASSWORD]@]HOST[:PORT], where http:// and the port 1080 may be left out.
+ */
 struct proxy {
 	char *host; /* without brackets */
 	uint16_t port;
@@ -30,7 +32,9 @@ struct proxies {
 	char *none_for; /* NULL: nothing */
 };
 
-/* NULL, or what is wrong with a variable: "http_proxy: ...", good until the next call. Main thread. */
+/*
+ * NULL, or what is wrong with a variable: "http_proxy: ...", good until the next call. Main thread.
+ */
 const char *proxies_read(struct proxies *proxies);
 void proxies_free(struct proxies *proxies);
 
@@ -38,8 +42,8 @@ void proxies_free(struct proxies *proxies);
 const struct proxy *proxy_for(const struct proxies *proxies, bool tls, const char *host);
 
 /*
- * Asks the proxy at the other end of @stream for a way to @host. Returns 0, or -errno with the reason in
- * stream->why: -ECONNREFUSED it said no, -EPROTO its answer makes no sense. Task only.
+ * Asks the proxy at the other end of @stream for a way to @host. Returns 0, or -errno with the
+ * reason in stream->why: -ECONNREFUSED it said no, -EPROTO its answer makes no sense. Task only.
  */
 int proxy_tunnel(struct stream *stream, const struct proxy *proxy, const char *host, uint16_t port);
 

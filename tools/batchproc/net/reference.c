@@ -9,8 +9,8 @@
 #include "net/url.h"
 
 /*
- * Adds path and query of a reference with all encoded that cannot stand there. A backslash, a control
- * character and a % that is not followed by two digits stay, and are refused.
+ * Adds path and query of a reference with all encoded that cannot stand there. A backslash, a
+ * control character and a % that is not followed by two digits stay, and are refused.
  */
 static void add_encoded(struct buf *buf, const char *text, size_t len)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * request: the head of a request as it is sent. Nothing that comes from a user can end a line in it or begin
- * another one: what could is refused when the option is read, and an URL has been encoded by url.c.
+ * request: the head of a request as it is sent. Nothing that comes from a user can end a line in it
+ * or begin another one: what could is refused when the option is read, and an URL has been encoded
+ * by url.c.
  *
  * Pure functions; any thread.
  */
@@ -16,8 +17,8 @@ struct buf;
 struct url;
 
 /*
- * Of -H: "Name: value", "Name:" for none of that name, "Name;" for an empty one, as curl has it. Returns NULL, or
- * what it should have been.
+ * Of -H: "Name: value", "Name:" for none of that name, "Name;" for an empty one, as curl has it.
+ * Returns NULL, or what it should have been.
  */
 const char *header_check(const char *line);
 /* Of -X. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * shared: what all settings of one run have in common of the network: the proxies that the environment
- * names, and the configurations of TLS. Made with the first settings; whoever made it frees it after the run.
+ * shared: what all settings of one run have in common of the network: the proxies that the
+ * environment names, and the configurations of TLS. Made with the first settings; whoever made it
+ * frees it after the run.
  */
 #ifndef BATCHPROC_NET_SHARED_H
 #define BATCHPROC_NET_SHARED_H

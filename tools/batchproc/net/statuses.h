@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * statuses: sets of HTTP statuses, as --expect-status has them: 200,404 or 2xx or 200-299. Pure functions.
+ * statuses: sets of HTTP statuses, as --expect-status has them: 200,404 or 2xx or 200-299. Pure
+ * functions.
  */
 #ifndef BATCHPROC_STATUSES_H
 #define BATCHPROC_STATUSES_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stream: see stream.h. One operation for each send and receive. A receive that follows a send is told to
- * poll first: the answer cannot be there yet, and the kernel need not look.
+ * stream: see stream.h. One operation for each send and receive. A receive that follows a send is
+ * told to poll first: the answer cannot be there yet, and the kernel need not look.
  */
 #include <errno.h>
 #include <string.h>

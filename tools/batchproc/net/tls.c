@@ -5,8 +5,8 @@
  *	socket --recv--> in --BIO--> SSL_read_ex() --> caller
  *	caller --> SSL_write_ex() --BIO--> out --send--> socket
  *
- * Each call of OpenSSL is made, its error is taken from the thread's queue at once, and only then the
- * ciphertext is moved, which suspends the task.
+ * Each call of OpenSSL is made, its error is taken from the thread's queue at once, and only then
+ * the ciphertext is moved, which suspends the task.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -256,7 +256,9 @@ bool tls_idle(struct stream *stream)
 
 	if (tls->broken || tls->in_ended)
 		return false;
-	/* Tickets of TLS 1.3 may have come meanwhile: they are read, and nothing else may be there. */
+	/*
+	 * Tickets of TLS 1.3 may have come meanwhile: they are read, and nothing else may be there.
+	 */
 	got = recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 	if (!got || (got < 0 && errno != EAGAIN && errno != EINTR))
 		return false;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tls_conf: the configurations of TLS, each with its store of trusted certificates, its contexts, one for
- * each loop, and the sessions that may be resumed. A list of them has one lock; each has a lock of its
- * own for what it holds. The store and the files are read once, by whoever needs them first.
+ * tls_conf: the configurations of TLS, each with its store of trusted certificates, its contexts,
+ * one for each loop, and the sessions that may be resumed. A list of them has one lock; each has a
+ * lock of its own for what it holds. The store and the files are read once, by whoever needs them
+ * first.
  */
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>

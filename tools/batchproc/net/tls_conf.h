@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tls_conf: what tls.c needs of a configuration: a context of its loop, and the sessions. Any thread.
+ * tls_conf: what tls.c needs of a configuration: a context of its loop, and the sessions. Any
+ * thread.
  */
 #ifndef BATCHPROC_TLS_CONF_H
 #define BATCHPROC_TLS_CONF_H
@@ -12,7 +13,10 @@
 struct tls;
 struct tls_conf;
 
-/* Loads what handshakes need, on a helper thread, unless that was done. NULL, or what is wrong. Task only. */
+/*
+ * Loads what handshakes need, on a helper thread, unless that was done. NULL, or what is wrong.
+ * Task only.
+ */
 const char *tls_conf_ready(struct tls_conf *conf);
 
 /* The context of the calling thread, after tls_conf_ready(); NULL with @why where there is none. */

@@ -5,7 +5,8 @@
  *	https://user:password@host:port/path?query#fragment
  *	        '--------- authority --'
  *
- * The pieces are written one after the other into one store, which is allocated for the worst case before.
+ * The pieces are written one after the other into one store, which is allocated for the worst case
+ * before.
  */
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -82,7 +83,9 @@ void url_decode(struct buf *buf, const char *text, size_t len)
 
 /* ---- the authority */
 
-/* A part of the userinfo, decoded into the store; NULL where it holds what a header cannot carry. */
+/*
+ * A part of the userinfo, decoded into the store; NULL where it holds what a header cannot carry.
+ */
 static const char *take_credential(struct parse *p, const char *text, const char *end)
 {
 	char *start = p->out;
@@ -354,8 +357,8 @@ static bool is_hidden_dots(const char *segment, size_t len)
 }
 
 /*
- * A segment is in the store from @segment on, without the slash that ends it: whether it stays. Dots take it
- * back, and two of them the one before.
+ * A segment is in the store from @segment on, without the slash that ends it: whether it stays.
+ * Dots take it back, and two of them the one before.
  */
 static bool keep_segment(struct parse *p, char *path, char *segment)
 {

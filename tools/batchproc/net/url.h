@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * url: http and https URLs, as RFC 3986 and the WHATWG's standard read them alike. What the two, or
- * programs that follow one of them, read in different ways is refused, and the refusal says what it was:
- * whoever checked an URL before it came here saw the same host that we connect to.
+ * programs that follow one of them, read in different ways is refused, and the refusal says what it
+ * was: whoever checked an URL before it came here saw the same host that we connect to.
  *
  * Pure functions; a struct url belongs to whoever holds it. Any thread.
  */
@@ -34,14 +34,15 @@ struct url {
 };
 
 /*
- * Takes an URL to pieces. A fragment is dropped, dots in the path are resolved, UTF-8 in path and query is
- * percent-encoded. Returns NULL, or what is wrong with it ("has a backslash") and nothing to free.
+ * Takes an URL to pieces. A fragment is dropped, dots in the path are resolved, UTF-8 in path and
+ * query is percent-encoded. Returns NULL, or what is wrong with it ("has a backslash") and nothing
+ * to free.
  */
 const char *url_parse(struct url *url, const char *text, size_t len);
 
 /*
- * The same for a reference that @base redirected to, absolute or relative. Takes what servers send: blanks and
- * whatever else has to be percent-encoded in path and query may stand there as it is.
+ * The same for a reference that @base redirected to, absolute or relative. Takes what servers send:
+ * blanks and whatever else has to be percent-encoded in path and query may stand there as it is.
  */
 const char *url_resolve(struct url *url, const struct url *base, const char *ref, size_t len);
 
@@ -53,7 +54,10 @@ void url_free(struct url *url);
 /* Adds it as text without user and password. */
 void url_text(const struct url *url, struct buf *buf);
 
-/* Adds the host as it stands in Host: or in CONNECT; the port where it is not the default one, or @port. */
+/*
+ * Adds the host as it stands in Host: or in CONNECT; the port where it is not the default one, or
+ * @port.
+ */
 void url_authority(const struct url *url, bool port, struct buf *buf);
 
 /* Whether requests to both go to the same server: scheme, host and port. */
@@ -63,8 +67,8 @@ bool url_same_origin(const struct url *a, const struct url *b);
 void url_decode(struct buf *buf, const char *text, size_t len);
 
 /*
- * Adds what may stand in records of something that was given as an URL: without user and password, which *@secret
- * tells of, as it is otherwise. Returns what url_parse() says of it.
+ * Adds what may stand in records of something that was given as an URL: without user and password,
+ * which *@secret tells of, as it is otherwise. Returns what url_parse() says of it.
  */
 const char *url_shown(struct buf *name, const char *text, size_t len, bool *secret);
 

@@ -2,9 +2,9 @@
 /*
  * bar: the one line of progress that stands below everything else on the terminal.
  *
- * The cursor is left at the beginning of the bar. A terminal that becomes narrower may break the bar
- * into several rows, and moves the cursor with the character that it stood on; from there everything
- * to the end of the screen is the bar's, and is erased, whatever the terminal did.
+ * The cursor is left at the beginning of the bar. A terminal that becomes narrower may break the
+ * bar into several rows, and moves the cursor with the character that it stood on; from there
+ * everything to the end of the screen is the bar's, and is erased, whatever the terminal did.
  *
  * All of it is the process's, as the terminal is.
  *

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * output: one thread that writes standard output, standard error, the --failed-to file, the journal.
+ * output: one thread that writes standard output, standard error, the --failed-to file, the
+ * journal.
  *
  *	output_add() --> sink.fill --swap, under the lock--> sink.busy --> write(2)
  *
- * All of it is in struct output, which a run owns. The lock covers the fill buffers and the flags; the
- * busy buffers and the descriptors are the writer's own. The writer waits a few milliseconds for more
- * before it writes, so that many short lines become one write, but a terminal is served at once.
+ * All of it is in struct output, which a run owns. The lock covers the fill buffers and the flags;
+ * the busy buffers and the descriptors are the writer's own. The writer waits a few milliseconds
+ * for more before it writes, so that many short lines become one write, but a terminal is served at
+ * once.
  *
  * A closed pipe is SIGPIPE, as for every filter; where that is ignored it is an error like a full
  * disk: the run ends with status 125.

@@ -4,9 +4,10 @@
  *
  * Four sinks: standard output (data), standard error (messages and progress), the file of
  * --failed-to, and the journal. What was added to the journal is written after everything that was
- * added before it, and no more once the others have lost something. A loop must never wait for a reader
- * that is slow, so output_add() only appends to a buffer, and one thread writes. Before output_start()
- * and after output_finish(), output_add() writes at once. Callable from every thread.
+ * added before it, and no more once the others have lost something. A loop must never wait for a
+ * reader that is slow, so output_add() only appends to a buffer, and one thread writes. Before
+ * output_start() and after output_finish(), output_add() writes at once. Callable from every
+ * thread.
  *
  * A run has one of these. Standard output and error, the bar there and where messages go are the
  * process's.
@@ -53,10 +54,15 @@ void output_set_file(struct output *out, enum sink_id id, int fd, const char *na
 
 void output_add(struct output *out, enum sink_id id, const char *data, size_t len);
 
-/* The same while the writer runs; else nothing. For a thread that must not stand still at the end. */
+/*
+ * The same while the writer runs; else nothing. For a thread that must not stand still at the end.
+ */
 void output_try_add(struct output *out, enum sink_id id, const char *data, size_t len);
 
-/* The same for all sinks at once: what each gets stands in @data behind the one before, up to its end. */
+/*
+ * The same for all sinks at once: what each gets stands in @data behind the one before, up to its
+ * end.
+ */
 void output_add_all(struct output *out, const char *data, const size_t ends[SINK_COUNT]);
 
 /*
@@ -66,7 +72,10 @@ void output_add_all(struct output *out, const char *data, const size_t ends[SINK
 bool output_full(const struct output *out);
 void output_wait(struct output *out);
 
-/* Changes whenever a write begins or ends: odd and the same for long, a reader takes nothing. Any thread. */
+/*
+ * Changes whenever a write begins or ends: odd and the same for long, a reader takes nothing. Any
+ * thread.
+ */
 unsigned long output_calls(const struct output *out);
 
 /* Writes what is left and ends the thread. Returns 0, or the first error of a data sink. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * attempts: the work on an item, again where that may help: --retries, --retry-delay, --timeout. In the
- * item's task.
+ * attempts: the work on an item, again where that may help: --retries, --retry-delay, --timeout. In
+ * the item's task.
  */
 #include <errno.h>
 #include <stdint.h>

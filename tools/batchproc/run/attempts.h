@@ -14,8 +14,8 @@ struct job;
 int attempts_origin(const struct item *item);
 
 /*
- * --rate is about what is started. Whether an item of a journal is, only its task knows: there it waits,
- * and its time begins afterwards.
+ * --rate is about what is started. Whether an item of a journal is, only its task knows: there it
+ * waits, and its time begins afterwards.
  */
 bool attempts_wait_in_task(const struct job *job);
 

@@ -14,8 +14,8 @@ struct job_ops;
 struct options;
 
 /*
- * Opens all lists, none of which may be what the run writes. False: *@status is the exit status, and all
- * is said.
+ * Opens all lists, none of which may be what the run writes. False: *@status is the exit status,
+ * and all is said.
  */
 bool feed_open(struct inputs *inputs, const struct options *options, int *status);
 

@@ -151,22 +151,25 @@ static inline bool item_has_path(const struct item *item)
 }
 
 /*
- * A fresh item with the next number, of type DT_UNKNOWN and with its private part zeroed; takes over
- * that @dir is held open. Each one must be given to item_submit() or item_finish(). Waits where output
- * is slow, so that no more stands in memory than what is in flight. One of another part of --shard has
- * no number, and what is done with it does nothing. Main thread or a walker's task.
+ * A fresh item with the next number, of type DT_UNKNOWN and with its private part zeroed; takes
+ * over that @dir is held open. Each one must be given to item_submit() or item_finish(). Waits
+ * where output is slow, so that no more stands in memory than what is in flight. One of another
+ * part of --shard has no number, and what is done with it does nothing. Main thread or a walker's
+ * task.
  */
 struct item *item_new(struct job *job, const struct item_class *class, struct dirnode *dir,
 		      const char *name, size_t len);
 
 /*
- * The same for what no part of --shard may leave to the others: a directory that has to be walked, a
- * list that has to be read.
+ * The same for what no part of --shard may leave to the others: a directory that has to be walked,
+ * a list that has to be read.
  */
 struct item *item_new_undivided(struct job *job, const struct item_class *class,
 				struct dirnode *dir, const char *name, size_t len);
 
-/* Whether a whole tree is for another part of --shard; then it counts as passed over. Main thread. */
+/*
+ * Whether a whole tree is for another part of --shard; then it counts as passed over. Main thread.
+ */
 bool item_passes_over(struct job *job, const char *name, size_t len);
 
 /*

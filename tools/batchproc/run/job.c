@@ -153,8 +153,8 @@ static bool open_own_files(struct job *job, int *status)
 }
 
 /*
- * So that each item can wait for an operation of its own, even if all of them are on one loop, with some
- * room for those who stop the run and for walkers; 0: the usual depth is enough.
+ * So that each item can wait for an operation of its own, even if all of them are on one loop, with
+ * some room for those who stop the run and for walkers; 0: the usual depth is enough.
  */
 static unsigned int depth_for(long items)
 {

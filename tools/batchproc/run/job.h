@@ -49,9 +49,9 @@ enum stop {
 };
 
 /*
- * What stands above a run and takes part in it: its journal, if it has one. A verb names journal.c's.
- * Of the first three each says whether the run goes on; if not, *@status is its exit status and all is
- * said. What they promise stands in journal.h.
+ * What stands above a run and takes part in it: its journal, if it has one. A verb names
+ * journal.c's. Of the first three each says whether the run goes on; if not, *@status is its exit
+ * status and all is said. What they promise stands in journal.h.
  */
 struct journal_hooks {
 	bool (*open)(struct job *job, int *status);
@@ -71,10 +71,15 @@ struct walk_hooks {
 	/* Ends the walkers; wakes a main thread that waits. Any thread. */
 	void (*cancel)(struct walk *walk);
 	void (*wake)(struct walk *walk);
-	/* A walker that stood among the items, with the walk as its argument, will not be started. */
+	/*
+	 * A walker that stood among the items, with the walk as its argument, will not be started.
+	 */
 	void (*never_started)(struct walk *walk);
 	void (*destroy)(struct walk *walk);
-	/* Writes the records of directories that nobody will read to their end. Before the program ends. */
+	/*
+	 * Writes the records of directories that nobody will read to their end. Before the program
+	 * ends.
+	 */
 	void (*give_up)(struct walk *walk);
 	void (*write_off_above)(struct walk *walk, struct dirnode *dir);
 
@@ -82,8 +87,8 @@ struct walk_hooks {
 	void (*add_path)(const struct dirnode *dir, struct buf *buf);
 	int (*descriptor)(const struct dirnode *dir);
 	/*
-	 * An item that was found in @dir, or whose directory itself is @self, has ended, well or not.
-	 * Any thread, and after the last look at the item.
+	 * An item that was found in @dir, or whose directory itself is @self, has ended, well or
+	 * not. Any thread, and after the last look at the item.
 	 */
 	void (*item_ended)(struct dirnode *dir, struct dirnode *self, bool well);
 };

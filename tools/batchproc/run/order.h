@@ -27,8 +27,8 @@ void order_init(struct order *order, long limit);
 void order_exit(struct order *order);
 
 /*
- * Takes an ended item. Returns those that nothing is waited for any more, in order and linked by their
- * next: they are the caller's.
+ * Takes an ended item. Returns those that nothing is waited for any more, in order and linked by
+ * their next: they are the caller's.
  */
 struct item *order_put(struct order *order, struct item *item);
 

@@ -6,8 +6,8 @@
  *	write_off()  ----------^
  *
  * The record of an item that is written off is made from a copy, since the thread that works on the
- * item has it still. All of this happens in the thread that waits for signals, and for the end of the
- * run in one more, so that further signals are heard.
+ * item has it still. All of this happens in the thread that waits for signals, and for the end of
+ * the run in one more, so that further signals are heard.
  */
 #include <errno.h>
 #include <pthread.h>

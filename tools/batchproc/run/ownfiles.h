@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ownfiles: the files that a run writes besides its output: those of --failed-to and --journal. None
- * of them may be what the run reads, makes or removes.
+ * ownfiles: the files that a run writes besides its output: those of --failed-to and --journal.
+ * None of them may be what the run reads, makes or removes.
  *
- * What the options say is compared before anything is opened; what a list, a manifest or a walk comes
- * upon is when the item is done. Main thread, but for what is said to be for any.
+ * What the options say is compared before anything is opened; what a list, a manifest or a walk
+ * comes upon is when the item is done. Main thread, but for what is said to be for any.
  */
 #ifndef BATCHPROC_OWNFILES_H
 #define BATCHPROC_OWNFILES_H

@@ -2,9 +2,9 @@
 /*
  * pace: --rate and --bwlimit, for all loops together.
  *
- * What is asked for is paid before it is done, and who must wait for it knows at once how long: each
- * has its own moment, in the order of asking, and nobody is woken for nothing. So no more than the
- * rate and a small burst is ever reached, however many ask at once.
+ * What is asked for is paid before it is done, and who must wait for it knows at once how long:
+ * each has its own moment, in the order of asking, and nobody is woken for nothing. So no more than
+ * the rate and a small burst is ever reached, however many ask at once.
  */
 #ifndef BATCHPROC_PACE_H
 #define BATCHPROC_PACE_H

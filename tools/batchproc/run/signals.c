@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * signals: INT and TERM end a run in two steps, USR1 asks for a status line, and in a debug build also for
- * what lives in the engine.
+ * signals: INT and TERM end a run in two steps, USR1 asks for a status line, and in a debug build
+ * also for what lives in the engine.
  *
  *	first INT or TERM	nothing more is admitted, what runs may end
  *	second			what runs is cancelled; a reader who then takes none of the records

@@ -23,8 +23,8 @@ void steer_stop(struct job *job, enum stop why, bool cancel);
 void steer_verdict(struct job *job, enum verdict verdict);
 
 /*
- * Whether the run takes no more items. steer_stopping() notices the deadline by itself, and may then
- * take the walk's lock; steer_stopped() only looks. Any thread.
+ * Whether the run takes no more items. steer_stopping() notices the deadline by itself, and may
+ * then take the walk's lock; steer_stopped() only looks. Any thread.
  */
 bool steer_stopping(struct job *job);
 
@@ -43,9 +43,9 @@ static inline bool lacks_descriptor(int err)
 }
 
 /*
- * Whether what ended with @err is to be tried again: it lacked a descriptor, and others may have given
- * theirs back, for which it waits. False also when nobody is left who could, or the run was cancelled.
- * Task only; @tries starts at 0.
+ * Whether what ended with @err is to be tried again: it lacked a descriptor, and others may have
+ * given theirs back, for which it waits. False also when nobody is left who could, or the run was
+ * cancelled. Task only; @tries starts at 0.
  */
 bool steer_await_descriptor(struct job *job, int err, unsigned int *tries);
 

@@ -3,10 +3,10 @@
  * rm: removes files and trees.
  *
  * A walk finds what is in a tree, and each file and each directory is an item: a file at once, a
- * directory when everything below it has ended. Within a tree every name is taken relative to an open
- * directory, the root's own relative to the directory that it stands in, and no link is followed: who
- * swaps a directory for a link meanwhile gains nothing. A name that the user gave is one call by its
- * path, as with rm(1).
+ * directory when everything below it has ended. Within a tree every name is taken relative to an
+ * open directory, the root's own relative to the directory that it stands in, and no link is
+ * followed: who swaps a directory for a link meanwhile gains nothing. A name that the user gave is
+ * one call by its path, as with rm(1).
  *
  * There is no question before a file that is read-only: whether one may be removed is up to its
  * directory, and among thousands of files in flight nobody can answer.
@@ -53,8 +53,8 @@ struct settings {
 /* ---- one item */
 
 /*
- * A file system that is read-only says so before it looks for the name, and what its server is gone from
- * still is a directory to who does not ask it.
+ * A file system that is read-only says so before it looks for the name, and what its server is gone
+ * from still is a directory to who does not ask it.
  */
 static int why_refused(struct item *item, int dirfd, const char *path, int err)
 {

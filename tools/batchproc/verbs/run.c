@@ -6,14 +6,14 @@
  *	           |  no job              |  not what it takes            '--> items
  *	           '----------------------'--> check_file(): exit 2; bad_line(): a failed item
  *
- * A manifest that is a file is read twice: it is checked to its end before anything starts. A stream
- * cannot be, so there a line that is no job becomes an item that failed. Either way lines are taken
- * one by one, and memory does not grow with their number.
+ * A manifest that is a file is read twice: it is checked to its end before anything starts. A
+ * stream cannot be, so there a line that is no job becomes an item that failed. Either way lines
+ * are taken one by one, and memory does not grow with their number.
  *
- * What a verb does with its options is made once for all jobs that have the same, and kept until the
- * last item has ended that was made with it. All of a run stands in struct run, which the settings of
- * its job lead to, and those of its items. It belongs to the main thread, but for run_again() and what
- * holds and drops settings.
+ * What a verb does with its options is made once for all jobs that have the same, and kept until
+ * the last item has ended that was made with it. All of a run stands in struct run, which the
+ * settings of its job lead to, and those of its items. It belongs to the main thread, but for
+ * run_again() and what holds and drops settings.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -192,7 +192,9 @@ static struct cached_settings *find_cached(struct run *run, const struct cached_
 	struct cached_settings **node, *cached;
 
 	pthread_mutex_lock(&run->lock);
-	/* The node is the tree's: whoever takes out another one may free it, or give it a new key. */
+	/*
+	 * The node is the tree's: whoever takes out another one may free it, or give it a new key.
+	 */
 	node = tfind(probe, &run->tree, compare_cached);
 	cached = node ? *node : NULL;
 	if (cached)
@@ -224,8 +226,8 @@ static void forget_last(struct run *run)
 }
 
 /*
- * The settings for the job that was read, until the next one; NULL, and an error, where its options make
- * no sense.
+ * The settings for the job that was read, until the next one; NULL, and an error, where its options
+ * make no sense.
  */
 static struct cached_settings *cached_for_job(struct run *run)
 {
@@ -416,7 +418,10 @@ static void run_feed(struct job *job)
 	}
 }
 
-/* On any thread: the settings of an item stand in the struct cached_settings that its job was given. */
+/*
+ * On any thread: the settings of an item stand in the struct cached_settings that its job was
+ * given.
+ */
 static void run_again(const struct item *item, struct buf *buf)
 {
 	/* What the jobs were that are gone nobody knows. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pending: directories of a walk that are still to be read, or the rest of one. See walkdir.h. Such a one
- * belongs to the walk's stack, or to the walker that took it from there.
+ * pending: directories of a walk that are still to be read, or the rest of one. See walkdir.h. Such
+ * a one belongs to the walk's stack, or to the walker that took it from there.
  */
 #include <stdlib.h>
 #include <string.h>

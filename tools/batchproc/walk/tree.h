@@ -5,8 +5,8 @@
  *	tree --> root <-- dirnode <-- dirnode <-- items that were found in it
  *	          ^----------'           '------- what is pending below it
  *
- * A node lives while something below it does: it holds its parent, and knows only its own name. So it
- * is known when everything below a directory has ended, whatever order that happened in.
+ * A node lives while something below it does: it holds its parent, and knows only its own name. So
+ * it is known when everything below a directory has ended, whatever order that happened in.
  *
  * Its descriptor is needed by less: by the walker that reads it and by the items found in it. When
  * none of them is left the descriptor may be closed, and is opened anew by its path from the root,
@@ -86,7 +86,9 @@ struct dirs {
 	pthread_mutex_t lock;
 	unsigned int idle; /* open descriptors that nobody needs */
 	unsigned int idle_most;
-	/* Nothing is left below a node: whether it shall be freed now. Any thread, also a loop's. */
+	/*
+	 * Nothing is left below a node: whether it shall be freed now. Any thread, also a loop's.
+	 */
 	bool (*ended)(struct dirnode *dir);
 };
 
@@ -114,7 +116,10 @@ struct dirnode {
 struct tree *tree_get(struct tree *tree);
 void tree_put(struct tree *tree);
 
-/* A node for a directory that was just opened, which the caller holds open; takes @parent and @tree over. */
+/*
+ * A node for a directory that was just opened, which the caller holds open; takes @parent and @tree
+ * over.
+ */
 struct dirnode *dirnode_new(struct dirs *dirs, struct tree *tree, struct dirnode *parent, int fd,
 			    const char *name, size_t len);
 

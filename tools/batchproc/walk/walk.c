@@ -9,13 +9,14 @@
  *
  * Walkers are tasks in a group of their own, so that one that waits for a place among the items
  * never takes the place that it waits for. They start when there is work and end when there is
- * none. The stack is last in, first out: depth first, which keeps it short. The roots of further trees
- * wait in a queue beside it until it is empty.
+ * none. The stack is last in, first out: depth first, which keeps it short. The roots of further
+ * trees wait in a queue beside it until it is empty.
  *
- * Where the work on an item is one short call, as with rm, walkers work: each does by itself what it
- * finds, and is a task of the items' group with one item in flight. So a directory is one thread's, for
- * threads that unlink in one directory wait for each other in the kernel (two of them do 1.5 times
- * the work of one on ext4, and 2.0 times in a directory each), and no task is started for each file.
+ * Where the work on an item is one short call, as with rm, walkers work: each does by itself what
+ * it finds, and is a task of the items' group with one item in flight. So a directory is one
+ * thread's, for threads that unlink in one directory wait for each other in the kernel (two of them
+ * do 1.5 times the work of one on ext4, and 2.0 times in a directory each), and no task is started
+ * for each file.
  *
  * Memory. A pending directory is its name and its parent. When the stack is long, a walker leaves
  * the rest of the directory that it reads below the subdirectories found so far, as a pending one
@@ -272,8 +273,8 @@ static void descend(struct walk *walk, struct pending *p, struct block *block)
 }
 
 /*
- * A task stays on its loop. So that one loop does not keep all walkers that work while another sleeps,
- * each is followed by a new one, which goes to the loop that takes it first.
+ * A task stays on its loop. So that one loop does not keep all walkers that work while another
+ * sleeps, each is followed by a new one, which goes to the loop that takes it first.
  */
 static bool give_way(struct walk *walk)
 {
@@ -311,8 +312,9 @@ static void walker_ended(void *ctx, void *arg, enum bp_end end, int result)
 }
 
 /*
- * Whether walkers work, and how many there may be. They do not where an item has to be a task because it
- * is timed, waits before it starts or is tried again, or where directories of other verbs are on the stack.
+ * Whether walkers work, and how many there may be. They do not where an item has to be a task
+ * because it is timed, waits before it starts or is tried again, or where directories of other
+ * verbs are on the stack.
  */
 static void settle(struct walk *walk)
 {
@@ -329,7 +331,9 @@ static void settle(struct walk *walk)
 	if (bp_engine_info(job->engine)->backend == BP_BACKEND_URING &&
 	    most > WORKERS_PER_LOOP * job->loops)
 		most = WORKERS_PER_LOOP * job->loops;
-	/* One place is for the walker that takes over from another, where there are more than two. */
+	/*
+	 * One place is for the walker that takes over from another, where there are more than two.
+	 */
 	if (job->limit <= (long)most)
 		most = (unsigned int)(job->limit > 2 ? job->limit - 1 : job->limit);
 	walk->most = most;
@@ -490,8 +494,8 @@ struct tree *walk_item_tree(const struct item *item)
 }
 
 /*
- * Directories that would be left, of which something below will not end. For the thread that ends the
- * run; nothing is let go of, since whoever has not ended has it still.
+ * Directories that would be left, of which something below will not end. For the thread that ends
+ * the run; nothing is let go of, since whoever has not ended has it still.
  */
 static void write_off_above(struct walk *walk, struct dirnode *dir)
 {

@@ -5,8 +5,8 @@
  * Physical: symbolic links inside a tree are never followed. What becomes an item is the verb's
  * choice (tree.h): regular files always; symbolic links are passed over unless it takes them; what
  * it does not take of FIFOs, sockets and devices gets a "skipped" record and is never opened. A
- * directory that cannot be read gets a "failed" one, and the walk goes on. A verb that has something
- * to do when it leaves a directory gets an item for each, after all below it has ended.
+ * directory that cannot be read gets a "failed" one, and the walk goes on. A verb that has
+ * something to do when it leaves a directory gets an item for each, after all below it has ended.
  */
 #ifndef BATCHPROC_WALK_H
 #define BATCHPROC_WALK_H

@@ -180,7 +180,9 @@ static bool submit_unread(struct walk *walk, const struct pending *p, int err)
 	return true;
 }
 
-/* The directory, held open, to be read; NULL: it is not to be read, and has its record if need be. */
+/*
+ * The directory, held open, to be read; NULL: it is not to be read, and has its record if need be.
+ */
 struct dirnode *walkdir_open(struct walk *walk, struct pending *p)
 {
 	struct dirnode *dir = NULL;
@@ -233,7 +235,9 @@ void walkdir_leave(struct walk *walk, struct dirnode *dir)
 		do {
 			err = dirnode_open(dir->parent);
 		} while (steer_await_descriptor(walk->job, err, &tries));
-	/* The item may hold it open for a while, which must not end it once more; left() frees it. */
+	/*
+	 * The item may hold it open for a while, which must not end it once more; left() frees it.
+	 */
 	dirnode_get(dir);
 	item = walkdir_leaving(walk, dir, !err);
 	item->why = dir->why;
@@ -270,8 +274,8 @@ void walkdir_block_free(struct block *block)
 }
 
 /*
- * Entries as long as there is room: bytes. *@last: what the last call gave, 0 at the end of the directory, or
- * -errno.
+ * Entries as long as there is room: bytes. *@last: what the last call gave, 0 at the end of the
+ * directory, or -errno.
  */
 static size_t fill(const struct dirnode *dir, struct block *block, ssize_t *last)
 {
@@ -409,9 +413,9 @@ static bool take_block(struct walk *walk, struct dirnode *dir, off_t *position,
 }
 
 /*
- * In the order of inodes a file system has those of several files in one block, and most often their names
- * beside each other. For 200,000 files in one directory on ext4 it is 1.7 times as fast to sort by a
- * mebibyte of entries as to sort by 64 KiB.
+ * In the order of inodes a file system has those of several files in one block, and most often
+ * their names beside each other. For 200,000 files in one directory on ext4 it is 1.7 times as fast
+ * to sort by a mebibyte of entries as to sort by 64 KiB.
  */
 static int by_inode(const void *a, const void *b)
 {
@@ -422,8 +426,8 @@ static int by_inode(const void *a, const void *b)
 }
 
 /*
- * Whether two threads that unlink in one large directory are faster than one: 1.6 times on ext4, with
- * 200,000 files in it. On XFS they take twice as long.
+ * Whether two threads that unlink in one large directory are faster than one: 1.6 times on ext4,
+ * with 200,000 files in it. On XFS they take twice as long.
  */
 static bool gains_by_two(const struct dirnode *dir)
 {
@@ -433,8 +437,8 @@ static bool gains_by_two(const struct dirnode *dir)
 }
 
 /*
- * The same by a walker that works: others get the subdirectories before it begins, and perhaps the rest
- * of a large directory too. After a stop that directory stands for what was not reached in it.
+ * The same by a walker that works: others get the subdirectories before it begins, and perhaps the
+ * rest of a large directory too. After a stop that directory stands for what was not reached in it.
  */
 static bool work_block(struct walk *walk, struct dirnode *dir, off_t *position, struct block *block,
 		       size_t len, bool ends, struct pending **first)
@@ -526,9 +530,9 @@ static int list_rest(void *arg)
 }
 
 /*
- * What is in the rest of a directory that was begun: each name has its record, so that none of what was
- * found before stands for two. In a group of its own, since that of the walk may be cancelled. False:
- * it could not be read.
+ * What is in the rest of a directory that was begun: each name has its record, so that none of what
+ * was found before stands for two. In a group of its own, since that of the walk may be cancelled.
+ * False: it could not be read.
  */
 static bool give_up_rest(struct walk *walk, struct pending *p)
 {
@@ -550,8 +554,8 @@ static bool in_haste(const struct job *job)
 }
 
 /*
- * A directory has one record. One that was begun gets its own when it is left, or none, if it is not
- * left but was read to its end.
+ * A directory has one record. One that was begun gets its own when it is left, or none, if it is
+ * not left but was read to its end.
  */
 void walkdir_give_up(struct walk *walk, struct pending *p)
 {

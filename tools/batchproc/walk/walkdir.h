@@ -68,8 +68,9 @@ struct pending *pending_new(struct tree *tree, struct dirnode *parent, const cha
 /* Where reading stopped for now: it goes back on the stack, under what it led to. */
 struct pending *pending_rest(struct dirnode *dir, off_t position);
 /*
- * The same with @dir, which the caller holds open, held open until somebody else does: where entries
- * vanish meanwhile, some file systems keep a position only for who has it open. NULL: too many are.
+ * The same with @dir, which the caller holds open, held open until somebody else does: where
+ * entries vanish meanwhile, some file systems keep a position only for who has it open. NULL: too
+ * many are.
  */
 struct pending *pending_rest_open(struct dirnode *dir, off_t position);
 void pending_let_go(struct pending *p);
@@ -103,7 +104,9 @@ struct item *walkdir_leaving(struct walk *walk, struct dirnode *dir, bool open);
 void walkdir_leave(struct walk *walk, struct dirnode *dir);
 /* After a stop: what becomes of one that was not entered, or not read to its end. Main thread. */
 void walkdir_give_up(struct walk *walk, struct pending *p);
-/* The same for one that somebody else is at, of which nothing more will be looked at. Any thread. */
+/*
+ * The same for one that somebody else is at, of which nothing more will be looked at. Any thread.
+ */
 void walkdir_write_off(struct walk *walk, const struct pending *p);
 
 #endif

@@ -2,12 +2,13 @@
 /*
  * attributes: extended attributes and ACLs. Plain calls, any thread.
  *
- * What is open for reading or writing is asked by its descriptor; what is open with O_PATH by its path
- * in /proc, and where that is not mounted by its name, with the calls that Linux 6.13 has for that.
+ * What is open for reading or writing is asked by its descriptor; what is open with O_PATH by its
+ * path in /proc, and where that is not mounted by its name, with the calls that Linux 6.13 has for
+ * that.
  *
- * An attribute that does not fit, or cannot be read, costs that attribute and is said. What this file
- * system or this user cannot have is not: cp -a has it so. An ACL is told of in any case, since it
- * says who may use the file.
+ * An attribute that does not fit, or cannot be read, costs that attribute and is said. What this
+ * file system or this user cannot have is not: cp -a has it so. An ACL is told of in any case,
+ * since it says who may use the file.
  */
 #include <endian.h>
 #include <errno.h>
@@ -158,8 +159,9 @@ static bool begins(const char *name, const char *const *with, size_t count)
 }
 
 /*
- * Labels are the policy's, not the user's. What a file system shows of its own affairs (the ACL once
- * more, where its blocks lie) means nothing to another file, or gives rights that were taken back.
+ * Labels are the policy's, not the user's. What a file system shows of its own affairs (the ACL
+ * once more, where its blocks lie) means nothing to another file, or gives rights that were taken
+ * back.
  */
 bool attributes_wanted(const struct copy_settings *set, const char *name)
 {
@@ -253,8 +255,8 @@ enum {
 };
 
 /*
- * Where there is an ACL the mode shows the most that it gives anybody as the group's rights. Without it
- * the group gets what the ACL gave it; where that is not known, what everybody has.
+ * Where there is an ACL the mode shows the most that it gives anybody as the group's rights.
+ * Without it the group gets what the ACL gave it; where that is not known, what everybody has.
  */
 static mode_t mode_without(mode_t mode, const unsigned char *acl, ssize_t len)
 {
@@ -328,8 +330,8 @@ static bool copy_acl(const struct attributes_copy *a, const char *name, char *va
 }
 
 /*
- * The ACL is last, since it may take away the right to write the others; where the source has none, what
- * was inherited goes.
+ * The ACL is last, since it may take away the right to write the others; where the source has none,
+ * what was inherited goes.
  */
 static void copy_chosen(const struct attributes_copy *a, const struct names *names, mode_t *mode)
 {
@@ -358,7 +360,10 @@ static void copy_chosen(const struct attributes_copy *a, const struct names *nam
 	free(value);
 }
 
-/* Where the new file cannot be asked either, as on an rclone mount, the old one had nothing to keep. */
+/*
+ * Where the new file cannot be asked either, as on an rclone mount, the old one had nothing to
+ * keep.
+ */
 static bool nothing_to_keep(const struct attributes_copy *a, int err)
 {
 	struct names names;

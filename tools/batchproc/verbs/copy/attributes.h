@@ -12,7 +12,9 @@ struct at_name;
 struct copy_lost;
 struct copy_settings;
 
-/* Which attributes of something its copy gets; which of a file that is replaced the new one keeps. */
+/*
+ * Which attributes of something its copy gets; which of a file that is replaced the new one keeps.
+ */
 typedef bool (*attributes_choice)(const struct copy_settings *set, const char *name);
 
 bool attributes_wanted(const struct copy_settings *set, const char *name);
@@ -29,8 +31,8 @@ struct attributes_copy {
 };
 
 /*
- * Copies those that are chosen, each by itself: what cannot be kept is noted as lost. Without its ACL the
- * rights of the group in *@mode are those that the ACL gave the group.
+ * Copies those that are chosen, each by itself: what cannot be kept is noted as lost. Without its
+ * ACL the rights of the group in *@mode are those that the ACL gave the group.
  */
 void attributes_copy(const struct attributes_copy *a, mode_t *mode);
 /* Whether something has any that its copy is to get. */
@@ -39,8 +41,8 @@ bool attributes_any_wanted(const struct copy_settings *set, int fd);
 bool attributes_inherit(int fd);
 
 /*
- * A file that may be open with O_PATH, open for reading where it could not be asked otherwise; -1: it can,
- * or could not be opened.
+ * A file that may be open with O_PATH, open for reading where it could not be asked otherwise; -1:
+ * it can, or could not be opened.
  */
 int attributes_open(const struct at_name *at, int fd);
 

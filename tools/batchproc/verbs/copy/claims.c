@@ -4,13 +4,13 @@
  *
  *	place --first bits--> block [ place, source | place, source | ... ]
  *
- * Of a place (device, inode and name) 64 bits of a hash are kept, of a source 32: a false alarm in a
- * run of ten million is one chance in 370,000.
+ * Of a place (device, inode and name) 64 bits of a hash are kept, of a source 32: a false alarm in
+ * a run of ten million is one chance in 370,000.
  *
  * Blocks are in memory until one of them is full, which is when there are about 600,000 claims in 7
- * MiB. Then they move to a file without a name, half full, a page each, and are read and written one
- * at a time; when one is full again each becomes two. So memory stays flat, and the file has 15 to
- * 30 bytes for a claim.
+ * MiB. Then they move to a file without a name, half full, a page each, and are read and written
+ * one at a time; when one is full again each becomes two. So memory stays flat, and the file has 15
+ * to 30 bytes for a claim.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -21,8 +21,9 @@ enum claim {
 };
 
 /*
- * Takes a name in a directory, which is known by device and inode, for a source, which is to come there
- * in this @way. Returns an enum claim, or -errno where there is no room to note it. Plain calls.
+ * Takes a name in a directory, which is known by device and inode, for a source, which is to come
+ * there in this @way. Returns an enum claim, or -errno where there is no room to note it. Plain
+ * calls.
  */
 int claims_take(struct claims *claims, dev_t dev, ino_t ino, const char *name,
 		const struct stat *source, uint64_t way);

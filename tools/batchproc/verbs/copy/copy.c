@@ -66,7 +66,10 @@ static int copy_by_type(struct item *item, const struct at_name *from, const str
 
 	if (err)
 		return err;
-	/* What is made under it meanwhile would be mixed up with this, or this be taken for a leftover. */
+	/*
+	 * What is made under it meanwhile would be mixed up with this, or this be taken for a
+	 * leftover.
+	 */
 	if (item->type != DT_DIR && temp_is_one(to->name)) {
 		item->why = "would be called as the unfinished copy of another file";
 		return -EINVAL;
@@ -280,8 +283,9 @@ static const char *read_reflink(void *to, const char *arg)
 }
 
 /*
- * What an item does that has the same source and destination as another one, as a number: the same for
- * the same options, wherever the settings lie. What only says which destination that is does not count.
+ * What an item does that has the same source and destination as another one, as a number: the same
+ * for the same options, wherever the settings lie. What only says which destination that is does
+ * not count.
  */
 static uint64_t way_of(const struct copy_settings *set)
 {

@@ -97,7 +97,10 @@ struct at_name {
 void copy_feed(struct job *job);
 void copy_add(struct job *job, const struct jobspec *spec);
 
-/* The path of a copy in the directory @dst, with a NUL; false where it has no name of its own there. */
+/*
+ * The path of a copy in the directory @dst, with a NUL; false where it has no name of its own
+ * there.
+ */
 bool copy_add_destination(struct buf *buf, const char *dst, const char *source);
 
 /* ---- trees (tree.c) */
@@ -105,13 +108,17 @@ bool copy_add_destination(struct buf *buf, const char *dst, const char *source);
 /* Why an item fails that is too late, and why one is skipped that another one is like. */
 extern const char copy_claimed[], copy_shared[];
 
-/* The directory and the name that an item's copy gets; the name is NULL for the directory itself. */
+/*
+ * The directory and the name that an item's copy gets; the name is NULL for the directory itself.
+ */
 struct dirnode *copy_place(const struct item *item, const char **name);
 
 /* The path of the copy, as the user knows it; false where it is not known. */
 bool copy_add_place(const struct item *item, struct buf *buf);
 
-/* Where in the copy of a tree other items may have their places, so that what is found is claimed. */
+/*
+ * Where in the copy of a tree other items may have their places, so that what is found is claimed.
+ */
 enum copy_overlap {
 	OVERLAP_NONE,
 	OVERLAP_TOP, /* among the names in its root */
@@ -144,14 +151,16 @@ void copy_tree_add(struct job *job, const struct item_class *class, const char *
 /* What --failed-to calls an item, so that its copy lands where it belongs. */
 void copy_list_path(const struct item *item, struct buf *buf);
 /*
- * Claims the destination of an item whose source turned out to be @st, where nobody has done so and it
- * may be another one's. With *@skip the item is skipped, since another one has the same source and the
- * same destination. Returns 0 or -errno. Plain calls.
+ * Claims the destination of an item whose source turned out to be @st, where nobody has done so and
+ * it may be another one's. With *@skip the item is skipped, since another one has the same source
+ * and the same destination. Returns 0 or -errno. Plain calls.
  */
 int copy_claim(struct item *item, const struct stat *st, bool *skip);
 /* Whether it would do anything. */
 bool copy_needs_claim(const struct item *item);
-/* The root of the copy of the tree that an item is in, with O_PATH; -1: it is in none. Plain calls. */
+/*
+ * The root of the copy of the tree that an item is in, with O_PATH; -1: it is in none. Plain calls.
+ */
 int copy_tree_open(const struct item *item);
 /* The item of a directory: all below it has ended. Task. */
 int copy_leave(struct item *item);
@@ -185,8 +194,8 @@ int dest_root(struct job *job, const char *path, const char *shown, struct dirno
 int dest_enter(struct dirnode *parent, const char *name, mode_t mode, struct dirnode **dir,
 	       const char **why);
 /*
- * One by a path below @root: what stands in @from, the name of a source, behind @at. What is not there
- * of it is made like the source's. The caller gets a reference. Main thread.
+ * One by a path below @root: what stands in @from, the name of a source, behind @at. What is not
+ * there of it is made like the source's. The caller gets a reference. Main thread.
  */
 int dest_below(const struct job *job, const struct copy_settings *set, struct dirnode *root,
 	       const char *from, size_t at, struct dirnode **dir);
@@ -197,8 +206,8 @@ struct dirnode *dest_imagine(struct dirnode *parent, const char *name);
 bool dest_is_below(int fd, const struct stat *top);
 
 /*
- * The mark of files in a directory, which is open as @dirfd; asked for where it is not known yet and
- * something new is to be made there. Plain calls.
+ * The mark of files in a directory, which is open as @dirfd; asked for where it is not known yet
+ * and something new is to be made there. Plain calls.
  */
 mode_t dest_mark(struct dest *dest, int dirfd);
 
@@ -236,7 +245,9 @@ mode_t current_umask(void);
 /* The mode that the copy of something gets; @old is what it replaces, or NULL. */
 mode_t meta_mode(const struct copy_settings *set, const struct stat *st, const struct stat *old);
 
-/* What a copy gets its metadata by; nothing of that makes the copy fail, but what is lost is noted. */
+/*
+ * What a copy gets its metadata by; nothing of that makes the copy fail, but what is lost is noted.
+ */
 struct meta {
 	const struct copy_settings *set;
 	int from; /* the source; may be open with O_PATH, then it has a name too */
@@ -257,9 +268,9 @@ int meta_set(const struct meta *m, mode_t mode);
 /* The times of the directory that the source @path is in, for @to, if times are kept at all. */
 void meta_set_above(const struct copy_settings *set, const char *path, int to);
 /*
- * Keeps what a write into the old file would have left as it was, and the settings do not take from the
- * source: owner, attributes, ACL. @old_fd is open with O_PATH, and has the name @at. What its owner cannot be given is
- * taken from @mode.
+ * Keeps what a write into the old file would have left as it was, and the settings do not take from
+ * the source: owner, attributes, ACL. @old_fd is open with O_PATH, and has the name @at. What its
+ * owner cannot be given is taken from @mode.
  */
 void meta_keep(const struct meta *m, int old_fd, const struct at_name *at, const struct stat *old,
 	       mode_t *mode);

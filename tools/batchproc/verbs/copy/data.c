@@ -2,13 +2,13 @@
 /*
  * data: the bytes of one regular file. Plain calls; see file.c for who makes them where.
  *
- * Blocks are shared where the file system can, else copied within the kernel, else read and written:
- * where something in between is to see them, and where copy_file_range() is not to be had. Holes
- * are gone over, and are holes in the copy too.
+ * Blocks are shared where the file system can, else copied within the kernel, else read and
+ * written: where something in between is to see them, and where copy_file_range() is not to be had.
+ * Holes are gone over, and are holes in the copy too.
  *
  * The end of a file is where its size says, and one byte less or more is an error; but where a file
- * system may say any size (see base/device.h: FUSE, /proc, /sys) it is what an ordinary read says, and
- * there may be no other way to read it than from front to end.
+ * system may say any size (see base/device.h: FUSE, /proc, /sys) it is what an ordinary read says,
+ * and there may be no other way to read it than from front to end.
  */
 #include <errno.h>
 #include <stdlib.h>

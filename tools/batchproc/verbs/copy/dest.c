@@ -50,7 +50,10 @@ static const struct tree_ops dest_ops = {.forget = forget};
 struct dest_run {
 	struct tree tree;
 	struct dirs dirs;
-	/* The last one that the user named, and the last that a list has a name in; the main thread's. */
+	/*
+	 * The last one that the user named, and the last that a list has a name in; the main
+	 * thread's.
+	 */
 	struct dirnode *last_root, *last_below;
 };
 
@@ -166,8 +169,8 @@ static int make_alike(const struct copy_settings *set, int from, const struct st
 }
 
 /*
- * Opens @name in @dirfd, and makes it if it is not there, like the directory @from of the source. Its
- * owner can use it, since nobody sets its mode when all is in it.
+ * Opens @name in @dirfd, and makes it if it is not there, like the directory @from of the source.
+ * Its owner can use it, since nobody sets its mode when all is in it.
  */
 static int make_like(const struct copy_settings *set, int dirfd, const char *name, const char *from)
 {
@@ -195,7 +198,9 @@ static int make_like(const struct copy_settings *set, int dirfd, const char *nam
 	return fd;
 }
 
-/* Makes what is not there of the directories in @from behind @at. Returns the last one, or -errno. */
+/*
+ * Makes what is not there of the directories in @from behind @at. Returns the last one, or -errno.
+ */
 static int make_way(const struct copy_settings *set, int root, const char *from, size_t at)
 {
 	char *path = xstrdup(from), *name, *end;
@@ -283,7 +288,10 @@ struct enter_call {
 	const char *why;
 };
 
-/* Of a directory that was made with its own mode, since nobody knew better: it is marked now, or not. */
+/*
+ * Of a directory that was made with its own mode, since nobody knew better: it is marked now, or
+ * not.
+ */
 static bool try_mark(struct enter_call *call, int fd)
 {
 	const mode_t mark = mark_try(fd);

@@ -6,11 +6,11 @@
  *	  '----------------'--------------> abandon      removes what was made
  *
  * A file that was not there is made in place, with O_EXCL and without any permission until it is
- * whole, and its owner and times are right: mode 01000, which nobody gives a file, is how a later run
- * knows one that was never finished.
- * One that is there is replaced: a temporary file beside it, then rename. So is one that gets
- * attributes or an ACL made, since these need or change the mode. A small file goes from begin to end
- * in one call; a large one in blocks, so that a cancel waits for a block at most.
+ * whole, and its owner and times are right: mode 01000, which nobody gives a file, is how a later
+ * run knows one that was never finished. One that is there is replaced: a temporary file beside it,
+ * then rename. So is one that gets attributes or an ACL made, since these need or change the mode.
+ * A small file goes from begin to end in one call; a large one in blocks, so that a cancel waits
+ * for a block at most.
  *
  * Who makes the calls was measured: see blocking.c.
  */
@@ -312,7 +312,10 @@ static int copy_blocks(struct copying *c)
 	return err ? err : blocking_long(finish, c);
 }
 
-/* As if nothing had been done yet: the source is opened anew, for it may be one that cannot go back. */
+/*
+ * As if nothing had been done yet: the source is opened anew, for it may be one that cannot go
+ * back.
+ */
 static void forget_progress(struct copying *c)
 {
 	copy_close(&c->src);

@@ -80,11 +80,16 @@ int copy_changed(struct copying *c);
 /* What is digested for the reader, or to be compared with what is read back. */
 const struct digest_alg *copy_algorithm(const struct copy_settings *set);
 
-/* Lets the copy share the source's blocks. Return: 0: all of it is there; 1: it has to be copied. */
+/*
+ * Lets the copy share the source's blocks. Return: 0: all of it is there; 1: it has to be copied.
+ */
 int copy_clone(struct copying *c);
 /* All of a file that fits into the buffer. */
 int copy_small(struct copying *c);
-/* The same of one that is read to its end. Return: COPY_MORE where there is more, COPY_DONE, or -errno. */
+/*
+ * The same of one that is read to its end. Return: COPY_MORE where there is more, COPY_DONE, or
+ * -errno.
+ */
 int copy_first(struct copying *c);
 /* A part of a file, of c->step bytes. Return: COPY_MORE, COPY_DONE, or -errno. */
 int copy_block(void *copying);

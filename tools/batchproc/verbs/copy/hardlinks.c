@@ -2,9 +2,9 @@
 /*
  * hardlinks: which files with several names a run has copied, and where to.
  *
- * Such a file is copied once; its further names become links to that copy. An item that finds another
- * one at it waits for its end, which it can: that one runs. The table stands under its lock; an entry
- * goes when all names of its file have been seen. Any thread.
+ * Such a file is copied once; its further names become links to that copy. An item that finds
+ * another one at it waits for its end, which it can: that one runs. The table stands under its
+ * lock; an entry goes when all names of its file have been seen. Any thread.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -48,8 +48,9 @@ struct hardlinks *hardlinks_new(void)
 }
 
 /*
- * In a run of many jobs names belong together where one job has them: source and destination differ in
- * the same way. What another job makes of the file is its own, and may be on another file system.
+ * In a run of many jobs names belong together where one job has them: source and destination differ
+ * in the same way. What another job makes of the file is its own, and may be on another file
+ * system.
  */
 static uint64_t group_of(const struct item *item)
 {

@@ -50,8 +50,8 @@ int hardlink_await(const struct item *item, const struct stat *st, struct hardli
 void hardlink_done(const struct item *item, const struct stat *st, enum hardlink_end end,
 		   const unsigned char *digest);
 /*
- * Whether the copy that an earlier run has made of a file is the first of its names to come: then the
- * others become links to it.
+ * Whether the copy that an earlier run has made of a file is the first of its names to come: then
+ * the others become links to it.
  */
 bool hardlink_restore(const struct item *item, const struct stat *st, const unsigned char *digest);
 

@@ -2,10 +2,10 @@
 /*
  * journal: what the journal is told of a copy, and whether what it says was done is still there.
  *
- * Directories have no lines: what is made in one changes its times, so that each run leaves it anew.
- * But roots have one in a run of many verbs, for was_new() in place.c.
- * Of a file with several names, where these are kept, the first to come that is noted and still there
- * stands for the copy that the others become links to.
+ * Directories have no lines: what is made in one changes its times, so that each run leaves it
+ * anew. But roots have one in a run of many verbs, for was_new() in place.c. Of a file with several
+ * names, where these are kept, the first to come that is noted and still there stands for the copy
+ * that the others become links to.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -114,7 +114,10 @@ static bool has_what_is_printed(const struct item *item)
 	return !set->alg || own->has_digest;
 }
 
-/* The source is not there any more: what the journal says it was. What was in a directory nobody knows. */
+/*
+ * The source is not there any more: what the journal says it was. What was in a directory nobody
+ * knows.
+ */
 static bool is_what_was_noted(const struct item *item, const struct at_name *to,
 			      const struct stat *copy)
 {

@@ -2,9 +2,9 @@
 /*
  * leftovers: what runs that were killed have left in the way of new copies.
  *
- * Each goes when its item is copied anew. Where the file system is full before that, all of them go at
- * once. What another run is at now is not among them: a temporary file is locked, and what is marked
- * as unfinished was changed since this run began.
+ * Each goes when its item is copied anew. Where the file system is full before that, all of them go
+ * at once. What another run is at now is not among them: a temporary file is locked, and what is
+ * marked as unfinished was changed since this run began.
  */
 #include <dirent.h>
 #include <fcntl.h>

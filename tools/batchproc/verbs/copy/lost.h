@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lost: what a copy should have kept of its source besides the content, and could not. The copy stays,
- * and its item fails with all of it in its reason. One thread at a time.
+ * lost: what a copy should have kept of its source besides the content, and could not. The copy
+ * stays, and its item fails with all of it in its reason. One thread at a time.
  */
 #ifndef BATCHPROC_LOST_H
 #define BATCHPROC_LOST_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * make: what the copy of a regular file is written into: a new file with a mark, one with a temporary
- * name, or with --inplace what is there already. Plain calls; see file.c for who makes them where.
+ * make: what the copy of a regular file is written into: a new file with a mark, one with a
+ * temporary name, or with --inplace what is there already. Plain calls; see file.c for who makes
+ * them where.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +30,10 @@ enum old {
 	OLD_NEEDLESS,
 };
 
-/* It holds space that its successor needs; a small one is at most being written now, by another run. */
+/*
+ * It holds space that its successor needs; a small one is at most being written now, by another
+ * run.
+ */
 static bool give_way(struct copying *c)
 {
 	return c->old.st_blocks * 512 >= (off_t)SMALL_BYTES &&
@@ -168,7 +172,9 @@ static int make_temporary(struct copying *c)
 	return 0;
 }
 
-/* What is there is cut to nothing and written anew; what is no file takes the bytes as they come. */
+/*
+ * What is there is cut to nothing and written anew; what is no file takes the bytes as they come.
+ */
 static int open_over(struct copying *c)
 {
 	struct stat st;

@@ -2,11 +2,12 @@
 /*
  * marks: the modes by which a later run knows what was never finished. Plain calls, any thread.
  *
- * Not every file system keeps a mode: exFAT, NTFS, FAT, SMB and many FUSE file systems say the same of
- * all files, some take the mode of a new file and no other later on, or refuse one. There nothing is
- * marked: what is made has a temporary name until it is whole, and the mode that it is to have from
- * the start. Which it is, is tried out once in a directory, with a file without a name where that can
- * be, else with the first file or directory that is made; and known for all below it on the same device.
+ * Not every file system keeps a mode: exFAT, NTFS, FAT, SMB and many FUSE file systems say the same
+ * of all files, some take the mode of a new file and no other later on, or refuse one. There
+ * nothing is marked: what is made has a temporary name until it is whole, and the mode that it is
+ * to have from the start. Which it is, is tried out once in a directory, with a file without a name
+ * where that can be, else with the first file or directory that is made; and known for all below it
+ * on the same device.
  *
  * A daemon of FUSE may open a file by its name at each call, which it must be allowed to.
  */

@@ -19,15 +19,18 @@
 #define MARK_NONE 07777u
 
 bool mark_is_file(const struct stat *st);
-/* In a directory, where FUSE alone has a mark of its own: elsewhere a user may have given that mode. */
+/*
+ * In a directory, where FUSE alone has a mark of its own: elsewhere a user may have given that
+ * mode.
+ */
 bool mark_is_file_in(int dirfd, const struct stat *st);
 bool mark_is_directory(const struct stat *st);
 
 /* Which mark files in a directory have, where that can be found out before anything is made. */
 mode_t mark_ask(int dirfd);
 /*
- * The same, by what was just made and has the mode that it is to have: it is marked now, or nothing in
- * its directory can be.
+ * The same, by what was just made and has the mode that it is to have: it is marked now, or nothing
+ * in its directory can be.
  */
 mode_t mark_try(int fd);
 

@@ -2,11 +2,12 @@
 /*
  * meta: mode, owner, times and extended attributes, in the order in which one does not undo
  * the other: a new owner takes set-user-ID and capabilities away, attributes need write permission,
- * an ACL and the mode are two views of one thing. The mode is last, since it is what tells a later run
- * that all the rest is done.
+ * an ACL and the mode are two views of one thing. The mode is last, since it is what tells a later
+ * run that all the rest is done.
  *
- * What cannot be kept because the user is not root is not an error: cp -a has it so. All else that was to
- * be kept is noted as lost, one by one, also where the file system says that it took it and did not.
+ * What cannot be kept because the user is not root is not an error: cp -a has it so. All else that
+ * was to be kept is noted as lost, one by one, also where the file system says that it took it and
+ * did not.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -46,7 +47,9 @@ mode_t meta_mode(const struct copy_settings *set, const struct stat *st, const s
 {
 	if (set->keep_mode)
 		return st->st_mode & 07777;
-	/* A write takes set-user-ID off an existing file, but for root; a new one does not get it. */
+	/*
+	 * A write takes set-user-ID off an existing file, but for root; a new one does not get it.
+	 */
 	if (old)
 		return old->st_mode & (geteuid() ? 01777 : 07777);
 	return st->st_mode & 0777 & ~set->umask;
@@ -93,8 +96,8 @@ static void times_of(const struct stat *st, struct timespec times[2])
 }
 
 /*
- * The mode of what was marked has to be taken off it; where none can be set it has been made with one,
- * and only who is to keep the source's is told that this is another.
+ * The mode of what was marked has to be taken off it; where none can be set it has been made with
+ * one, and only who is to keep the source's is told that this is another.
  */
 static int set_mode(const struct meta *m, mode_t mode)
 {

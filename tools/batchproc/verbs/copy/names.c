@@ -2,14 +2,15 @@
 /*
  * names: whether what is there under a name really has another one.
  *
- * Some file systems and directories take names that differ in case for one (exFAT, FAT, NTFS and SMB as
- * they are mounted mostly, ext4 with casefold). Two files of a tree would become one there, and the
- * first be lost. Whether a directory is like that is asked once, by a name that is there with its case
- * turned round. Then what is found is looked for in the list of the directory: its name as it really
- * is is that of another source, or an old one that is replaced as it would be by cp.
+ * Some file systems and directories take names that differ in case for one (exFAT, FAT, NTFS and
+ * SMB as they are mounted mostly, ext4 with casefold). Two files of a tree would become one there,
+ * and the first be lost. Whether a directory is like that is asked once, by a name that is there
+ * with its case turned round. Then what is found is looked for in the list of the directory: its
+ * name as it really is is that of another source, or an old one that is replaced as it would be by
+ * cp.
  *
- * The list is kept, as sorted hashes, for as long as the directory is needed; it is made under the lock
- * of the run. A name that is not in it is looked for anew.
+ * The list is kept, as sorted hashes, for as long as the directory is needed; it is made under the
+ * lock of the run. A name that is not in it is looked for anew.
  */
 #include <ctype.h>
 #include <dirent.h>

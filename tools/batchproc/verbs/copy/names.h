@@ -11,10 +11,10 @@ struct dest;
 struct job;
 
 /*
- * Something, which is @st, was found as @name in a directory of the destination. Returns why an item
- * fails where the file system takes two names for one, it is there under another name, and that is the
- * copy of another source of this run; else NULL. @from is the directory that the source was found in,
- * or -1.
+ * Something, which is @st, was found as @name in a directory of the destination. Returns why an
+ * item fails where the file system takes two names for one, it is there under another name, and
+ * that is the copy of another source of this run; else NULL. @from is the directory that the source
+ * was found in, or -1.
  */
 const char *names_meet(const struct job *job, struct dest *dest, int dirfd, const char *name,
 		       const struct stat *st, int from);

@@ -45,7 +45,9 @@ struct target {
 	int err; /* every source fails with it */
 	const char *why;
 	int fd; /* of this process, that the name stands for; -1: it is an ordinary one */
-	/* The destination is a symbolic link: it itself, which what is no file takes the place of. */
+	/*
+	 * The destination is a symbolic link: it itself, which what is no file takes the place of.
+	 */
 	struct at_target {
 		struct dirnode *dir;
 		char *name;
@@ -143,8 +145,8 @@ static char *follow_link(char *path, const char *dir)
 }
 
 /*
- * /dev/stdout and its like, and links to them: what is open is not to be replaced, but written to where
- * it stands.
+ * /dev/stdout and its like, and links to them: what is open is not to be replaced, but written to
+ * where it stands.
  */
 static int fd_called(const char *path)
 {
@@ -221,7 +223,9 @@ struct source {
 	bool keeps_above; /* see struct copy_item */
 };
 
-/* The part of a path that its copy is called by, without slashes at its end; NULL: it has no name. */
+/*
+ * The part of a path that its copy is called by, without slashes at its end; NULL: it has no name.
+ */
 static const char *last_part(const char *path, size_t *len)
 {
 	path = path_name(path, len);
@@ -258,9 +262,10 @@ static char *own_name(const char *path)
 }
 
 /*
- * In a list, a/./b/c means the name b/c in the destination, as with rsync; so the parts of a tree can
- * be given back. What is behind the last slash is its name, what is before it a directory there, which
- * is the copy of that of the source. In a/././c it is the destination itself that is the copy of a.
+ * In a list, a/./b/c means the name b/c in the destination, as with rsync; so the parts of a tree
+ * can be given back. What is behind the last slash is its name, what is before it a directory
+ * there, which is the copy of that of the source. In a/././c it is the destination itself that is
+ * the copy of a.
  */
 static int place_marked(const struct job *job, const struct copy_settings *set,
 			const struct target *t, struct source *src, const char *marked)
@@ -472,9 +477,9 @@ static void add_source(struct job *job, const struct item_class *class, const st
 }
 
 /*
- * Where one source may meet another's tree below the destination. As they are called anew in it they
- * lie beside each other, but d/. has no name, and lies among the others; and where a list says where
- * in the destination something belongs, it may be anywhere.
+ * Where one source may meet another's tree below the destination. As they are called anew in it
+ * they lie beside each other, but d/. has no name, and lies among the others; and where a list says
+ * where in the destination something belongs, it may be anywhere.
  */
 static unsigned int overlap_by(const char *name, bool from_list)
 {
@@ -525,9 +530,9 @@ void copy_feed(struct job *job)
 }
 
 /*
- * In a run that goes on with a journal: the name of the directory that is there now, where it is the
- * copy that an earlier run made of @path under a name that was new then; else NULL. A run that was
- * killed left its mark on it (see place()), one that came to the end of this tree left a line.
+ * In a run that goes on with a journal: the name of the directory that is there now, where it is
+ * the copy that an earlier run made of @path under a name that was new then; else NULL. A run that
+ * was killed left its mark on it (see place()), one that came to the end of this tree left a line.
  */
 static char *was_new(struct job *job, const struct item_class *class, const char *path,
 		     const char *dst)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * replace: what happens when a copy meets something of its name: it is needless, it may replace that, or
- * it must not. Plain calls, any thread.
+ * replace: what happens when a copy meets something of its name: it is needless, it may replace
+ * that, or it must not. Plain calls, any thread.
  *
  * A file that was never finished is known by its mode: see marks.h.
  */
@@ -30,8 +30,8 @@ static int64_t nanoseconds(struct timespec t)
 }
 
 /*
- * All times that it has are whole ones of this unit: they may have been cut to that. Where it is two
- * seconds, a change of the inode has no time of its own.
+ * All times that it has are whole ones of this unit: they may have been cut to that. Where it is
+ * two seconds, a change of the inode has no time of its own.
  */
 static bool is_in(const struct stat *st, int64_t unit)
 {

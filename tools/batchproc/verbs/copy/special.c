@@ -3,10 +3,10 @@
  * copyodd: what is copied by its name: symbolic links, FIFOs, sockets, devices, and the further
  * names of a file that has several.
  *
- * A link is made under its own name where nothing is there. Where something is, and always for what has
- * a mode to be set, it is made under a temporary name, which it then changes for its own: so what has
- * that is finished. (A symbolic link is not, for a moment, where its owner and times are kept; it would
- * cost a rename for each.)
+ * A link is made under its own name where nothing is there. Where something is, and always for what
+ * has a mode to be set, it is made under a temporary name, which it then changes for its own: so
+ * what has that is finished. (A symbolic link is not, for a moment, where its owner and times are
+ * kept; it would cost a rename for each.)
  *
  * A file with several names is copied once; its further names become links to that copy. An item
  * that finds another one at it waits for its end, which it can: that one runs. The table stands
@@ -152,8 +152,8 @@ static bool leads_to(const struct making *m, const struct stat *old)
 }
 
 /*
- * With --update, a name that is there as it should be, but by itself, becomes one of the copy's: as with
- * cp and rsync.
+ * With --update, a name that is there as it should be, but by itself, becomes one of the copy's: as
+ * with cp and rsync.
  */
 static bool joins(const struct making *m, const struct stat *old)
 {

@@ -3,8 +3,9 @@
  * temp: the names under which copies are made before they get their own. Plain calls, any thread.
  *
  * A name is the same each time, so that a later run over the same items finds what one that was
- * killed has left. It is short and plain, since some file systems take no long names, and says nothing
- * of the file's own, which might be cut within a character. Who writes the file holds a lock on it: what nobody holds is a leftover.
+ * killed has left. It is short and plain, since some file systems take no long names, and says
+ * nothing of the file's own, which might be cut within a character. Who writes the file holds a
+ * lock on it: what nobody holds is a leftover.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -79,7 +79,9 @@ static void add_unmarked(struct buf *buf, const char *path, size_t len)
 	}
 }
 
-/* What is behind the mark: with another ./ where that says that the destination is a copy itself. */
+/*
+ * What is behind the mark: with another ./ where that says that the destination is a copy itself.
+ */
 static void add_marked(struct buf *buf, const struct copy_mark *mark, const char *rest, size_t len)
 {
 	if (mark->in_place && len)
@@ -225,7 +227,9 @@ static int enter_directory(struct dirnode *from)
 		tree->top_dev = dest->dev;
 		tree->top_ino = dest->ino;
 	}
-	/* Its copy is there now, so that it does not come when the one around it has got its times. */
+	/*
+	 * Its copy is there now, so that it does not come when the one around it has got its times.
+	 */
 	if (found == CLAIM_SAME) {
 		from->why = copy_shared;
 		return WALK_PASS;

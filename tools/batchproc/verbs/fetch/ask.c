@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ask: requests to one server after the other, as redirections lead, until there is an answer that is none.
+ * ask: requests to one server after the other, as redirections lead, until there is an answer that
+ * is none.
  */
 #include <errno.h>
 #include <stdio.h>

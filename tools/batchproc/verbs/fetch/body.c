@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * body: the body's way into the file, to standard output or nowhere; what was asked for compressed is
- * decompressed on the way.
+ * body: the body's way into the file, to standard output or nowhere; what was asked for compressed
+ * is decompressed on the way.
  */
 #include <errno.h>
 #include <stdlib.h>

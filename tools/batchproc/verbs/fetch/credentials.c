@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * credentials: the name and the password for a request: the URL's, those of -u, or those of ~/.netrc.
+ * credentials: the name and the password for a request: the URL's, those of -u, or those of
+ * ~/.netrc.
  */
 #include <errno.h>
 #include <pwd.h>

@@ -13,8 +13,8 @@
  *
  *	line --> item --> get --> place_open() --> exchange --> body --> place_commit()
  *
- * A body is written to a temporary file beside its destination and gets its name when it is complete and is
- * what it should be; until then nothing that was there is touched.
+ * A body is written to a temporary file beside its destination and gets its name when it is
+ * complete and is what it should be; until then nothing that was there is touched.
  */
 #ifndef BATCHPROC_FETCH_H
 #define BATCHPROC_FETCH_H
@@ -94,10 +94,15 @@ struct fetch_run {
 
 /* ---- line.c */
 
-/* A line of a list, or an operand. NULL, or what is wrong with it; then the item fails with that. */
+/*
+ * A line of a list, or an operand. NULL, or what is wrong with it; then the item fails with that.
+ */
 const char *line_parse(struct fetch_item *own, const char *line, size_t len, struct buf *name);
 
-/* How many URLs an item has; and one of them, without what stands behind it. NULL, or what is wrong with it. */
+/*
+ * How many URLs an item has; and one of them, without what stands behind it. NULL, or what is wrong
+ * with it.
+ */
 size_t line_mirrors(const struct item *item);
 const char *line_url(const struct item *item, size_t nth, struct url *url);
 
@@ -121,7 +126,10 @@ struct asking {
 
 /* The request as the settings have it. */
 void ask_prepare(struct asking *ask, struct item *item);
-/* Asks @ask->first until there is an answer that is no redirection. 0, or -errno. To be ended either way. */
+/*
+ * Asks @ask->first until there is an answer that is no redirection. 0, or -errno. To be ended
+ * either way.
+ */
 int ask_follow(struct asking *ask);
 void ask_end(struct asking *ask);
 /* The validator of a response that a later range may rest on, or NULL. */
@@ -133,8 +141,8 @@ bool ask_is_expected(const struct fetch_settings *set, int status);
 struct mirrors;
 
 /*
- * Asks all mirrors of the item as @like does. *@ask is the one that answered first, and that did not fail where one
- * did not; it lives as long as *@mirrors, which is to be freed.
+ * Asks all mirrors of the item as @like does. *@ask is the one that answered first, and that did
+ * not fail where one did not; it lives as long as *@mirrors, which is to be freed.
  */
 int mirrors_race(struct mirrors **mirrors, const struct asking *like, struct asking **ask);
 void mirrors_free(struct mirrors *mirrors);
@@ -165,21 +173,25 @@ struct place {
 	int64_t modified; /* as a segment's response has said; INT64_MIN: none has */
 };
 
-/* Finds the directory and the name, and claims it. @wanted is the name that the server gave, or NULL. */
+/*
+ * Finds the directory and the name, and claims it. @wanted is the name that the server gave, or
+ * NULL.
+ */
 int place_find(struct place *place, struct item *item, const struct url *url, const char *wanted);
 
 /* A file of that name that is there; false: there is none. */
 bool place_existing(const struct place *place, struct stat *st, char *etag, size_t etag_size);
 
 /*
- * Opens what an earlier attempt, or a run that was killed, left of this URL. 0, or -errno: -EBUSY somebody writes it,
- * -ENOENT there is nothing that can be gone on with.
+ * Opens what an earlier attempt, or a run that was killed, left of this URL. 0, or -errno: -EBUSY
+ * somebody writes it, -ENOENT there is nothing that can be gone on with.
  */
 int place_reopen(struct place *place, const struct url *url);
 /* Drops that, and makes a fresh temporary file. */
 int place_create(struct place *place);
 /*
- * Notes from what the partial file comes, and which parts are missing, so that it can be gone on with; best effort.
+ * Notes from what the partial file comes, and which parts are missing, so that it can be gone on
+ * with; best effort.
  * @url NULL: the one that was noted before.
  */
 void place_note(struct place *place, const struct url *url, const char *validator);
@@ -222,7 +234,9 @@ struct body {
 
 /* Moves all of it. 0, or -errno with item->why. */
 int body_move(struct body *body);
-/* All of a small one that is there already, and stays in the exchange's memory. -EAGAIN: it is not. */
+/*
+ * All of a small one that is there already, and stays in the exchange's memory. -EAGAIN: it is not.
+ */
 int body_peek(struct body *body, const char **data, size_t *len);
 
 /* ---- get.c */

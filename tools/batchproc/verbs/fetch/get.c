@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * get: one attempt at an item: requests until there is an answer that is no redirection, and what it means.
+ * get: one attempt at an item: requests until there is an answer that is no redirection, and what
+ * it means.
  *
- * A partial file is gone on with only when the server proves that it has the same content still: by its strong
- * validator and by the range that it says it sends. What does not add up begins anew.
+ * A partial file is gone on with only when the server proves that it has the same content still: by
+ * its strong validator and by the range that it says it sends. What does not add up begins anew.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -85,7 +86,10 @@ static void ask_for_the_rest(struct getting *g)
 
 	if (g->anew || !(opt->resume || opt->retry_failed || g->own->repeats))
 		return;
-	/* What a killed run had handed to the kernel may hold the file a moment longer than the run lived. */
+	/*
+	 * What a killed run had handed to the kernel may hold the file a moment longer than the run
+	 * lived.
+	 */
 	while ((err = blocking(look_for_partial, g)) == -EBUSY && tries++ < BUSY_TRIES)
 		if (bp_sleep(BUSY_NS))
 			return;

@@ -2,8 +2,9 @@
 /*
  * mirrors: several URLs of one file, of which the first that answers is taken.
  *
- * Each is asked by a task of its own, on whatever loop; all at once, or with --hedge the next only when nobody
- * has answered for that long, or when one has failed. The others are cancelled, and their connections closed.
+ * Each is asked by a task of its own, on whatever loop; all at once, or with --hedge the next only
+ * when nobody has answered for that long, or when one has failed. The others are cancelled, and
+ * their connections closed.
  */
 #include <errno.h>
 #include <stdatomic.h>

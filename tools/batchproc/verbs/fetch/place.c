@@ -2,9 +2,10 @@
 /*
  * place: the file that a body becomes.
  *
- * Below -P no step of a path goes through a symbolic link, and a file takes the place of a link, never of
- * what that names. What a partial file is part of stands in an attribute of the file: where the file system has
- * none, a run that was killed begins such a file anew. Plain calls, in a task or on a helper thread.
+ * Below -P no step of a path goes through a symbolic link, and a file takes the place of a link,
+ * never of what that names. What a partial file is part of stands in an attribute of the file:
+ * where the file system has none, a run that was killed begins such a file anew. Plain calls, in a
+ * task or on a helper thread.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -279,8 +280,8 @@ static int claim(struct place *p)
 }
 
 /*
- * Neither a device, a FIFO or a socket is to become a file, nor what this run writes itself. Of -o also one
- * that a link names.
+ * Neither a device, a FIFO or a socket is to become a file, nor what this run writes itself. Of -o
+ * also one that a link names.
  */
 static int check_existing(const struct place *p)
 {

@@ -2,9 +2,10 @@
 /*
  * segments: one body over several connections, by ranges.
  *
- * Each segment is asked for by a task of its own, and written to its place in the file. Every part that comes has
- * to be of the same content as the first one: the same strong validator, the same total. What is still to come
- * stands in the attribute of the file, from time to time, so that a later attempt or run asks for that alone.
+ * Each segment is asked for by a task of its own, and written to its place in the file. Every part
+ * that comes has to be of the same content as the first one: the same strong validator, the same
+ * total. What is still to come stands in the attribute of the file, from time to time, so that a
+ * later attempt or run asks for that alone.
  */
 #include <errno.h>
 #include <pthread.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * answer: the exchange of a sample with an HTTP server. The body is read to its end, or to
- * PROBE_BODY_MOST bytes; it is kept only where somebody wants to look at it, and that is done on a helper
- * thread: a regular expression may take its time, and stack.
+ * PROBE_BODY_MOST bytes; it is kept only where somebody wants to look at it, and that is done on a
+ * helper thread: a regular expression may take its time, and stack.
  */
 #include <errno.h>
 #include <string.h>
@@ -20,7 +20,9 @@ struct looking {
 	struct buf body;
 };
 
-/* The bytes may have NULs among them; one stands behind them for tools that believe that it has to. */
+/*
+ * The bytes may have NULs among them; one stands behind them for tools that believe that it has to.
+ */
 static int match(void *arg)
 {
 	struct looking *looking = arg;

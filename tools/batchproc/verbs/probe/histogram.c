@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * histogram: see histogram.h. Values below 64 have a bucket each; above, the six bits behind the first one
- * and how far it stands say which.
+ * histogram: see histogram.h. Values below 64 have a bucket each; above, the six bits behind the
+ * first one and how far it stands say which.
  */
 #include "base/array.h"
 #include "verbs/probe/histogram.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * histogram: times in buckets, as HdrHistogram has them: 64 for each doubling, so that whatever is asked for
- * is right within two per cent, in a few kilobytes however many are counted.
+ * histogram: times in buckets, as HdrHistogram has them: 64 for each doubling, so that whatever is
+ * asked for is right within two per cent, in a few kilobytes however many are counted.
  *
  * A struct histogram belongs to whoever holds it.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * probe: whether endpoints answer, and how fast. The verb itself, and what an item does: one sample, so many
- * samples, or samples until one succeeds.
+ * probe: whether endpoints answer, and how fast. The verb itself, and what an item does: one
+ * sample, so many samples, or samples until one succeeds.
  */
 #include <errno.h>
 #include <pthread.h>

@@ -86,7 +86,8 @@ void probe_unshare(struct common *common);
 int sample_take(struct item *item, const struct probe_target *target);
 
 /*
- * Sends the request and reads the response, whose status is not judged. 0 or -errno, with sample->why. Task only.
+ * Sends the request and reads the response, whose status is not judged. 0 or -errno, with
+ * sample->why. Task only.
  */
 int answer_get(struct item *item, const struct probe_target *target);
 
@@ -95,7 +96,10 @@ void report_text(const struct item *item, struct buf *buf);
 void report_json(const struct item *item, struct buf *buf);
 /* The line above all others. */
 void report_title(bool repeats, struct buf *buf);
-/* Notes the address of a connection and what TLS agreed on; @wrong: with the certificate, NULL: nothing. */
+/*
+ * Notes the address of a connection and what TLS agreed on; @wrong: with the certificate, NULL:
+ * nothing.
+ */
 void report_conn(const struct conn *conn, const char *wrong, struct probe_item *own);
 /* A duration for people: 1.23ms. */
 void report_time(struct buf *buf, uint64_t ns);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sample: one look at a target. Each has a connection of its own, since it is that what is measured.
+ * sample: one look at a target. Each has a connection of its own, since it is that what is
+ * measured.
  */
 #include <errno.h>
 #include <stdio.h>

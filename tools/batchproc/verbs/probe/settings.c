@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * settings: the options of probe. Main thread; what settings point to, a pattern and the proxies of the
- * environment, is shared by all of a run and lives until probe_unshare().
+ * settings: the options of probe. Main thread; what settings point to, a pattern and the proxies of
+ * the environment, is shared by all of a run and lives until probe_unshare().
  */
 #include <stdlib.h>
 #include <string.h>

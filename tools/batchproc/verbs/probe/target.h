@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * target: what is probed, from its text: tcp://HOST:PORT, tls://HOST[:PORT], unix:PATH, http:// and https://
- * URLs. Pure functions; a struct belongs to whoever holds it.
+ * target: what is probed, from its text: tcp://HOST:PORT, tls://HOST[:PORT], unix:PATH, http:// and
+ * https:// URLs. Pure functions; a struct belongs to whoever holds it.
  */
 #ifndef BATCHPROC_PROBE_TARGET_H
 #define BATCHPROC_PROBE_TARGET_H

@@ -2,8 +2,8 @@
 /*
  * verify: checks lists of digests, as sha256sum -c does.
  *
- * Each line of a list is an item (lists.c). The counts for the warnings at the end are atomic, since
- * items end on every loop.
+ * Each line of a list is an item (lists.c). The counts for the warnings at the end are atomic,
+ * since items end on every loop.
  */
 #include <errno.h>
 #include <stdlib.h>
