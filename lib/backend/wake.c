@@ -4,6 +4,7 @@
  */
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "backend/wake.h"
@@ -39,12 +40,22 @@ void wake_exit(struct wake *wake)
 	close(wake->in);
 }
 
+/* Where a filter refuses the one call there is the other. */
+static ssize_t put(int fd, uint64_t *one)
+{
+	ssize_t n = write(fd, one, sizeof(*one));
+
+	if (n < 0 && (errno == EPERM || errno == EACCES || errno == ENOSYS))
+		n = writev(fd, &(struct iovec){one, sizeof(*one)}, 1);
+	return n;
+}
+
 void wake_up(const struct wake *wake)
 {
 	uint64_t one = 1;
 	int saved = errno;
 
-	if (write(wake->out, &one, sizeof(one)) < 0 && errno != EAGAIN)
+	if (put(wake->out, &one) < 0 && errno != EAGAIN)
 		bp_fatal("a loop's wake-up: %s (was its descriptor closed?)", strerror(errno));
 	errno = saved;
 }

@@ -13,7 +13,7 @@
 
 /*
  * Those that strace shows of the runs below, but for what the C library itself cannot be without:
- * memory, futex, rseq, exit; and write, without which nothing can be said.
+ * memory, futex, rseq, exit.
  */
 /* clang-format off */
 #define CALLS(X) \
@@ -23,7 +23,8 @@
 	X(io_uring_register) X(io_uring_setup) X(ioctl) X(lseek) X(mkdirat) X(newfstatat) X(openat) \
 	X(openat2) X(pipe2) X(ppoll) X(pread64) X(preadv2) X(prlimit64) X(pwrite64) X(read) X(readlink) \
 	X(renameat) X(rt_sigaction) X(rt_sigprocmask) X(rt_sigtimedwait) X(sched_getaffinity) \
-	X(set_robust_list) X(signalfd4) X(statfs) X(statx) X(tgkill) X(unlinkat) X(utimensat)
+	X(set_robust_list) X(signalfd4) X(statfs) X(statx) X(tgkill) X(unlinkat) X(utimensat) \
+	X(write)
 /* clang-format on */
 
 static const struct {
