@@ -1,130 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Groups: creation and end, the cause and the cancel, the wait. Who may enter stands in admit.c,
- * what happens to items between their start and their end in item.c; the picture of it all in
- * group.h.
+ * Groups: creation and end, the wait. Who may enter stands in admit.c, what happens to items between
+ * their start and their end in item.c, the cause and the cancel in cancel.c; the picture of it all
+ * in group.h.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "group.h"
-
-/* ---------------------------------------------------------------- cause and cancel */
-
-static void post_stop(struct bp_group *group, unsigned int index)
-{
-	struct group_member *member = &group->members[index];
-
-	engine_assert_locked(group->engine);
-	if (member->stop_posted)
-		return;
-	member->stop_posted = true;
-	member->stop.handle = group_member_stop;
-	group->stops++;
-	loop_post(group->engine->loops[index], &member->stop);
-}
-
-static void stop_items(struct bp_group *group)
-{
-	struct bp_engine *engine = group->engine;
-	unsigned int i, drain = 0;
-
-	for (i = 0; i < engine->nloops; i++)
-		if (group->members[i].count)
-			post_stop(group, i);
-	if (group->nready && !group->stops) {
-		/* Nothing runs, but something waits for its turn: one loop ends it. */
-		if (bp_this_loop && bp_this_loop->engine == engine)
-			drain = bp_this_loop->index;
-		post_stop(group, drain);
-	}
-}
-
-/** The group's deadline does not count any more. */
-static void drop_deadline(struct bp_group *group)
-{
-	struct bp_engine *engine = group->engine;
-
-	engine_assert_locked(engine);
-	if (!timer_armed(&group->deadline))
-		return;
-	timer_del(&engine->deadlines, &group->deadline);
-	atomic_store(&engine->next_deadline, timer_next(&engine->deadlines));
-}
-
-/** Cancels a group without its children. Return: whether they are to be cancelled for it. */
-static bool cancel_one(struct bp_group *group, int cause, enum cancel_by by)
-{
-	bool idle = group->running == 0 && group->accepted > 0;
-
-	engine_assert_locked(group->engine);
-	if (group->late && by == CANCEL_BY_CALLER) {
-		group->late = false;
-		group->cause = cause;
-	}
-	if (!group->cause_set) {
-		group->cause_set = true;
-		group->cause = cause;
-		group->late = idle && (by == CANCEL_BY_PARENT || by == CANCEL_BY_DEADLINE);
-	}
-	if (group_cancelled(group))
-		return false;
-	atomic_store_explicit(&group->head.cancelled, true, memory_order_relaxed);
-	group->cancel_start = bp_now(group->engine);
-	drop_deadline(group);
-	admit_refuse_all(group, -ECANCELED);
-	stop_items(group);
-	group_check_done(group);
-	return true;
-}
-
-/** What comes after @group below @top, parents before children, those of @group only if @down. */
-static struct bp_group *next_below(const struct bp_group *top, struct bp_group *group, bool down)
-{
-	if (down && !list_empty(&group->children))
-		return container_of(group->children.next, struct bp_group, sibling);
-	for (; group != top; group = group->parent)
-		if (group->sibling.next != &group->parent->children)
-			return container_of(group->sibling.next, struct bp_group, sibling);
-	return NULL;
-}
-
-/* Step by step, since this may run on a task's small stack, and groups may be nested deep. */
-void group_cancel_locked(struct bp_group *top, int cause, enum cancel_by by)
-{
-	struct bp_group *group = top;
-	bool down = cancel_one(top, cause, by);
-
-	while ((group = next_below(top, group, down)))
-		down = cancel_one(group, group->parent->cause ? group->parent->cause : -ECANCELED,
-				  CANCEL_BY_PARENT);
-}
-
-void bp_cancel(struct bp_group *group, int cause)
-{
-	struct bp_engine *engine = group_engine(group, __func__);
-
-	engine_check_thread(engine, __func__);
-	if (cause == 0)
-		cause = -ECANCELED;
-	engine_lock(engine);
-	if (!group->closed)
-		group_cancel_locked(group, cause < 0 ? cause : -cause, CANCEL_BY_CALLER);
-	engine_unlock(engine);
-}
-
-void group_run_deadlines(struct bp_loop *loop)
-{
-	struct bp_engine *engine = loop->engine;
-	struct bp_timer_ *timer;
-
-	engine_lock(engine);
-	while ((timer = timer_pop(&engine->deadlines, loop->now)))
-		group_cancel_locked(container_of(timer, struct bp_group, deadline), -ETIMEDOUT,
-				    CANCEL_BY_DEADLINE);
-	atomic_store(&engine->next_deadline, timer_next(&engine->deadlines));
-	engine_unlock(engine);
-}
 
 /* ---------------------------------------------------------------- waiting */
 
@@ -163,7 +46,7 @@ static void close_group(struct bp_group *group)
 	if (!group->closed)
 		group->result = result_of(group);
 	group->closed = true;
-	drop_deadline(group);
+	group_drop_deadline(group);
 	for (link = group->children.next; link != &group->children; link = link->next)
 		group_cancel_locked(container_of(link, struct bp_group, sibling), -ECANCELED,
 				    CANCEL_BY_PARENT);

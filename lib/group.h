@@ -119,8 +119,8 @@ static inline bool group_cancelled(const struct bp_group *group)
 
 /* item.c */
 
-/** A loop is told that the group was cancelled: ends what runs there and what waits to start. */
-void group_member_stop(struct bp_loop *loop, struct bp_message *message);
+/** An item is over, with @result; @started: it ran. Not under the lock. */
+void item_end(struct bp_loop *loop, struct bp_op *op, int result, bool started);
 
 /** Lets an item that a loop has taken begin. Not under the lock. */
 void group_start_item(struct bp_loop *loop, struct bp_op *op);
@@ -135,13 +135,18 @@ static inline void group_enter(struct bp_group *group, struct bp_loop *loop, str
 	member->count++;
 }
 
-/* group.c */
+/* cancel.c */
 
 /** bp_loop_hooks.deadlines; takes the lock itself. */
 void group_run_deadlines(struct bp_loop *loop);
 
 /* All that follow: under the lock. */
 void group_cancel_locked(struct bp_group *top, int cause, enum cancel_by by);
+
+/** The group's deadline does not count any more. */
+void group_drop_deadline(struct bp_group *group);
+
+/* group.c */
 
 /** Wakes those who wait for the end of a group that is done. */
 void group_done(struct bp_group *group);

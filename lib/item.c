@@ -65,7 +65,7 @@ static enum bp_end account(struct bp_group *group, struct bp_op *op, void *arg, 
 }
 
 /** Ends an item: its one and only end. Its memory is the caller's again after the report. */
-static void item_end(struct bp_loop *loop, struct bp_op *op, int result, bool started)
+void item_end(struct bp_loop *loop, struct bp_op *op, int result, bool started)
 {
 	struct bp_group *group = op->group_;
 	struct bp_engine *engine = group->engine;
@@ -290,43 +290,6 @@ static void dispatch(struct bp_loop *loop, unsigned int n)
 	for (; c < end; c++)
 		if (loop_completed(loop, c))
 			hand_over(loop, c->op, c->res, c->flags);
-}
-
-/** A loop is told that the group was cancelled: ends what runs there and what waits to start. */
-void group_member_stop(struct bp_loop *loop, struct bp_message *message)
-{
-	struct group_member *member = container_of(message, struct group_member, stop);
-	struct bp_group *group = member->group;
-	struct bp_engine *engine = group->engine;
-	struct bp_link_ unstarted, *link;
-
-	/* None of these runs an item or touches the list. */
-	for (link = member->items.next; link != &member->items; link = link->next) {
-		struct bp_op *op = container_of(link, struct bp_op, member_);
-
-		if (op->kind_ == OP_KIND_TASK)
-			task_stop(loop, task_of_op(op));
-		else
-			loop_cancel(loop, op);
-	}
-
-	list_init(&unstarted);
-	engine_lock(engine);
-	if (group->nready) {
-		list_splice_tail(&unstarted, &group->ready);
-		list_del(&group->ready_link);
-		engine_set_ready(engine, engine_ready(engine) - group->nready);
-		group->nready = 0;
-	}
-	engine_unlock(engine);
-	while ((link = list_pop(&unstarted)))
-		item_end(loop, op_of_link(link), -ECANCELED, false);
-
-	engine_lock(engine);
-	member->stop_posted = false;
-	group->stops--;
-	group_check_done(group);
-	engine_unlock(engine);
 }
 
 const struct bp_loop_hooks group_hooks = {

@@ -122,13 +122,6 @@ void task_finish(struct bp_loop *loop, struct bp_task *task)
 	live_tasks_add(loop, -1u);
 }
 
-static bool take_back(struct bp_loop *loop, struct pool_job *job)
-{
-	if (loop->backend->take_back)
-		return loop->backend->take_back(loop, job);
-	return pool_take_back(loop->engine->pool, job);
-}
-
 bool task_shielded(const struct bp_task *task)
 {
 	const struct bp_timeout *scope;
@@ -140,36 +133,6 @@ bool task_shielded(const struct bp_task *task)
 		if (scope->fired_ && scope->shield_ >= task->shield)
 			return false;
 	return true;
-}
-
-void task_stop(struct bp_loop *loop, struct bp_task *task)
-{
-	if (task_shielded(task))
-		return;
-	switch ((enum op_state)task->op.state_) {
-	case OP_BACKLOG:
-	case OP_IN_FLIGHT:
-		loop_cancel(loop, &task->op);
-		return;
-	case OP_SLEEPING:
-		timer_del(&loop->timers, &task->timer);
-		task->op.res_ = -ECANCELED;
-		loop_make_runnable(loop, &task->op);
-		return;
-	case OP_POOLED:
-		if (!take_back(loop, &task->job))
-			return;
-		loop->pooled--;
-		task->op.res_ = -ECANCELED;
-		loop_make_runnable(loop, &task->op);
-		return;
-	case OP_WAITING:
-		task->interrupt(task);
-		return;
-	default:
-		/* It runs, or will: its next operation looks. */
-		return;
-	}
 }
 
 struct io_uring_sqe *bp_sqe(void)

@@ -31,9 +31,9 @@ timer.* | stack.* switch* | backend/backend.h | backend/exec*
 core.h
 loop.* state.c
 pool.*
-task.*
+task.* task_cancel.c
 backend/* | sim/*
-group.* item.c admit.c | lane.*
+group.* item.c admit.c cancel.c | lane.*
 op.c | dump.c
 engine.c
 END
