@@ -19,8 +19,8 @@ struct manner {
 	bool whole; /* it knows none */
 	const char *etag; /* NULL: none */
 	const char *etag_later; /* of all but the first part */
-	unsigned int cut; /* the number of a part that breaks off in the middle, from 1 on */
-	bool stall; /* it goes no further then */
+	atomic_uint cut; /* the number of a part that breaks off in the middle, from 1 on */
+	atomic_bool stall; /* it goes no further then */
 	atomic_uint parts, wholes;
 	atomic_size_t sent;
 };

@@ -31,7 +31,7 @@ struct asked {
 typedef void (*answer_fn)(struct asked *asked, void *ctx);
 
 struct httpd {
-	answer_fn answer;
+	_Atomic(answer_fn) answer; /* another one may be given at any time */
 	void *ctx;
 	int fd;
 	unsigned int port;
