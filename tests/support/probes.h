@@ -30,7 +30,7 @@ struct player {
 	int listener;
 	uint16_t port;
 	const char *answer; /* NULL: none, and the connection stays open */
-	bool resets;
+	atomic_bool resets;
 	pthread_t thread;
 	atomic_ulong requests;
 };
