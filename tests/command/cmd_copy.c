@@ -90,7 +90,7 @@ static void make_things_to_copy(void)
 	assert_int_equal(symlink("gone", "broken"), 0);
 }
 
-static const char *const ways[] = {
+static const char *const lines[] = {
 	"f new",
 	"f there",
 	"f dir",
@@ -140,7 +140,7 @@ static void destinations_are_named_as_for_cp(struct test *t)
 {
 	struct text args = {0};
 
-	for (size_t i = 0; i < COUNT_OF(ways); i++) {
+	for (size_t i = 0; i < COUNT_OF(lines); i++) {
 		struct run *ours, *theirs;
 		bool both;
 
@@ -153,14 +153,14 @@ static void destinations_are_named_as_for_cp(struct test *t)
 			assert_int_equal(chdir(".."), 0);
 		}
 		args.len = 0;
-		text_printf(&args, "cd ours && exec \"$0\" copy %s", ways[i]);
+		text_printf(&args, "cd ours && exec \"$0\" copy %s", lines[i]);
 		ours = RUN(HOW(.program = "sh"), "-c", args.data, getenv("BATCHPROC"));
 		args.len = 0;
-		text_printf(&args, "cd theirs && exec cp %s", ways[i]);
+		text_printf(&args, "cd theirs && exec cp %s", lines[i]);
 		theirs = RUN(HOW(.program = "sh"), "-c", args.data);
 		both = (ours->status == 0) == (theirs->status == 0);
 		if (!both || !expect_same_trees("ours", "theirs", 0))
-			record_failure("copy %s: exit %d, cp's %d: %s", ways[i], ours->status,
+			record_failure("copy %s: exit %d, cp's %d: %s", lines[i], ours->status,
 				       theirs->status, ours->err.len ? ours->err.data : "");
 	}
 	text_free(&args);

@@ -109,7 +109,7 @@ static void coarsen(struct timespec *time)
 	*time = (struct timespec){(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
 }
 
-void twist(struct stat *st)
+static void twist(struct stat *st)
 {
 	if (S_ISREG(st->st_mode)) {
 		if (switches.size == SIZES_ZERO || switches.size == SIZES_UNKNOWN)
