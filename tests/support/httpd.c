@@ -149,7 +149,8 @@ static void *serve(void *arg)
 	while (!asked->over && !atomic_load(&httpd->stop) && read_request(asked)) {
 		asked->nth++;
 		atomic_fetch_add(&httpd->requests, 1);
-		httpd->answer(asked, httpd->ctx);
+		/* Called through its name alone, gcc 12 would read it plainly. */
+		atomic_load(&httpd->answer)(asked, httpd->ctx);
 	}
 	atomic_fetch_sub(&httpd->at_once, 1);
 	pthread_mutex_lock(&httpd->lock);
