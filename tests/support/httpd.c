@@ -150,7 +150,7 @@ static void *serve(void *arg)
 		asked->nth++;
 		atomic_fetch_add(&httpd->requests, 1);
 		/* Called through its name alone, gcc 12 would read it plainly. */
-		atomic_load(&httpd->answer)(asked, httpd->ctx);
+		atomic_load (&httpd->answer)(asked, httpd->ctx);
 	}
 	atomic_fetch_sub(&httpd->at_once, 1);
 	pthread_mutex_lock(&httpd->lock);
