@@ -498,7 +498,7 @@ static void files_that_are_no_certificates_are_refused_before(struct test *t)
 	for (unsigned int i = 0; i < COUNT_OF(all); i++) {
 		const char *wrong = tls_conf_check(tls_conf_get(confs, &all[i].set));
 
-		if (all[i].wrong ? !wrong || !strstr(wrong, all[i].wrong) : !!wrong)
+		if (!wrong != !all[i].wrong || (wrong && !strstr(wrong, all[i].wrong)))
 			record_failure("%u: %s", i, wrong);
 	}
 	expect(tls_conf_get(confs, &all[0].set) == tls_conf_get(confs, &all[0].set));

@@ -52,7 +52,7 @@ static bool turn_case(const char *name, char turned[NAME_MAX + 1])
 	bool any = false;
 	size_t i;
 
-	for (i = 0; name[i] && i < NAME_MAX; i++) {
+	for (i = 0; i < NAME_MAX && name[i]; i++) {
 		const unsigned char c = (unsigned char)name[i];
 
 		turned[i] = name[i];
