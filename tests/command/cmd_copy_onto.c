@@ -75,9 +75,28 @@ static void the_file_that_a_link_leads_to_is_not_replaced_by_it(struct test *t)
 	expect_out(SH("cat f; readlink a"), "f\nf\n");
 }
 
+/* Whichever of the two names comes second, and is made from the first one's copy. */
+static void a_linked_link_does_not_replace_what_it_leads_to(struct test *t)
+{
+	static const char *const names[] = {"a", "b"};
+	static const char *const ways[] = {"-q", "--atomic", "-u"};
+
+	fresh_dir(t);
+	for (size_t i = 0; i < COUNT_OF(names) * COUNT_OF(ways); i++) {
+		const char *name = names[i % 2];
+
+		run_sh("rm -rf src dst; mkdir src dst; printf precious >dst/$1; "
+		       "ln -s ../dst/$1 src/a; touch -h -d tomorrow src/a; ln src/a src/b",
+		       name);
+		expect_exit(BP("copy", "-a", "-j1", ways[i / 2], "src/.", "dst"), 1);
+		expect_out(SH("cat dst/$1; test -L dst/$1 || echo stays", name), "preciousstays\n");
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
+		ONCE(a_linked_link_does_not_replace_what_it_leads_to),
 		ONCE(what_is_no_file_replaces_the_link),
 		ONCE(a_file_goes_where_the_link_leads),
 		ONCE(the_file_that_a_link_leads_to_is_not_replaced_by_it),

@@ -202,12 +202,11 @@ static int make(struct making *m)
 		return replace(m, &old);
 	} else if (meets_other(m, &old)) {
 		return -EEXIST;
+	} else if (leads_to(m, &old)) {
+		m->item->why = replace_same_text;
+		return -EINVAL;
 	} else if (!m->link.name || !S_ISREG(old.st_mode) ||
 		   own_file_as_destination(m->item->job->own, &old)) {
-		if (leads_to(m, &old)) {
-			m->item->why = replace_same_text;
-			return -EINVAL;
-		}
 		err = replace_allowed(m->item, &m->st, &old);
 		if (err)
 			return err;
