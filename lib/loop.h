@@ -263,7 +263,8 @@ static inline bool loop_has_ready(const struct bp_loop *loop)
 }
 
 /** Puts an operation on its way: to the backend, or to the backlog when the ring has no place. */
-static inline void loop_submit(struct bp_loop *loop, struct bp_op *op)
+static inline __attribute__((always_inline)) void loop_submit(struct bp_loop *loop,
+							      struct bp_op *op)
 {
 	op->flags_ &= OPF_NO_CANCEL | OPF_TIMED | OPF_TIMED_OUT;
 	if (unlikely(loop_in_flight(loop) >= loop->depth || !list_empty(&loop->backlog)) ||

@@ -219,13 +219,16 @@ static void uring_exit(struct bp_loop *loop)
 	loop->backend_data = NULL;
 }
 
-/** An empty SQE; when the queue is full it is handed to the kernel first. */
-static struct io_uring_sqe *get_sqe(struct uring *u)
+/**
+ * An empty SQE; when the queue is full it is handed to the kernel first. As io_uring_get_sqe() of
+ * liburing 2.3, but without the looks for SQPOLL and SQE128, which no ring here has.
+ */
+static inline struct io_uring_sqe *get_sqe(struct uring *u)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+	struct io_uring_sq *sq = &u->ring.sq;
 
-	if (likely(sqe))
-		return sqe;
+	if (likely(sq->sqe_tail - __atomic_load_n(sq->khead, __ATOMIC_RELAXED) < sq->ring_entries))
+		return &sq->sqes[sq->sqe_tail++ & sq->ring_mask];
 	/* EAGAIN and EBUSY: the kernel wants completions to be reaped first. */
 	io_uring_submit(&u->ring);
 	return io_uring_get_sqe(&u->ring);
