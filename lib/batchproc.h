@@ -90,16 +90,16 @@ extern "C" {
 
 /* One place for the version: the Makefile and the command read it here. */
 #define BP_VERSION_MAJOR 0
-#define BP_VERSION_MINOR 1
+#define BP_VERSION_MINOR 2
 #define BP_VERSION_PATCH 0
-#define BP_VERSION_STRING "0.1.0"
+#define BP_VERSION_STRING "0.2.0"
 
 struct bp_engine;
 struct bp_group;
 struct bp_loop;
 
 /**
- * bp_version() - version of the library that is loaded, such as "0.1.0"
+ * bp_version() - version of the library that is loaded, such as "0.2.0"
  *
  * Context: any.
  */
@@ -823,7 +823,7 @@ void bp_shield_end(void);
 /**
  * struct bp_timeout - a timeout scope; lives on the task's stack between its begin and end
  *
- * Its fields are the library's own.
+ * Its fields are the library's own. What is spare may be of any value.
  */
 struct bp_timeout {
 	struct bp_timer_ timer_;

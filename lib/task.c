@@ -306,7 +306,8 @@ void bp_timeout_begin(struct bp_timeout *scope, uint64_t ns)
 	for (outer = task->scopes; outer; outer = outer->outer_)
 		if (outer == scope)
 			bp_fatal("%s: this scope has begun already", __func__);
-	memset(scope, 0, sizeof(*scope));
+	/* No more than the struct of 0.1.0 had: a program may have been built against that. */
+	memset(scope, 0, offsetof(struct bp_timeout, spare_));
 	scope->task_ = task;
 	scope->outer_ = task->scopes;
 	scope->shield_ = task->shield;

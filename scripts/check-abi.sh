@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 #
 # check-abi.sh HEADER MAP LIBRARY ARCHIVE: the functions that the public header declares, those that
-# the symbol map lists and those that the shared library and the archive export are the same; and the header's two
-# spellings of the version agree. Uses TEST_CC and TEST_NM of the environment.
+# the symbol map lists and those that the shared library and the archive export are the same, each of the version
+# that the map gives it; and the header's two spellings of the version agree. What 0.1.0 had stays what it was.
+# Uses TEST_CC and TEST_NM of the environment.
 set -eu
 
 header=$1
@@ -37,6 +38,21 @@ for what in map library archive; do
 done
 if [ ! -s "$tmp/header" ]; then
 	echo "$header declares nothing"
+	status=1
+fi
+
+# A program asks for a name of a version, so no name may change its node.
+awk '/^BATCHPROC_.* {$/ { node = $1 } /^[[:space:]]*bp_[a-z0-9_]*;$/ { sub(/;/, ""); print $1, node }' "$map" |
+	sort >"$tmp/nodes"
+$TEST_NM -D --with-symbol-versions --defined-only "$library" |
+	awk '$2 ~ /^[A-Z]$/ && $2 != "A" { sub(/@@/, " ", $3); print $3 }' | sort >"$tmp/exported"
+if ! diff "$tmp/nodes" "$tmp/exported" >"$tmp/diff"; then
+	echo "The versions of the map (<) and of the library (>) differ:"
+	grep '^[<>]' "$tmp/diff"
+	status=1
+fi
+if [ "$(grep -c ' BATCHPROC_0\.1$' "$tmp/nodes")" -ne 56 ]; then
+	echo "BATCHPROC_0.1 had 56 functions, and can have neither more nor fewer"
 	status=1
 fi
 
