@@ -81,6 +81,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 #include <liburing.h>
 
@@ -733,6 +734,142 @@ ssize_t bp_sendmsg(int fd, const struct msghdr *msg, int flags);
 ssize_t bp_recvmsg(int fd, struct msghdr *msg, int flags);
 int bp_shutdown(int fd, int how);
 int bp_poll(int fd, unsigned int events); /* returns the revents */
+
+/* ---------------------------------------------------------------- further operations */
+
+/*
+ * As those above: named after their calls, returning what these return or -errno, for tasks alone. Not
+ * every kernel has an operation of io_uring for each of them. Without one it is an ordinary call, of a
+ * helper thread where that may take its time; where there is no such way either, -EOPNOTSUPP.
+ *
+ * "Helper thread" means that io_uring has no such operation at all: always a call by one of the threads of
+ * bp_offload(), which is waited for once it has begun, also after a cancel. "Not simulated":
+ * -EOPNOTSUPP on BP_BACKEND_SIM.
+ */
+struct epoll_event;
+
+int bp_ftruncate(int fd, off_t len);
+int bp_fadvise(int fd, off_t offset, off_t len, int advice);
+int bp_madvise(void *addr, size_t len, int advice);
+
+/* Extended attributes; a size of 0 asks for the size. list and remove: helper thread. Not simulated. */
+ssize_t bp_getxattr(const char *path, const char *name, void *value, size_t size);
+ssize_t bp_fgetxattr(int fd, const char *name, void *value, size_t size);
+int bp_setxattr(const char *path, const char *name, const void *value, size_t size, int flags);
+int bp_fsetxattr(int fd, const char *name, const void *value, size_t size, int flags);
+ssize_t bp_listxattr(const char *path, char *list, size_t size);
+ssize_t bp_flistxattr(int fd, char *list, size_t size);
+int bp_removexattr(const char *path, const char *name);
+int bp_fremovexattr(int fd, const char *name);
+
+/**
+ * bp_copy_file_range() - copy bytes from file to file inside the kernel
+ * @fd_in:	from where
+ * @off_in:	where to start there; -1 means the file position, which moves on
+ * @fd_out:	to where
+ * @off_out:	as @off_in
+ * @len:	bytes; no more than BP_COPY_MAX are copied in one call, so that a cancel is not kept waiting
+ * @flags:	0
+ *
+ * Helper thread. Not simulated.
+ *
+ * Return: bytes copied, 0 at the end of @fd_in, or -errno.
+ */
+ssize_t bp_copy_file_range(int fd_in, off_t off_in, int fd_out, off_t off_out, size_t len,
+			   unsigned int flags);
+
+#define BP_COPY_MAX (128u << 20)
+
+/**
+ * bp_getdents() - the next entries of a directory
+ * @fd:		the directory
+ * @buf:	for entries as getdents64(2) writes them: struct dirent64 of <dirent.h>, each
+ *		d_reclen bytes long, aligned as that struct
+ * @len:	bytes of it
+ *
+ * Helper thread. Not simulated.
+ *
+ * Return: bytes written to @buf, 0 after the last entry, or -errno.
+ */
+ssize_t bp_getdents(int fd, void *buf, size_t len);
+
+int bp_pipe(int fds[2], int flags); /* flags: pipe2()'s */
+int bp_bind(int fd, const struct sockaddr *addr, socklen_t addrlen);
+int bp_listen(int fd, int backlog);
+int bp_getsockopt(int fd, int level, int optname, void *optval, socklen_t *optlen);
+int bp_setsockopt(int fd, int level, int optname, const void *optval, socklen_t optlen);
+
+/**
+ * bp_send_zc() - bp_send() that lends the buffer to the kernel instead of copying it
+ * @fd:		a connected socket
+ * @buf:	the bytes; when the call returns the kernel has done with them
+ * @len:	bytes
+ * @flags:	as for send(2)
+ * @copied:	NULL, or set to whether the kernel copied the bytes after all
+ *
+ * It suspends until the bytes are sent *and* the buffer is free again, with TCP when the other end has them.
+ * Pays off for buffers of many kilobytes over a network card, not over loopback. Where the kernel or the
+ * socket cannot do it, it is bp_send(), with @copied true. To learn of both ends apart, use an operation
+ * item: its done() is told of the result with IORING_CQE_F_MORE, of the buffer with IORING_CQE_F_NOTIF.
+ *
+ * Return: bytes sent, or -errno.
+ */
+ssize_t bp_send_zc(int fd, const void *buf, size_t len, int flags, bool *copied);
+
+/**
+ * bp_waitid() - wait for a child process to change its state
+ * @idtype:	P_PID, P_PIDFD, P_PGID, P_ALL
+ * @id:		which
+ * @info:	filled in, or NULL
+ * @options:	as for waitid(2): WEXITED and others
+ *
+ * Kernels before 6.7, and BP_BACKEND_THREADS: a pidfd is waited for; where that does not do (P_PGID, P_ALL,
+ * WSTOPPED, WCONTINUED) it is looked for every 10 ms at the latest. Not simulated.
+ *
+ * Return: 0, or -errno: -ECHILD where there is none to wait for.
+ */
+int bp_waitid(idtype_t idtype, id_t id, siginfo_t *info, int options);
+
+#define BP_FUTEX_SHARED 1u /* the word is in memory that processes share */
+
+/**
+ * bp_futex_wait() - wait until somebody wakes those who wait for a word
+ * @word:	the word, aligned to 4 bytes
+ * @expected:	what must be there for it to wait
+ * @flags:	0 or BP_FUTEX_SHARED; those who wake must use the same
+ *
+ * As futex(2): whoever changes the word wakes with bp_futex_wake(), or with the system call in any
+ * thread, and who is woken looks at the word again, since a wake-up may be for no reason.
+ * Kernels before 6.7, and BP_BACKEND_THREADS: each wait holds one of the threads of bp_offload()
+ * (futex_waitv(2) of Linux 5.16; without it -EOPNOTSUPP). Not simulated.
+ *
+ * Return: 0: woken; -EAGAIN: something else than @expected was there; or -errno.
+ */
+int bp_futex_wait(const uint32_t *word, uint32_t expected, unsigned int flags);
+
+/**
+ * bp_futex_wake() - wake those who wait for a word
+ * @word:	the word
+ * @count:	how many at most
+ * @flags:	0 or BP_FUTEX_SHARED
+ *
+ * Not simulated.
+ *
+ * Return: how many were woken, or -errno.
+ */
+int bp_futex_wake(const uint32_t *word, unsigned int count, unsigned int flags);
+
+/**
+ * bp_epoll_wait() - wait for events of an epoll instance
+ * @epfd:	the instance
+ * @events:	for what came
+ * @maxevents:	room there
+ *
+ * Without a timeout of its own: see bp_timeout_begin(). Not simulated.
+ *
+ * Return: how many came, 1 at least, or -errno.
+ */
+int bp_epoll_wait(int epfd, struct epoll_event *events, int maxevents);
 
 /**
  * bp_sqe() - an SQE for any operation that liburing can prepare

@@ -10,6 +10,8 @@
 
 #include <liburing.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 
 /* include/uapi/asm-generic/mman-common.h, Linux 6.13 */
@@ -29,7 +31,10 @@
 #define IORING_SETUP_DEFER_TASKRUN (1U << 13)
 #endif
 
-/* include/uapi/linux/io_uring.h, Linux 6.9 to 6.16 */
+/* include/uapi/linux/io_uring.h, Linux 6.7 to 6.16 */
+#define BP_IORING_OP_WAITID 50
+#define BP_IORING_OP_FUTEX_WAIT 51
+#define BP_IORING_OP_FUTEX_WAKE 52
 #define BP_IORING_OP_FTRUNCATE 55
 #define BP_IORING_OP_BIND 56
 #define BP_IORING_OP_LISTEN 57
@@ -42,10 +47,42 @@
 #define IORING_NOTIF_USAGE_ZC_COPIED (1U << 31)
 #endif
 
+/* The same, Linux 6.7: commands to sockets, and where their SQE has the arguments. */
+#define BP_SOCKET_URING_OP_GETSOCKOPT 2
+#define BP_SOCKET_URING_OP_SETSOCKOPT 3
+
+struct sock_cmd {
+	int level, optname;
+	unsigned int optlen;
+};
+
+static inline struct sock_cmd sock_cmd_of(const struct io_uring_sqe *sqe)
+{
+	struct sock_cmd cmd;
+
+	memcpy(&cmd.level, &sqe->addr, sizeof(cmd.level));
+	memcpy(&cmd.optname, (const char *)&sqe->addr + sizeof(cmd.level), sizeof(cmd.optname));
+	cmd.optlen = sqe->file_index;
+	return cmd;
+}
+
+static inline void prep_sock_cmd(struct io_uring_sqe *sqe, unsigned int op, int fd,
+				 struct sock_cmd cmd, void *optval)
+{
+	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, fd, NULL, 0, 0);
+	sqe->cmd_op = op;
+	memcpy(&sqe->addr, &cmd.level, sizeof(cmd.level));
+	memcpy((char *)&sqe->addr + sizeof(cmd.level), &cmd.optname, sizeof(cmd.optname));
+	sqe->file_index = cmd.optlen;
+	sqe->addr3 = (uintptr_t)optval;
+}
+
 /* The SQE's layout is ABI; the library copies whole SQEs and reads these fields back. */
 _Static_assert(sizeof(struct io_uring_sqe) == 64, "an SQE is 64 bytes");
 _Static_assert(offsetof(struct io_uring_sqe, fd) == 4, "sqe->fd");
 _Static_assert(offsetof(struct io_uring_sqe, rw_flags) == 28, "sqe->rw_flags");
 _Static_assert(offsetof(struct io_uring_sqe, user_data) == 32, "sqe->user_data");
+_Static_assert(offsetof(struct io_uring_sqe, file_index) == 44, "sqe->file_index");
+_Static_assert(offsetof(struct io_uring_sqe, addr3) == 48, "sqe->addr3");
 
 #endif /* BP_COMPAT_H */

@@ -31,7 +31,8 @@
 #define BIT(opcode) (1ull << (opcode))
 #define PATIENT_OPS                                                                                \
 	(BIT(IORING_OP_RECV) | BIT(IORING_OP_RECVMSG) | BIT(IORING_OP_ACCEPT) |                    \
-	 BIT(IORING_OP_POLL_ADD) | BIT(IORING_OP_TIMEOUT) | BIT(BP_IORING_OP_EPOLL_WAIT))
+	 BIT(IORING_OP_POLL_ADD) | BIT(IORING_OP_TIMEOUT) | BIT(BP_IORING_OP_EPOLL_WAIT) |         \
+	 BIT(BP_IORING_OP_WAITID) | BIT(BP_IORING_OP_FUTEX_WAIT))
 
 __thread struct bp_loop *bp_this_loop;
 
@@ -214,14 +215,18 @@ void loop_completed_otherwise(struct bp_loop *loop, const struct bp_completion *
 		return;
 	}
 	if (unlikely(op->flags_ & (OPF_FIRST_RES | OPF_CANCELLING))) {
-		if ((op->flags_ & OPF_FIRST_RES) && op->kind_ == OP_KIND_TASK)
+		if ((op->flags_ & OPF_FIRST_RES) && op->kind_ == OP_KIND_TASK) {
+			/* What the news says of the buffer: for bp_send_zc(). */
+			op->cqe_flags = (unsigned int)res;
 			res = op->end_;
+		}
 		if (list_linked(&op->link_)) {
 			list_del(&op->link_);
 		} else if (op->flags_ & OPF_CANCEL_SENT) {
 			op->flags_ |= OPF_COMPLETED;
 			op->res_ = res;
-			op->cqe_flags = c->flags;
+			if (op->kind_ == OP_KIND_ITEM)
+				op->cqe_flags = c->flags;
 			return;
 		}
 	}

@@ -11,10 +11,13 @@
  */
 #include <poll.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "backend/exec.h"
 #include "compat.h"
 #include "lane.h"
+#include "op.h"
 
 #define PAUSE_MIN_NS 100000ull
 #define PAUSE_MAX_NS 100000000ull
@@ -24,6 +27,17 @@
 
 /* Attempts without a readiness to wait for before -EAGAIN is taken at its word. */
 #define AGAIN_MAX 10
+
+uint64_t op_missing;
+
+bool op_known(const struct bp_task *task, unsigned int opcode)
+{
+	const struct bp_loop *loop = task->op.loop_;
+
+	if (unlikely(opcode < 64 && op_missing >> opcode & 1) && loop->backend->kernel_files)
+		return false;
+	return !loop->backend->knows || loop->backend->knows(loop, opcode);
+}
 
 /** Whether @fd is a regular file: always ready, whatever its file system says to a poll. */
 static bool is_file(const struct bp_task *task, int fd)
@@ -37,41 +51,15 @@ static bool is_file(const struct bp_task *task, int fd)
 	return file;
 }
 
-static int block(void *arg)
+/** How long the next attempt waits where nothing tells when it is worth making. */
+static uint64_t pause_after(unsigned int attempt)
 {
-	struct exec *x = arg;
+	uint64_t pause = PAUSE_MIN_NS << (attempt < 10 ? attempt : 10);
 
-	return exec_block(x);
+	return pause < PAUSE_MAX_NS ? pause : PAUSE_MAX_NS;
 }
 
-/**
- * The kernel ended the operation without a try. Return: its result by an ordinary call: of a helper
- * thread, or of the loop's own where none can be made either.
- */
-static int by_other_means(struct bp_task *task)
-{
-	struct exec x = {.sqe = task->sqe};
-	enum exec_verdict verdict;
-	int err = 0, saved;
-
-	if (!task->op.loop_->backend->kernel_files)
-		return -ECANCELED;
-	exec_init(&x);
-	saved = *task->op.loop_->errno_at;
-	verdict = exec_try(&x);
-	if (verdict == EXEC_BRIEF || verdict == EXEC_LONG) {
-		err = task_offload(task, block, &x);
-		verdict = err == -EAGAIN ? exec_block(&x) : (enum exec_verdict)err;
-	}
-	*task->op.loop_->errno_at = saved;
-	if (err < 0 && err != -EAGAIN)
-		return err;
-	/* It is a peer that has to be waited for: EAGAIN, and call() knows how. */
-	return verdict == EXEC_DONE ? x.res : -EAGAIN;
-}
-
-/** Waits until @fd is ready for @events. Return: 0 or what the task was ended by. */
-static int wait_ready(struct bp_task *task, int fd, unsigned int events)
+int op_wait_ready(struct bp_task *task, int fd, unsigned int events)
 {
 	int res;
 
@@ -82,29 +70,141 @@ static int wait_ready(struct bp_task *task, int fd, unsigned int events)
 	return 0;
 }
 
-/** Slow path of call(): the operation said -EAGAIN for the @attempt-th time. */
+/* ---------------------------------------------------------------- by ordinary calls */
+
+static int block(void *arg)
+{
+	struct exec *x = arg;
+
+	return exec_block(x);
+}
+
+/** One step: by this thread, or by a helper. Return: 0, or what the task was ended by. */
+static int step(struct bp_task *task, struct exec *x, enum exec_verdict *verdict)
+{
+	int *errno_at = task->op.loop_->errno_at, saved = *errno_at, err;
+
+	*verdict = exec_try(x);
+	*errno_at = saved;
+	if (*verdict != EXEC_BRIEF && *verdict != EXEC_LONG)
+		return 0;
+	err = task_offload(task, block, x);
+	if (err == -EAGAIN) {
+		/* No helper can be made: better slow than not at all. */
+		err = exec_block(x);
+		*errno_at = saved;
+	}
+	if (err < 0)
+		return err;
+	*verdict = (enum exec_verdict)err;
+	return 0;
+}
+
+/** Waits for what the step said. Return: 0, or what the task was ended by. */
+static int wait_for(struct bp_task *task, struct exec *x, enum exec_verdict verdict,
+		    unsigned int attempt)
+{
+	uint64_t now = bp_now(task->op.loop_->engine);
+	int err;
+
+	if (verdict == EXEC_SLEEP)
+		return bp_sleep(x->wake_ns > now ? x->wake_ns - now : 0);
+	err = op_wait_ready(task, x->wait_fd, x->wait_events);
+	/* Ready, and yet not to be had again and again: not a busy loop. */
+	if (!err && attempt > 2)
+		err = bp_sleep(pause_after(attempt));
+	return err;
+}
+
+int op_by_calls(struct bp_task *task)
+{
+	struct exec x = {.sqe = task->sqe};
+	enum exec_verdict verdict;
+	unsigned int attempt = 0;
+	int err = task_reason(task);
+
+	if (!task->op.loop_->backend->kernel_files)
+		return -EOPNOTSUPP;
+	exec_init(&x);
+	while (!err) {
+		err = step(task, &x, &verdict);
+		if (err || verdict == EXEC_DONE)
+			break;
+		err = wait_for(task, &x, verdict, attempt++);
+		x.ready = true;
+	}
+	task->sqe = x.sqe;
+	return err ? exec_ended(&x, err) : x.res;
+}
+
+struct helped {
+	long number;
+	const long *args;
+	long res;
+};
+
+static int system_call(void *arg)
+{
+	struct helped *h = arg;
+	const long *a = h->args;
+
+	h->res = exec_sys(syscall(h->number, a[0], a[1], a[2], a[3], a[4], a[5]));
+	return 0;
+}
+
+long op_by_helper(struct bp_task *task, long number, const long args[6])
+{
+	struct helped h = {.number = number, .args = args};
+	int *errno_at = task->op.loop_->errno_at, saved = *errno_at, err;
+
+	if (!task->op.loop_->backend->kernel_files)
+		return -EOPNOTSUPP;
+	do {
+		err = task_offload(task, system_call, &h);
+		if (err == -EAGAIN) {
+			err = system_call(&h);
+			*errno_at = saved;
+		}
+	} while (!err && h.res == -EINTR);
+	return err ? err : h.res;
+}
+
+/* ---------------------------------------------------------------- attempts */
+
+/** Slow path of op_call(): the operation said -EAGAIN for the @attempt-th time. */
 static int again(struct bp_task *task, unsigned int events, unsigned int attempt)
 {
 	struct io_uring_sqe saved = task->sqe;
-	uint64_t pause = PAUSE_MIN_NS << (attempt < 10 ? attempt : 10);
 	int err;
 
 	if (events && !is_file(task, saved.fd)) {
-		err = wait_ready(task, saved.fd, events);
+		err = op_wait_ready(task, saved.fd, events);
 		/* Ready, and yet EAGAIN again and again: not a busy loop. */
 		if (!err && attempt > 2)
-			err = bp_sleep(pause < PAUSE_MAX_NS ? pause : PAUSE_MAX_NS);
+			err = bp_sleep(pause_after(attempt));
 	} else {
 		if (attempt >= AGAIN_MAX)
 			return -EAGAIN;
-		err = bp_sleep(pause < PAUSE_MAX_NS ? pause : PAUSE_MAX_NS);
+		err = bp_sleep(pause_after(attempt));
 	}
 	task->sqe = saved;
 	return err;
 }
 
-/** Awaits the task's SQE, retried as said above; @events: what to poll the descriptor for. */
-static int call(struct bp_task *task, unsigned int events)
+/**
+ * Slow path of op_call(): the kernel ended the operation without a try, or does not know it. Return:
+ * its result by other means, or @res.
+ */
+static int otherwise(struct bp_task *task, int res)
+{
+	if (!task->op.loop_->backend->kernel_files)
+		return res;
+	if (res == -ECANCELED ? !task_reason(task) : !op_known(task, task->sqe.opcode))
+		return op_by_calls(task);
+	return res;
+}
+
+int op_call(struct bp_task *task, unsigned int events)
 {
 	unsigned int attempt = 0;
 	int res, err;
@@ -113,8 +213,8 @@ static int call(struct bp_task *task, unsigned int events)
 		res = task_await(task, false);
 		if (likely(res >= 0))
 			return res;
-		if (unlikely(res == -ECANCELED) && !task_reason(task))
-			res = by_other_means(task);
+		if (unlikely(res == -ECANCELED || res == -EINVAL))
+			res = otherwise(task, res);
 		if (res == -EINTR)
 			continue;
 		if (res != -EAGAIN)
@@ -125,21 +225,27 @@ static int call(struct bp_task *task, unsigned int events)
 	}
 }
 
-/** As call(), for what has a lane to choose. */
+int op_call_new(struct bp_task *task, unsigned int events)
+{
+	if (unlikely(!op_known(task, task->sqe.opcode)))
+		return op_by_calls(task);
+	return op_call(task, events);
+}
+
+/** As op_call(), for what has a lane to choose. */
 static int lane_or_call(struct bp_task *task, enum lane_op op, unsigned int events)
 {
 	int res;
 
-	return lane_call(task, op, &res) ? res : call(task, events);
+	return lane_call(task, op, &res) ? res : op_call(task, events);
 }
 
-/** As call(), for what the caller may have marked as not to wait. */
-static int call_unless(struct bp_task *task, unsigned int events, bool nowait)
+int op_call_unless(struct bp_task *task, unsigned int events, bool nowait)
 {
 	int res;
 
 	if (likely(!nowait))
-		return call(task, events);
+		return op_call(task, events);
 	do {
 		res = task_await(task, false);
 	} while (res == -EINTR);
@@ -161,7 +267,7 @@ int bp_openat2(int dirfd, const char *path, const struct open_how *how)
 	if (!how)
 		return -EFAULT;
 	io_uring_prep_openat2(&task->sqe, dirfd, path, (struct open_how *)how);
-	return call_unless(task, 0, how->resolve & RESOLVE_CACHED);
+	return op_call_unless(task, 0, how->resolve & RESOLVE_CACHED);
 }
 
 ssize_t bp_read(int fd, void *buf, size_t len, off_t offset)
@@ -181,7 +287,7 @@ ssize_t bp_write(int fd, const void *buf, size_t len, off_t offset)
 	if (len > LEN_MAX)
 		len = LEN_MAX;
 	io_uring_prep_write(&task->sqe, fd, buf, (unsigned int)len, (uint64_t)offset);
-	return call(task, POLLOUT);
+	return op_call(task, POLLOUT);
 }
 
 ssize_t bp_readv(int fd, const struct iovec *iov, int iovcnt, off_t offset)
@@ -189,7 +295,7 @@ ssize_t bp_readv(int fd, const struct iovec *iov, int iovcnt, off_t offset)
 	struct bp_task *task = task_need(__func__);
 
 	io_uring_prep_readv(&task->sqe, fd, iov, (unsigned int)iovcnt, (uint64_t)offset);
-	return call(task, POLLIN);
+	return op_call(task, POLLIN);
 }
 
 ssize_t bp_writev(int fd, const struct iovec *iov, int iovcnt, off_t offset)
@@ -197,7 +303,7 @@ ssize_t bp_writev(int fd, const struct iovec *iov, int iovcnt, off_t offset)
 	struct bp_task *task = task_need(__func__);
 
 	io_uring_prep_writev(&task->sqe, fd, iov, (unsigned int)iovcnt, (uint64_t)offset);
-	return call(task, POLLOUT);
+	return op_call(task, POLLOUT);
 }
 
 int bp_close(int fd)
@@ -225,7 +331,7 @@ int bp_fsync(int fd, unsigned int flags)
 	struct bp_task *task = task_need(__func__);
 
 	io_uring_prep_fsync(&task->sqe, fd, flags);
-	return call(task, 0);
+	return op_call(task, 0);
 }
 
 int bp_fallocate(int fd, int mode, off_t offset, off_t len)
@@ -233,7 +339,7 @@ int bp_fallocate(int fd, int mode, off_t offset, off_t len)
 	struct bp_task *task = task_need(__func__);
 
 	io_uring_prep_fallocate(&task->sqe, fd, mode, offset, len);
-	return call(task, 0);
+	return op_call(task, 0);
 }
 
 int bp_unlinkat(int dirfd, const char *path, int flags)
@@ -250,7 +356,7 @@ int bp_renameat(int olddirfd, const char *oldpath, int newdirfd, const char *new
 	struct bp_task *task = task_need(__func__);
 
 	io_uring_prep_renameat(&task->sqe, olddirfd, oldpath, newdirfd, newpath, flags);
-	return call(task, 0);
+	return op_call(task, 0);
 }
 
 int bp_linkat(int olddirfd, const char *oldpath, int newdirfd, const char *newpath, int flags)
@@ -258,7 +364,7 @@ int bp_linkat(int olddirfd, const char *oldpath, int newdirfd, const char *newpa
 	struct bp_task *task = task_need(__func__);
 
 	io_uring_prep_linkat(&task->sqe, olddirfd, oldpath, newdirfd, newpath, flags);
-	return call(task, 0);
+	return op_call(task, 0);
 }
 
 int bp_symlinkat(const char *target, int newdirfd, const char *linkpath)
@@ -266,7 +372,7 @@ int bp_symlinkat(const char *target, int newdirfd, const char *linkpath)
 	struct bp_task *task = task_need(__func__);
 
 	io_uring_prep_symlinkat(&task->sqe, target, newdirfd, linkpath);
-	return call(task, 0);
+	return op_call(task, 0);
 }
 
 int bp_mkdirat(int dirfd, const char *path, mode_t mode)
@@ -274,7 +380,7 @@ int bp_mkdirat(int dirfd, const char *path, mode_t mode)
 	struct bp_task *task = task_need(__func__);
 
 	io_uring_prep_mkdirat(&task->sqe, dirfd, path, mode);
-	return call(task, 0);
+	return op_call(task, 0);
 }
 
 ssize_t bp_splice(int fd_in, off_t off_in, int fd_out, off_t off_out, size_t len,
@@ -285,7 +391,7 @@ ssize_t bp_splice(int fd_in, off_t off_in, int fd_out, off_t off_out, size_t len
 	if (len > LEN_MAX)
 		len = LEN_MAX;
 	io_uring_prep_splice(&task->sqe, fd_in, off_in, fd_out, off_out, (unsigned int)len, flags);
-	return call_unless(task, 0, flags & SPLICE_F_NONBLOCK);
+	return op_call_unless(task, 0, flags & SPLICE_F_NONBLOCK);
 }
 
 int bp_socket(int domain, int type, int protocol)
@@ -293,7 +399,7 @@ int bp_socket(int domain, int type, int protocol)
 	struct bp_task *task = task_need(__func__);
 
 	io_uring_prep_socket(&task->sqe, domain, type, protocol, 0);
-	return call(task, 0);
+	return op_call(task, 0);
 }
 
 int bp_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
@@ -301,7 +407,7 @@ int bp_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
 	struct bp_task *task = task_need(__func__);
 
 	io_uring_prep_connect(&task->sqe, fd, addr, addrlen);
-	return call(task, 0);
+	return op_call(task, 0);
 }
 
 int bp_accept(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)
@@ -309,7 +415,7 @@ int bp_accept(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)
 	struct bp_task *task = task_need(__func__);
 
 	io_uring_prep_accept(&task->sqe, fd, addr, addrlen, flags);
-	return call(task, POLLIN);
+	return op_call(task, POLLIN);
 }
 
 ssize_t bp_send(int fd, const void *buf, size_t len, int flags)
@@ -319,7 +425,7 @@ ssize_t bp_send(int fd, const void *buf, size_t len, int flags)
 	if (len > LEN_MAX)
 		len = LEN_MAX;
 	io_uring_prep_send(&task->sqe, fd, buf, len, flags);
-	return call_unless(task, POLLOUT, flags & MSG_DONTWAIT);
+	return op_call_unless(task, POLLOUT, flags & MSG_DONTWAIT);
 }
 
 ssize_t bp_recv(int fd, void *buf, size_t len, int flags)
@@ -329,7 +435,7 @@ ssize_t bp_recv(int fd, void *buf, size_t len, int flags)
 	if (len > LEN_MAX)
 		len = LEN_MAX;
 	io_uring_prep_recv(&task->sqe, fd, buf, len, flags);
-	return call_unless(task, POLLIN, flags & MSG_DONTWAIT);
+	return op_call_unless(task, POLLIN, flags & MSG_DONTWAIT);
 }
 
 ssize_t bp_sendmsg(int fd, const struct msghdr *msg, int flags)
@@ -337,7 +443,7 @@ ssize_t bp_sendmsg(int fd, const struct msghdr *msg, int flags)
 	struct bp_task *task = task_need(__func__);
 
 	io_uring_prep_sendmsg(&task->sqe, fd, msg, (unsigned int)flags);
-	return call_unless(task, POLLOUT, flags & MSG_DONTWAIT);
+	return op_call_unless(task, POLLOUT, flags & MSG_DONTWAIT);
 }
 
 ssize_t bp_recvmsg(int fd, struct msghdr *msg, int flags)
@@ -345,7 +451,7 @@ ssize_t bp_recvmsg(int fd, struct msghdr *msg, int flags)
 	struct bp_task *task = task_need(__func__);
 
 	io_uring_prep_recvmsg(&task->sqe, fd, msg, (unsigned int)flags);
-	return call_unless(task, POLLIN, flags & MSG_DONTWAIT);
+	return op_call_unless(task, POLLIN, flags & MSG_DONTWAIT);
 }
 
 int bp_shutdown(int fd, int how)
@@ -353,7 +459,7 @@ int bp_shutdown(int fd, int how)
 	struct bp_task *task = task_need(__func__);
 
 	io_uring_prep_shutdown(&task->sqe, fd, how);
-	return call(task, 0);
+	return op_call(task, 0);
 }
 
 int bp_poll(int fd, unsigned int events)
@@ -361,5 +467,5 @@ int bp_poll(int fd, unsigned int events)
 	struct bp_task *task = task_need(__func__);
 
 	io_uring_prep_poll_add(&task->sqe, fd, events);
-	return call(task, 0);
+	return op_call(task, 0);
 }

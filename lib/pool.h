@@ -37,6 +37,8 @@ struct pool_job {
 	struct bp_link_ link;
 	int (*fn)(void *arg);
 	void *arg;
+	/* NULL, or what ends fn early once it has begun; of tasks alone, by their loop's thread. */
+	void (*stop)(void *arg);
 	int result;
 	enum pool_class class;
 	struct bp_loop *loop;

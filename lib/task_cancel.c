@@ -28,8 +28,11 @@ void task_stop(struct bp_loop *loop, struct bp_task *task)
 		loop_make_runnable(loop, &task->op);
 		return;
 	case OP_POOLED:
-		if (!take_back(loop, &task->job))
+		if (!take_back(loop, &task->job)) {
+			if (task->job.stop)
+				task->job.stop(task->job.arg);
 			return;
+		}
 		loop->pooled--;
 		task->op.res_ = -ECANCELED;
 		loop_make_runnable(loop, &task->op);

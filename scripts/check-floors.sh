@@ -34,7 +34,7 @@ pool.*
 task.* task_cancel.c
 backend/* | sim/*
 group.* item.c admit.c cancel.c | lane.*
-op.c | dump.c
+op.h op.c op_*.c | dump.c
 engine.c
 END
 		;;

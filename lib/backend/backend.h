@@ -64,6 +64,9 @@ struct bp_backend_ops {
 	void (*describe)(const struct bp_loop *loop, struct bp_engine_info *info);
 	void (*exit)(struct bp_loop *loop);
 
+	/** Whether it carries an opcode out; NULL: what it does not, it refuses itself. */
+	bool (*knows)(const struct bp_loop *loop, unsigned int opcode);
+
 	/** Takes an operation whose prep() fills the SQE. Return: 0, or -EAGAIN: after a reap. */
 	int (*submit)(struct bp_loop *loop, struct bp_op *op);
 

@@ -57,6 +57,27 @@ static int do_pipe(const struct io_uring_sqe *sqe)
 	return (int)exec_sys(pipe2(exec_addr(sqe->addr), (int)sqe->rw_flags));
 }
 
+/* Of the commands to devices and sockets those that have a call of their own. */
+static int do_uring_cmd(const struct io_uring_sqe *sqe)
+{
+	const struct sock_cmd cmd = sock_cmd_of(sqe);
+	socklen_t len = cmd.optlen;
+
+	if (sqe->__pad1 || sqe->uring_cmd_flags)
+		return -EINVAL;
+	switch (sqe->cmd_op) {
+	case BP_SOCKET_URING_OP_SETSOCKOPT:
+		return (int)exec_sys(
+			setsockopt(sqe->fd, cmd.level, cmd.optname, exec_addr(sqe->addr3), len));
+	case BP_SOCKET_URING_OP_GETSOCKOPT:
+		if (getsockopt(sqe->fd, cmd.level, cmd.optname, exec_addr(sqe->addr3), &len))
+			return -errno;
+		return (int)len;
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
 static int do_epoll_ctl(const struct io_uring_sqe *sqe)
 {
 	return (int)exec_sys(
@@ -288,6 +309,7 @@ static const struct exec_op table[UINT8_MAX + 1] = {
 	[IORING_OP_SHUTDOWN] = {.call = do_shutdown},
 	[BP_IORING_OP_PIPE] = {.call = do_pipe, .no_file_index = true},
 	[IORING_OP_EPOLL_CTL] = {.call = do_epoll_ctl},
+	[IORING_OP_URING_CMD] = {.call = do_uring_cmd},
 
 	[IORING_OP_READ] = {.try = exec_read_try, .block = exec_read_block, .any_ioprio = true},
 	[IORING_OP_READV] = {.try = exec_read_try, .block = exec_read_block, .any_ioprio = true},
@@ -339,6 +361,13 @@ static const struct exec_op table[UINT8_MAX + 1] = {
 };
 /* clang-format on */
 
+bool exec_knows(unsigned int opcode)
+{
+	const struct exec_op *row = &table[opcode & UINT8_MAX];
+
+	return row->call || row->try || row->block;
+}
+
 /** Why an SQE is not carried out: 0, -EINVAL or -EFAULT as any kernel, -EOPNOTSUPP for this one. */
 static int refused(const struct io_uring_sqe *sqe)
 {
@@ -347,7 +376,7 @@ static int refused(const struct io_uring_sqe *sqe)
 	if (unlikely(sqe->opcode > BP_IORING_OP_PIPE))
 		return -EINVAL;
 	row = &table[sqe->opcode];
-	if (unlikely(!row->call && !row->try && !row->block))
+	if (unlikely(!exec_knows(sqe->opcode)))
 		return -EOPNOTSUPP;
 	if (unlikely((sqe->flags & ~(unsigned int)IOSQE_ASYNC) || sqe->personality ||
 		     (sqe->ioprio & ~row->ioprio && !row->any_ioprio) ||

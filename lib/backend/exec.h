@@ -61,6 +61,9 @@ static inline void exec_init(struct exec *x)
 enum exec_verdict exec_try(struct exec *x);
 enum exec_verdict exec_block(struct exec *x);
 
+/** Whether ordinary calls can carry @opcode out. */
+bool exec_knows(unsigned int opcode);
+
 /** Whether it is a close() of sqe.fd, and nothing that is refused. */
 bool exec_closes(const struct exec *x);
 

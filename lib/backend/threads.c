@@ -307,6 +307,12 @@ static struct request *request_get(struct bp_loop *loop)
 	return container_of(list_pop(&t->free), struct request, link);
 }
 
+static bool threads_knows(const struct bp_loop *loop, unsigned int opcode)
+{
+	(void)loop;
+	return exec_knows(opcode);
+}
+
 static int threads_submit(struct bp_loop *loop, struct bp_op *op)
 {
 	struct threads *t = loop->backend_data;
@@ -433,6 +439,7 @@ const struct bp_backend_ops bp_threads_backend = {
 	.kernel_files = true,
 	.init = threads_init,
 	.exit = threads_exit,
+	.knows = threads_knows,
 	.submit = threads_submit,
 	.cancel = threads_cancel,
 	.reap = threads_reap,

@@ -33,6 +33,7 @@ struct uring {
 	uint64_t wake_value;
 	struct io_uring_params params; /* as the kernel filled them in */
 	unsigned int opcodes; /* the highest that it knows */
+	uint64_t known; /* a bit for each that it carries out */
 };
 
 static unsigned int pow2(unsigned int n)
@@ -81,16 +82,27 @@ static int ring_setup(struct io_uring *ring, unsigned int depth, struct io_uring
 	}
 }
 
-static unsigned int probe_opcodes(struct io_uring *ring)
+static void probe_opcodes(struct uring *u)
 {
-	struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
-	unsigned int last = 0;
+	struct io_uring_probe *probe = io_uring_get_probe_ring(&u->ring);
+	unsigned int i;
 
-	if (probe) {
-		last = probe->last_op;
-		io_uring_free_probe(probe);
+	if (!probe) {
+		u->known = UINT64_MAX; /* it says so itself, with EINVAL */
+		return;
 	}
-	return last;
+	u->opcodes = probe->last_op;
+	for (i = 0; i < probe->ops_len && i < 64; i++)
+		if (probe->ops[i].flags & IO_URING_OP_SUPPORTED)
+			u->known |= 1ull << probe->ops[i].op;
+	io_uring_free_probe(probe);
+}
+
+static bool uring_knows(const struct bp_loop *loop, unsigned int opcode)
+{
+	const struct uring *u = loop->backend_data;
+
+	return opcode < 64 && (u->known >> opcode & 1);
 }
 
 /** Before Linux 5.12 rings were locked memory of their user. */
@@ -185,7 +197,7 @@ static int uring_init(struct bp_loop *loop)
 	/* A forked child that execs or exits leaves the ring alone. Refused: nothing is lost. */
 	io_uring_ring_dontfork(&u->ring);
 	io_uring_register_ring_fd(&u->ring);
-	u->opcodes = probe_opcodes(&u->ring);
+	probe_opcodes(u);
 	loop->backend_data = u;
 	return 0;
 
@@ -364,6 +376,7 @@ const struct bp_backend_ops bp_uring_backend = {
 	.init = uring_init,
 	.describe = uring_describe,
 	.exit = uring_exit,
+	.knows = uring_knows,
 	.submit = uring_submit,
 	.cancel = uring_cancel,
 	.reap = uring_reap,

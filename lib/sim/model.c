@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compat.h"
 #include "sim/sim.h"
 
 /* ---------------------------------------------------------------- files and descriptors */
@@ -239,6 +240,11 @@ int sim_model_target(struct sim *sim, struct sim_req *req)
 	case IORING_OP_RECVMSG:
 	case IORING_OP_SHUTDOWN:
 	case IORING_OP_POLL_ADD:
+	case IORING_OP_FADVISE:
+	case IORING_OP_URING_CMD:
+	case BP_IORING_OP_FTRUNCATE:
+	case BP_IORING_OP_BIND:
+	case BP_IORING_OP_LISTEN:
 		req->desc = sim_desc_get(sim, req->sqe.fd);
 		return req->desc ? 0 : -EBADF;
 	default:
@@ -280,7 +286,8 @@ static int run_move(struct sim *sim, struct sim_req *req, size_t most)
 		count = msg->msg_iovlen;
 		/* fall through */
 	default:
-		if (req->desc->file->type == SIM_REG || req->desc->file->type == SIM_DIR)
+		if (req->desc->file->type == SIM_REG || req->desc->file->type == SIM_DIR ||
+		    req->desc->file->pipe)
 			return -ENOTSOCK;
 		flags = (int)sqe->msg_flags;
 		dont_wait |= !!(flags & MSG_DONTWAIT);
@@ -325,6 +332,29 @@ static int run_fallocate(struct sim *sim, struct sim_file *file, const struct io
 		file->len = end;
 	file->mtime = sim->clock;
 	return 0;
+}
+
+static int run_ftruncate(struct sim *sim, struct sim_desc *desc, uint64_t len)
+{
+	struct sim_file *file = desc->file;
+
+	if (file->type != SIM_REG || (desc->flags & O_ACCMODE) == O_RDONLY)
+		return -EINVAL;
+	if (len > (1u << 30) || sim_file_grow(file, len))
+		return -EFBIG;
+	if (len < file->len)
+		memset(file->data + len, 0, file->len - len);
+	file->len = len;
+	file->mtime = sim->clock;
+	return 0;
+}
+
+/** Advice is taken, and changes nothing. */
+static int run_fadvise(const struct sim_desc *desc, const struct io_uring_sqe *sqe)
+{
+	if (desc->file->type == SIM_STREAM)
+		return -ESPIPE;
+	return sqe->fadvise_advice > POSIX_FADV_NOREUSE ? -EINVAL : 0;
 }
 
 static int run_accept(struct sim *sim, struct sim_req *req)
@@ -394,6 +424,20 @@ int sim_model_run(struct sim *sim, struct sim_req *req, size_t most)
 		return sim_shutdown(sim, req->desc->file, (int)sqe->len);
 	case IORING_OP_POLL_ADD:
 		return run_poll(sim, req);
+	case IORING_OP_MADVISE:
+		return 0;
+	case IORING_OP_FADVISE:
+		return run_fadvise(req->desc, sqe);
+	case BP_IORING_OP_FTRUNCATE:
+		return run_ftruncate(sim, req->desc, sqe->off);
+	case BP_IORING_OP_PIPE:
+		return sim_pipe(sim, ptr(sqe->addr), (int)sqe->rw_flags);
+	case BP_IORING_OP_BIND:
+		return sim_bind(sim, req->desc->file, ptr(sqe->addr), sqe->addr2);
+	case BP_IORING_OP_LISTEN:
+		return sim_file_listen(req->desc->file, (int)sqe->len);
+	case IORING_OP_URING_CMD:
+		return sim_sockopt(req->desc->file, sqe);
 	default:
 		return -EOPNOTSUPP;
 	}

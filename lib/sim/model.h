@@ -43,6 +43,7 @@ struct sim_file {
 	struct bp_link_ armed; /* requests that wait for a change */
 	struct sim_file *peer; /* of a stream; NULL once that end was closed */
 	bool shut_in, shut_out;
+	bool pipe; /* a stream that is no socket */
 	struct bp_link_ backlog; /* of a listener: ends that were not accepted */
 	struct bp_link_ pending; /* in a backlog */
 	unsigned int backlog_len, backlog_max;
@@ -115,6 +116,10 @@ ssize_t sim_stream_send(struct sim *sim, struct sim_file *file, const char *from
 int sim_stream_poll(struct sim *sim, const struct sim_file *file);
 int sim_connect(struct sim *sim, struct sim_desc *desc, const void *addr, size_t len);
 int sim_accept(struct sim *sim, struct sim_file *file, void *addr, socklen_t *len, int flags);
+int sim_pipe(struct sim *sim, int *fds, int flags);
+int sim_bind(struct sim *sim, struct sim_file *file, const void *addr, size_t len);
+int sim_file_listen(struct sim_file *file, int backlog);
+int sim_sockopt(const struct sim_file *file, const struct io_uring_sqe *sqe);
 int sim_shutdown(struct sim *sim, struct sim_file *file, int how);
 
 /* For tests: what no operation of io_uring (6.1) makes. */

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "compat.h"
 #include "sim/sim.h"
 
 static int make_streams(struct sim *sim, struct sim_file **a, struct sim_file **b)
@@ -113,6 +114,100 @@ int sim_connect(struct sim *sim, struct sim_desc *desc, const void *addr, size_t
 	return 0;
 }
 
+static bool is_socket(const struct sim_file *file)
+{
+	return file->type == SIM_SOCKET || file->type == SIM_LISTENER ||
+	       (file->type == SIM_STREAM && !file->pipe);
+}
+
+int sim_bind(struct sim *sim, struct sim_file *file, const void *addr, size_t len)
+{
+	struct bp_link_ *link;
+
+	if (!is_socket(file))
+		return -ENOTSOCK;
+	if (!addr)
+		return -EFAULT;
+	if (file->type != SIM_SOCKET || file->len || !len || len > 128)
+		return -EINVAL;
+	for (link = sim->model.files.next; link != &sim->model.files; link = link->next) {
+		const struct sim_file *other = container_of(link, struct sim_file, all);
+
+		if ((other->type == SIM_LISTENER || other->type == SIM_SOCKET) &&
+		    other->len == len && !memcmp(other->data, addr, len))
+			return -EADDRINUSE;
+	}
+	if (sim_file_grow(file, len))
+		return -ENOMEM;
+	memcpy(file->data, addr, len);
+	file->len = len;
+	return 0;
+}
+
+int sim_file_listen(struct sim_file *file, int backlog)
+{
+	if (!is_socket(file))
+		return -ENOTSOCK;
+	if (file->type == SIM_STREAM)
+		return -EINVAL;
+	file->type = SIM_LISTENER;
+	file->backlog_max = backlog > 0 ? (unsigned int)backlog : 1;
+	return 0;
+}
+
+/** Options are taken, and change nothing; a few can be read. */
+int sim_sockopt(const struct sim_file *file, const struct io_uring_sqe *sqe)
+{
+	const struct sock_cmd cmd = sock_cmd_of(sqe);
+	int *value = (int *)(uintptr_t)sqe->addr3;
+
+	if (!is_socket(file))
+		return -ENOTSOCK;
+	if (!value)
+		return -EFAULT;
+	if (sqe->cmd_op == BP_SOCKET_URING_OP_SETSOCKOPT)
+		return cmd.optlen < sizeof(int) ? -EINVAL : 0;
+	if (sqe->cmd_op != BP_SOCKET_URING_OP_GETSOCKOPT)
+		return -EOPNOTSUPP;
+	if (cmd.optlen < sizeof(int))
+		return -EINVAL;
+	if (cmd.level != SOL_SOCKET)
+		return -ENOPROTOOPT;
+	if (cmd.optname == SO_ERROR)
+		*value = 0;
+	else if (cmd.optname == SO_TYPE)
+		*value = SOCK_STREAM;
+	else if (cmd.optname == SO_ACCEPTCONN)
+		*value = file->type == SIM_LISTENER;
+	else
+		return -ENOPROTOOPT;
+	return sizeof(int);
+}
+
+int sim_pipe(struct sim *sim, int *fds, int flags)
+{
+	int nonblock = flags & O_NONBLOCK, in, out, err;
+	struct sim_file *a, *b;
+
+	if (!fds)
+		return -EFAULT;
+	if (flags & ~(O_NONBLOCK | O_CLOEXEC))
+		return -EINVAL;
+	err = make_streams(sim, &a, &b);
+	if (err)
+		return err;
+	a->pipe = b->pipe = true;
+	in = sim_fd_open(sim, a, O_RDONLY | nonblock);
+	out = sim_fd_open(sim, b, O_WRONLY | nonblock);
+	if (in < 0 || out < 0) {
+		sim_fd_close(sim, in < 0 ? out : in);
+		return -ENOMEM;
+	}
+	fds[0] = in;
+	fds[1] = out;
+	return 0;
+}
+
 int sim_accept(struct sim *sim, struct sim_file *file, void *addr, socklen_t *len, int flags)
 {
 	struct bp_link_ *link;
@@ -133,8 +228,10 @@ int sim_accept(struct sim *sim, struct sim_file *file, void *addr, socklen_t *le
 
 int sim_shutdown(struct sim *sim, struct sim_file *file, int how)
 {
+	if (!is_socket(file))
+		return -ENOTSOCK;
 	if (file->type != SIM_STREAM)
-		return file->type == SIM_REG || file->type == SIM_DIR ? -ENOTSOCK : -ENOTCONN;
+		return -ENOTCONN;
 	if (how == SHUT_RD || how == SHUT_RDWR)
 		file->shut_in = true;
 	if (how == SHUT_WR || how == SHUT_RDWR)
