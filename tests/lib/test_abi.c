@@ -173,10 +173,12 @@ static int old_scopes(void *unused)
 
 static void a_program_of_0_1_runs(struct test *t)
 {
-	struct old_engine_opts opts = {
-		.sz = sizeof(opts), .backend = t->row->backend, .loops = t->row->loops};
-	struct old_group_opts gopts = {
-		.sz = sizeof(gopts), .limit = BP_LIMIT_NONE, .stop_after_failures = 1};
+	struct old_engine_opts opts = {.sz = sizeof(opts),
+				       .backend = t->row->backend,
+				       .loops = t->row->loops};
+	struct old_group_opts gopts = {.sz = sizeof(gopts),
+				       .limit = BP_LIMIT_NONE,
+				       .stop_after_failures = 1};
 	struct {
 		struct old_group_stats st;
 		uint64_t guard[4];
@@ -205,7 +207,7 @@ static void a_program_of_0_1_runs(struct test *t)
 }
 
 static const struct test_case cases[] = {
-	EACH_ROW(a_program_of_0_1_runs),
+	EACH_REAL_ROW(a_program_of_0_1_runs),
 };
 
 int main(int argc, char **argv)
