@@ -12,11 +12,6 @@
 
 #include "group.h"
 
-static inline bool has_place(const struct bp_group *group)
-{
-	return group->limit < 0 || group->running < (uint64_t)group->limit;
-}
-
 static void take_place(struct bp_group *group)
 {
 	engine_assert_locked(group->engine);
@@ -47,7 +42,7 @@ void admit_forget(struct bp_group *group)
 void admit_waiters(struct bp_group *group)
 {
 	engine_assert_locked(group->engine);
-	while (!list_empty(&group->go_waiters) && has_place(group)) {
+	while (!list_empty(&group->go_waiters) && group_has_place(group)) {
 		if (loops_full(group->engine)) {
 			set_starved(group);
 			return;
@@ -70,19 +65,11 @@ void admit_refuse_all(struct bp_group *group, int result)
 
 void admit_check_deadlock(struct bp_group *group)
 {
-	struct bp_link_ *link;
+	struct group_waiter *breaker;
 
 	engine_assert_locked(group->engine);
-	if (group->running == 0 || group->own_waiters < group->running || has_place(group))
-		return;
-	for (link = group->go_waiters.next; link != &group->go_waiters; link = link->next) {
-		struct group_waiter *waiter = container_of(link, struct group_waiter, link);
-
-		if (waiter->own) {
-			waiter_wake(waiter, -EDEADLK);
-			return;
-		}
-	}
+	if (circle_closed(group, true, &breaker) && breaker)
+		waiter_wake(breaker, -EDEADLK);
 }
 
 /** Lets in who waits for room in the queues, as far as there is any. Under the lock. */
@@ -114,7 +101,7 @@ bool admit_overlooked(const struct bp_engine *engine)
 		const struct bp_group *group = container_of(link, struct bp_group, starved_link);
 
 		if (!list_empty(&group->go_waiters) && !loops_full(engine) &&
-		    (group->limit < 0 || group->running < (uint64_t)group->limit))
+		    group_has_place(group))
 			return true;
 	}
 	return false;
@@ -150,10 +137,9 @@ void waiter_wake(struct group_waiter *waiter, int result)
 
 	engine_assert_locked(engine);
 	list_del(&waiter->link);
+	circle_leave(waiter);
 	waiter->woken = true;
 	waiter->result = result;
-	if (waiter->own)
-		waiter->group->own_waiters--;
 	if (!waiter->task) {
 		if (engine->threaded)
 			pthread_cond_signal(&waiter->cond);
@@ -162,10 +148,13 @@ void waiter_wake(struct group_waiter *waiter, int result)
 		return;
 	}
 	waiter->message.handle = task_woken;
-	if (waiter->task->op.loop_ == bp_this_loop || engine->driven)
+	if (waiter->task->op.loop_ == bp_this_loop || engine->driven) {
 		loop_make_runnable(waiter->task->op.loop_, &waiter->task->op);
-	else
+		if (unlikely(engine->outer))
+			loop_wake(waiter->task->op.loop_);
+	} else {
 		loop_post(waiter->task->op.loop_, &waiter->message);
+	}
 }
 
 static void waiter_timed_out(struct bp_loop *loop, struct bp_timer_ *timer)
@@ -237,8 +226,6 @@ void waiter_block(struct group_waiter *waiter, struct bp_link_ *queue, uint64_t 
 
 	engine_assert_locked(engine);
 	list_add_tail(queue, &waiter->link);
-	if (waiter->own)
-		waiter->group->own_waiters++;
 	if (waiter->task) {
 		block_task(waiter, until, interrupt);
 	} else {
@@ -254,6 +241,7 @@ void waiter_block(struct group_waiter *waiter, struct bp_link_ *queue, uint64_t 
 	}
 	if (!waiter->woken) {
 		list_del(&waiter->link);
+		circle_leave(waiter);
 		waiter->result = -ETIMEDOUT;
 	}
 }
@@ -273,7 +261,7 @@ static void go_interrupted(struct bp_task *task)
 static int wait_for_place(struct bp_group *group)
 {
 	enum group_context context = group_context(group->engine);
-	struct group_waiter waiter = {.group = group};
+	struct group_waiter waiter = {.group = group, .for_place = true};
 
 	engine_assert_locked(group->engine);
 	if (context == CONTEXT_CALLBACK)
@@ -285,11 +273,8 @@ static int wait_for_place(struct bp_group *group)
 		reason = task_reason(waiter.task);
 		if (reason)
 			return reason;
-		waiter.own = waiter.task->op.group_ == group;
-		if (waiter.own && !has_place(group) && group->own_waiters + 1 >= group->running)
-			return -EDEADLK;
 	}
-	if (has_place(group)) {
+	if (group_has_place(group)) {
 		set_starved(group);
 		atomic_thread_fence(memory_order_seq_cst);
 		/*
@@ -299,6 +284,16 @@ static int wait_for_place(struct bp_group *group)
 			admit_forget(group);
 			take_place(group);
 			return 0;
+		}
+	}
+	if (waiter.task) {
+		struct group_waiter *breaker;
+
+		/* It would close the circle, and is the one that is told. */
+		circle_enter(&waiter);
+		if (circle_closed(group, true, &breaker)) {
+			circle_leave(&waiter);
+			return -EDEADLK;
 		}
 	}
 	waiter_block(&waiter, &group->go_waiters, BP_NEVER, go_interrupted);
@@ -322,7 +317,7 @@ static inline bool admit_now(struct bp_group *group)
 	engine_assert_locked(group->engine);
 	if (unlikely(group->closed || group_cancelled(group)))
 		return false;
-	if (unlikely(!has_place(group) || !list_empty(&group->go_waiters)) ||
+	if (unlikely(!group_has_place(group) || !list_empty(&group->go_waiters)) ||
 	    unlikely(loops_full(group->engine)))
 		return false;
 	take_place(group);
@@ -439,7 +434,7 @@ static int go_task(struct bp_group *group, bp_task_fn fn, void *arg, void *copy,
 	engine_unlock(engine);
 	if (unlikely(err))
 		free(copy);
-	else if (!engine->driven)
+	else if (engine->told)
 		after_accept(engine);
 	return err;
 }
@@ -478,7 +473,7 @@ static int go_op(struct bp_group *group, struct bp_op *op, bool try, const char 
 		enlist(group, op);
 	}
 	engine_unlock(engine);
-	if (!err && !engine->driven)
+	if (!err && engine->told)
 		after_accept(engine);
 	return err;
 }

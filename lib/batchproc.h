@@ -58,13 +58,15 @@
  *
  * Signals. The threads that the library makes leave every signal to the program's own, but for what
  * a thread brings upon itself (SIGSEGV and its like). Sends never raise SIGPIPE; a bp_write() to a
- * pipe or socket without a reader may, on a caller-driven engine, as write(2) does. No function of
- * this header but bp_version() may be called in a signal handler.
+ * pipe or socket without a reader may, on a caller-driven engine, as write(2) does. A signal ends no
+ * wait in here: its handler runs, and the wait goes on. So ^C ends the program, unless it has a handler,
+ * which may bp_post() a function that calls bp_cancel(). Of this header bp_post() and bp_version() alone
+ * may be called in a signal handler.
  *
  * fork(). A child may exec or exit; what it calls on its parent's engine ends it with one line. A
  * thread that waits in here cannot be cancelled with pthread_cancel() until it comes out again.
  * Neither longjmp() nor a C++ exception may leave a task or a callback, or cross a call that
- * suspends.
+ * suspends. A task may suspend inside a catch: its exceptions are its own.
  *
  * In the strict modes of a C compiler (-std=c11) liburing.h wants _GNU_SOURCE to be defined. struct
  * statx wants it in every mode, and struct open_how is in <linux/openat2.h>.
@@ -285,6 +287,69 @@ int bp_engine_dump(struct bp_engine *engine, int fd);
  */
 uint64_t bp_now(const struct bp_engine *engine);
 
+/* ---------------------------------------------------------------- one's own event loop */
+
+/**
+ * bp_engine_fd() - a descriptor by which another event loop knows when to take a turn
+ * @engine:	a caller-driven engine
+ *
+ * It is readable, for poll(), epoll and what stands on them, when bp_engine_turn() has something to do. It is
+ * also readable after what is called outside of a turn: bp_go() and its relatives, bp_cancel(), bp_post(). It
+ * does not tell of timers; bp_engine_turn() says how long they leave. It belongs to the engine: only poll it, and
+ * forget it before bp_engine_destroy().
+ *
+ * From the first call on, the engine may be woken from outside at any time, by bp_post(): what waits in it
+ * for ever is not taken for a deadlock any more.
+ *
+ * Context: outside; the engine's thread.
+ * Return: the descriptor, the same each time, or
+ *	-EOPNOTSUPP	the engine's loops have threads of their own, or its backend is the simulation, whose
+ *			time no descriptor can tell
+ *	-EMFILE, -ENFILE, -ENOMEM, or what else the call for it was refused with
+ */
+int bp_engine_fd(struct bp_engine *engine);
+
+/**
+ * bp_engine_turn() - let a caller-driven engine do what there is to do, without waiting
+ * @engine:	a caller-driven engine
+ * @wait_ns:	set to how long, in nanoseconds, the caller may wait for bp_engine_fd() before the next turn: 0: not at
+ *		all, UINT64_MAX: until it is readable. Or NULL
+ *
+ * Tasks and callbacks run inside of it. A turn too many does no harm. Where there is always something to do it
+ * returns after a while with 0 in @wait_ns. On the simulation a turn is an event of the schedule, and time passes.
+ *
+ * Context: outside; the engine's thread.
+ * Return: 1 while the engine has something that goes on by itself, operations in flight or timers, say; 0 when
+ * all that it has left, if anything, waits for the program; or
+ *	-EOPNOTSUPP	the engine's loops have threads of their own, which take the turns
+ */
+int bp_engine_turn(struct bp_engine *engine, uint64_t *wait_ns);
+
+/** Functions of bp_post() that may wait at a time. */
+#define BP_POST_MAX 1024u
+
+/**
+ * bp_post() - hand a function to an engine, from another thread or a signal handler
+ * @engine:	the engine
+ * @fn:		called as a callback on the engine's first loop; on a caller-driven engine by its thread, in
+ *		whatever waits there or in bp_engine_turn()
+ * @arg:	its argument
+ *
+ * This is how who may not call anything else of a caller-driven engine reaches it: @fn may call bp_cancel(),
+ * bp_try_go(), bp_group_set_limit(). Functions are called in the order in which they were handed over. Those that
+ * have not been called when the engine is destroyed never are. errno is left alone.
+ *
+ * A caller-driven engine in which nothing but such a function can go on must have been asked for its
+ * bp_engine_fd() before: else its wait is taken for a deadlock, and ends the program.
+ *
+ * Context: any, also in signal handlers. Not after or during bp_engine_destroy(). On the simulation the engine's
+ * thread alone.
+ * Return: 0, or
+ *	-EAGAIN		BP_POST_MAX functions wait already
+ *	-EINVAL		@fn is NULL
+ */
+int bp_post(struct bp_engine *engine, void (*fn)(void *arg), void *arg);
+
 /* ---------------------------------------------------------------- group */
 
 /**
@@ -329,6 +394,8 @@ typedef void (*bp_report_fn)(void *ctx, void *arg, enum bp_end end, int result);
  * @item_timeout_ns: how long one item may run before it is ended with -ETIMEDOUT; 0 for ever
  * @report:	told of each item's end, or NULL
  * @report_arg:	first argument of @report
+ * @stack_size:	bytes of stack for a task of this group, 16 KiB to 1 GiB, rounded up to a power of
+ *		two; 0 (the default): as the engine's options say
  *
  * The two stop numbers, failures and successes, make every policy:
  *
@@ -350,6 +417,7 @@ struct bp_group_opts {
 	uint64_t item_timeout_ns;
 	bp_report_fn report;
 	void *report_arg;
+	size_t stack_size;
 };
 
 /*
@@ -368,6 +436,22 @@ struct bp_group_opts {
 		_Pragma("GCC diagnostic pop") bp_opts_;                                            \
 	})}[0])
 
+/**
+ * BP_GROUP_OPTS_INIT() - initializer of a struct bp_group_opts with static storage
+ * @limit_:	its limit
+ * @failures_:	its stop_after_failures
+ *
+ *	static const struct bp_group_opts opts = BP_GROUP_OPTS_INIT(64, 1, .stack_size = 1 << 20);
+ *
+ * BP_GROUP_OPTS() is an expression of functions alone. The two fields whose default is not 0 are given in
+ * order, and the others, if any, by name. In C, and in C++ from 20 on.
+ */
+#define BP_GROUP_OPTS_INIT(limit_, failures_, ...)                                                 \
+	{                                                                                          \
+		.sz = sizeof(struct bp_group_opts), .limit = (limit_),                             \
+		.stop_after_failures = (failures_), ##__VA_ARGS__                                  \
+	}
+
 /* For BP_GROUP_OPTS(), among the other fields: BP_GROUP_OPTS(BP_RACE, .limit = 3). */
 #define BP_RACE .stop_after_failures = 0, .stop_after_successes = 1
 #define BP_QUORUM(k, n)                                                                            \
@@ -376,7 +460,8 @@ struct bp_group_opts {
 /**
  * bp_group_opts_default() - what BP_GROUP_OPTS() is with nothing in it, as a value
  *
- * For C++, which has no such macros: change the fields of the copy, and hand over its address.
+ * For C++, where BP_GROUP_OPTS() and BP_ENGINE_OPTS() do not compile: change the fields of the copy, and
+ * hand over its address.
  *
  * Context: any.
  */
@@ -481,7 +566,8 @@ typedef int (*bp_task_fn)(void *arg);
  *	-EBADF		bp_wait() on this group has returned
  *	-ETIMEDOUT	the item's timeout, or a timeout scope, of the calling task ended the wait
  *	-EDEADLK	no place can ever become free: every running item of the group waits in
- *			bp_go() on it, or nothing that runs could raise the limit
+ *			bp_go() on it, or through bp_go() and bp_wait() on other groups for the
+ *			calling task; or nothing that runs could raise the limit
  *	-EINVAL		@fn is NULL
  *	-ENOMEM		no memory
  */
@@ -559,6 +645,9 @@ struct bp_timer_ {
  * IORING_CQE_F_MORE is set in @cqe_flags, only a negative return counts: the first one cancels
  * the rest of the operation and becomes the item's end.
  *
+ * An operation that is cancelled while it waits for room was never prepared: @done is told -ECANCELED
+ * without a call of @prep before. One that never started has neither called.
+ *
  * @done sees the kernel's result as it is: -EINTR and -EAGAIN are not retried for operation
  * items. -ECANCELED that the item's timeout brought about is shown as -ETIMEDOUT. After the group
  * was cancelled, BP_OP_AGAIN ends the item as stopped.
@@ -580,10 +669,32 @@ struct bp_op {
 	uint64_t spare2_;
 };
 
+#ifndef __cplusplus
 #define BP_OP_INIT(prep_fn, done_fn)                                                               \
 	{                                                                                          \
 		.prep = (prep_fn), .done = (done_fn)                                               \
 	}
+#else
+#define BP_OP_INIT(prep_fn, done_fn) bp_op_value(prep_fn, done_fn)
+#endif
+
+/**
+ * bp_op_value() - what BP_OP_INIT() makes, as a value: for C++, where it stands for that macro
+ * @prep:	as of struct bp_op
+ * @done:	as of struct bp_op
+ *
+ * Context: any.
+ */
+static inline struct bp_op bp_op_value(void (*prep)(struct bp_op *op, struct io_uring_sqe *sqe),
+				       int (*done)(struct bp_op *op, int res))
+{
+	struct bp_op op;
+
+	memset(&op, 0, sizeof(op));
+	op.prep = prep;
+	op.done = done;
+	return op;
+}
 
 /**
  * bp_go_op() - add an operation item, waiting for a place
@@ -640,7 +751,7 @@ void bp_cancel(struct bp_group *group, int cause);
  * In a task that is cancelled, or whose timeout has come, the wait cancels @group too and still
  * waits for its items. A task must not wait for a group that it runs in, nor for a parent of it,
  * nor for one whose items wait for the task's own group: it would never end, and ends the program
- * with one line.
+ * with one line. Where one in such a circle stands in bp_go(), that one gets -EDEADLK instead.
  *
  * Context: outside, task.
  * Return: 0: all succeeded, or as many as stop_after_successes asked for. Otherwise the cause:

@@ -20,6 +20,7 @@
 
 struct bp_loop_hooks;
 struct pool;
+struct post;
 struct task_slab;
 
 #define ENGINE_REASON 512u
@@ -38,6 +39,9 @@ struct bp_engine {
 	unsigned int forks; /* base_forks when it was made */
 	void (*preempt)(struct bp_engine *engine); /* loops without threads: another may go on */
 	bool driver_woken; /* of a caller-driven engine: what its thread waits for has come */
+	bool outer; /* it lives inside another event loop, and may be woken from there */
+	bool told; /* a loop that sleeps has to be woken for items: it has a thread, or that outer loop */
+	struct post *post;
 	struct pool *pool;
 
 	pthread_mutex_t lock;

@@ -10,6 +10,7 @@
 #include "backend/fault.h"
 #include "group.h"
 #include "pool.h"
+#include "post.h"
 
 /* ---------------------------------------------------------------- making and unmaking */
 
@@ -20,6 +21,7 @@ static void engine_free(struct bp_engine *engine)
 	if (engine->pool)
 		pool_exit(engine->pool);
 	free(engine->pool);
+	free(engine->post);
 	task_slabs_free(engine);
 	for (i = 0; engine->loops && i < engine->nloops; i++)
 		free(engine->loops[i]);
@@ -66,6 +68,7 @@ static struct bp_engine *engine_alloc(const struct bp_engine_opts *opts,
 	engine->backend = backend;
 	engine->driven = opts->loops == 0;
 	engine->threaded = opts->loops > 0 && !backend->start;
+	engine->told = !engine->driven;
 	engine->nloops = opts->loops ? opts->loops : 1;
 	engine->patient = !opts->depth;
 	engine->depth = opts->depth ? opts->depth : BP_DEPTH_DEFAULT;
@@ -85,7 +88,8 @@ static struct bp_engine *engine_alloc(const struct bp_engine_opts *opts,
 		free(engine->pool);
 		engine->pool = NULL;
 	}
-	if (!engine->pool || !alloc_loops(engine)) {
+	engine->post = post_create();
+	if (!engine->pool || !engine->post || !alloc_loops(engine)) {
 		engine_free(engine);
 		return NULL;
 	}
@@ -97,7 +101,8 @@ static int check_opts(const struct bp_engine_opts *opts)
 	if (opts->depth > BP_DEPTH_MAX || opts->loops > BP_LOOPS_MAX ||
 	    opts->offload > BP_OFFLOAD_MAX)
 		return -EINVAL;
-	if (opts->stack_size && (opts->stack_size < 16384 || opts->stack_size > (1u << 30)))
+	if (opts->stack_size &&
+	    (opts->stack_size < STACK_SIZE_MIN || opts->stack_size > STACK_SIZE_MAX))
 		return -EINVAL;
 	switch (opts->backend) {
 	case BP_BACKEND_AUTO:

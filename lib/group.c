@@ -64,38 +64,22 @@ static void wait_interrupted(struct bp_task *task)
 	engine_unlock(engine);
 }
 
-/* How far waits are followed in search of a circle: it costs time, and a task's small stack. */
-#define CIRCLE_WAITS 1000
-#define CIRCLE_DEPTH 64
-
 /**
- * Whether @group waits, through items that stand in bp_wait(), for the end of @end. Under the lock.
+ * A task is about to wait for the end of a group. Where that group waits for the task, through its items, a
+ * bp_go() in the circle gives up; where there is none the program ends.
  */
-static bool waits_for(const struct bp_group *group, const struct bp_group *end, unsigned int depth,
-		      unsigned int *left)
+static void enter_circle(struct group_waiter *waiter, const char *call)
 {
-	const struct bp_link_ *link;
+	struct group_waiter *breaker;
 
-	for (link = group->waiting.next; link != &group->waiting && *left; link = link->next) {
-		const struct group_waiter *waiter = container_of(link, struct group_waiter, from);
-
-		--*left;
-		if (waiter->group == end ||
-		    (depth && waits_for(waiter->group, end, depth - 1, left)))
-			return true;
-	}
-	return false;
-}
-
-/** Ends the program where a task would wait for a group that waits for the task. */
-static void check_circle(const struct bp_group *group, const struct bp_task *task, const char *call)
-{
-	unsigned int left = CIRCLE_WAITS;
-
-	if (unlikely(waits_for(group, task->op.group_, CIRCLE_DEPTH, &left)))
+	circle_enter(waiter);
+	if (likely(!circle_closed(waiter->group, false, &breaker)))
+		return;
+	if (!breaker)
 		bp_fatal(
 			"%s: deadlock: the group waits, through its own items, for this task's group",
 			call);
+	waiter_wake(breaker, -EDEADLK);
 }
 
 /** Waits until the group is done. Under the lock. Return: 0, or -ETIMEDOUT. */
@@ -122,13 +106,9 @@ static int wait_done(struct bp_group *group, uint64_t until, const char *call)
 	}
 	while (!group_is_done(group)) {
 		waiter.woken = false;
-		if (waiter.task && until == BP_NEVER) {
-			check_circle(group, waiter.task, call);
-			list_add_tail(&waiter.task->op.group_->waiting, &waiter.from);
-		}
+		if (waiter.task && until == BP_NEVER)
+			enter_circle(&waiter, call);
 		waiter_block(&waiter, &group->wait_waiters, until, wait_interrupted);
-		if (list_linked(&waiter.from))
-			list_del(&waiter.from);
 		if (waiter.result)
 			return group_is_done(group) ? 0 : waiter.result;
 	}
@@ -173,6 +153,9 @@ static int check_opts(const struct bp_group_opts *opts, const struct bp_engine *
 	if (opts->limit < BP_LIMIT_NONE)
 		return -EINVAL;
 	if (opts->parent && opts->parent->engine != engine)
+		return -EINVAL;
+	if (opts->stack_size &&
+	    (opts->stack_size < STACK_SIZE_MIN || opts->stack_size > STACK_SIZE_MAX))
 		return -EINVAL;
 	return 0;
 }
@@ -221,6 +204,7 @@ int bp_group_create(struct bp_group **groupp, struct bp_engine *engine,
 		return -ENOMEM;
 	group->engine = engine;
 	group->created_ns = bp_now(engine);
+	group->head.stack_size = opts.stack_size;
 	group->limit = opts.limit;
 	group->stop_after_failures = opts.stop_after_failures;
 	group->stop_after_successes = opts.stop_after_successes;

@@ -53,7 +53,9 @@ struct bp_group {
 	struct bp_link_ ready, ready_link; /* accepted items that no loop has taken */
 	struct bp_link_ go_waiters, starved_link;
 	struct bp_link_ wait_waiters;
-	struct bp_link_ waiting; /* items of this group that stand in bp_wait() on others */
+	struct bp_link_ waiting; /* items of this group that stand in bp_go() or bp_wait() */
+	uint64_t nwaiting, own_waiting; /* and those of them that stand in bp_go() on this group */
+	bool visited[2]; /* see circle.c */
 	struct bp_timer_ deadline;
 
 	long limit;
@@ -64,7 +66,6 @@ struct bp_group {
 
 	uint64_t accepted, succeeded, failed, stopped, never_started, rejected;
 	uint64_t running, nready, peak;
-	uint64_t own_waiters; /* items of this group that wait in bp_go() on it */
 	unsigned int stops; /* stop messages on their way */
 	uint64_t created_ns, cancel_start, cancel_ns;
 
@@ -80,7 +81,7 @@ struct group_waiter {
 	struct bp_link_ from; /* in group.waiting of the group that the task is an item of */
 	struct bp_group *group;
 	struct bp_task *task; /* NULL: a thread */
-	bool own; /* the task is an item of the group */
+	bool for_place; /* in bp_go(), not in bp_wait() */
 	bool woken;
 	int result;
 	pthread_cond_t cond;
@@ -177,8 +178,26 @@ void admit_waiters(struct bp_group *group);
 /** Wakes everybody who waits in bp_go() with @result. */
 void admit_refuse_all(struct bp_group *group, int result);
 
-/** Breaks the circle when all running items of the group wait in bp_go() on it. */
+/** Breaks a circle that has closed because no place of the group became free. */
 void admit_check_deadlock(struct bp_group *group);
+
+static inline bool group_has_place(const struct bp_group *group)
+{
+	return group->limit < 0 || group->running < (uint64_t)group->limit;
+}
+
+/* circle.c; under the lock */
+
+/** Notes that a task is about to wait in bp_go() or, without a time, in bp_wait(). */
+void circle_enter(struct group_waiter *waiter);
+/** It does not any more; harmless where it never did. */
+void circle_leave(struct group_waiter *waiter);
+
+/**
+ * Whether those who wait for the group, for a place or for its end, can only wait for ever. @breaker is
+ * set to one of the circle that stands in bp_go() and could give up, or NULL.
+ */
+bool circle_closed(struct bp_group *group, bool for_place, struct group_waiter **breaker);
 
 /** Gives a place back. */
 static inline void admit_release(struct bp_group *group)

@@ -66,14 +66,14 @@ static bool inline_call(struct bp_task *task, struct exec *x, bool always)
 		x->res = bp_yield();
 	if (x->res && !always)
 		return true;
-	saved = *loop->errno_at;
+	saved = *loop_errno(loop);
 	verdict = exec_try(x);
 	/*
 	 * What the threads backend would give to a helper is in the table because it need not be.
 	 */
 	if (verdict == EXEC_BRIEF)
 		verdict = exec_block(x);
-	*loop->errno_at = saved;
+	*loop_errno(loop) = saved;
 	return verdict == EXEC_DONE;
 }
 

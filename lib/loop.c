@@ -8,11 +8,9 @@
  * read, that a completion is never handled inside another's handler, and that the kernel gets its
  * queue space back before anything can ask for more.
  */
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "compat.h"
+#include "cxx.h"
 #include "loop.h"
 
 /* How long the stubborn wait for their next cancel; doubled each time up to the maximum. */
@@ -55,6 +53,7 @@ int loop_init(struct bp_loop *loop, struct bp_engine *engine, unsigned int index
 
 	loop->engine = engine;
 	loop->index = index;
+	loop->errno_at = (uintptr_t)&errno | (cxx_state() ? LOOP_CXX : 0);
 	loop->backend = engine->backend;
 	loop->hooks = engine->hooks;
 	loop->depth = engine->depth;
@@ -311,7 +310,6 @@ static uint64_t wait_bound(struct bp_loop *loop, uint64_t until)
  * After a spike of tasks the stacks that are many more than those in use give their memory back:
  * when the loop has nothing to do, and not all the time.
  */
-#define STACKS_WARM 256
 #define TRIM_PAUSE_NS NSEC_PER_SEC
 
 /** Return: @until, or earlier where it wants to look again. */
@@ -320,13 +318,13 @@ static __attribute__((noinline)) uint64_t trim_stacks(struct bp_loop *loop, uint
 	size_t live = atomic_load_explicit(&loop->live_tasks, memory_order_relaxed);
 	uint64_t again;
 
-	if (loop->stacks.mapped / 4 < live) {
+	if (loop->stacks.all_mapped / 4 < live) {
 		loop->trim_again = true;
 		return until;
 	}
 	if (loop->now - loop->trimmed >= TRIM_PAUSE_NS) {
 		loop->trimmed = loop->now;
-		loop->trim_again = stack_trim(&loop->stacks, STACKS_WARM + live);
+		loop->trim_again = stack_trim(&loop->stacks);
 	}
 	again = loop->trimmed + TRIM_PAUSE_NS;
 	return loop->trim_again && again < until ? again : until;
@@ -354,15 +352,36 @@ static unsigned int reap(struct bp_loop *loop, uint64_t until)
 		if (until && unlikely(atomic_load(&loop->engine->ready)) && !loop->engine->driven)
 			loops_wake_one(loop->engine);
 		/* Nothing can end such a wait: the driving thread has to be told instead. */
-		if (until == BP_NEVER && loop->engine->driven && loop_idle(loop))
+		if (until == BP_NEVER && loop->engine->driven && !loop->engine->outer &&
+		    loop_idle(loop))
 			until = 0;
-		if (until && unlikely(loop->stacks.mapped > 2 * STACKS_WARM))
+		if (until && unlikely(loop->stacks.many))
 			until = trim_stacks(loop, until);
 	}
 	n = loop->backend->reap(loop, loop->batch, LOOP_BATCH, until);
 	if (atomic_load_explicit(&loop->sleeping, memory_order_relaxed))
 		atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);
 	return n;
+}
+
+/** Whether a turn now would not be in vain. */
+static bool restless(const struct bp_loop *loop)
+{
+	return something_to_run(loop) || atomic_load(&loop->inbox) || loop_has_ready(loop) ||
+	       (!list_empty(&loop->cancels) && !loop->cancels_out) ||
+	       (!list_empty(&loop->backlog) && loop_in_flight(loop) < loop->depth) ||
+	       loop->backend->pending(loop);
+}
+
+uint64_t loop_rest(struct bp_loop *loop)
+{
+	uint64_t until;
+
+	atomic_store(&loop->sleeping, true);
+	if (restless(loop))
+		return 0;
+	until = wait_bound(loop, BP_NEVER);
+	return unlikely(loop->stacks.many) ? trim_stacks(loop, until) : until;
 }
 
 void loop_turn(struct bp_loop *loop, uint64_t until)
@@ -373,7 +392,6 @@ void loop_turn(struct bp_loop *loop, uint64_t until)
 	if (unlikely(engine->forks != base_forks))
 		bp_fatal("a child of fork() goes on with its parent's engine");
 	bp_this_loop = loop;
-	loop->errno_at = &errno;
 	loop->inline_calls = 0;
 	loop_freshen(loop);
 	context_note_modes(&loop->self);
@@ -447,131 +465,25 @@ void loops_wake_one(struct bp_engine *engine)
 bool loops_drive(struct bp_engine *engine, uint64_t until)
 {
 	struct bp_loop *loop = engine->loops[0], *outer = bp_this_loop;
+	struct cxx_state exceptions = cxx_take();
 	int saved = errno;
 	bool busy = true;
 
 	if (!engine->driven) {
 		busy = engine->backend->drive(engine, until);
 	} else if (until == BP_NEVER && engine_next_deadline(engine) == BP_NEVER &&
-		   loop_idle(loop)) {
+		   !engine->outer && loop_idle(loop)) {
 		busy = false;
 	} else {
+		atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);
 		loop_turn(loop, until);
 		bp_this_loop = outer;
 		loop->stale = true;
+		if (unlikely(engine->outer))
+			loop_rest(loop);
 	}
-	/* What the loop and its tasks leave there is not the caller's. */
+	/* What the loop and its tasks leave there is not the caller's, nor are his exceptions theirs. */
 	errno = saved;
+	cxx_give(exceptions);
 	return busy;
-}
-
-/* ---------------------------------------------------------------- loop threads */
-
-struct loop_start {
-	struct bp_engine *engine;
-	unsigned int index;
-	int err;
-	bool done;
-	pthread_cond_t *cond;
-};
-
-static void *loop_thread(void *arg)
-{
-	struct loop_start *start = arg;
-	struct bp_engine *engine = start->engine;
-	struct bp_loop *loop = engine->loops[start->index];
-	int err = loop_init(loop, engine, start->index);
-
-	bp_this_loop = loop;
-	engine_lock(engine);
-	start->err = err;
-	start->done = true;
-	pthread_cond_signal(start->cond);
-	engine_unlock(engine);
-	if (err)
-		return NULL;
-	while (!atomic_load(&engine->stopping))
-		loop_turn(loop, BP_NEVER);
-	/* Not before stop_threads() has done with this loop's wake-up. */
-	engine_lock(engine);
-	engine_unlock(engine);
-	loop_exit(loop);
-	return NULL;
-}
-
-/** Starts one loop's thread and waits until its ring stands. */
-static int start_thread(struct bp_engine *engine, unsigned int index)
-{
-	pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
-	struct loop_start start = {.engine = engine, .index = index, .cond = &cond};
-	sigset_t old;
-	int err;
-
-	/* The program's signal handlers run in the program's own threads. */
-	signals_keep_out(&old);
-	err = pthread_create(&engine->threads[index], NULL, loop_thread, &start);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (err) {
-		snprintf(engine->reason, sizeof(engine->reason),
-			 "a thread cannot be made here (clone3()): %s", strerror(err));
-		return -EAGAIN;
-	}
-	engine_lock(engine);
-	while (!start.done)
-		engine_cond_wait(engine, &cond, BP_NEVER);
-	engine_unlock(engine);
-	pthread_cond_destroy(&cond);
-	if (start.err) {
-		pthread_join(engine->threads[index], NULL);
-		return start.err;
-	}
-	engine->nthreads++;
-	return 0;
-}
-
-static void stop_threads(struct bp_engine *engine)
-{
-	unsigned int i;
-
-	engine_lock(engine);
-	atomic_store(&engine->stopping, true);
-	for (i = 0; i < engine->nthreads; i++) {
-		/* Not loop_wake(): a loop on its way to sleep must find the wake-up too. */
-		atomic_store(&engine->loops[i]->sleeping, false);
-		engine->backend->wake(engine->loops[i]);
-	}
-	engine_unlock(engine);
-	for (i = 0; i < engine->nthreads; i++)
-		pthread_join(engine->threads[i], NULL);
-}
-
-int loops_start(struct bp_engine *engine)
-{
-	unsigned int i;
-	int err = 0;
-
-	if (engine->driven)
-		return loop_init(engine->loops[0], engine, 0);
-	if (!engine->threaded) {
-		err = engine->backend->start(engine);
-		engine->preempt = err ? NULL : engine->backend->preempt;
-		return err;
-	}
-	for (i = 0; i < engine->nloops && !err; i++)
-		err = start_thread(engine, i);
-	if (err)
-		stop_threads(engine);
-	return err;
-}
-
-void loops_stop(struct bp_engine *engine)
-{
-	if (engine->driven) {
-		loop_exit(engine->loops[0]);
-	} else if (engine->threaded) {
-		stop_threads(engine);
-	} else {
-		engine->preempt = NULL;
-		engine->backend->stop(engine);
-	}
 }

@@ -132,7 +132,7 @@ struct bp_loop {
 	bool stale; /* the driving thread was elsewhere since now was read */
 
 	struct bp_op *running; /* the task that runs now */
-	int *errno_at; /* errno of the loop's thread */
+	uintptr_t errno_at; /* errno of the loop's thread, see loop_errno(); with LOOP_CXX */
 	struct bp_context self;
 	struct stack_pool stacks;
 
@@ -161,6 +161,12 @@ void loop_exit(struct bp_loop *loop);
 /** One turn: starts, resumes, submits, waits until @until at most, dispatches. */
 void loop_turn(struct bp_loop *loop, uint64_t until);
 
+/**
+ * Between two turns that an outer event loop has taken: from now on the loop is one that sleeps. Return: when the
+ * next turn has to be taken at the latest, BP_NEVER: when it is woken; 0: at once.
+ */
+uint64_t loop_rest(struct bp_loop *loop);
+
 /** Whether nothing that the loop owns can ever make progress by itself. */
 bool loop_idle(const struct bp_loop *loop);
 
@@ -179,6 +185,20 @@ void loop_post(struct bp_loop *loop, struct bp_message *message);
 /** Makes a loop that waits look at its inbox and at the ready items. Any thread. */
 void loop_wake(struct bp_loop *loop);
 
+/* In a bit that an address leaves free, so that who has no C++ pays nothing: see task_suspend(). */
+#define LOOP_CXX 1u
+
+static inline int *loop_errno(const struct bp_loop *loop)
+{
+	return (int *)(loop->errno_at & ~(uintptr_t)LOOP_CXX);
+}
+
+/** Whether a C++ runtime is loaded, whose exceptions belong to tasks. */
+static inline bool loop_has_cxx(const struct bp_loop *loop)
+{
+	return loop->errno_at & LOOP_CXX;
+}
+
 /** Brings loop->now up to date if the driving thread was elsewhere since the last turn. */
 static inline void loop_freshen(struct bp_loop *loop)
 {
@@ -191,7 +211,7 @@ static inline void loop_freshen(struct bp_loop *loop)
 /** Lets other threads see how many stacks there are. */
 static inline void loop_note_stacks(struct bp_loop *loop)
 {
-	atomic_store_explicit(&loop->stacks_mapped, loop->stacks.mapped, memory_order_relaxed);
+	atomic_store_explicit(&loop->stacks_mapped, loop->stacks.all_mapped, memory_order_relaxed);
 	atomic_store_explicit(&loop->stack_guard, loop->stacks.guard, memory_order_relaxed);
 }
 

@@ -43,11 +43,11 @@ bool op_known(const struct bp_task *task, unsigned int opcode)
 static bool is_file(const struct bp_task *task, int fd)
 {
 	const struct bp_loop *loop = task->op.loop_;
-	int saved = *loop->errno_at;
+	int saved = *loop_errno(loop);
 	struct stat st;
 	bool file = loop->backend->kernel_files && !fstat(fd, &st) && S_ISREG(st.st_mode);
 
-	*loop->errno_at = saved;
+	*loop_errno(loop) = saved;
 	return file;
 }
 
@@ -82,7 +82,7 @@ static int block(void *arg)
 /** One step: by this thread, or by a helper. Return: 0, or what the task was ended by. */
 static int step(struct bp_task *task, struct exec *x, enum exec_verdict *verdict)
 {
-	int *errno_at = task->op.loop_->errno_at, saved = *errno_at, err;
+	int *errno_at = loop_errno(task->op.loop_), saved = *errno_at, err;
 
 	*verdict = exec_try(x);
 	*errno_at = saved;
@@ -155,7 +155,7 @@ static int system_call(void *arg)
 long op_by_helper(struct bp_task *task, long number, const long args[6])
 {
 	struct helped h = {.number = number, .args = args};
-	int *errno_at = task->op.loop_->errno_at, saved = *errno_at, err;
+	int *errno_at = loop_errno(task->op.loop_), saved = *errno_at, err;
 
 	if (!task->op.loop_->backend->kernel_files)
 		return -EOPNOTSUPP;

@@ -36,7 +36,7 @@ struct child {
 /** Looks for it without waiting. Return: 1: found; 0: not yet; or -errno. */
 static int look_for_child(const struct bp_task *task, struct child *c)
 {
-	int *errno_at = task->op.loop_->errno_at, saved = *errno_at;
+	int *errno_at = loop_errno(task->op.loop_), saved = *errno_at;
 	siginfo_t info;
 	int err;
 
@@ -57,7 +57,7 @@ static int look_for_child(const struct bp_task *task, struct child *c)
 /** Something that becomes readable at its exit, or -1. */
 static int child_fd(const struct bp_task *task, struct child *c)
 {
-	int *errno_at = task->op.loop_->errno_at, saved = *errno_at;
+	int *errno_at = loop_errno(task->op.loop_), saved = *errno_at;
 
 	if (c->options & (WSTOPPED | WCONTINUED))
 		return -1;
@@ -111,7 +111,7 @@ int bp_waitid(idtype_t idtype, id_t id, siginfo_t *info, int options)
 		return op_call(task, 0);
 	res = wait_for_child(task, &c);
 	if (c.fd >= 0) {
-		int *errno_at = task->op.loop_->errno_at, saved = *errno_at;
+		int *errno_at = loop_errno(task->op.loop_), saved = *errno_at;
 
 		close(c.fd);
 		*errno_at = saved;
@@ -214,7 +214,7 @@ int bp_futex_wait(const uint32_t *word, uint32_t expected, unsigned int flags)
 int bp_futex_wake(const uint32_t *word, unsigned int count, unsigned int flags)
 {
 	struct bp_task *task = task_need(__func__);
-	int *errno_at = task->op.loop_->errno_at, saved = *errno_at, res = task_reason(task);
+	int *errno_at = loop_errno(task->op.loop_), saved = *errno_at, res = task_reason(task);
 
 	if (flags & ~BP_FUTEX_SHARED)
 		return -EINVAL;

@@ -45,6 +45,10 @@
 
 #define SLAB_BYTES (4u << 20)
 #define COLOURS 8
+
+/* What free stacks may keep of their memory: this many, and not more than so much. */
+#define WARM_STACKS 256
+#define WARM_BYTES (16u << 20)
 #define COLOUR_BYTES 192
 
 struct stack_slab {
@@ -64,7 +68,31 @@ void stack_pool_init(struct stack_pool *pool, size_t size)
 	size_t page = page_size();
 
 	memset(pool, 0, sizeof(*pool));
+	pool->first = pool;
 	pool->size = (size + page - 1) / page * page;
+	pool->warm = WARM_BYTES / pool->size;
+	if (pool->warm > WARM_STACKS)
+		pool->warm = WARM_STACKS;
+}
+
+struct stack_pool *stack_pool_of(struct stack_pool *first, size_t size)
+{
+	size_t page = page_size(), rounded = STACK_SIZE_MIN > page ? STACK_SIZE_MIN : page;
+	struct stack_pool *pool;
+
+	while (rounded < size)
+		rounded *= 2;
+	for (pool = first; pool; pool = pool->others)
+		if (pool->size == rounded)
+			return pool;
+	pool = malloc(sizeof(*pool));
+	if (!pool)
+		return NULL;
+	stack_pool_init(pool, rounded);
+	pool->first = first;
+	pool->others = first->others;
+	first->others = pool;
+	return pool;
 }
 
 static void stack_forget(struct bp_stack *stack)
@@ -78,7 +106,7 @@ static void stack_forget(struct bp_stack *stack)
 	(void)stack;
 }
 
-void stack_pool_exit(struct stack_pool *pool)
+static void pool_clear(struct stack_pool *pool)
 {
 	struct bp_stack *stack;
 
@@ -95,21 +123,39 @@ void stack_pool_exit(struct stack_pool *pool)
 	}
 }
 
+void stack_pool_exit(struct stack_pool *pool)
+{
+	struct stack_pool *other;
+
+	while ((other = pool->others)) {
+		pool->others = other->others;
+		pool_clear(other);
+		free(other);
+	}
+	pool_clear(pool);
+}
+
+/** Maps @count stacks. Return: whether it could. */
+static bool slab_map(struct stack_slab *slab, unsigned int count, size_t each)
+{
+	slab->count = count;
+	slab->used = 0;
+	slab->bytes = count * each;
+	slab->map = mmap(NULL, slab->bytes, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+	return slab->map != MAP_FAILED;
+}
+
 static struct stack_slab *slab_create(struct stack_pool *pool)
 {
 	size_t page = page_size(), each = pool->size + page;
 	struct stack_slab *slab = malloc(sizeof(*slab));
+	unsigned int count = (unsigned int)(SLAB_BYTES / each);
 
 	if (!slab)
 		return NULL;
-	slab->count = (unsigned int)(SLAB_BYTES / each);
-	if (slab->count < 4)
-		slab->count = 4;
-	slab->used = 0;
-	slab->bytes = slab->count * each;
-	slab->map = mmap(NULL, slab->bytes, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-	if (slab->map == MAP_FAILED) {
+	/* Where there is no room for many there may be some for one. */
+	if (!slab_map(slab, count < 4 ? 4 : count, each) && !slab_map(slab, 1, each)) {
 		free(slab);
 		return NULL;
 	}
@@ -144,13 +190,14 @@ static __attribute__((noinline)) struct bp_stack *stack_cut(struct stack_pool *p
 			return NULL;
 	}
 	map = slab->map + slab->used * each;
-	pool->guard = guard_install(map, pool->guard);
+	pool->first->guard = guard_install(map, pool->first->guard);
 	slab->used++;
 
 	top = map + each - (pool->mapped % COLOURS) * COLOUR_BYTES;
 	stack = (struct bp_stack *)((uintptr_t)(top - sizeof(*stack)) & ~(uintptr_t)63);
 	memset(stack, 0, sizeof(*stack));
-	stack->guard = pool->guard;
+	stack->pool = pool;
+	stack->guard = pool->first->guard;
 	stack->low = map + page;
 	stack->sp = stack;
 	if (stack->guard == STACK_GUARD_CANARY)
@@ -162,6 +209,9 @@ static __attribute__((noinline)) struct bp_stack *stack_cut(struct stack_pool *p
 	stack->valgrind_id = VALGRIND_STACK_REGISTER(stack->low, stack->sp);
 #endif
 	pool->mapped++;
+	pool->first->all_mapped++;
+	if (pool->mapped > 2 * pool->warm)
+		pool->first->many = true;
 	return stack;
 }
 
@@ -200,12 +250,16 @@ void stack_put(struct stack_pool *pool, struct bp_stack *stack)
 	pool->free = stack;
 }
 
-bool stack_trim(struct stack_pool *pool, size_t keep)
+static bool trim_pool(struct stack_pool *pool)
 {
 	uintptr_t mask = page_size() - 1;
+	size_t unused = 0, keep;
 	struct bp_stack *stack;
 	bool some = false;
 
+	for (stack = pool->free; stack; stack = stack->next)
+		unused++;
+	keep = pool->warm + pool->mapped - unused;
 	for (stack = pool->free; stack; stack = stack->next) {
 		/* The last page stays: the stack's own struct is there. A canary stays as well. */
 		uintptr_t end = (uintptr_t)stack & ~mask;
@@ -222,6 +276,17 @@ bool stack_trim(struct stack_pool *pool, size_t keep)
 		madvise((void *)low, end - low, MADV_DONTNEED);
 		stack->empty = some = true;
 	}
+	return some;
+}
+
+bool stack_trim(struct stack_pool *first)
+{
+	struct stack_pool *pool;
+	bool some = false;
+
+	for (pool = first; pool; pool = pool->others)
+		if (pool->mapped > 2 * pool->warm)
+			some |= trim_pool(pool);
 	return some;
 }
 

@@ -39,6 +39,7 @@ struct bp_stack {
 	void *tsan_fiber;
 	unsigned int tsan_uses; /* of that fiber */
 	unsigned int valgrind_id;
+	struct stack_pool *pool; /* where it belongs */
 };
 
 struct stack_slab;
@@ -48,20 +49,36 @@ struct stack_pool {
 	struct bp_stack *free;
 	struct stack_slab *slabs;
 	size_t mapped; /* stacks cut so far */
+	size_t warm; /* free ones that keep their memory */
+	/* Of a loop's first pool, for itself and the others: */
+	size_t all_mapped;
 	enum stack_guard guard; /* weakest in use */
+	bool many; /* more than are kept warm: some may be trimmed */
+	struct stack_pool *first, *others; /* those of other sizes, in a list by others */
 };
 
+#define STACK_SIZE_MIN (16u << 10)
+#define STACK_SIZE_MAX (1u << 30)
+
 void stack_pool_init(struct stack_pool *pool, size_t size);
+/** With the other sizes of a loop's first pool. */
 void stack_pool_exit(struct stack_pool *pool);
+
+/**
+ * The pool of stacks with @size bytes at least, a power of two; made beside @first where it is not there yet.
+ * Return: NULL: no memory.
+ */
+struct stack_pool *stack_pool_of(struct stack_pool *first, size_t size);
 
 /** A stack, or NULL when there is no memory. The last one freed comes first: it is warm. */
 struct bp_stack *stack_get(struct stack_pool *pool);
 void stack_put(struct stack_pool *pool, struct bp_stack *stack);
 
 /**
- * Gives the memory of the free stacks back, but for the @keep that were used last. Return: if any.
+ * Gives the memory of free stacks of all sizes back, but for those that were used last: where many more
+ * are free than in use. Return: if any.
  */
-bool stack_trim(struct stack_pool *pool, size_t keep);
+bool stack_trim(struct stack_pool *first);
 
 /**
  * Makes @ctx start in entry(arg) on @stack at its first switch, with the floating-point modes of

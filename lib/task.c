@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cxx.h"
 #include "task.h"
 
 #define SLAB_TASKS 64
@@ -98,8 +99,13 @@ static inline void live_tasks_add(struct bp_loop *loop, unsigned int n)
 
 int task_start(struct bp_loop *loop, struct bp_task *task)
 {
-	struct bp_stack *stack = stack_get(&loop->stacks);
+	const struct task_group *group = (const struct task_group *)task->op.group_;
+	struct stack_pool *pool = &loop->stacks;
+	struct bp_stack *stack;
 
+	if (unlikely(group->stack_size))
+		pool = stack_pool_of(pool, group->stack_size);
+	stack = likely(pool) ? stack_get(pool) : NULL;
 	if (unlikely(!stack))
 		return -ENOMEM;
 	loop_note_stacks(loop);
@@ -118,8 +124,20 @@ void task_finish(struct bp_loop *loop, struct bp_task *task)
 {
 	if (task->scopes)
 		bp_fatal("a task ended inside bp_timeout_begin()");
-	stack_put(&loop->stacks, task->stack);
+	stack_put(task->stack->pool, task->stack);
 	live_tasks_add(loop, -1u);
+}
+
+int task_suspend_cxx(struct bp_task *task)
+{
+	struct bp_loop *loop = task->op.loop_;
+	struct cxx_state exceptions = cxx_take();
+	int saved = *loop_errno(loop);
+
+	context_leave(&task->stack->ctx, &loop->self, false);
+	*loop_errno(loop) = saved;
+	cxx_give(exceptions);
+	return task->op.res_;
 }
 
 bool task_shielded(const struct bp_task *task)

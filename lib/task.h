@@ -15,6 +15,7 @@
 /* How a group looks to a task: the first member of struct bp_group. */
 struct task_group {
 	_Atomic bool cancelled;
+	size_t stack_size; /* of its tasks; 0: the engine's */
 };
 
 struct bp_task {
@@ -77,6 +78,9 @@ void task_finish(struct bp_loop *loop, struct bp_task *task);
  * the loop meanwhile. Through a pointer, since a compiler may look up the thread's errno but once.
  */
 
+/** As task_suspend(), where the exceptions of C++ are the task's own too. */
+int task_suspend_cxx(struct bp_task *task);
+
 /**
  * Leaves the running task, whose operation has its new state, until somebody resumes it.
  * Return: its op's result.
@@ -84,10 +88,13 @@ void task_finish(struct bp_loop *loop, struct bp_task *task);
 static inline int task_suspend(struct bp_task *task)
 {
 	struct bp_loop *loop = task->op.loop_;
-	int saved = *loop->errno_at;
+	int saved;
 
+	if (unlikely(loop_has_cxx(loop)))
+		return task_suspend_cxx(task);
+	saved = *loop_errno(loop);
 	context_leave(&task->stack->ctx, &loop->self, false);
-	*loop->errno_at = saved;
+	*loop_errno(loop) = saved;
 	return task->op.res_;
 }
 

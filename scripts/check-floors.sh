@@ -26,15 +26,15 @@ floors()
 	case $1 in
 	lib)
 		cat <<'END'
-base.* public.h compat.h batchproc.h
+base.* public.h compat.h cxx.h batchproc.h
 timer.* | stack.* switch* | backend/backend.h | backend/exec*
 core.h
-loop.* state.c
-pool.*
+loop.* loop_threads.c state.c
+pool.* | post.*
 task.* task_cancel.c
 backend/* | sim/*
-group.* item.c admit.c cancel.c | lane.*
-op.h op.c op_*.c | dump.c
+group.* item.c admit.c cancel.c circle.c | lane.*
+op.h op.c op_*.c | dump.c | turn.c
 engine.c
 END
 		;;

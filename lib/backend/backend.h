@@ -84,6 +84,14 @@ struct bp_backend_ops {
 	/** Ends the reap() that waits, or the next one that would. Any thread. */
 	void (*wake)(struct bp_loop *loop);
 
+	/**
+	 * For a loop inside another event loop: a descriptor that is readable, from now on, where reap() would
+	 * find a completion or was woken. Return: that, or -errno. NULL: there can be none.
+	 */
+	int (*fd)(struct bp_loop *loop);
+	/** Whether reap() has something to hand over or to copy out that fd() does not tell of. */
+	bool (*pending)(const struct bp_loop *loop);
+
 	/** Nanoseconds on the backend's clock. Any thread. */
 	uint64_t (*now)(const struct bp_engine *engine);
 

@@ -420,6 +420,8 @@ int faults_wrap(struct bp_engine *engine, const char *spec)
 	f->ops = *engine->backend;
 	/* Calls beside the backend would pass the faults by. */
 	f->ops.kernel_files = false;
+	/* What they hold back no descriptor tells of. */
+	f->ops.fd = NULL;
 	f->ops.destroy = fault_destroy;
 	f->ops.submit = fault_submit;
 	f->ops.cancel = fault_cancel;

@@ -420,11 +420,27 @@ static unsigned int threads_reap(struct bp_loop *loop, struct bp_completion *out
 		until = 0;
 	else if (timer_next(&loop->timers) < until)
 		until = timer_next(&loop->timers);
-	if (until || t->waiting) {
+	if (until || t->waiting || t->outer) {
 		threads_run_events(loop, until);
 		hand_over(loop);
 	}
 	return copy_out(t, out, max);
+}
+
+static int threads_fd(struct bp_loop *loop)
+{
+	struct threads *t = loop->backend_data;
+
+	t->outer = true;
+	return t->epoll_fd;
+}
+
+static bool threads_pending(const struct bp_loop *loop)
+{
+	const struct threads *t = loop->backend_data;
+
+	return !list_empty(&t->queued) || !list_empty(&t->done) || !list_empty(&t->answers) ||
+	       !list_empty(&t->jobs) || !list_empty(&t->dirty);
 }
 
 static void threads_wake(struct bp_loop *loop)
@@ -444,5 +460,7 @@ const struct bp_backend_ops bp_threads_backend = {
 	.cancel = threads_cancel,
 	.reap = threads_reap,
 	.wake = threads_wake,
+	.fd = threads_fd,
+	.pending = threads_pending,
 	.now = threads_now,
 };

@@ -84,6 +84,7 @@ struct threads {
 	int epoll_fd;
 	struct wake wake;
 	bool no_wait; /* epoll_wait() is forbidden, and epoll_pwait() is not */
+	bool outer; /* the epoll instance is polled: wake-ups have to be taken out at all times */
 	bool no_pwait2; /* epoll_pwait2() is missing: kernels before 5.11, older seccomp profiles */
 	unsigned int fresh; /* requests from here on were never used */
 	unsigned int waiting;

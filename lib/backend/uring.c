@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include "backend/wake.h"
 #include "compat.h"
@@ -30,6 +32,7 @@ struct uring {
 	struct io_uring ring;
 	struct wake wake;
 	bool wake_armed;
+	int event; /* tells an outer loop that there is something to reap; -1: nobody asked for it */
 	uint64_t wake_value;
 	struct io_uring_params params; /* as the kernel filled them in */
 	unsigned int opcodes; /* the highest that it knows */
@@ -198,6 +201,7 @@ static int uring_init(struct bp_loop *loop)
 	io_uring_ring_dontfork(&u->ring);
 	io_uring_register_ring_fd(&u->ring);
 	probe_opcodes(u);
+	u->event = -1;
 	loop->backend_data = u;
 	return 0;
 
@@ -227,6 +231,8 @@ static void uring_exit(struct bp_loop *loop)
 
 	io_uring_queue_exit(&u->ring);
 	wake_exit(&u->wake);
+	if (u->event >= 0)
+		close(u->event);
 	free(u);
 	loop->backend_data = NULL;
 }
@@ -348,19 +354,64 @@ static void enter(struct uring *u, uint64_t until)
 		bp_fatal("io_uring_enter: %s (was the ring's descriptor closed?)", strerror(-err));
 }
 
+/** Before the ring is entered: what comes after that says so again. */
+static void drain_event(const struct uring *u)
+{
+	uint64_t count;
+
+	while (read(u->event, &count, sizeof(count)) < 0 && errno == EINTR)
+		;
+}
+
 static unsigned int uring_reap(struct bp_loop *loop, struct bp_completion *out, unsigned int max,
 			       uint64_t until)
 {
 	struct uring *u = loop->backend_data;
 
-	if (unlikely(!u->wake_armed) && until)
+	if (unlikely(!u->wake_armed) && (until || u->event >= 0))
 		arm_wake(u);
 	if (io_uring_cq_ready(&u->ring) || !u->wake_armed)
 		until = 0;
+	if (unlikely(u->event >= 0))
+		drain_event(u);
 	if (until || io_uring_sq_ready(&u->ring) || loop_in_flight(loop) || loop_patient(loop) ||
-	    loop->cancels_out)
+	    loop->cancels_out || u->event >= 0)
 		enter(u, until);
 	return copy_out(u, out, max);
+}
+
+static int uring_fd(struct bp_loop *loop)
+{
+	struct uring *u = loop->backend_data;
+
+	int fd, err;
+
+	if (u->event >= 0)
+		return u->event;
+	/*
+	 * Not the ring's own descriptor: who polls that is not told of work that waits, because of
+	 * DEFER_TASKRUN, for the next entry.
+	 */
+	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	err = io_uring_register_eventfd(&u->ring, fd);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	u->event = fd;
+	if (!u->wake_armed)
+		arm_wake(u);
+	enter(u, 0);
+	return fd;
+}
+
+static bool uring_pending(const struct bp_loop *loop)
+{
+	const struct uring *u = loop->backend_data;
+
+	return io_uring_sq_ready(&u->ring) || io_uring_cq_ready(&u->ring);
 }
 
 static void uring_wake(struct bp_loop *loop)
@@ -368,6 +419,9 @@ static void uring_wake(struct bp_loop *loop)
 	const struct uring *u = loop->backend_data;
 
 	wake_up(&u->wake);
+	/* The read that would tell of it may have to be armed again. */
+	if (u->event >= 0)
+		wake_up(&(struct wake){.in = u->event, .out = u->event});
 }
 
 const struct bp_backend_ops bp_uring_backend = {
@@ -381,5 +435,7 @@ const struct bp_backend_ops bp_uring_backend = {
 	.cancel = uring_cancel,
 	.reap = uring_reap,
 	.wake = uring_wake,
+	.fd = uring_fd,
+	.pending = uring_pending,
 	.now = uring_now,
 };

@@ -294,6 +294,13 @@ static unsigned int sim_reap(struct bp_loop *loop, struct bp_completion *out, un
 	return copy_out(sl, out, max, until != 0);
 }
 
+static bool sim_pending(const struct bp_loop *loop)
+{
+	const struct sim_loop *sl = loop->backend_data;
+
+	return !list_empty(&sl->queue) || !list_empty(&sl->ready);
+}
+
 static void sim_wake(struct bp_loop *loop)
 {
 	struct sim_loop *sl = loop->backend_data;
@@ -471,6 +478,7 @@ const struct bp_backend_ops bp_sim_backend = {
 	.cancel = sim_cancel,
 	.reap = sim_reap,
 	.wake = sim_wake,
+	.pending = sim_pending,
 	.now = sim_now,
 	.offload = sim_offload,
 	.take_back = sim_take_back,

@@ -12,6 +12,7 @@
  */
 #include <stdlib.h>
 
+#include "cxx.h"
 #include "sim/sim.h"
 #include "task.h"
 
@@ -39,6 +40,7 @@ static void give_way(struct sim *sim, enum sim_thread_state state)
 {
 	struct sim_thread *t = sim->current;
 	struct bp_op *running = t->loop->running;
+	struct cxx_state exceptions = cxx_take();
 
 	t->state = state;
 	t->this_loop = bp_this_loop;
@@ -55,6 +57,7 @@ static void give_way(struct sim *sim, enum sim_thread_state state)
 		t->ctx.tsan_fiber = t->stack->tsan_fiber;
 	}
 	context_leave(&t->ctx, &sim->hub, state == THREAD_OVER);
+	cxx_give(exceptions);
 }
 
 static void thread_entry(void *arg)
@@ -78,6 +81,7 @@ static void thread_entry(void *arg)
 static void run_thread(struct sim *sim, struct sim_thread *t)
 {
 	struct bp_loop *outer = bp_this_loop;
+	struct cxx_state exceptions = cxx_take();
 
 	sim->current = t;
 	bp_this_loop = t->this_loop;
@@ -85,6 +89,7 @@ static void run_thread(struct sim *sim, struct sim_thread *t)
 	context_enter(&sim->hub, &t->ctx);
 	bp_this_loop = outer;
 	sim->current = NULL;
+	cxx_give(exceptions);
 }
 
 static bool is_runnable(const struct sim *sim, const struct sim_thread *t)

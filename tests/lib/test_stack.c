@@ -414,7 +414,100 @@ static void memory_of_a_spike_is_given_back(struct test *t)
 	crowd_free(&crowd);
 }
 
+/* ---------------------------------------------------------------- sizes of their own */
+
+#define LARGE (1u << 20)
+
+struct sized {
+	struct crowd crowd;
+};
+
+static int uses_a_large_stack(void *arg)
+{
+	struct sized *s = arg;
+	char all[LARGE * 3 / 4];
+
+	memset(all, 1, sizeof(all));
+	__asm__ volatile("" : : "r"(all) : "memory");
+	return crowd_task(&s->crowd) + all[1] - 1;
+}
+
+static int uses_a_usual_stack(void *arg)
+{
+	struct sized *s = arg;
+	char all[30000];
+
+	memset(all, 2, sizeof(all));
+	__asm__ volatile("" : : "r"(all) : "memory");
+	return crowd_task(&s->crowd) + all[1] - 2;
+}
+
+/* Groups of large stacks beside those with the engine's, all alive at once; again with warm ones. */
+static void a_group_has_stacks_of_its_own_size(struct test *t)
+{
+	size_t stacks[2] = {0, 0};
+	struct bp_group *large, *usual;
+	struct sized s;
+
+	for (int round = 0; round < 2; round++) {
+		crowd_init(&s.crowd);
+		usual = group_with(t);
+		large = group_with(t, .stack_size = LARGE - 5000);
+		for (int i = 0; i < 20; i++) {
+			expect_eq(bp_go(large, uses_a_large_stack, &s), 0);
+			expect_eq(bp_go(usual, uses_a_usual_stack, &s), 0);
+		}
+		until_count(t, &s.crowd.started, 40);
+		expect(bp_engine_info(t->engine)->stacks >= 40);
+		gate_open(&s.crowd.gate);
+		expect_eq(bp_wait(large), 0);
+		expect_eq(bp_wait(usual), 0);
+		bp_group_destroy(large);
+		bp_group_destroy(usual);
+		crowd_free(&s.crowd);
+		stacks[round] = bp_engine_info(t->engine)->stacks;
+	}
+	/* Which loop takes which item is not the same each time. */
+	expect(stacks[1] <= (driven(t) ? stacks[0] : 3 * stacks[0]));
+}
+
+static void tasks_on_large_stacks_are_cancelled(struct test *t)
+{
+	struct bp_group *g;
+	struct sized s;
+
+	crowd_init(&s.crowd);
+	g = group_with(t, .stack_size = LARGE);
+	for (int i = 0; i < 20; i++)
+		expect_eq(bp_go(g, uses_a_large_stack, &s), 0);
+	until_count(t, &s.crowd.started, 20);
+	bp_cancel(g, -EINTR);
+	expect_eq(bp_wait(g), -EINTR);
+	expect_eq(s.crowd.cancelled, 20);
+	expect_eq(stats_of(g).stopped, 20);
+	bp_group_destroy(g);
+	crowd_free(&s.crowd);
+}
+
+static void sizes_out_of_range_are_refused(struct test *t)
+{
+	static const size_t wrong[] = {1, 16383, (1u << 30) + 1, SIZE_MAX};
+	struct bp_group *g;
+
+	engine_with(t, .depth = 0);
+	for (size_t i = 0; i < COUNT_OF(wrong); i++)
+		expect_eq(bp_group_create(&g, t->engine, &BP_GROUP_OPTS(.stack_size = wrong[i])),
+			  -EINVAL);
+	expect_eq(bp_group_create(&g, t->engine, &BP_GROUP_OPTS(.stack_size = 16384)), 0);
+	expect_eq(bp_go(g, succeed, NULL), 0);
+	expect_eq(bp_wait(g), 0);
+	bp_group_destroy(g);
+}
+
 static const struct test_case cases[] = {
+	EACH_ROW(a_group_has_stacks_of_its_own_size),
+	EACH_ROW(tasks_on_large_stacks_are_cancelled),
+	EACH_ROW(sizes_out_of_range_are_refused),
 	DRIVEN_REAL_ROWS(very_many_short_tasks_on_one_stack),
 	EACH_REAL_ROW(memory_of_a_spike_is_given_back),
 	ONCE(stacks_do_not_overlap_and_come_back_warm),
