@@ -77,6 +77,8 @@ setarch|program setarch|util-linux|util-linux|util-linux|setarch|util-linux
 xxhsum|program xxhsum|xxhash|xxhash|xxhash|xxhash|xxhash
 rhash|program rhash|rhash|rhash|rhash|rhash|rhash
 hashdeep|program hashdeep|hashdeep|md5deep|-|-|-
+NetBSD's mtree|program mtree|mtree-netbsd|-|-|-|-
+bsdtar|program bsdtar|libarchive-tools|bsdtar|libarchive|libarchive-tools|bsdtar
 b3sum|program b3sum|b3sum|b3sum|b3sum|b3sum|-
 9base|test -x /usr/lib/plan9/bin/sha1sum|9base|-|-|-|-
 gpg|program gpg|gnupg|gnupg2|gnupg|gnupg|gpg2

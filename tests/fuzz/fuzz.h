@@ -20,8 +20,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+int fuzz_bagline(const uint8_t *data, size_t size);
 int fuzz_journal(const uint8_t *data, size_t size);
 int fuzz_manifest(const uint8_t *data, size_t size);
+int fuzz_mtree(const uint8_t *data, size_t size);
 int fuzz_response(const uint8_t *data, size_t size);
 int fuzz_sumline(const uint8_t *data, size_t size);
 int fuzz_url(const uint8_t *data, size_t size);

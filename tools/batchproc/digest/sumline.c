@@ -86,6 +86,38 @@ bool sumline_unhex(unsigned char *bytes, const char *hex, size_t count)
 	return true;
 }
 
+bool sumline_number(uint64_t *value, const char *text, size_t len)
+{
+	*value = 0;
+	for (size_t i = 0; i < len; i++) {
+		uint64_t digit = (uint64_t)(text[i] - '0');
+
+		if (text[i] < '0' || text[i] > '9' || *value > (UINT64_MAX - digit) / 10)
+			return false;
+		*value = 10 * *value + digit;
+	}
+	return len > 0;
+}
+
+/* The strongest is the first; further ones stand beside it. */
+bool sumline_digest(struct sumline *line, const struct digest_alg *alg, const char *hex, size_t len)
+{
+	struct sumdigest got = {.alg = alg}, weaker;
+
+	if (len != 2 * alg->size || !sumline_unhex(got.bytes, hex, alg->size))
+		return false;
+	weaker = got;
+	if (!line->alg || alg->size > line->alg->size) {
+		weaker.alg = line->alg;
+		memcpy(weaker.bytes, line->digest, sizeof(weaker.bytes));
+		line->alg = alg;
+		memcpy(line->digest, got.bytes, sizeof(line->digest));
+	}
+	if (weaker.alg && line->more_count < SUMLINE_MORE)
+		line->more[line->more_count++] = weaker;
+	return true;
+}
+
 static size_t base64_length(size_t bytes)
 {
 	return (bytes + 2) / 3 * 4;
@@ -182,7 +214,7 @@ static bool split_tagged(struct tagged *part, char *text, char *end)
 	return at < end;
 }
 
-static enum sumline_kind unchecked(struct sumline *line, const char *why)
+enum sumline_kind sumline_unchecked(struct sumline *line, const char *why)
 {
 	line->alg = NULL;
 	line->why = why;
@@ -204,10 +236,10 @@ static enum sumline_kind parse_tagged(struct sumline *line, const struct digest_
 			return SUMLINE_NONE;
 		line->tag = part->tag;
 		line->tag_len = part->tag_len;
-		return unchecked(line, "its algorithm is not known");
+		return sumline_unchecked(line, "its algorithm is not known");
 	}
 	if (!read_digest(line->digest, part->digest, (size_t)(end - part->digest), alg->size))
-		return unchecked(line, "its line has no digest of that algorithm");
+		return sumline_unchecked(line, "its line has no digest of that algorithm");
 	return SUMLINE_ENTRY;
 }
 
@@ -272,8 +304,8 @@ static enum sumline_kind parse_plain(struct sumline *line, struct sumrules *rule
 	line->name = text;
 	line->len = (size_t)(end - text);
 	return line->alg ? SUMLINE_ENTRY :
-			   unchecked(line, "no algorithm is known by the length of its "
-					   "digest (-a says which)");
+			   sumline_unchecked(line, "no algorithm is known by the length of its "
+						   "digest (-a says which)");
 }
 
 static bool is_escape(const char *text, const char *end)
@@ -331,7 +363,7 @@ enum sumline_kind sumline_parse(struct sumline *line, struct sumrules *rules, ch
 	if (kind == SUMLINE_NONE && tagged)
 		kind = parse_tagged(line, named, &part, rules, end);
 	if (kind == SUMLINE_ENTRY && escaped && !unescape(line->name, &line->len))
-		return unchecked(line, "its name has an escape that is not known");
+		return sumline_unchecked(line, "its name has an escape that is not known");
 	return kind;
 }
 

@@ -50,15 +50,29 @@ enum sumline_kind {
 };
 
 /* Lists of some tools have several digests for one name. */
-#define SUMLINE_MORE 3
+#define SUMLINE_MORE 7
 
 struct sumdigest {
 	const struct digest_alg *alg;
 	unsigned char bytes[DIGEST_SIZE_MAX];
 };
 
+/* What a list may say of a file beside its size and its digests. */
+struct sumfacts {
+	bool given; /* the list is one that says such things */
+	char type; /* f, d, l, b, c, p (FIFO) or s (socket); 0: not said */
+	bool has_mode, has_time;
+	bool optional; /* it need not be there */
+	bool nochange; /* nothing but its type is compared */
+	unsigned int mode; /* its permissions */
+	uint32_t nsec; /* modification time */
+	int64_t sec;
+	const char *link; /* what a symbolic link points to, or NULL */
+	size_t link_len;
+};
+
 struct sumline {
-	const struct digest_alg *alg;
+	const struct digest_alg *alg; /* of an entry: NULL where facts alone are to be compared */
 	unsigned char digest[DIGEST_SIZE_MAX];
 	char *name; /* within the text that was parsed */
 	size_t len;
@@ -70,10 +84,21 @@ struct sumline {
 	uint64_t size;
 	size_t more_count;
 	struct sumdigest more[SUMLINE_MORE]; /* beside digest, which is the strongest */
+	struct sumfacts facts;
 };
 
 /* COUNT pairs of hexadecimal digits as bytes; false where they are not that. */
 bool sumline_unhex(unsigned char *bytes, const char *hex, size_t count);
+
+/* Adds a digest in hexadecimal to a line that has several; false where it is not that. */
+bool sumline_digest(struct sumline *line, const struct digest_alg *alg, const char *hex,
+		    size_t len);
+
+/* A whole number in digits alone; false where it is none, or too large. */
+bool sumline_number(uint64_t *value, const char *text, size_t len);
+
+/* Makes it one that cannot be checked, for that reason. */
+enum sumline_kind sumline_unchecked(struct sumline *line, const char *why);
 
 /*
  * Takes a line apart, which is never SUMLINE_SKIPPED. The text of an entry is changed, that of any

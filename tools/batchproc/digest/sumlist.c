@@ -13,6 +13,11 @@ static bool starts(const char *text, size_t len, const char *with)
 	return len >= strlen(with) && !memcmp(text, with, strlen(with));
 }
 
+void sumlist_free(struct sumlist *list)
+{
+	mtree_free(&list->mtree);
+}
+
 /* ---- SFV */
 
 /* NAME, a blank, eight digits: everything before that blank is the name. */
@@ -75,39 +80,6 @@ static enum sumline_kind take_columns(struct sumlist *list, const char *text, si
 	return SUMLINE_SKIPPED;
 }
 
-static bool take_size(struct sumline *line, const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		uint64_t digit = (uint64_t)(text[i] - '0');
-
-		if (text[i] < '0' || text[i] > '9' || line->size > (UINT64_MAX - digit) / 10)
-			return false;
-		line->size = 10 * line->size + digit;
-	}
-	line->sized = len > 0;
-	return line->sized;
-}
-
-/* The strongest is the first; further ones stand beside it. */
-static bool add_digest(struct sumline *line, const struct digest_alg *alg, const char *hex,
-		       size_t len)
-{
-	struct sumdigest got = {.alg = alg}, weaker;
-
-	if (len != 2 * alg->size || !sumline_unhex(got.bytes, hex, alg->size))
-		return false;
-	weaker = got;
-	if (!line->alg || alg->size > line->alg->size) {
-		weaker.alg = line->alg;
-		memcpy(weaker.bytes, line->digest, sizeof(weaker.bytes));
-		line->alg = alg;
-		memcpy(line->digest, got.bytes, sizeof(line->digest));
-	}
-	if (weaker.alg && line->more_count < SUMLINE_MORE)
-		line->more[line->more_count++] = weaker;
-	return true;
-}
-
 static enum sumline_kind parse_hashdeep(const struct sumlist *list, struct sumline *line,
 					char *text, size_t len)
 {
@@ -115,7 +87,8 @@ static enum sumline_kind parse_hashdeep(const struct sumlist *list, struct sumli
 	size_t field = field_length(text, len);
 
 	*line = (struct sumline){.tagged = true};
-	if (field == len || !take_size(line, text, field))
+	line->sized = field < len && sumline_number(&line->size, text, field);
+	if (!line->sized)
 		return SUMLINE_NONE;
 	for (size_t i = 0; i < list->columns; i++) {
 		text += field + 1;
@@ -125,7 +98,7 @@ static enum sumline_kind parse_hashdeep(const struct sumlist *list, struct sumli
 			return SUMLINE_NONE;
 		if (list->column[i] &&
 		    (!list->rules.forced || list->rules.forced == list->column[i]) &&
-		    !add_digest(line, list->column[i], text, field))
+		    !sumline_digest(line, list->column[i], text, field))
 			why = "its line has no digest of a column's algorithm";
 	}
 	line->name = text + field + 1;
@@ -136,9 +109,7 @@ static enum sumline_kind parse_hashdeep(const struct sumlist *list, struct sumli
 		why = "no algorithm of its line is known";
 	if (!why)
 		return SUMLINE_ENTRY;
-	line->alg = NULL;
-	line->why = why;
-	return SUMLINE_UNCHECKED;
+	return sumline_unchecked(line, why);
 }
 
 /* ---- PGP */
@@ -219,8 +190,30 @@ static enum sumline_kind take_first(struct sumlist *list, struct sumline *line, 
 	}
 	if (list->may_be_sfv)
 		kind = sumline_parse(line, &list->rules, text, len);
+	if (kind == SUMLINE_NONE && !list->rules.zero && mtree_begins(text, len)) {
+		list->form = SUMFORM_MTREE;
+		return mtree_take(&list->mtree, line, list->rules.forced, text, len);
+	}
 	if (kind != SUMLINE_NONE)
 		list->form = SUMFORM_LINES;
+	return kind;
+}
+
+/* What --failed-to has of lists of both forms is one list. */
+static enum sumline_kind take_mixed(struct sumlist *list, struct sumline *line, char *text,
+				    size_t len)
+{
+	const bool is_mtree = list->form == SUMFORM_MTREE;
+	enum sumline_kind kind;
+
+	if (is_mtree) {
+		kind = mtree_take(&list->mtree, line, list->rules.forced, text, len);
+		return kind == SUMLINE_NONE ? sumline_parse(line, &list->rules, text, len) : kind;
+	}
+	kind = sumline_parse(line, &list->rules, text, len);
+	if (kind == SUMLINE_NONE && !list->rules.zero && starts(text, len, "./") &&
+	    mtree_begins(text, len))
+		kind = mtree_take(&list->mtree, line, list->rules.forced, text, len);
 	return kind;
 }
 
@@ -231,7 +224,8 @@ static enum sumline_kind take_text(struct sumlist *list, struct sumline *line, c
 	case SUMFORM_OPEN:
 		return take_first(list, line, text, len);
 	case SUMFORM_LINES:
-		return sumline_parse(line, &list->rules, text, len);
+	case SUMFORM_MTREE:
+		return take_mixed(list, line, text, len);
 	case SUMFORM_SFV:
 		return *text == ';' ? SUMLINE_SKIPPED : parse_sfv(line, &list->rules, text, len);
 	case SUMFORM_HASHDEEP:
@@ -266,6 +260,13 @@ enum sumline_kind sumlist_take(struct sumlist *list, struct sumline *line, char 
 			return SUMLINE_NONE;
 		}
 	}
+	if (list->form == SUMFORM_OPEN && !list->rules.zero && starts(text, len, "#mtree")) {
+		list->form = SUMFORM_MTREE;
+		return SUMLINE_SKIPPED;
+	}
+	/* An entry may go on in a line of whatever kind. */
+	if (list->mtree.line.len)
+		return mtree_take(&list->mtree, line, list->rules.forced, text, len);
 	/* SFV has names that begin so. */
 	if (!len || (*text == '#' && list->form != SUMFORM_SFV && !list->may_be_sfv))
 		return SUMLINE_SKIPPED;
@@ -281,6 +282,8 @@ const char *sumformat_refuses(enum sumformat format, const struct digest_alg *al
 		return NULL;
 	if (style.tag || style.zero || style.base64)
 		return "--format is another than that of --tag, --base64 and -z";
+	if (format == SUMFORMAT_MTREE)
+		return NULL;
 	if (format == SUMFORMAT_SFV)
 		return strcmp(alg->name, "crc32") ? "--format sfv has digests of crc32 alone" :
 						    NULL;
@@ -290,9 +293,28 @@ const char *sumformat_refuses(enum sumformat format, const struct digest_alg *al
 		       NULL;
 }
 
-bool sumformat_holds(enum sumformat format, const char *name, size_t len)
+/* It begins at the root, or a part of it leads upwards. */
+static bool is_elsewhere(const char *name, size_t len)
 {
-	return format == SUMFORMAT_LINES || (!memchr(name, '\n', len) && !memchr(name, '\r', len));
+	bool found = len && *name == '/';
+
+	for (size_t i = 0; i + 1 < len && !found; i++)
+		found = name[i] == '.' && name[i + 1] == '.' && (!i || name[i - 1] == '/') &&
+			(i + 2 == len || name[i + 2] == '/');
+	return found;
+}
+
+const char *sumformat_lacks(enum sumformat format, const char *name, size_t len)
+{
+	if (format == SUMFORMAT_LINES)
+		return NULL;
+	if (format == SUMFORMAT_MTREE)
+		return is_elsewhere(name, len) ? "is not below the working directory, so that a "
+						 "list in this format cannot hold it" :
+						 NULL;
+	return memchr(name, '\n', len) || memchr(name, '\r', len) ?
+		       "has a line's end in its name, which a list in this format cannot hold" :
+		       NULL;
 }
 
 void sumformat_begin(struct buf *buf, enum sumformat format, const struct digest_alg *alg)
@@ -301,25 +323,32 @@ void sumformat_begin(struct buf *buf, enum sumformat format, const struct digest
 		buf_str(buf, HASHDEEP "1.0\n" HASHDEEP_HEAD "size,");
 		buf_str(buf, alg->name);
 		buf_str(buf, ",filename\n");
+	} else if (format == SUMFORMAT_MTREE) {
+		buf_str(buf, "#mtree\n. type=dir\n");
 	}
 }
 
-void sumformat_add(struct buf *buf, enum sumformat format, const struct digest_alg *alg,
-		   const unsigned char *digest, uint64_t size, const char *name, size_t len)
+void sumformat_add(struct buf *buf, enum sumformat format, const struct sumline *line)
 {
+	const struct digest_alg *alg = line->alg;
+
+	if (format == SUMFORMAT_MTREE) {
+		mtree_add(buf, line);
+		return;
+	}
 	if (format == SUMFORMAT_HASHDEEP) {
-		buf_u64(buf, size);
+		buf_u64(buf, line->size);
 		buf_char(buf, ',');
-		buf_hex(buf, digest, alg->size);
+		buf_hex(buf, line->digest, alg->size);
 		buf_char(buf, ',');
-		buf_add(buf, name, len);
+		buf_add(buf, line->name, line->len);
 	} else {
 		/* A comment, or what readers strip, begins so. */
-		if (len && strchr(" \t*;#", name[0]))
+		if (line->len && strchr(" \t*;#", line->name[0]))
 			buf_str(buf, "./");
-		buf_add(buf, name, len);
+		buf_add(buf, line->name, line->len);
 		buf_char(buf, ' ');
-		buf_hex(buf, digest, alg->size);
+		buf_hex(buf, line->digest, alg->size);
 	}
 	buf_char(buf, '\n');
 }

@@ -2,7 +2,9 @@
 /*
  * hash: digests of files, in sha256sum's format.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -20,31 +22,21 @@
 #include "digest/sumlist.h"
 #include "digest/hasher.h"
 #include "verb.h"
+#include "verbs/hash/hash.h"
 #include "walk/tree.h"
 #include "walk/walk.h"
 
-struct settings {
-	const struct digest_alg *alg;
-	bool recursive;
-	struct sumstyle style;
-	enum sumformat format;
-};
-
-struct hash_item {
-	unsigned char digest[DIGEST_SIZE_MAX];
-};
-
-static bool can_be_listed(const struct item *item, enum sumformat format)
+static const char *cannot_be_listed(const struct item *item, enum sumformat format)
 {
 	struct buf path = {0};
-	bool can;
+	const char *why;
 
 	if (format == SUMFORMAT_LINES)
-		return true;
+		return NULL;
 	item_path(item, &path);
-	can = sumformat_holds(format, path.data, path.len);
+	why = sumformat_lacks(format, path.data, path.len);
 	buf_free(&path);
-	return can;
+	return why;
 }
 
 static int hash_work(struct item *item)
@@ -53,15 +45,31 @@ static int hash_work(struct item *item)
 	struct hash_item *own = item_priv(item);
 	int err;
 
-	if (!can_be_listed(item, set->format)) {
-		item->why = "has a line's end in its name, which a list in this format cannot hold";
+	item->why = cannot_be_listed(item, set->format);
+	if (item->why)
 		return -EINVAL;
-	}
+	err = set->format == SUMFORMAT_MTREE ? hash_mtree_look(item) : 0;
+	if (err)
+		return err < 0 ? err : 0;
 	err = hashfile_digest(item, set->alg, true, own->digest);
-
 	if (err == -EISDIR && !set->recursive)
 		item->why = "is a directory (-r hashes what is in it)";
 	return err;
+}
+
+static void add_entry(const struct item *item, const struct buf *path, struct buf *buf)
+{
+	const struct hash_item *own = item_priv_const(item);
+	const struct settings *set = item->settings;
+	struct sumline line = {.name = path->data, .len = path->len, .facts = own->facts};
+
+	if (own->facts.type != 'l') {
+		line.alg = set->alg;
+		memcpy(line.digest, own->digest, set->alg->size);
+		line.sized = true;
+		line.size = item->restored ? item->source.size : item->bytes;
+	}
+	sumformat_add(buf, set->format, &line);
 }
 
 static void hash_text(const struct item *item, struct buf *buf)
@@ -76,9 +84,7 @@ static void hash_text(const struct item *item, struct buf *buf)
 	if (set->format == SUMFORMAT_LINES)
 		sumline_add(buf, set->alg, own->digest, path.data, path.len, set->style);
 	else
-		sumformat_add(buf, set->format, set->alg, own->digest,
-			      item->restored ? item->source.size : item->bytes, path.data,
-			      path.len);
+		add_entry(item, &path, buf);
 	buf_free(&path);
 }
 
@@ -90,7 +96,7 @@ static void hash_json(const struct item *item, struct buf *buf)
 	buf_str(buf, ",\"alg\":\"");
 	buf_str(buf, set->alg->name);
 	buf_char(buf, '"');
-	if (item_done(item)) {
+	if (item_done(item) && own->facts.type != 'l') {
 		buf_str(buf, ",\"digest\":\"");
 		buf_hex(buf, own->digest, set->alg->size);
 		buf_char(buf, '"');
@@ -120,7 +126,18 @@ static bool hash_journal_restore(struct item *item, const char *result, size_t l
 	struct hash_item *own = item_priv(item);
 	const struct settings *set = item->settings;
 
+	/* The journal has no permissions. */
+	if (set->format == SUMFORMAT_MTREE && hash_mtree_look(item))
+		return false;
 	return sumfield_parse(own->digest, set->alg, result, len);
+}
+
+static void hash_release(struct item *item)
+{
+	struct hash_item *own = item_priv(item);
+
+	free(own->text);
+	own->text = NULL;
 }
 
 static const struct item_ops hash_items = {
@@ -131,6 +148,7 @@ static const struct item_ops hash_items = {
 	.permanent = hashfile_permanent,
 	.text = hash_text,
 	.json = hash_json,
+	.release = hash_release,
 	.journal_options = hash_journal_options,
 	.journal_result = hash_journal_result,
 	.journal_restore = hash_journal_restore,
@@ -140,10 +158,16 @@ static const struct item_ops hash_items = {
 static void add_one(struct job *job, const struct item_class *class, const char *name)
 {
 	static const struct tree_ops files = {.follows = true};
+	static const struct tree_ops all = {.follows = true,
+					    .takes = 1u << DT_LNK,
+					    .enter = hash_mtree_enter};
 	const struct settings *set = class->settings;
-	struct walk_root root = {.class = class, .ops = &files};
+	const bool mtree = set->format == SUMFORMAT_MTREE;
+	struct walk_root root = {.class = class, .ops = mtree ? &all : &files, .data = job};
 	struct stat st;
 
+	if (mtree)
+		hash_mtree_parents(job, name);
 	if (!set->recursive || steer_stopping(job) || !strcmp(name, "-") || stat(name, &st) ||
 	    !S_ISDIR(st.st_mode)) {
 		item_submit(item_new(job, class, NULL, name, strlen(name)));
@@ -161,6 +185,8 @@ static const char *hash_check(const struct jobspec *spec)
 	/* It has a heading, and what a list of jobs prints is no list of its own. */
 	if (set->format == SUMFORMAT_HASHDEEP)
 		return "cannot write --format hashdeep here";
+	if (set->format == SUMFORMAT_MTREE)
+		return "cannot write --format mtree here";
 	return spec->count ? NULL : "names no file";
 }
 
@@ -178,8 +204,10 @@ static const char *read_format(void *to, const char *arg)
 		*format = SUMFORMAT_SFV;
 	else if (!strcmp(arg, "hashdeep"))
 		*format = SUMFORMAT_HASHDEEP;
+	else if (!strcmp(arg, "mtree"))
+		*format = SUMFORMAT_MTREE;
 	else
-		return "one of sfv, hashdeep";
+		return "one of sfv, hashdeep, mtree";
 	return NULL;
 }
 
@@ -242,8 +270,9 @@ static const struct opt hash_options[] = {
 	{0, "base64", NULL, "digests in base64, as cksum --base64 prints them",
 	 OPT_FLAG(struct settings, style.base64)},
 	{0, "format", "NAME",
-	 "a list in the form of sfv (with crc32) or hashdeep (md5, sha1, sha256)", read_format,
-	 OPT_AT(struct settings, format, enum sumformat)},
+	 "a list in the form of sfv (with crc32), hashdeep (md5, sha1, sha256)\n"
+	 "or mtree (with type, mode, size and time, directories and links)",
+	 read_format, OPT_AT(struct settings, format, enum sumformat)},
 	{'z', "zero", NULL, "end lines with NUL, and escape no names",
 	 OPT_FLAG(struct settings, style.zero)},
 	OPT_END,

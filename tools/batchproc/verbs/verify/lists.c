@@ -14,6 +14,7 @@
 #include "digest/sumlist.h"
 #include "run/feed.h"
 #include "run/job.h"
+#include "verbs/verify/unlisted.h"
 #include "verbs/verify/verify.h"
 
 void verify_list_put(struct list *list)
@@ -31,7 +32,7 @@ void verify_list_put(struct list *list)
 	free(list);
 }
 
-static struct list *list_new(struct verify_run *run, const char *name)
+struct list *verify_list_new(struct verify_run *run, const char *name)
 {
 	struct buf shown = {0};
 	struct list *list;
@@ -59,7 +60,7 @@ static void ready_others(struct verify_run *run, const struct digest_alg *alg)
 		digest_setup(other);
 }
 
-static struct item *entry_new(struct job *job, struct list *list, const struct sumline *line)
+struct item *verify_entry_new(struct job *job, struct list *list, const struct sumline *line)
 {
 	struct item *item = item_new(job, &job->class, NULL, line->name, line->len);
 	struct verify_item *own = item_priv(item);
@@ -72,11 +73,23 @@ static struct item *entry_new(struct job *job, struct list *list, const struct s
 	return item;
 }
 
+void verify_fault(struct job *job, struct list *list, enum outcome verdict, const char *name,
+		  size_t len, const char *why, int err)
+{
+	const struct sumline line = {.name = (char *)name, .len = len};
+	struct item *item = verify_entry_new(job, list, &line);
+	struct verify_item *own = item_priv(item);
+
+	own->verdict = verdict;
+	item->why = why;
+	item_finish(item, STATUS_FAILED, err);
+}
+
 /* An entry that cannot be checked is a failure; as input for the next time its line is kept. */
 static void feed_unchecked(struct job *job, struct list *list, const struct sumline *line,
 			   const char *text)
 {
-	struct item *item = entry_new(job, list, line);
+	struct item *item = verify_entry_new(job, list, line);
 	struct verify_item *own = item_priv(item);
 
 	struct buf why = {0};
@@ -95,21 +108,36 @@ static void feed_unchecked(struct job *job, struct list *list, const struct suml
 	item_finish(item, STATUS_FAILED, -ENOTSUP);
 }
 
-static void feed_line(struct job *job, struct list *list, const struct sumline *line)
+/* NULL where there is nothing of the kind. */
+static struct further *further_new(const struct sumline *line)
 {
-	struct item *item = entry_new(job, list, line);
-	struct verify_item *own = item_priv(item);
-	int err = digest_setup(line->alg);
+	const struct sumfacts *facts = &line->facts;
+	struct further *further;
 
-	memcpy(own->expected, line->digest, line->alg->size);
+	if (!facts->given && !line->more_count)
+		return NULL;
+	further = xcalloc(1, sizeof(*further) + facts->link_len + 1);
+	further->facts = *facts;
+	if (facts->link)
+		further->facts.link = memcpy(further->text, facts->link, facts->link_len);
+	further->more_count = line->more_count;
+	memcpy(further->more, line->more, line->more_count * sizeof(line->more[0]));
+	return further;
+}
+
+void verify_entry_submit(struct item *item, struct list *list, const struct sumline *line)
+{
+	struct verify_item *own = item_priv(item);
+	int err = line->alg ? digest_setup(line->alg) : 0;
+
+	if (line->alg)
+		memcpy(own->expected, line->digest, line->alg->size);
 	own->tagged = line->tagged;
 	own->sized = line->sized;
 	own->size = line->size;
-	own->more_count = line->more_count;
-	for (size_t i = 0; i < line->more_count && !err; i++) {
-		own->more[i] = line->more[i];
+	own->further = further_new(line);
+	for (size_t i = 0; i < line->more_count && !err; i++)
 		err = digest_setup(line->more[i].alg);
-	}
 	if (err) {
 		own->verdict = UNCHECKED;
 		item->why = "not checked: this OpenSSL does not offer the algorithm";
@@ -180,10 +208,12 @@ static void feed_list(struct job *job, const char *name, size_t len)
 		struct item *item = item_new_undivided(job, &job->class, NULL, name, len);
 
 		lines_close(&lines);
+		set->run->unread = true;
 		item_finish(item, STATUS_FAILED, err);
 		return;
 	}
-	list = list_new(set->run, name);
+	list = verify_list_new(set->run, name);
+	verify_seen(job, name, len);
 	while (lines_next(&lines, &job->watch, &text, &len)) {
 		number++;
 		switch (sumlist_take(&form, &line, text, len)) {
@@ -195,21 +225,26 @@ static void feed_list(struct job *job, const char *name, size_t len)
 			break;
 		case SUMLINE_UNCHECKED:
 			good++;
+			verify_seen(job, line.name, line.len);
 			feed_unchecked(job, list, &line, text);
 			break;
 		case SUMLINE_ENTRY:
 			good++;
-			feed_line(job, list, &line);
+			verify_seen(job, line.name, line.len);
+			verify_entry_submit(verify_entry_new(job, list, &line), list, &line);
 			break;
 		}
 	}
+	set->run->unread |= lines.err != 0;
 	lines_close(&lines);
 	judge_list(job, list, &form, good, bad);
+	sumlist_free(&form);
 	verify_list_put(list);
 }
 
 void verify_feed(struct job *job)
 {
+	const struct settings *set = job->class.settings;
 	struct buf name = {0};
 	const char *text;
 	size_t len;
@@ -219,7 +254,11 @@ void verify_feed(struct job *job)
 		name.len = 0;
 		buf_add(&name, text, len);
 		buf_char(&name, '\0');
-		feed_list(job, name.data, len);
+		if (set->bag)
+			verify_feed_bag(job, name.data);
+		else
+			feed_list(job, name.data, len);
 	}
 	buf_free(&name);
+	verify_unlisted(job);
 }

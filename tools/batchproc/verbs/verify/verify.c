@@ -20,13 +20,14 @@
 #include "digest/sumlist.h"
 #include "digest/hasher.h"
 #include "base/alloc.h"
+#include "base/array.h"
 #include "base/message.h"
 #include "verb.h"
 #include "verbs/verify/verify.h"
 
 static const char *const verdict_names[] = {
 	[UNREADABLE] = "unreadable", [UNCHANGED] = "unchanged", [CHANGED] = "changed",
-	[MISSING] = "missing",	     [UNCHECKED] = "unchecked",
+	[MISSING] = "missing",	     [UNCHECKED] = "unchecked", [UNLISTED] = "unlisted",
 };
 
 static struct verify_run *run_of(const struct item *item)
@@ -34,6 +35,11 @@ static struct verify_run *run_of(const struct item *item)
 	const struct settings *set = item->settings;
 
 	return set->run;
+}
+
+static bool is_stdin(const struct item *item)
+{
+	return !strcmp(item->name.data, "-");
 }
 
 /* ---- items */
@@ -53,7 +59,7 @@ static const char *guess(struct item *item)
 	unsigned char digest[DIGEST_SIZE_MAX];
 	const char *found = NULL;
 
-	if (own->tagged || bytes > GUESS_MOST || !strcmp(item->name.data, "-") ||
+	if (own->tagged || bytes > GUESS_MOST || is_stdin(item) ||
 	    atomic_fetch_add(&own->list->guesses, 1) >= GUESSES)
 		return NULL;
 	while (!found && (other = digest_of_size(other, own->alg->size)))
@@ -77,11 +83,12 @@ static int mismatch(struct item *item)
 /* The further digests of a list that has several. */
 static int check_more(struct item *item)
 {
-	struct verify_item *own = item_priv(item);
+	const struct verify_item *own = item_priv_const(item);
 	unsigned char digest[DIGEST_SIZE_MAX];
+	const struct further *further = own->further;
 
-	for (size_t i = 0; i < own->more_count && strcmp(item->name.data, "-"); i++) {
-		const struct sumdigest *more = &own->more[i];
+	for (size_t i = 0; further && i < further->more_count && !is_stdin(item); i++) {
+		const struct sumdigest *more = &further->more[i];
 		int err = hashfile_digest(item, more->alg, true, digest);
 
 		if (err)
@@ -103,12 +110,19 @@ static int compare(struct item *item)
 	atomic_store(&own->list->verified, true);
 	if (memcmp(own->digest, own->expected, own->alg->size))
 		return mismatch(item);
-	if (own->sized && item->bytes != own->size) {
+	if (own->sized && run_of(item)->set->keys & KEY_SIZE && item->bytes != own->size) {
 		item->why = "its size is not that of the list";
 		item->silent = true;
 		return -EBADMSG;
 	}
 	return check_more(item);
+}
+
+static bool may_be_missing(const struct item *item)
+{
+	const struct verify_item *own = item_priv_const(item);
+
+	return run_of(item)->set->ignore_missing || (own->further && own->further->facts.optional);
 }
 
 static int verify_work(struct item *item)
@@ -118,26 +132,30 @@ static int verify_work(struct item *item)
 
 	own->verdict = UNREADABLE;
 	own->compared = false;
-	err = hashfile_digest(item, own->alg, true, own->digest);
+	err = own->further && own->further->facts.given ? verify_facts(item) : 0;
+	if (!err) {
+		err = hashfile_digest(item, own->alg, true, own->digest);
+		if (!err && item->status == STATUS_SKIPPED) {
+			/* A file of the list that cannot be read is a failure. */
+			item->status = STATUS_OK;
+			item->skipped_named = false;
+			return -EINVAL;
+		}
+		err = err ? err : compare(item);
+	}
 	if (err == -ENOENT) {
 		own->verdict = MISSING;
-		if (run_of(item)->set->ignore_missing) {
+		if (own->fetchable)
+			item->why = "is missing; fetch.txt says from where it is to be had";
+		if (may_be_missing(item)) {
 			item->status = STATUS_SKIPPED;
 			item->why = "is missing";
 			return 0;
 		}
-	}
-	if (err)
 		return err;
-	if (item->status == STATUS_SKIPPED) {
-		/* A file of the list that cannot be read is a failure. */
-		item->status = STATUS_OK;
-		item->skipped_named = false;
-		return -EINVAL;
 	}
-	err = compare(item);
-	own->verdict = !err ? UNCHANGED : err == -EBADMSG ? CHANGED : UNREADABLE;
-	return err;
+	own->verdict = err >= 0 ? UNCHANGED : err == -EBADMSG ? CHANGED : UNREADABLE;
+	return err < 0 ? err : 0;
 }
 
 static const char *verdict_text(const struct item *item)
@@ -151,6 +169,8 @@ static const char *verdict_text(const struct item *item)
 		return "FAILED";
 	case UNCHECKED:
 		return "FAILED not checked";
+	case UNLISTED:
+		return "FAILED not listed";
 	default:
 		return "FAILED open or read";
 	}
@@ -215,6 +235,8 @@ static void verify_again(const struct item *item, struct buf *buf)
 	if (own->line) {
 		buf_str(buf, own->line);
 		buf_char(buf, zero ? '\0' : '\n');
+	} else if (own->further && own->further->facts.given) {
+		verify_facts_again(item, buf);
 	} else if (own->alg) {
 		sumline_add(buf, own->alg, own->expected, item->name.data, item->name.len,
 			    (struct sumstyle){.tag = true, .zero = zero});
@@ -227,11 +249,12 @@ static void verify_journal_key(const struct item *item, struct buf *buf)
 	const struct verify_item *own = item_priv_const(item);
 
 	buf_char(buf, '\t');
-	if (!own->alg)
-		return;
-	buf_str(buf, own->alg->name);
-	buf_char(buf, ':');
-	buf_hex(buf, own->expected, own->alg->size);
+	if (own->alg) {
+		buf_str(buf, own->alg->name);
+		buf_char(buf, ':');
+		buf_hex(buf, own->expected, own->alg->size);
+	}
+	verify_facts_key(item, buf);
 }
 
 static bool verify_journal_restore(struct item *item, const char *result, size_t len)
@@ -241,10 +264,24 @@ static bool verify_journal_restore(struct item *item, const char *result, size_t
 	(void)result;
 	(void)len;
 	memcpy(own->digest, own->expected, sizeof(own->digest));
-	own->compared = true;
+	own->compared = own->alg != NULL;
 	own->verdict = UNCHANGED;
 	atomic_store(&own->list->verified, true);
 	return true;
+}
+
+static _Atomic uint64_t *count_of(struct verify_run *run, enum outcome verdict)
+{
+	switch (verdict) {
+	case UNCHECKED:
+		return &run->unchecked;
+	case CHANGED:
+		return &run->mismatched;
+	case UNLISTED:
+		return &run->unlisted;
+	default:
+		return &run->unreadable;
+	}
 }
 
 static void verify_release(struct item *item)
@@ -253,14 +290,13 @@ static void verify_release(struct item *item)
 	struct verify_run *run = run_of(item);
 
 	if (own->list && (item->status == STATUS_FAILED || item->status == STATUS_TIMEOUT))
-		atomic_fetch_add(own->verdict == UNCHECKED ? &run->unchecked :
-				 own->verdict == CHANGED   ? &run->mismatched :
-							     &run->unreadable,
-				 1);
+		atomic_fetch_add(count_of(run, own->verdict), 1);
 	verify_list_put(own->list);
 	own->list = NULL;
 	free(own->line);
 	free(own->why);
+	free(own->further);
+	own->further = NULL;
 	own->line = NULL;
 	own->why = NULL;
 }
@@ -284,6 +320,11 @@ static bool verify_finish(struct job *job)
 			   "listed files could not be read");
 		warn_count(atomic_load(&run->unchecked), "listed file could not be checked",
 			   "listed files could not be checked");
+		warn_count(atomic_load(&run->unlisted), "file is in no list",
+			   "files are in no list");
+		warn_count(atomic_load(&run->bare),
+			   "listed file has no digest, and its content was not read",
+			   "listed files have no digest, and their content was not read");
 		warn_count(atomic_load(&run->mismatched), "computed checksum did NOT match",
 			   "computed checksums did NOT match");
 	}
@@ -320,10 +361,15 @@ static int verify_run(const struct options *given)
 	struct settings set = *(const struct settings *)given->settings;
 	struct verify_run run = {.set = &set};
 
+	if (!set.keys_given)
+		set.keys = KEY_ALL;
 	set.run = &run;
 	options.settings = &set;
+	if (set.bag && set.unlisted_count)
+		return usage_error(given->verb, "--bag looks for such files by itself: --unlisted "
+						"is for lists");
 	/* As sha256sum -c has it: no list is the one on standard input. */
-	if (!options.arg_count && !options.list_count) {
+	if (!set.bag && !options.arg_count && !options.list_count) {
 		options.args = standard_input;
 		options.arg_count = 1;
 	}
@@ -336,18 +382,63 @@ static void verify_cleanup(struct job *job)
 	hasher_free_all();
 }
 
+/* size,type,link,mode or none */
+static const char *read_keys(void *to, const char *arg)
+{
+	static const char *const words[] = {"size", "type", "link", "mode"};
+	struct settings *set = to;
+
+	set->keys_given = true;
+	set->keys = 0;
+	if (!strcmp(arg, "none"))
+		return NULL;
+	for (;;) {
+		size_t len = strcspn(arg, ","), i = 0;
+
+		while (i < ARRAY_SIZE(words) &&
+		       (strlen(words[i]) != len || memcmp(words[i], arg, len)))
+			i++;
+		if (i == ARRAY_SIZE(words))
+			return "none, or some of size,type,link,mode";
+		set->keys |= 1u << i;
+		if (!arg[len])
+			return NULL;
+		arg += len + 1;
+	}
+}
+
+static const char *read_unlisted(void *to, const char *arg)
+{
+	struct settings *set = to;
+
+	if (!*arg || set->unlisted_count == UNLISTED_MOST)
+		return "one of 16 directories at most";
+	set->unlisted[set->unlisted_count++] = arg;
+	return NULL;
+}
+
 static const struct opt verify_options[] = {
 	{'a', "algorithm", "NAME",
 	 "the only algorithm to accept; without it the tag or the length of\n"
 	 "the digest says which (8: xxh32, 16: xxh64, 32: md5, 40: sha1,\n"
 	 "56: sha224, 64: sha256, 96: sha384, 128: sha512)",
 	 digest_read, OPT_AT(struct settings, alg, const struct digest_alg *)},
+	{0, "bag", NULL, "each LIST is the directory of a bag (BagIt), all of which is checked",
+	 OPT_FLAG(struct settings, bag)},
 	{0, "ignore-missing", NULL, "pass over files that are not there",
 	 OPT_FLAG(struct settings, ignore_missing)},
+	{0, "keys", "KEY,...",
+	 "what is compared of an mtree list's entries beside digests: some of\n"
+	 "size,type,link,mode (all of which is the default), or none",
+	 read_keys, OPT_WHOLE},
 	{0, "status", NULL, "print nothing; the exit status tells",
 	 OPT_FLAG(struct settings, status)},
 	{0, "strict", NULL, "exit with 1 when a line is not properly formatted",
 	 OPT_FLAG(struct settings, strict)},
+	{0, "unlisted", "DIR",
+	 "files in DIR, or below it, that no list names are failures; may be\n"
+	 "given several times",
+	 read_unlisted, OPT_WHOLE},
 	{'w', "warn", NULL, "name each line that is not properly formatted",
 	 OPT_FLAG(struct settings, warn)},
 	{'z', "zero", NULL, "lines end with NUL and names are not escaped (hash -z)",

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd_bag - whole bags of BagIt checked, and files that no list names
+ */
+#include <sys/stat.h>
+
+#include "support/cmd.h"
+
+/* Made by sha256sum and the like, as RFC 8493 has it. */
+static const char make_bag[] =
+	"mkdir -p bag/data/sub; cd bag; printf hello >data/a; printf x >\"data/sub/n\nl\"\n"
+	"printf y >data/p%c; printf z >data/raw%25; printf '' >'data/ b*'\n"
+	"printf 'BagIt-Version: %s\\nTag-File-Character-Encoding: UTF-8\\n' \"$1\" >bagit.txt\n"
+	"printf 'Source: here\\nPayload-Oxum: 8.5\\n' >bag-info.txt\n"
+	"for alg in md5 sha512; do for f in 'a|a' 'sub/n\nl|sub/n%0Al' 'p%c|p%25c' 'raw%25|raw%25' "
+	"' b*| b*'; do\n"
+	"printf '%s  data/%s\\n' \"$(${alg}sum <\"data/${f%|*}\" | cut -d ' ' -f 1)\" \"${f#*|}\"\n"
+	"done >manifest-$alg.txt; done\n"
+	"sha1sum bagit.txt bag-info.txt manifest-*.txt >tagmanifest-sha1.txt\n";
+
+static void a_whole_bag_is_whole(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	expect_exit(SH(make_bag, "1.0"), 0);
+	run = BP("verify", "--bag", "bag");
+	expect_exit(run, 0);
+	expect_err(run, "");
+	expect_same(
+		run,
+		SH("for alg in 1 2; do for f in a 'sub/n\\nl' p%c raw%25 ' b*'; do case $f in "
+		   "*\\\\*) printf '\\\\';; esac; printf '%s: OK\\n' \"bag/data/$f\"; done; done; "
+		   "for f in bagit bag-info manifest-md5 manifest-sha512; do echo bag/$f.txt: OK; "
+		   "done"));
+	expect_exit(BP("verify", "--bag", "--quiet", "bag/"), 0);
+	expect_exit(SH("sed -i 's/$/\\r/' bag/*manifest-*.txt; cd bag; sed -i '/manifest/d' tagm*; "
+		       "exec \"$BATCHPROC\" verify --bag ."),
+		    0);
+}
+
+/* Each is seen, named, and told from the others. */
+static void what_is_wrong_with_a_bag_is_named(struct test *t)
+{
+	static const struct {
+		const char *change, *printed, *says, *verdict;
+	} changes[] = {
+		{"printf hallo >data/a", "bag/data/a: FAILED\n", NULL, "changed"},
+		{"rm data/a", "bag/data/a: FAILED open or read\n", "No such file", "missing"},
+		{"echo new >data/sub/new", "bag/data/sub/new: FAILED not listed\n",
+		 "bag/data/sub/new: is in no manifest", "unlisted"},
+		{"ln -s /etc data/link", "bag/data/link: FAILED not listed\n", "in no manifest",
+		 "unlisted"},
+		{"sed -i '/  data.a$/d' manifest-md5.txt", "bag/data/a: FAILED not listed\n",
+		 "bag/data/a: is not in each manifest", "unlisted"},
+		{"echo Extra: x >>bag-info.txt", "bag/bag-info.txt: FAILED\n", NULL, "changed"},
+		{"sed -i 's/8.5/9.5/' bag-info.txt", "bag/bag-info.txt: FAILED\n",
+		 "bag/bag-info.txt: its Payload-Oxum is not", "changed"},
+		{"sed -i 's/8.5/x/' bag-info.txt", "bag/bag-info.txt: FAILED not checked\n",
+		 "Payload-Oxum that is none", "unchecked"},
+		{"rm data/a; echo 'http://h/a 5 data/a' >fetch.txt",
+		 "bag/data/a: FAILED open or read\n", "fetch.txt says from where", "missing"},
+		{"echo 'http://h/a 5 data/other' >fetch.txt", "bag/data/other: FAILED not listed\n",
+		 "is in fetch.txt, and in no manifest", "unlisted"},
+		{"echo 'http://h/a 5 ../x' >fetch.txt", "bag/fetch.txt: FAILED not checked\n", NULL,
+		 "unchecked"},
+		{"rm bagit.txt", "bag/bagit.txt: FAILED open or read\n", "this is no bag",
+		 "missing"},
+		{"rm manifest-*", "bag/manifest-sha256.txt: FAILED open or read\n",
+		 "any other manifest", "missing"},
+		{"echo x >bagit.txt", "bag/bagit.txt: FAILED not checked\n", "no BagIt-Version",
+		 "unchecked"},
+		{"echo junk >>manifest-md5.txt", "bag/manifest-md5.txt: FAILED not checked\n",
+		 "lines that are none", "unchecked"},
+		{"sed 's/data.a/..\\/x/' manifest-md5.txt >m; mv m manifest-md5.txt",
+		 "bag/../x: FAILED not checked\n", "below data/ alone", "unchecked"},
+		{"mv manifest-md5.txt manifest-tiger.txt",
+		 "bag/manifest-tiger.txt: FAILED not checked\n", "algorithm is not known",
+		 "unchecked"},
+		{"rm -r data", "bag/data: FAILED open or read\n", NULL, "missing"},
+	};
+	struct run *run;
+
+	fresh_dir(t);
+	for (size_t i = 0; i < COUNT_OF(changes); i++) {
+		expect_exit(SH(make_bag, "1.0"), 0);
+		expect_exit(SH("cd bag; eval \"$1\"", changes[i].change), 0);
+		run = BP("verify", "--bag", "--quiet", "bag");
+		expect_exit(run, 1);
+		if (!strstr(run->out.data, changes[i].printed))
+			record_failure("%s: not '%s' in '%s'", changes[i].change,
+				       changes[i].printed, run->out.data);
+		if (changes[i].says)
+			expect_says(run, changes[i].says);
+		run = SH("\"$BATCHPROC\" verify --bag --json bag | grep -F '\"verdict\":\"'$1'\"'",
+			 changes[i].verdict);
+		expect_exit(run, 0);
+		expect_exit(SH("rm -r bag"), 0);
+	}
+	/* Before version 1.0 one manifest is enough for each file. */
+	expect_exit(SH(make_bag, "0.97"), 0);
+	expect_exit(SH("sed -i '/  data.a$/d' bag/manifest-md5.txt; rm bag/tagmanifest-sha1.txt"),
+		    0);
+	expect_exit(BP("verify", "--bag", "bag"), 0);
+	expect_exit(BP("verify", "--bag"), 2);
+	expect_exit(BP("verify", "--bag", "--unlisted", "x", "bag"), 2);
+}
+
+static void bagit_python_s_bags_are_whole(struct test *t)
+{
+	if (SH("python3 -c 'import bagit' 2>/dev/null")->status)
+		skip_because(t, "no bagit-python here");
+	fresh_dir(t);
+	make_dir("bag");
+	make_file("bag/new\nline", "a");
+	make_file("bag/per%41%25cent", "b");
+	make_file("bag/ blank ", "c");
+	expect_exit(SH("python3 -m bagit --md5 --sha512 bag"), 0);
+	expect_exit(BP("verify", "--bag", "bag"), 0);
+	expect_exit(SH("echo x >>bag/data/*cent"), 0);
+	expect_exit(BP("verify", "--bag", "bag"), 1);
+}
+
+/* ---- files that no list names */
+
+static void what_no_list_names_is_named(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	make_dir("tree");
+	make_dir("tree/sub");
+	make_file("tree/a", "1");
+	make_file("tree/sub/b", "2");
+	make_file("tree/sub/n\nl", "3");
+	assert_int_equal(symlink("a", "tree/link"), 0);
+	expect_exit(
+		SH("sha256sum tree/a tree/sub/n* >one; sha256sum --tag \"$PWD/tree/./sub//b\" >two"),
+		0);
+	run = BP("verify", "--quiet", "--unlisted", "tree", "one", "two");
+	expect_exit(run, 1);
+	expect_out(run, "tree/link: FAILED not listed\n");
+	expect_says(run, "tree/link: is in no list");
+	expect_says(run, "WARNING: 1 file is in no list");
+	assert_int_equal(unlink("tree/link"), 0);
+	expect_exit(BP("verify", "--unlisted", "tree", "one", "two"), 0);
+	expect_out(BP("verify", "--quiet", "--unlisted", "tree/sub", "one"),
+		   "tree/sub/b: FAILED not listed\n");
+	expect(strstr(BP("verify", "--json", "--unlisted", "tree/sub", "one")->out.data,
+		      "\"src\":\"tree/sub/b\",\"status\":\"failed\",\"error\":\"is in no list\","
+		      "\"verdict\":\"unlisted\""));
+	/* The lists themselves, and what the run writes, are no strangers. */
+	run = BP("verify", "--quiet", "--unlisted", ".", "--journal", "j", "--failed-to", "f",
+		 "one", "two");
+	expect_exit(run, 0);
+	expect_out(run, "");
+	/* From elsewhere; and where nothing was listed. */
+	expect_exit(
+		SH("cd tree; exec \"$BATCHPROC\" verify --status --ignore-missing --unlisted ../tree "
+		   "../one ../two"),
+		1);
+	run = BP("verify", "--status", "--unlisted", "nothing", "one");
+	expect_exit(run, 1);
+	run = BP("verify", "--quiet", "--unlisted", "tree", "one", "gone");
+	expect_exit(run, 1);
+	expect_out(run, "");
+	expect_says(run, "tree: not looked through: a list could not be read");
+	expect_exit(BP("verify", "--unlisted", "", "one"), 2);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		ONCE(a_whole_bag_is_whole),
+		ONCE(what_is_wrong_with_a_bag_is_named),
+		ONCE(bagit_python_s_bags_are_whole),
+		ONCE(what_no_list_names_is_named),
+	};
+
+	return RUN_CASES(argc, argv, cases);
+}
