@@ -358,9 +358,9 @@ static void a_journal_tells_what_was_posted(struct test *t)
 	expect_eq(atomic_load(&httpd.requests), 1);
 	expect_exit(BP("fetch", "--journal", "j", "--resume", "-d", "secret=1", at("/here")), 0);
 	expect_eq(atomic_load(&httpd.requests), 1);
-	/* By a digest that nobody finds other data for: SHA-256 of secret=1. */
-	expect(strstr(content("j"),
-		      "data=ecf2848c33e9a349ba665c24c1cc7d7adf99a3bc3b06b3d1bd4078d743816086"));
+	/* By a digest, and by none that is quick to guess it by: that is SHA-256 of secret=1. */
+	expect(strstr(content("j"), "data="));
+	expect(!strstr(content("j"), "ecf2848c33e9a349"));
 	httpd_stop(&httpd);
 }
 

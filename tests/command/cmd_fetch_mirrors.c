@@ -7,6 +7,7 @@
 #include "support/records.h"
 
 static struct httpd one, two;
+static atomic_uint cuts;
 
 static void answer(struct asked *a, void *ctx)
 {
@@ -19,6 +20,12 @@ static void answer(struct asked *a, void *ctx)
 	} else if (!strcmp(a->path, "/cut")) {
 		say(a, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nno");
 		say_end(a);
+	} else if (!strcmp(a->path, "/cut-once") && !atomic_fetch_add(&cuts, 1)) {
+		say(a, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nno");
+		say_end(a);
+	} else if (!strcmp(a->path, "/late")) {
+		usleep(300000);
+		say_ok(a, "", text, strlen(text));
 	} else if (!strcmp(a->path, "/reset")) {
 		say_reset(a);
 	} else {
@@ -91,6 +98,26 @@ static void who_has_cut_a_body_short_is_not_asked_first_again(struct test *t)
 	end();
 }
 
+/* All are asked at once, and the bad one is the quickest each time; but not of those that are left. */
+static void who_has_cut_a_body_short_does_not_win_again(struct test *t)
+{
+	struct run *run;
+
+	begin(t);
+	run = BP("fetch", "--json", "--retries", "1", "--retry-delay", "1ms",
+		 line("/cut", "/late"));
+	expect_exit(run, 0);
+	expect_eq(expect_records(run, 1)->all[0].attempts, 2);
+	expect_out(SH("cat f; ls -A | wc -l"), "two1\n");
+	expect_eq(atomic_load(&one.requests), 1);
+	/* It is better than none. */
+	run = BP("fetch", "--json", "--retries", "2", "--retry-delay", "1ms",
+		 line("/cut-once", "/404"));
+	expect_exit(run, 0);
+	expect_out(SH("cat f; ls -A | wc -l"), "one1\n");
+	end();
+}
+
 static void a_bar_in_a_password_shows_none_of_it(struct test *t)
 {
 	struct run *run;
@@ -124,6 +151,7 @@ static const struct test_case cases[] = {
 	ONCE(whoever_answers_first_is_taken),
 	ONCE(the_next_is_asked_when_nobody_has_answered_for_long),
 	ONCE(who_has_cut_a_body_short_is_not_asked_first_again),
+	ONCE(who_has_cut_a_body_short_does_not_win_again),
 	ONCE(a_bar_in_a_password_shows_none_of_it),
 	ONCE(when_all_fail_the_item_does),
 };

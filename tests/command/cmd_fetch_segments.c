@@ -100,6 +100,12 @@ static void expect_body(int line)
 	free(got);
 }
 
+static void answer_404(struct asked *a, void *ctx)
+{
+	(void)ctx;
+	say(a, "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+}
+
 static void a_body_comes_in_parts(struct test *t)
 {
 	struct manner m = {.etag = "\"v\""};
@@ -113,6 +119,27 @@ static void a_body_comes_in_parts(struct test *t)
 	expect_body(__LINE__);
 	expect_eq(atomic_load(&m.parts), 1 + 4);
 	expect_eq(atomic_load(&m.sent), BODY_BYTES);
+	httpd_stop(&httpd);
+}
+
+/* Of several mirrors one has all parts. */
+static void a_mirror_gives_all_parts(struct test *t)
+{
+	struct manner m = {.etag = "\"v\"", .cut = 3};
+	const char *url = begin(t, &m);
+	struct httpd other;
+	char line[256];
+	struct run *run;
+
+	httpd_start(&other, answer_404, NULL);
+	snprintf(line, sizeof(line), "%s/f|%s\tf", other.url, url);
+	run = BP("fetch", "--segments", "4", "--retries", "1", "--retry-delay", "1ms", "--json",
+		 line);
+	expect_exit(run, 0);
+	expect_body(__LINE__);
+	expect(atomic_load(&m.parts) > 4);
+	expect_eq(atomic_load(&m.wholes), 0);
+	httpd_stop(&other);
 	httpd_stop(&httpd);
 }
 
@@ -224,6 +251,7 @@ static void a_run_that_divides_nothing_goes_on_too(struct test *t)
 
 static const struct test_case cases[] = {
 	ONCE(a_body_comes_in_parts),
+	ONCE(a_mirror_gives_all_parts),
 	ONCE(what_cannot_be_had_in_parts_comes_as_a_whole),
 	ONCE(only_what_is_missing_is_asked_for_again),
 	ONCE(a_digest_is_that_of_all_parts),

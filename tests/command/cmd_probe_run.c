@@ -29,6 +29,10 @@ static void all_samples_count(struct test *t)
 	p99 = number_in(line, "p99_us");
 	max = number_in(line, "max_us");
 	expect(0 < p50 && p50 <= p90 && p90 <= p99 && p99 <= max);
+	line = strstr(run->out.data, "{\"v\":1,\"summary\":true");
+	expect_eq(number_in(line, "samples_answered"), 200);
+	expect_eq(number_in(line, "p50_us"), p50);
+	expect_eq(number_in(line, "max_us"), max);
 	expect_eq(player.requests, 200);
 	expect_says(run, "200 samples answered: p50 ");
 	player_stop(&player);

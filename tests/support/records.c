@@ -394,6 +394,12 @@ static bool summary_member(void *ctx, const char *key, const struct text *text, 
 	TEXT_FIELD("reason", s->reason);
 	TEXT_FIELD("stopped", s->stopped);
 	TEXT_FIELD("shard", s->shard);
+	NUMBER_FIELD("unannounced", s->unannounced);
+	NUMBER_FIELD("samples_answered", s->samples_answered);
+	NUMBER_FIELD("p50_us", number_seen);
+	NUMBER_FIELD("p90_us", number_seen);
+	NUMBER_FIELD("p99_us", number_seen);
+	NUMBER_FIELD("max_us", number_seen);
 	return (!strcmp(key, "summary") || !strcmp(key, "inputs_cut")) && type == 't';
 }
 

@@ -28,6 +28,8 @@ struct records {
 	/* The summary, which is the last line. */
 	uint64_t items, ok, failed, timeout, cancelled, rejected, not_started, skipped;
 	uint64_t bytes, wall_us, limit, peak, loops, exit;
+	uint64_t unannounced; /* of fetch */
+	uint64_t samples_answered; /* of probe */
 	char backend[16], reason[256], stopped[16], shard[24];
 };
 

@@ -16,7 +16,6 @@ struct buf;
 struct item;
 struct job;
 struct net_shared;
-struct netrc;
 struct options;
 struct item_class;
 struct probe_pattern;
@@ -178,7 +177,6 @@ struct item_ops {
  */
 struct common {
 	struct net_shared *net; /* of fetch and probe */
-	struct netrc *netrc; /* of fetch */
 	struct probe_pattern *patterns; /* of probe */
 };
 
@@ -201,6 +199,8 @@ struct verb {
 	 * After the last option: fills in what was not given. NULL, or what is wrong. May be NULL.
 	 */
 	const char *(*settle)(void *settings, struct common *common);
+	/* Frees what settings have of their own, also ones that make no sense. May be NULL. */
+	void (*drop)(void *settings);
 	/* Frees what that put into @common, which may be nothing; after the run. May be NULL. */
 	void (*unshare)(struct common *common);
 
@@ -211,6 +211,14 @@ struct verb {
 	 */
 	const char *(*check)(const struct jobspec *spec);
 	void (*add)(struct job *job, const struct jobspec *spec);
+
+	/*
+	 * After the last item of a run, which may have had none of this verb, both may be NULL: says
+	 * on standard error what is to be said of all of them, and adds it to the summary as members
+	 * of a JSON object, each with a comma in front.
+	 */
+	void (*tell)(const struct job *job);
+	void (*totals)(const struct job *job, struct buf *buf);
 
 	/* Frees what its items keep from one to the next; after a run. May be NULL. */
 	void (*cleanup)(struct job *job);

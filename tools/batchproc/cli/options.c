@@ -273,6 +273,8 @@ void options_free(struct options *options)
 			verb->unshare(options->common);
 	free(options->common);
 	options->common = NULL;
+	if (options->settings && options->verb->drop)
+		options->verb->drop(options->settings);
 	free(options->settings);
 	options->settings = NULL;
 	free(options->lists);

@@ -278,15 +278,16 @@ static bool open_file(struct job *job, struct stat *st, int *status)
 {
 	struct journal *journal = job->journal;
 	const bool must_exist = job->opt->dry_run || job->opt->retry_failed;
+	const mode_t mode = own_file_mode(job);
 	/* Non-blocking, in case it is something else than a file. */
 	int flags = O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC |
 		    (job->opt->dry_run ? O_RDONLY : O_RDWR);
 
 	/* Of two runs that begin at once one makes it, whether there are locks or not. */
-	journal->fd = must_exist ? -1 : open(journal->name, flags | O_CREAT | O_EXCL, 0666);
+	journal->fd = must_exist ? -1 : open(journal->name, flags | O_CREAT | O_EXCL, mode);
 	journal->made = journal->fd >= 0;
 	if (journal->fd < 0 && (must_exist || errno == EEXIST))
-		journal->fd = open(journal->name, flags | (must_exist ? 0 : O_CREAT), 0666);
+		journal->fd = open(journal->name, flags | (must_exist ? 0 : O_CREAT), mode);
 	if (journal->fd < 0 && errno == ENOENT && job->opt->dry_run && !job->opt->retry_failed)
 		return true;
 	if (journal->fd < 0 || fstat(journal->fd, st)) {

@@ -285,11 +285,8 @@ static void add_request(struct buf *buf, const struct proxy *proxy, const char *
 	buf_str(buf, "\r\n");
 }
 
-/*
- * Reads up to the end of the head, and nothing may stand behind it: the other side has not been
- * spoken to.
- */
-static int read_head(struct stream *stream, struct buf *head)
+/* Reads up to the end of the head; *@more: something stands behind it. */
+static int read_head(struct stream *stream, struct buf *head, bool *more)
 {
 	for (;;) {
 		const char *end;
@@ -308,14 +305,15 @@ static int read_head(struct stream *stream, struct buf *head)
 		}
 		head->len += (size_t)got;
 		end = memmem(head->data, head->len, "\r\n\r\n", 4);
-		if (end && end + 4 == head->data + head->len)
-			return 0;
 		if (end) {
-			stream->why = "the proxy sent more than the answer to CONNECT";
-			return -EPROTO;
+			*more = end + 4 != head->data + head->len;
+			return 0;
 		}
 	}
 }
+
+const char proxy_wants_credentials[] =
+	"the proxy asks for a user and a password, or for others (407)";
 
 static int verdict(struct stream *stream, const struct buf *head)
 {
@@ -328,26 +326,38 @@ static int verdict(struct stream *stream, const struct buf *head)
 	}
 	if (text[9] == '2')
 		return 0;
-	if (!memcmp(text + 9, "407", 3))
-		stream->why = "the proxy wants other credentials (407)";
-	else
-		stream->why = text[9] == '5' ? "the proxy could not connect (5xx)" :
-					       "the proxy refused to connect";
+	if (!memcmp(text + 9, "407", 3) || !memcmp(text + 9, "401", 3)) {
+		stream->why = text[11] == '7' ? proxy_wants_credentials :
+						"the proxy takes no such user and password (401)";
+		return -EACCES;
+	}
+	if (!memcmp(text + 9, "403", 3)) {
+		stream->why = "the proxy does not lead there (403)";
+		return -EACCES;
+	}
+	stream->why = text[9] == '5' ? "the proxy could not connect (5xx)" :
+				       "the proxy refused to connect";
 	return -ECONNREFUSED;
 }
 
 int proxy_tunnel(struct stream *stream, const struct proxy *proxy, const char *host, uint16_t port)
 {
 	struct buf text = {0};
+	bool more = false;
 	int err;
 
 	add_request(&text, proxy, host, port);
 	err = stream_write(stream, text.data, text.len, 0);
 	text.len = 0;
 	if (!err)
-		err = read_head(stream, &text);
+		err = read_head(stream, &text, &more);
 	if (!err)
 		err = verdict(stream, &text);
+	/* A page may say why not; but the other side has not been spoken to yet. */
+	if (!err && more) {
+		stream->why = "the proxy sent more than the answer to CONNECT";
+		err = -EPROTO;
+	}
 	buf_free(&text);
 	stream->received = stream->sent = 0;
 	return err;

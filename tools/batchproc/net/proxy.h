@@ -41,9 +41,12 @@ void proxies_free(struct proxies *proxies);
 /* The proxy for a host, or NULL. Any thread. */
 const struct proxy *proxy_for(const struct proxies *proxies, bool tls, const char *host);
 
+/* Why something failed that a proxy answered with 407. */
+extern const char proxy_wants_credentials[];
+
 /*
  * Asks the proxy at the other end of @stream for a way to @host. Returns 0, or -errno with the
- * reason in stream->why: -ECONNREFUSED it said no, -EPROTO its answer makes no sense. Task only.
+ * reason in stream->why: -EACCES it wants credentials or forbids it, -ECONNREFUSED it said no, -EPROTO its answer makes no sense. Task only.
  */
 int proxy_tunnel(struct stream *stream, const struct proxy *proxy, const char *host, uint16_t port);
 

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "net/hosts.h"
+#include "net/netrc.h"
 #include "net/shared.h"
 #include "net/tls.h"
 
@@ -34,6 +35,9 @@ void net_unshare(struct net_shared **shared)
 		return;
 	proxies_free(&(*shared)->proxies);
 	tls_confs_free((*shared)->tls);
+	if ((*shared)->netrc)
+		netrc_free((*shared)->netrc);
+	free((*shared)->netrc);
 	free(*shared);
 	*shared = NULL;
 }

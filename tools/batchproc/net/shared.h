@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * shared: what all settings of one run have in common of the network: the proxies that the
- * environment names, and the configurations of TLS. Made with the first settings; whoever made it
+ * environment names, the configurations of TLS, and ~/.netrc. Made with the first settings; whoever made it
  * frees it after the run.
  */
 #ifndef BATCHPROC_NET_SHARED_H
@@ -10,12 +10,14 @@
 #include "net/proxy.h"
 
 struct net_conf;
+struct netrc;
 struct tls_confs;
 struct tls_settings;
 
 struct net_shared {
 	struct proxies proxies;
 	struct tls_confs *tls;
+	struct netrc *netrc; /* of ~/.netrc; NULL: nobody has asked for it yet */
 };
 
 /* Gives @conf its proxies and its TLS. NULL, or what is wrong with the environment. Main thread. */

@@ -133,7 +133,8 @@ static bool open_failed_to(const struct job *job)
 	/* Opened anew, it would be written from its beginning on. */
 	standard = own_file_standard(opt->failed_to);
 	fd = standard >= 0 ? fcntl(standard, F_DUPFD_CLOEXEC, STDERR_FILENO + 1) :
-			     open(opt->failed_to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+			     open(opt->failed_to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+				  own_file_mode(job));
 	if (fd < 0) {
 		message("cannot write %s: %s", opt->failed_to, error_text(errno));
 		return false;
@@ -332,6 +333,7 @@ static void all_fed(struct job *job)
 static int conclude(struct job *job)
 {
 	int status, halt = STOP_HALT;
+	const struct verb *verb;
 
 	/* What was met by the last that there was to do has stopped nothing. */
 	if (!left_undone(job))
@@ -343,6 +345,9 @@ static int conclude(struct job *job)
 		return EXIT_USAGE;
 	}
 	status = exit_status(job);
+	for (size_t i = 0; (verb = verb_at(i)); i++)
+		if (verb->tell && !job->opt->quiet)
+			verb->tell(job);
 	if (job->ops->finish && job->ops->finish(job) && status == EXIT_OK)
 		status = EXIT_SOME_FAILED;
 	progress_end(job);

@@ -291,6 +291,11 @@ struct own_files *own_files_new(void)
 	return xcalloc(1, sizeof(struct own_files));
 }
 
+mode_t own_file_mode(const struct job *job)
+{
+	return job->class.ops && job->class.ops->source == SOURCE_PATH ? 0666 : 0600;
+}
+
 void own_file_opened(struct own_files *own, enum own_file which, int fd, const char *name)
 {
 	struct own *file = &own->of[which];

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 struct item;
+struct job;
 struct options;
 struct own_files;
 
@@ -42,6 +43,11 @@ enum own_file {
 /* None yet: those of a run. Never NULL. */
 struct own_files *own_files_new(void);
 void own_files_free(struct own_files *own);
+/*
+ * The mode that a new one is made with, before the umask: nobody else reads what URLs and lines of
+ * manifests may have in them, such as passwords.
+ */
+mode_t own_file_mode(const struct job *job);
 /* It is open now, by this name. */
 void own_file_opened(struct own_files *own, enum own_file which, int fd, const char *name);
 

@@ -38,12 +38,15 @@ static void add_field(struct buf *buf, const char *name, uint64_t value)
 	buf_u64(buf, value);
 }
 
-bool record_add_names(struct buf *buf, const struct item *item)
+bool record_add_names(struct buf *buf, const struct item *item, bool again)
 {
 	struct buf path = {0};
 	bool known = true;
 
-	item_path(item, &path);
+	if (again && item->ops->source != SOURCE_PATH && item->ops->list_path)
+		item->ops->list_path(item, &path);
+	else
+		item_path(item, &path);
 	buf_printf(buf, "\"op\":\"%s\",\"%s\":", item->ops->op, source_key(item->ops->source));
 	buf_json(buf, path.data, path.len);
 	path.len = 0;
@@ -71,7 +74,7 @@ static void add_json(struct buf *buf, const struct item *item)
 	buf_str(buf, "{\"v\":1,\"seq\":");
 	buf_u64(buf, item->seq);
 	buf_char(buf, ',');
-	record_add_names(buf, item);
+	record_add_names(buf, item, false);
 	record_add_status(buf, item);
 	if (name) {
 		buf_str(buf, ",\"errno\":\"");
@@ -241,6 +244,7 @@ static void summary_json(const struct job *job, struct buf *buf, uint64_t wall_n
 {
 	const struct bp_engine_info *info = bp_engine_info(job->engine);
 	struct bp_group_stats stats = {.sz = sizeof(stats)};
+	const struct verb *verb;
 
 	bp_group_stats(job->group, &stats);
 	buf_str(buf, "{\"v\":1,\"summary\":true,\"op\":\"");
@@ -266,6 +270,9 @@ static void summary_json(const struct job *job, struct buf *buf, uint64_t wall_n
 		buf_printf(buf, ",\"stopped\":\"%s\"", stop_name(job));
 	if (job->watch.cut)
 		buf_str(buf, ",\"inputs_cut\":true");
+	for (size_t i = 0; (verb = verb_at(i)); i++)
+		if (verb->totals)
+			verb->totals(job, buf);
 	add_field(buf, "exit", (uint64_t)exit_status);
 	buf_str(buf, "}\n");
 }

@@ -11,10 +11,11 @@ struct item;
 struct job;
 
 /*
- * What an item is, as members of a JSON object: operation, source, destination. Returns whether
+ * What an item is, as members of a JSON object: operation, source, destination. With @again the
+ * source is what the item can be had from again, which a record may not show. Returns whether
  * the destination, if there is one, is known to be what the copy is called.
  */
-bool record_add_names(struct buf *buf, const struct item *item);
+bool record_add_names(struct buf *buf, const struct item *item, bool again);
 
 /* How it ended, as the member "status" with a comma in front. */
 void record_add_status(struct buf *buf, const struct item *item);

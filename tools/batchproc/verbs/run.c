@@ -96,6 +96,8 @@ static struct cached_settings *cached_of(const struct item_class *class)
 
 static void free_cached(struct cached_settings *cached)
 {
+	if (cached->verb->drop)
+		cached->verb->drop(cached->settings);
 	free(cached->key);
 	free(cached);
 }
@@ -437,7 +439,7 @@ static void run_again(const struct item *item, struct buf *buf)
 
 		/* A job with a status is a record, whose destination is exact. */
 		buf_char(buf, '{');
-		exact = record_add_names(buf, item);
+		exact = record_add_names(buf, item, true);
 		buf_str(buf, cached->key);
 		if (exact && item->ops->dst)
 			record_add_status(buf, item);

@@ -22,16 +22,14 @@ void ask_prepare(struct asking *a, struct item *item)
 
 	*a = (struct asking){.item = item};
 	*r = (struct request){
-		.method = set->method ? set->method :
-			  set->data   ? "POST" :
-					"GET",
-		.headers = set->headers,
-		.header_count = set->header_count,
+		.method = set->net.method,
+		.headers = set->net.headers,
+		.header_count = set->net.header_count,
 		.compressed = set->compressed,
 		.range_last = UINT64_MAX,
-		.has_body = set->data,
-		.body_len = set->data ? strlen(set->data) : 0,
-		.form = set->data,
+		.has_body = set->net.has_data,
+		.body_len = set->net.data_len,
+		.form = set->net.has_data,
 	};
 	r->expect_continue = r->body_len >= 1048576;
 }
@@ -115,14 +113,14 @@ int ask_follow(struct asking *a)
 
 	a->x = (struct exchange){
 		.net = a->item->job->net,
-		.conf = &set->exchange,
+		.conf = &set->net.exchange,
 		.request = &a->request,
-		.body = set->data,
+		.body = set->net.data,
 		.pace = &a->item->job->fetch->pace,
 		.memory = a->memory,
 	};
 	a->request.url = &a->first;
-	a->request.password = fetch_credentials(set, &a->first, &a->request.user);
+	a->request.password = net_credentials(&set->net, &a->first, &a->request.user);
 	for (;;) {
 		err = exchange_begin(&a->x);
 		if (err) {

@@ -103,7 +103,7 @@ static void fetch_json(const struct item *item, struct buf *buf)
 	}
 }
 
-static void fetch_again(const struct item *item, struct buf *buf)
+static void fetch_list_path(const struct item *item, struct buf *buf)
 {
 	const struct fetch_item *own = item_priv_const(item);
 
@@ -111,7 +111,6 @@ static void fetch_again(const struct item *item, struct buf *buf)
 		buf_str(buf, own->line);
 	else
 		buf_add(buf, item->name.data, item->name.len);
-	buf_char(buf, item->job->opt->null ? '\0' : '\n');
 }
 
 /* What an attempt left for one that does not come. */
@@ -134,7 +133,7 @@ static const struct item_ops fetch_items = {
 	.work = fetch_work,
 	.permanent = fetch_permanent,
 	.json = fetch_json,
-	.again = fetch_again,
+	.list_path = fetch_list_path,
 	.release = fetch_release,
 	.journal_options = fetch_journal_options,
 	.journal_key = fetch_journal_key,
@@ -168,9 +167,10 @@ static const char *fetch_check(const struct jobspec *spec)
 
 	if (!spec->count)
 		return "names no URL";
-	return (set->output || set->to_stdout) && spec->count > 1 ?
-		       "has one file of -o for more than one URL" :
-		       NULL;
+	if (set->to_stdout)
+		return "cannot write to standard output, where what other jobs print would be "
+		       "mixed with it";
+	return set->output && spec->count > 1 ? "has one file of -o for more than one URL" : NULL;
 }
 
 static void fetch_begin(struct job *job)
@@ -193,22 +193,6 @@ static void fetch_add(struct job *job, const struct jobspec *spec)
 
 /* ---- options */
 
-static const char *read_user(void *to, const char *arg)
-{
-	struct fetch_settings *set = to;
-	size_t user = strcspn(arg, ":");
-
-	for (const char *at = arg; *at; at++)
-		if ((unsigned char)*at < 0x20 || *at == 0x7f)
-			return "a name and a password without control characters";
-	if (!user || user >= sizeof(set->user) || strlen(arg) - user >= sizeof(set->password))
-		return "USER:PASSWORD";
-	memcpy(set->user, arg, user);
-	set->user[user] = '\0';
-	strcpy(set->password, arg[user] ? arg + user + 1 : "");
-	return NULL;
-}
-
 /* LIMIT/T: bytes in a time. */
 static const char *read_low_speed(void *to, const char *arg)
 {
@@ -221,46 +205,17 @@ static const char *read_low_speed(void *to, const char *arg)
 		return "bytes in a time, such as 10K/30s";
 	memcpy(bytes, arg, (size_t)(slash - arg));
 	bytes[slash - arg] = '\0';
-	if (!parse_bytes(bytes, &limit) || !parse_time(slash + 1, &set->exchange.low.ns) ||
-	    !set->exchange.low.ns)
+	if (!parse_bytes(bytes, &limit) || !parse_time(slash + 1, &set->net.exchange.low.ns) ||
+	    !set->net.exchange.low.ns)
 		return "bytes in a time, such as 10K/30s";
-	set->exchange.low.bytes = (uint64_t)limit;
+	set->net.exchange.low.bytes = (uint64_t)limit;
 	set->low_given = true;
-	return NULL;
-}
-
-static const char *read_header(void *to, const char *arg)
-{
-	struct fetch_settings *set = to;
-	const char *wanted = header_check(arg);
-
-	if (wanted)
-		return wanted;
-	if (set->header_count == FETCH_HEADERS_MOST)
-		return "one of 32 headers at most";
-	set->headers[set->header_count++] = arg;
 	return NULL;
 }
 
 static const char *read_time(void *to, const char *arg)
 {
 	return parse_time(arg, to) ? NULL : "a time such as 500ms, 30s, 2m; 0 for none";
-}
-
-static const char *read_connect_timeout(void *to, const char *arg)
-{
-	struct fetch_settings *set = to;
-
-	set->connect_given = true;
-	return read_time(&set->net.connect_timeout_ns, arg);
-}
-
-static const char *read_first_byte_timeout(void *to, const char *arg)
-{
-	struct fetch_settings *set = to;
-
-	set->first_byte_given = true;
-	return read_time(&set->exchange.first_byte_ns, arg);
 }
 
 static const char *read_count(const char *arg, uint64_t least, uint64_t *value)
@@ -274,16 +229,6 @@ static const char *read_max_redirs(void *to, const char *arg)
 
 	set->redirs_given = true;
 	return read_count(arg, 0, &set->max_redirs);
-}
-
-static const char *read_max_per_host(void *to, const char *arg)
-{
-	unsigned int *most = to;
-	uint64_t count = 0;
-	const char *wanted = read_count(arg, 1, &count);
-
-	*most = (unsigned int)count;
-	return wanted;
 }
 
 static const char *read_segments(void *to, const char *arg)
@@ -326,22 +271,6 @@ static const char *read_output(void *to, const char *arg)
 	return *arg ? NULL : "a file, - for standard output, or none";
 }
 
-static const char *read_method(void *to, const char *arg)
-{
-	const char **method = to;
-
-	*method = arg;
-	return method_check(arg);
-}
-
-static const char *read_data(void *to, const char *arg)
-{
-	const char **data = to;
-
-	*data = arg;
-	return *arg == '@' ? "data, not the name of a file" : NULL;
-}
-
 static const char *read_statuses(void *to, const char *arg)
 {
 	return statuses_parse(to, arg);
@@ -357,8 +286,6 @@ static const char *check_together(const struct fetch_settings *set)
 		return "-u and -p need a file";
 	if (set->update && set->by_disposition)
 		return "-u needs a name before the server says one";
-	if (set->tls.key && !set->tls.cert)
-		return "--key needs --cert";
 	return NULL;
 }
 
@@ -369,36 +296,52 @@ static const char *fetch_settle(void *settings, struct common *common)
 
 	if (wrong)
 		return wrong;
-	wrong = net_share(&common->net, &set->net, &set->tls);
-	if (!wrong && set->netrc)
-		wrong = credentials_read(&common->netrc);
-	set->credentials = common->netrc;
+	wrong = net_settle(&set->net, &common->net, CONNECT_NS, FIRST_BYTE_NS);
 	if (wrong)
 		return wrong;
 	if (!set->max_size)
 		set->max_size = UINT64_MAX;
 	if (!set->redirs_given)
 		set->max_redirs = REDIRS;
-	if (!set->connect_given)
-		set->net.connect_timeout_ns = CONNECT_NS;
-	if (!set->first_byte_given)
-		set->exchange.first_byte_ns = FIRST_BYTE_NS;
 	if (!set->low_given)
-		set->exchange.low = (struct stream_low){.bytes = 1, .ns = STALL_NS};
-	set->exchange.net = &set->net;
-	fetch_journal_digests(set);
-	return set->tls.cacert || set->tls.cert ? tls_conf_check(set->net.tls) : NULL;
+		set->net.exchange.low = (struct stream_low){.bytes = 1, .ns = STALL_NS};
+	return NULL;
 }
 
-static bool fetch_finish(struct job *job)
+static void fetch_drop(void *settings)
 {
-	unsigned long long count = job->fetch ? atomic_load(&job->fetch->unannounced) : 0;
+	net_options_free(&((struct fetch_settings *)settings)->net);
+}
 
-	if (count && !job->opt->quiet)
+static unsigned long long count_unannounced(const struct job *job)
+{
+	return job->fetch ? atomic_load(&job->fetch->unannounced) : 0;
+}
+
+static void fetch_tell(const struct job *job)
+{
+	unsigned long long count = count_unannounced(job);
+
+	if (count)
 		message("of %llu bodies nobody had announced the length: a cut one is not told "
 			"from a whole one",
 			count);
-	return false;
+}
+
+static void fetch_totals(const struct job *job, struct buf *buf)
+{
+	unsigned long long count = count_unannounced(job);
+
+	if (count)
+		buf_printf(buf, ",\"unannounced\":%llu", count);
+}
+
+/* USER:PASSWORD, which is no URL. */
+static bool is_who_asks(const char *arg)
+{
+	const char *colon = strchr(arg, ':');
+
+	return colon && strncmp(colon, "://", 3) != 0 && !strchr(arg, '/');
 }
 
 static int fetch_run(const struct options *options)
@@ -407,10 +350,13 @@ static int fetch_run(const struct options *options)
 		.journal = &journal_hooks,
 		.one_each = true,
 		.feed = feed_each,
-		.finish = fetch_finish,
 	};
 	const struct fetch_settings *set = options->settings;
 
+	/* As curl has it: what may be a password is neither asked for nor shown. */
+	if (set->update && options->arg_count && is_who_asks(options->args[0]))
+		return usage_error(options->verb, "-u is --update, and takes no argument: who asks "
+						  "is said with --user USER:PASSWORD");
 	if (set->output && (options->list_count || options->arg_count > 1))
 		return usage_error(options->verb, "-o is for one URL; -P DIR is for many");
 	if (set->to_stdout && options->jobs != 1 && (options->list_count || options->arg_count > 1))
@@ -436,7 +382,6 @@ static void fetch_cleanup(struct job *job)
 static void fetch_unshare(struct common *common)
 {
 	net_unshare(&common->net);
-	credentials_free(&common->netrc);
 }
 
 #define AT(field, is) OPT_AT(struct fetch_settings, field, is)
@@ -452,24 +397,7 @@ static const struct opt fetch_options[] = {
 	{'u', "update", NULL, "ask only for what is newer than the file that is there",
 	 FLAG(update)},
 	{'p', "preserve-time", NULL, "give files the time that the server says", FLAG(keep_time)},
-	{'H', "header", "LINE", "'NAME: VALUE', sent with each request; 'NAME:' sends none",
-	 read_header, OPT_WHOLE},
-	{'X', "request", "METHOD", "GET unless -d is given; HEAD gets no file", read_method,
-	 AT(method, const char *)},
-	{'d', "data", "DATA", "sent with each request, by POST unless -X says otherwise", read_data,
-	 AT(data, const char *)},
-	{0, "user", "USER:PASSWORD", "for servers that ask; also in an URL", read_user, OPT_WHOLE},
-	{0, "netrc", NULL, "users and passwords from ~/.netrc", FLAG(netrc)},
-	{0, "cacert", "FILE", "certificates to trust in place of the system's", TEXT(tls.cacert)},
-	{0, "cert", "FILE", "a certificate to show, in PEM form", TEXT(tls.cert)},
-	{0, "key", "FILE", "its key, where that is not in the same file", TEXT(tls.key)},
-	{0, "insecure", NULL, "verify no certificate", FLAG(tls.insecure)},
-	{0, "unix-socket", "PATH", "connect to this socket, whatever the host",
-	 TEXT(net.unix_socket)},
-	{0, "connect-timeout", "T", "for name, connection and TLS (60s)", read_connect_timeout,
-	 OPT_WHOLE},
-	{0, "first-byte-timeout", "T", "from a request to the first byte of its response (5m)",
-	 read_first_byte_timeout, OPT_WHOLE},
+	NET_OPTIONS(struct fetch_settings, net, "60s", "5m"),
 	{0, "low-speed", "BYTES/T", "end a body that comes slower (1/5m)", read_low_speed,
 	 OPT_WHOLE},
 	{0, "segments", "N", "split a large body over up to N connections, by ranges",
@@ -479,9 +407,6 @@ static const struct opt fetch_options[] = {
 	{0, "max-redirs", "N", "redirections that are followed for an item (20)", read_max_redirs,
 	 OPT_WHOLE},
 	{0, "max-size", "BYTES", "refuse what is larger", read_max_size, AT(max_size, uint64_t)},
-	{0, "max-per-host", "N",
-	 "connections in use at one host (6; on this machine as many as there are items)",
-	 read_max_per_host, AT(net.max_per_host, unsigned int)},
 	{0, "compressed", NULL, "ask for gzip and deflate, and decompress", FLAG(compressed)},
 	{0, "expect-status", "LIST", "such as 200,404 or 2xx (200-299)", read_statuses,
 	 AT(expected, struct statuses)},
@@ -504,9 +429,12 @@ const struct verb fetch_verb = {
 	.items = &fetch_items,
 	.settings_size = sizeof(struct fetch_settings),
 	.settle = fetch_settle,
+	.drop = fetch_drop,
 	.unshare = fetch_unshare,
 	.check = fetch_check,
 	.add = fetch_add,
+	.tell = fetch_tell,
+	.totals = fetch_totals,
 	.cleanup = fetch_cleanup,
 	.run = fetch_run,
 };

@@ -7,7 +7,8 @@
  *	get.c		one attempt: what it asks for, and what an answer means
  *	ask.c		requests to one server after the other, as redirections lead
  *	mirrors.c	several servers, of which the first to answer is taken
- *	segments.c	a body over several connections
+ *	parts.c		a body in parts, with --segments
+ *	segments.c	these over several connections
  *	body.c		the body's way into the file, or wherever it goes
  *	place.c		the file that it becomes: its directory, its name, its temporary file
  *
@@ -27,15 +28,12 @@
 
 #include "digest/digest.h"
 #include "net/exchange.h"
-#include "net/statuses.h"
-#include "net/hosts.h"
+#include "net/options.h"
 #include "net/request.h"
+#include "net/statuses.h"
 #include "net/stream.h"
-#include "net/tls.h"
 #include "net/url.h"
 #include "run/item.h"
-
-#define FETCH_HEADERS_MOST 32
 
 struct fetch_settings {
 	const char *dir; /* -P; NULL: here */
@@ -46,24 +44,14 @@ struct fetch_settings {
 	bool update; /* -u */
 	bool keep_time; /* -p */
 	bool compressed;
-	bool netrc;
-	const struct netrc *credentials; /* with that */
-	const char *method; /* NULL: GET, or POST with data */
-	const char *data;
-	const char *headers[FETCH_HEADERS_MOST];
-	size_t header_count;
-	char user[256], password[256]; /* --user; an empty user: none */
-	char data_digest[65], headers_digest[65]; /* for the journal; empty: none */
 	struct statuses expected; /* none: 200 to 299 */
 	uint64_t max_size; /* UINT64_MAX: any */
 	uint64_t max_redirs;
 	bool redirs_given;
 	size_t segments; /* at most; 0 or 1: none */
 	uint64_t hedge_ns; /* 0: mirrors are asked at once */
-	bool connect_given, first_byte_given, low_given;
-	struct tls_settings tls;
-	struct net_conf net;
-	struct exchange_conf exchange;
+	bool low_given;
+	struct net_options net;
 };
 
 struct fetch_item {
@@ -74,6 +62,7 @@ struct fetch_item {
 
 	bool claimed; /* its place */
 	uint64_t claimant; /* who it is there; 0: nobody yet */
+	uint64_t cut; /* of its first 64 mirrors those whose body has failed, a bit each */
 	bool repeats; /* an earlier attempt has left a partial file that can be gone on with */
 	bool written; /* something went to standard output: there is no second attempt */
 	int code; /* of the last response; 0: none */
@@ -114,6 +103,7 @@ const char *path_check(const char *path);
 /* What is asked of one server, and of those that it sends to. */
 struct asking {
 	struct item *item;
+	size_t mirror; /* of the item's mirrors, which it is */
 	struct url first, url; /* that was given, and that it was redirected to */
 	struct request request;
 	struct exchange x;
@@ -141,11 +131,16 @@ bool ask_is_expected(const struct fetch_settings *set, int status);
 struct mirrors;
 
 /*
- * Asks all mirrors of the item as @like does. *@ask is the one that answered first, and that did
- * not fail where one did not; it lives as long as *@mirrors, which is to be freed.
+ * Asks all mirrors of the item as @like does; those whose body has failed before only when no other
+ * one is left, or has answered for long. *@ask is the one that answered first, and that did not
+ * fail where one did not; it lives as long as *@mirrors, which is to be freed.
  */
 int mirrors_race(struct mirrors **mirrors, const struct asking *like, struct asking **ask);
 void mirrors_free(struct mirrors *mirrors);
+/* Whether the body of this one has failed, and not those of all. */
+bool mirror_is_cut(const struct item *item, size_t mirror);
+/* Its body has. */
+void mirror_has_cut(struct item *item, size_t mirror);
 
 /* ---- place.c */
 
@@ -159,11 +154,14 @@ struct place {
 	bool own_dirfd;
 	dev_t dev; /* of the directory */
 	ino_t ino;
+	bool replaces; /* a file, that has */
+	mode_t mode;
 	char name[NAME_MAX + 1], temp[NAME_MAX + 1];
 	int fd; /* of the temporary file; -1: none */
 	uint64_t offset; /* of what it has of an earlier attempt */
 	char validator[256]; /* of that; empty: none */
 	char url[4096]; /* and its URL */
+	size_t mirror; /* of the item's mirrors, which that is */
 	bool unnoted; /* the file system takes no note of these */
 	uint64_t total; /* of a file in segments; 0: it is none */
 	size_t part_count;
@@ -183,10 +181,12 @@ int place_find(struct place *place, struct item *item, const struct url *url, co
 bool place_existing(const struct place *place, struct stat *st, char *etag, size_t etag_size);
 
 /*
- * Opens what an earlier attempt, or a run that was killed, left of this URL. 0, or -errno: -EBUSY
- * somebody writes it, -ENOENT there is nothing that can be gone on with.
+ * Opens what an earlier attempt, or a run that was killed, left of one of the item's URLs. 0, or
+ * -errno: -EBUSY somebody writes it, -ENOENT there is nothing that can be gone on with.
  */
-int place_reopen(struct place *place, const struct url *url);
+int place_reopen(struct place *place);
+/* What was opened is to be begun anew. */
+void place_forget(struct place *place);
 /* Drops that, and makes a fresh temporary file. */
 int place_create(struct place *place);
 /*
@@ -243,19 +243,7 @@ int body_peek(struct body *body, const char **data, size_t *len);
 
 int fetch_get(struct item *item);
 
-/* ---- credentials.c */
-
-/* Reads ~/.netrc, unless that was done. NULL, or what is wrong. Main thread. */
-const char *credentials_read(struct netrc **netrc);
-void credentials_free(struct netrc **netrc);
-/* The password; NULL: none, as the user then. */
-const char *fetch_credentials(const struct fetch_settings *set, const struct url *url,
-			      const char **user);
-
 /* ---- journal.c */
-
-/* By what it tells -d and -H; after the last option. */
-void fetch_journal_digests(struct fetch_settings *set);
 
 /* See struct item_ops. */
 void fetch_journal_options(const void *settings, struct buf *buf);

@@ -19,30 +19,12 @@
 #include "cli/options.h"
 #include "digest/hasher.h"
 #include "net/fields.h"
+#include "net/proxy.h"
 #include "run/job.h"
-#include "verbs/fetch/fetch.h"
+#include "verbs/fetch/get.h"
 
 #define BUSY_TRIES 100u
 #define BUSY_NS 20000000ull
-
-struct getting {
-	struct item *item;
-	const struct fetch_settings *set;
-	struct fetch_item *own;
-	struct url first; /* that gives it its name */
-	bool has_place;
-	bool anew; /* without the partial file */
-	struct place place;
-	struct asking *ask; /* one of its mirrors; of several, that which answered first */
-	struct asking only;
-	struct mirrors *mirrors; /* NULL: there is one */
-	struct hasher *hasher;
-	struct body body;
-	struct finish finish;
-	struct content_range first_part; /* with --segments */
-	const char *wanted;
-	char since[40], etag[256];
-};
 
 /* ---- the request */
 
@@ -74,7 +56,7 @@ static int look_for_partial(void *arg)
 {
 	struct getting *g = arg;
 
-	return place_reopen(&g->place, &g->first);
+	return place_reopen(&g->place);
 }
 
 /* What an earlier attempt or run has left is asked for no more. */
@@ -95,18 +77,21 @@ static void ask_for_the_rest(struct getting *g)
 			return;
 	if (err)
 		return;
-	if (g->place.total)
+	if (g->place.total) {
+		/* Only the mirror that it is of can give the other parts. */
+		if (mirror_is_cut(g->item, g->place.mirror))
+			place_forget(&g->place);
 		return;
+	}
 	g->ask->request.range_first = g->place.offset;
 	g->ask->request.if_range = g->place.validator;
 	g->ask->request.if_none_match = g->ask->request.if_modified_since = NULL;
 }
 
-/* With --segments the first part is asked for first; mirrors do not have the same validators. */
+/* With --segments the first part is asked for first. */
 static bool may_divide(const struct getting *g)
 {
-	return g->set->segments > 1 && !g->anew && !g->place.validator[0] &&
-	       line_mirrors(g->item) == 1;
+	return g->set->segments > 1 && !g->anew && !g->place.validator[0];
 }
 
 static int prepare(struct getting *g)
@@ -138,7 +123,7 @@ static int prepare(struct getting *g)
 
 /* ---- what an answer means */
 
-static int refuse(struct getting *g, int err, const char *why)
+int get_refuse(struct getting *g, int err, const char *why)
 {
 	g->item->why = why;
 	return err;
@@ -148,7 +133,11 @@ static int status_error(struct getting *g)
 {
 	int status = g->ask->x.head.status;
 
-	snprintf(g->own->why, sizeof(g->own->why), "the server answered with status %d", status);
+	if (status == 407 && g->ask->x.conn && g->ask->x.conn->proxy)
+		snprintf(g->own->why, sizeof(g->own->why), "%s", proxy_wants_credentials);
+	else
+		snprintf(g->own->why, sizeof(g->own->why), "the server answered with status %d",
+			 status);
 	g->item->why = g->own->why;
 	switch (status) {
 	case 404:
@@ -239,7 +228,7 @@ static int hash_partial(void *arg)
 	return 0;
 }
 
-static int begin_digest(struct getting *g)
+int get_begin_digest(struct getting *g)
 {
 	if (!g->own->alg)
 		return 0;
@@ -249,7 +238,7 @@ static int begin_digest(struct getting *g)
 	return g->place.offset ? blocking_long(hash_partial, g) : 0;
 }
 
-static int check_digest(struct getting *g)
+int get_check_digest(struct getting *g)
 {
 	unsigned char got[DIGEST_SIZE_MAX];
 
@@ -258,7 +247,7 @@ static int check_digest(struct getting *g)
 	digest_finish(g->hasher->digest, got);
 	if (!memcmp(got, g->own->expected, g->own->alg->size))
 		return 0;
-	return refuse(g, -EBADMSG, "the content does not have the digest that it should have");
+	return get_refuse(g, -EBADMSG, "the content does not have the digest that it should have");
 }
 
 static int create_file(void *arg)
@@ -275,11 +264,11 @@ static int create_file(void *arg)
 	if (!err && validator && !g->set->compressed && !g->set->by_disposition &&
 	    (opt->journal || g->item->attempts <= opt->retries) &&
 	    !strcmp(g->ask->request.method, "GET"))
-		place_note(&g->place, &g->first, validator);
+		place_note(&g->place, &g->ask->first, validator);
 	return err;
 }
 
-static int commit_file(void *arg)
+int get_commit(void *arg)
 {
 	struct getting *g = arg;
 
@@ -314,11 +303,11 @@ static int check_size(struct getting *g)
 
 	if (head->body == BODY_LENGTH && !g->set->compressed &&
 	    (head->length > most || g->place.offset > most - head->length))
-		return refuse(g, -EFBIG, "is larger than --max-size allows");
+		return get_refuse(g, -EFBIG, "is larger than --max-size allows");
 	return 0;
 }
 
-static void note_finish(struct getting *g)
+void get_note_finish(struct getting *g)
 {
 	const char *modified = head_value(&g->ask->x.head, "Last-Modified");
 	const char *etag = head_value(&g->ask->x.head, "ETag");
@@ -334,7 +323,8 @@ static int receive(struct getting *g, bool nothing_more)
 {
 	int err = 0;
 
-	note_finish(g);
+	g->began = true;
+	get_note_finish(g);
 	g->body = (struct body){.set = g->set,
 				.item = g->item,
 				.x = &g->ask->x,
@@ -342,15 +332,15 @@ static int receive(struct getting *g, bool nothing_more)
 	if (!nothing_more)
 		err = check_size(g);
 	if (!err)
-		err = begin_digest(g);
+		err = get_begin_digest(g);
 	if (!err && !nothing_more)
 		err = move_body(g);
 	g->own->unannounced = g->ask->x.unannounced;
 	if (!err)
-		err = check_digest(g);
+		err = get_check_digest(g);
 	g->own->size = g->body.at;
 	if (!err && g->has_place)
-		err = blocking(commit_file, g);
+		err = blocking(get_commit, g);
 	return err;
 }
 
@@ -371,7 +361,18 @@ static int find_wanted_place(struct getting *g)
 	return err;
 }
 
-static int take_answer(struct getting *g)
+/* Nothing that could be a file, nor take the place of one. */
+static int take_nothing(struct getting *g)
+{
+	if (g->own->alg)
+		return get_refuse(g, -ENODATA, "the server has no content to send");
+	g->own->size = 0;
+	free(g->own->dst);
+	g->own->dst = NULL;
+	return 0;
+}
+
+int get_take_answer(struct getting *g)
 {
 	int status = g->ask->x.head.status, err = 0;
 
@@ -383,14 +384,16 @@ static int take_answer(struct getting *g)
 	if (!ask_is_expected(g->set, status))
 		return status_error(g);
 	if (status == 206)
-		return refuse(g, -EPROTO, "the server sent a part that was not asked for");
+		return get_refuse(g, -EPROTO, "the server sent a part that was not asked for");
+	if (status == 204 || status == 205 || status == 304)
+		return take_nothing(g);
 	if (g->has_place && g->set->by_disposition)
 		err = find_wanted_place(g);
 	return err ? err : receive(g, false);
 }
 
 /* Asks the only one there is, or whoever of the mirrors answers first. */
-static int ask_all(struct getting *g)
+int get_ask_all(struct getting *g)
 {
 	int err;
 
@@ -407,117 +410,23 @@ static int ask_all(struct getting *g)
 	return err;
 }
 
-/* The file is there in its size, and the parts that it lacks are known. */
-static int finish_segments(struct getting *g)
-{
-	int err;
-
-	g->place.modified = INT64_MIN;
-	err = segments_move(g->item, &g->place);
-
-	if (err == -ESTALE) {
-		g->anew = true;
-		return -EAGAIN;
-	}
-	g->place.offset = g->own->size = g->place.total;
-	if (g->set->keep_time || g->set->update)
-		g->finish.mtime = g->place.modified;
-	if (g->set->update && g->place.validator[0] == '"')
-		g->finish.etag = strcpy(g->etag, g->place.validator);
-	if (!err)
-		err = begin_digest(g);
-	if (!err)
-		err = check_digest(g);
-	return err ? err : blocking(commit_file, g);
-}
-
-static int create_in_segments(void *arg)
-{
-	struct getting *g = arg;
-	const struct content_range *range = &g->first_part;
-	struct place *p = &g->place;
-	int err = place_create(p);
-
-	if (err)
-		return err;
-	p->total = range->total;
-	p->part_count = 1;
-	p->parts[0] = (struct part){0, range->total};
-	place_note(p, &g->first, ask_validator(&g->ask->x.head));
-	err = call_ftruncate(p->fd, (off_t)range->total);
-	return err;
-}
-
-/* The first part has come, of a body that can be had in parts. */
-static int begin_segments(struct getting *g)
-{
-	const struct content_range *range = &g->first_part;
-	int err;
-
-	if (range->total > g->set->max_size)
-		return refuse(g, -EFBIG, "is larger than --max-size allows");
-	note_finish(g);
-	err = blocking(create_in_segments, g);
-	if (err)
-		return err;
-	g->body =
-		(struct body){.set = g->set, .item = g->item, .x = &g->ask->x, .place = &g->place};
-	g->hasher = hasher_get();
-	exchange_grow(&g->ask->x, (char *)g->hasher->buffer, HASHER_BYTES);
-	err = body_move(&g->body);
-	hasher_put(g->hasher);
-	g->hasher = NULL;
-	exchange_end(&g->ask->x);
-	if (err)
-		return err;
-	g->place.part_count = range->last + 1 < range->total;
-	g->place.parts[0] = (struct part){range->last + 1, range->total};
-	return finish_segments(g);
-}
-
-/* Whether a body can be had in parts, by the answer to the request for the first. */
-static bool comes_in_parts(struct getting *g)
-{
-	const struct head *head = &g->ask->x.head;
-	const char *text = head_value(head, "Content-Range");
-	struct content_range *range = &g->first_part;
-
-	return text && content_range_parse(text, range) && !range->unsatisfied && !range->first &&
-	       range->total != UINT64_MAX && ask_validator(head) &&
-	       strlen(ask_validator(head)) < sizeof(g->place.validator) &&
-	       head->body == BODY_LENGTH && head->length == range->last + 1;
-}
-
-static int try_segments(struct getting *g)
-{
-	int status, err = ask_all(g);
-
-	if (err)
-		return err;
-	status = g->ask->x.head.status;
-	if (status == 206 && comes_in_parts(g))
-		return begin_segments(g);
-	if (status != 206 && status != 416)
-		return take_answer(g);
-	g->anew = true;
-	return -EAGAIN;
-}
-
 static int try_it(struct getting *g)
 {
 	enum rest rest;
 	int err;
 
 	if (g->place.total) {
+		g->began = true;
+		g->ask->mirror = g->place.mirror;
 		g->finish = (struct finish){.mtime = INT64_MIN};
 		g->own->resumed = true;
-		return finish_segments(g);
+		return parts_finish(g);
 	}
 	if (g->ask->request.range_last != UINT64_MAX)
-		return try_segments(g);
-	err = ask_all(g);
+		return parts_try(g);
+	err = get_ask_all(g);
 	if (err || !g->ask->request.range_first)
-		return err ? err : take_answer(g);
+		return err ? err : get_take_answer(g);
 	rest = judge_rest(g);
 	switch (rest) {
 	case REST_COMES:
@@ -529,9 +438,9 @@ static int try_it(struct getting *g)
 		return -EAGAIN;
 	case REST_WHOLE:
 		g->place.offset = 0;
-		return take_answer(g);
+		return get_take_answer(g);
 	default:
-		return take_answer(g);
+		return get_take_answer(g);
 	}
 }
 
@@ -550,6 +459,8 @@ static void finish_with(struct getting *g, int err)
 {
 	bool keep = is_worth_keeping(g, err);
 
+	if (err && g->began && !bp_cancelled())
+		mirror_has_cut(g->item, g->ask->mirror);
 	ask_end(g->ask);
 	mirrors_free(g->mirrors);
 	g->mirrors = NULL;
@@ -575,6 +486,7 @@ int fetch_get(struct item *item)
 
 	for (int round = 0; round < 2; round++) {
 		item->why = NULL;
+		g.began = false;
 		g.own->code = 0;
 		g.own->redirects = 0;
 		g.own->unannounced = g.own->resumed = false;

@@ -2,7 +2,6 @@
 /*
  * journal: what the journal is told of a file that was got, and whether it is still there.
  */
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,59 +14,15 @@
 #include "journal/journal.h"
 #include "verbs/fetch/fetch.h"
 
-static bool says_who_asks(const char *header)
-{
-	return header_is(header, "Authorization") || header_is(header, "Proxy-Authorization") ||
-	       header_is(header, "Cookie");
-}
-
-static void take_digest(char *hex, const void *data, size_t len)
-{
-	unsigned char bytes[32];
-	struct buf text = {0};
-
-	EVP_Digest(data, len, bytes, NULL, EVP_sha256(), NULL);
-	buf_hex(&text, bytes, sizeof(bytes));
-	memcpy(hex, text.data, text.len);
-	buf_free(&text);
-}
-
-void fetch_journal_digests(struct fetch_settings *set)
-{
-	struct buf headers = {0};
-
-	if (set->data)
-		take_digest(set->data_digest, set->data, strlen(set->data));
-	for (size_t i = 0; i < set->header_count; i++) {
-		/* A token may be a new one at each run: who asks is the user. */
-		if (says_who_asks(set->headers[i]))
-			continue;
-		buf_str(&headers, set->headers[i]);
-		buf_char(&headers, '\n');
-	}
-	if (headers.len)
-		take_digest(set->headers_digest, headers.data, headers.len);
-	buf_free(&headers);
-}
-
-/* Neither data nor headers nor a password themselves: they may be secret. */
 void fetch_journal_options(const void *settings, struct buf *buf)
 {
 	const struct fetch_settings *set = settings;
 
-	buf_printf(buf, "method=%s", set->method ? set->method : set->data ? "POST" : "GET");
-	if (set->data)
-		buf_printf(buf, " data=%s", set->data_digest);
-	if (*set->headers_digest)
-		buf_printf(buf, " headers=%s", set->headers_digest);
+	net_journal_options(&set->net, buf);
 	if (set->compressed)
 		buf_str(buf, " compressed");
 	if (set->drop)
 		buf_str(buf, " drop");
-	if (*set->user) {
-		buf_str(buf, " user=");
-		journal_escape(buf, set->user, strlen(set->user));
-	}
 }
 
 /* Where it goes to, and what it has to be. */
@@ -122,6 +77,11 @@ bool fetch_journal_restore(struct item *item, const char *result, size_t len)
 	buf_char(&path, '\0');
 	/* One blank stands in front of the name, which may begin with another. */
 	size = strtoull(path.data, &dst, 10);
+	/* An answer that made no file: to HEAD, or one without content. */
+	if (dst != path.data && !*dst) {
+		buf_free(&path);
+		return !size;
+	}
 	there = dst != path.data && *dst++ == ' ' && *dst && !call_lstat(dst, &st) &&
 		S_ISREG(st.st_mode) && (unsigned long long)st.st_size == size;
 	if (there) {

@@ -5,6 +5,9 @@
  * Each is asked by a task of its own, on whatever loop; all at once, or with --hedge the next only
  * when nobody has answered for that long, or when one has failed. The others are cancelled, and
  * their connections closed.
+ *
+ * To answer fast is no merit of one that then cuts its body short: in later attempts it comes
+ * behind those of which that is not known.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -14,6 +17,9 @@
 #include "batchproc.h"
 #include "run/job.h"
 #include "verbs/fetch/fetch.h"
+
+/* When nobody else has answered for so long, one whose body has failed is asked all the same. */
+#define SECOND_CHANCE_NS 5000000000ull
 
 struct mirrors {
 	struct item *item;
@@ -27,6 +33,22 @@ struct mirrors {
 		int err;
 	} list[];
 };
+
+bool mirror_is_cut(const struct item *item, size_t mirror)
+{
+	const struct fetch_item *own = item_priv_const(item);
+	size_t count = line_mirrors(item), cut = (size_t)__builtin_popcountll(own->cut);
+
+	return mirror < 64 && own->cut >> mirror & 1 && cut < count;
+}
+
+void mirror_has_cut(struct item *item, size_t mirror)
+{
+	struct fetch_item *own = item_priv(item);
+
+	if (mirror < 64)
+		own->cut |= 1ull << mirror;
+}
 
 static int mirror_task(void *arg);
 
@@ -91,34 +113,56 @@ static int choose(struct mirrors *m, struct mirror *winner, struct asking **ask)
 	return chosen->err == -EREMOTEIO ? 0 : chosen->err;
 }
 
+/* In the order in which they are asked. How many of them are good, or -errno. */
+static ssize_t line_up(struct mirrors *m, const struct asking *like)
+{
+	ssize_t good = 0;
+	size_t next = 0;
+
+	for (int cut = 0; cut < 2; cut++) {
+		for (size_t i = 0; i < m->count; i++) {
+			struct mirror *one = &m->list[next];
+
+			if (mirror_is_cut(like->item, i) != cut)
+				continue;
+			*one = (struct mirror){.mirrors = m, .err = -ECANCELED};
+			one->ask.item = like->item;
+			one->ask.mirror = i;
+			one->ask.request = like->request;
+			if (line_url(like->item, i, &one->ask.first))
+				return -EINVAL;
+			next++;
+		}
+		good = cut ? good : (ssize_t)next;
+	}
+	return good;
+}
+
 int mirrors_race(struct mirrors **mirrors, const struct asking *like, struct asking **ask)
 {
 	const struct fetch_settings *set = like->item->settings;
 	struct job *job = like->item->job;
 	size_t count = line_mirrors(like->item);
 	struct mirrors *m = xcalloc(1, sizeof(*m) + count * sizeof(m->list[0]));
-	/* Who has cut a body short is not the first to be asked for it again. */
-	size_t first = like->item->attempts ? (like->item->attempts - 1) % count : 0;
 	struct mirror *winner;
+	ssize_t good;
 	int err;
 
 	*mirrors = m;
 	m->item = like->item;
 	m->count = count;
+	good = line_up(m, like);
+	if (good < 0)
+		return (int)good;
 	m->hedge_ns = set->hedge_ns;
-	for (size_t i = 0; i < count; i++) {
-		m->list[i].mirrors = m;
-		m->list[i].err = -ECANCELED;
-		m->list[i].ask = (struct asking){.item = like->item, .request = like->request};
-		if (line_url(like->item, (first + i) % count, &m->list[i].ask.first))
-			return -EINVAL;
-	}
+	if (!m->hedge_ns && (size_t)good < count)
+		m->hedge_ns = SECOND_CHANCE_NS;
 	err = bp_group_create(&m->group, job->engine,
 			      &BP_GROUP_OPTS(.stop_after_failures = 0, .stop_after_successes = 1));
 	if (err)
 		return err;
 	start_next(m);
-	while (!m->hedge_ns && start_next(m))
+	while (!set->hedge_ns && --good > 0 && start_next(m))
 		;
 	if (m->hedge_ns)
 		bp_go(m->group, hedge_task, m);

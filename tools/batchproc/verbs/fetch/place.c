@@ -283,12 +283,17 @@ static int claim(struct place *p)
  * Neither a device, a FIFO or a socket is to become a file, nor what this run writes itself. Of -o
  * also one that a link names.
  */
-static int check_existing(const struct place *p)
+static int check_existing(struct place *p)
 {
 	const struct fetch_settings *set = p->item->settings;
 	struct stat st;
 
-	if (fstatat(p->dirfd, p->name, &st, set->output ? 0 : AT_SYMLINK_NOFOLLOW))
+	if (fstatat(p->dirfd, p->name, &st, AT_SYMLINK_NOFOLLOW))
+		return 0;
+	/* Not set-user-ID and its like: that was given to another content. */
+	p->replaces = S_ISREG(st.st_mode);
+	p->mode = st.st_mode & 0777;
+	if (set->output && S_ISLNK(st.st_mode) && fstatat(p->dirfd, p->name, &st, 0))
 		return 0;
 	p->item->why = own_file_as_destination(p->item->job->own, &st);
 	if (!p->item->why && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode) && !S_ISDIR(st.st_mode))
@@ -365,14 +370,34 @@ static bool take_parts(struct place *p, const char *text, uint64_t size)
 	return true;
 }
 
-/* Whether the attribute says that the file is a part of this URL; then what it says is noted. */
-static bool is_part_of(struct place *p, const struct url *url, uint64_t size)
+/* Which of the item's mirrors the partial file says that it is of; false: none. */
+static bool find_mirror(struct place *p)
+{
+	size_t count = line_mirrors(p->item);
+	bool same = false;
+
+	for (size_t i = 0; i < count && !same; i++) {
+		struct buf text = {0};
+		struct url url;
+
+		if (line_url(p->item, i, &url))
+			continue;
+		url_text(&url, &text);
+		buf_char(&text, '\0');
+		same = !strcmp(text.data, p->url);
+		p->mirror = i;
+		buf_free(&text);
+		url_free(&url);
+	}
+	return same;
+}
+
+/* Whether the attribute says that the file is a part; then what it says is noted. */
+static bool is_part(struct place *p, uint64_t size)
 {
 	char attr[sizeof(p->validator) + sizeof(p->url) + 1024];
 	ssize_t len = fgetxattr(p->fd, PARTIAL_ATTR, attr, sizeof(attr) - 1);
-	struct buf text = {0};
 	const char *its_url, *parts;
-	bool same;
 
 	if (len <= 0)
 		return false;
@@ -381,19 +406,15 @@ static bool is_part_of(struct place *p, const struct url *url, uint64_t size)
 	if (its_url >= attr + len || its_url - attr > (ptrdiff_t)sizeof(p->validator))
 		return false;
 	parts = its_url + strlen(its_url) + 1;
-	url_text(url, &text);
-	buf_char(&text, '\0');
-	same = !strcmp(text.data, its_url) && text.len <= sizeof(p->url);
-	if (same) {
-		memcpy(p->url, text.data, text.len);
-		strcpy(p->validator, attr);
-	}
-	buf_free(&text);
+	if (parts - its_url > (ptrdiff_t)sizeof(p->url))
+		return false;
+	strcpy(p->validator, attr);
+	strcpy(p->url, its_url);
 	p->total = p->part_count = 0;
-	return same && (parts >= attr + len || take_parts(p, parts, size));
+	return find_mirror(p) && (parts >= attr + len || take_parts(p, parts, size));
 }
 
-int place_reopen(struct place *p, const struct url *url)
+int place_reopen(struct place *p)
 {
 	struct stat st;
 	int err = -ENOENT;
@@ -405,7 +426,7 @@ int place_reopen(struct place *p, const struct url *url)
 		if (flock(p->fd, LOCK_EX | LOCK_NB))
 			err = errno == EWOULDBLOCK ? -EBUSY : -errno;
 		else if (st.st_size > 0 && dest_is_named(p->dirfd, p->temp, p->fd) &&
-			 is_part_of(p, url, (uint64_t)st.st_size))
+			 is_part(p, (uint64_t)st.st_size))
 			err = 0;
 	}
 	if (!err) {
@@ -419,15 +440,20 @@ int place_reopen(struct place *p, const struct url *url)
 	return err;
 }
 
-int place_create(struct place *p)
+void place_forget(struct place *p)
 {
 	p->offset = p->total = p->part_count = 0;
 	p->validator[0] = '\0';
+}
+
+int place_create(struct place *p)
+{
+	place_forget(p);
 	if (p->fd >= 0) {
 		fremovexattr(p->fd, PARTIAL_ATTR);
 		return call_ftruncate(p->fd, 0);
 	}
-	p->fd = temp_create(p->dirfd, p->temp, O_RDWR, 0666);
+	p->fd = temp_create(p->dirfd, p->temp, O_RDWR, p->replaces ? 0600 : 0666);
 	return p->fd < 0 ? p->fd : 0;
 }
 
@@ -481,6 +507,9 @@ int place_commit(struct place *p, const struct finish *finish)
 		if (!err)
 			err = write_all(p->fd, finish->data, finish->len);
 	}
+	/* It takes the place of a file, and keeps its mode; where there are none it has none. */
+	if (!err && p->replaces)
+		fchmod(p->fd, p->mode);
 	if (!err && p->validator[0])
 		fremovexattr(p->fd, PARTIAL_ATTR);
 	if (!err && finish->etag)
@@ -524,7 +553,7 @@ void place_discard(struct item *item)
 	for (int tries = 0; err && err != -ENOENT && tries < 3; tries++) {
 		err = place_find(&p, item, &url, NULL);
 		if (!err)
-			err = place_reopen(&p, &url);
+			err = place_reopen(&p);
 		place_close(&p, err != 0);
 	}
 	url_free(&url);

@@ -202,7 +202,7 @@ static int prepare(struct segments *s)
 		one->ask.request.range_first = one->at;
 		one->ask.request.range_last = one->to - 1;
 		one->ask.request.if_range = p->validator;
-		wrong = line_url(s->item, 0, &one->ask.first);
+		wrong = line_url(s->item, p->mirror, &one->ask.first);
 		if (wrong)
 			return -EINVAL;
 		s->count++;

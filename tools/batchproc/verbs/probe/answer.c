@@ -64,21 +64,25 @@ int answer_get(struct item *item, const struct probe_target *target)
 	struct probe_item *own = item_priv(item);
 	struct sample *sample = &own->last;
 	struct request request = {
-		.method = set->method,
+		.method = set->net.method,
 		.url = &target->url,
-		.user = target->url.user,
-		.password = target->url.password,
-		.headers = set->headers,
-		.header_count = set->header_count,
+		.headers = set->net.headers,
+		.header_count = set->net.header_count,
 		.range_last = UINT64_MAX,
+		.has_body = set->net.has_data,
+		.body_len = set->net.data_len,
+		.form = set->net.has_data,
 	};
 	char memory[EXCHANGE_FIRST];
 	struct exchange x = {.net = item->job->net,
-			     .conf = &set->exchange,
+			     .conf = &set->net.exchange,
 			     .request = &request,
+			     .body = set->net.data,
 			     .memory = memory};
-	int err = exchange_begin(&x);
+	int err;
 
+	request.password = net_credentials(&set->net, &target->url, &request.user);
+	err = exchange_begin(&x);
 	sample->dialed = x.dialed;
 	sample->why = x.why;
 	if (x.conn)

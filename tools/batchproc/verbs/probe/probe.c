@@ -26,7 +26,8 @@
 /* What a run has of this verb: job->probe. */
 struct probe_run {
 	pthread_mutex_t lock; /* covers what follows */
-	struct histogram times; /* of all samples of all items, where there are several of each */
+	struct histogram times; /* of all samples of all items */
+	bool repeats; /* there were several of one */
 };
 
 /* ---- an item */
@@ -143,12 +144,15 @@ static int take_until_time(struct item *item, const struct probe_target *target)
 	return last ? last : err;
 }
 
-static void add_to_all(struct probe_run *all, const struct histogram *times)
+static void add_to_all(struct probe_run *all, const struct probe_item *own, int err)
 {
-	if (!times)
-		return;
 	pthread_mutex_lock(&all->lock);
-	histogram_merge(&all->times, times);
+	if (own->times) {
+		histogram_merge(&all->times, own->times);
+		all->repeats = true;
+	} else if (!err) {
+		histogram_add(&all->times, own->last.total_ns / 1000);
+	}
 	pthread_mutex_unlock(&all->lock);
 }
 
@@ -172,7 +176,7 @@ static int probe_work(struct item *item)
 	      set->repeat > 1 ? take_many(item, &target) :
 				take_one(item, &target);
 	target_free(&target);
-	add_to_all(item->job->probe, own->times);
+	add_to_all(item->job->probe, own, err);
 	item->why = err ? own->last.why : NULL;
 	return err;
 }
@@ -202,7 +206,8 @@ static void probe_journal_options(const void *settings, struct buf *buf)
 {
 	const struct probe_settings *set = settings;
 
-	buf_printf(buf, "method=%s expect-status=", set->method);
+	net_journal_options(&set->net, buf);
+	buf_str(buf, " expect-status=");
 	statuses_text(&set->expected, buf);
 	if (set->has_cert_days)
 		buf_printf(buf, " cert-days=%lld", (long long)set->cert_days);
@@ -294,14 +299,14 @@ static void probe_feed(struct job *job)
 	feed_each(job);
 }
 
-/* Over all samples of all targets; nothing is wrong with that. */
-static bool probe_finish(struct job *job)
+/* Over all samples of all targets. */
+static void probe_tell(const struct job *job)
 {
 	const struct histogram *times = job->probe ? &job->probe->times : NULL;
 	struct buf text = {0};
 
-	if (!times || !times->count || job->opt->quiet)
-		return false;
+	if (!times || !times->count || !job->probe->repeats)
+		return;
 	buf_printf(&text, "%llu samples answered: p50 ", (unsigned long long)times->count);
 	report_time(&text, 1000 * histogram_value(times, 0.5));
 	buf_str(&text, ", p90 ");
@@ -313,7 +318,15 @@ static bool probe_finish(struct job *job)
 	buf_char(&text, '\0');
 	message("%s", text.data);
 	buf_free(&text);
-	return false;
+}
+
+static void probe_totals(const struct job *job, struct buf *buf)
+{
+	if (job->probe && job->probe->times.count) {
+		buf_str(buf, ",\"samples_answered\":");
+		buf_u64(buf, job->probe->times.count);
+		report_percentiles(&job->probe->times, buf);
+	}
 }
 
 static int probe_run(const struct options *options)
@@ -322,7 +335,6 @@ static int probe_run(const struct options *options)
 		.journal = &journal_hooks,
 		.one_each = true,
 		.feed = probe_feed,
-		.finish = probe_finish,
 	};
 
 	return feed_run(options, &ops);
@@ -351,9 +363,12 @@ const struct verb probe_verb = {
 	.items = &probe_items,
 	.settings_size = sizeof(struct probe_settings),
 	.settle = probe_settle,
+	.drop = probe_drop,
 	.unshare = probe_unshare,
 	.check = probe_check,
 	.add = probe_add,
+	.tell = probe_tell,
+	.totals = probe_totals,
 	.cleanup = probe_cleanup,
 	.run = probe_run,
 };

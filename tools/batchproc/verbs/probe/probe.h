@@ -18,8 +18,8 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "net/exchange.h"
 #include "net/hosts.h"
+#include "net/options.h"
 #include "net/statuses.h"
 #include "verb.h"
 
@@ -28,19 +28,12 @@ struct item;
 
 struct probe_target;
 
-#define PROBE_HEADERS 32
 /* More of a body is not read: it is enough for a health check, and for a wrong address. */
 #define PROBE_BODY_MOST 1048576u
 
 struct probe_settings {
-	struct net_conf conf;
+	struct net_options net;
 	const struct tls_conf *tls_offering_h2; /* for tls:// */
-	const char *cacert, *cert, *key;
-	bool insecure;
-	struct exchange_conf exchange;
-	const char *method;
-	const char *headers[PROBE_HEADERS];
-	size_t header_count;
 	struct statuses expected;
 	const char *body_text; /* of --expect-body; NULL: none */
 	const regex_t *body;
@@ -80,6 +73,7 @@ struct probe_item {
 /* Of struct verb. */
 extern const struct opt probe_options[];
 const char *probe_settle(void *settings, struct common *common);
+void probe_drop(void *settings);
 void probe_unshare(struct common *common);
 
 /* Takes a sample; 0 or -errno. The target's text stays as it is meanwhile. Task only. */
@@ -94,6 +88,8 @@ int answer_get(struct item *item, const struct probe_target *target);
 /* Of struct item_ops. */
 void report_text(const struct item *item, struct buf *buf);
 void report_json(const struct item *item, struct buf *buf);
+/* Of times in microseconds, each with a comma in front. */
+void report_percentiles(const struct histogram *times, struct buf *buf);
 /* The line above all others. */
 void report_title(bool repeats, struct buf *buf);
 /*

@@ -89,18 +89,22 @@ void report_conn(const struct conn *conn, const char *wrong, struct probe_item *
 		note_tls(conn, wrong, own);
 }
 
-static void add_percentiles(const struct probe_item *own, struct buf *buf)
+void report_percentiles(const struct histogram *times, struct buf *buf)
+{
+	add_us(buf, "p50", 1000 * histogram_value(times, 0.5));
+	add_us(buf, "p90", 1000 * histogram_value(times, 0.9));
+	add_us(buf, "p99", 1000 * histogram_value(times, 0.99));
+	add_us(buf, "max", 1000 * times->most);
+}
+
+static void add_samples_json(const struct probe_item *own, struct buf *buf)
 {
 	buf_str(buf, ",\"samples\":");
 	buf_u64(buf, own->samples);
 	buf_str(buf, ",\"failed_samples\":");
 	buf_u64(buf, own->failed);
-	if (!own->times || !own->times->count)
-		return;
-	add_us(buf, "p50", 1000 * histogram_value(own->times, 0.5));
-	add_us(buf, "p90", 1000 * histogram_value(own->times, 0.9));
-	add_us(buf, "p99", 1000 * histogram_value(own->times, 0.99));
-	add_us(buf, "max", 1000 * own->times->most);
+	if (own->times && own->times->count)
+		report_percentiles(own->times, buf);
 }
 
 void report_json(const struct item *item, struct buf *buf)
@@ -129,7 +133,7 @@ void report_json(const struct item *item, struct buf *buf)
 		buf_add(buf, own->tls.data, own->tls.len);
 	}
 	if (own->samples > 1)
-		add_percentiles(own, buf);
+		add_samples_json(own, buf);
 }
 
 /* ---- the table */

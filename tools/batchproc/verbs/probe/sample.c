@@ -39,7 +39,7 @@ static int connect_target(struct item *item, const struct probe_target *target)
 {
 	const struct probe_settings *set = item->settings;
 	struct probe_item *own = item_priv(item);
-	struct net_conf conf = set->conf;
+	struct net_conf conf = set->net.conf;
 	struct target where = {.host = "", .raw = true, .tls = target->kind == PROBE_TLS};
 	struct conn *conn;
 	int err;

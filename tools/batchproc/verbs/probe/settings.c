@@ -9,7 +9,6 @@
 #include "base/alloc.h"
 #include "base/parse.h"
 #include "cli/options.h"
-#include "net/request.h"
 #include "net/shared.h"
 #include "net/tls.h"
 #include "verb.h"
@@ -74,45 +73,6 @@ static const char *read_number(void *to, const char *arg)
 	return parse_count(arg, 1, 1000000000, to) ? NULL : "a number, 1 or more";
 }
 
-static const char *read_header(void *to, const char *arg)
-{
-	struct probe_settings *set = to;
-	const char *wanted = header_check(arg);
-
-	if (wanted)
-		return wanted;
-	if (set->header_count == PROBE_HEADERS)
-		return "one of 32 headers at most";
-	set->headers[set->header_count++] = arg;
-	return NULL;
-}
-
-static const char *read_method(void *to, const char *arg)
-{
-	const char **method = to;
-
-	*method = arg;
-	return method_check(arg);
-}
-
-static const char *read_socket(void *to, const char *arg)
-{
-	const char **path = to;
-
-	*path = arg;
-	return *arg ? NULL : "the path of a socket";
-}
-
-static const char *read_max_per_host(void *to, const char *arg)
-{
-	unsigned int *most = to;
-	uint64_t number = 0;
-	const char *wanted = read_number(&number, arg);
-
-	*most = (unsigned int)number;
-	return wanted;
-}
-
 static const char *read_statuses(void *to, const char *arg)
 {
 	return statuses_parse(to, arg);
@@ -148,19 +108,18 @@ static const char *read_until_up(void *to, const char *arg)
 
 static const char *settle_net(struct probe_settings *set, struct net_shared **shared)
 {
-	struct tls_settings tls = {.cacert = set->cacert,
-				   .cert = set->cert,
-				   .key = set->key,
-				   .insecure = set->insecure,
-				   .inspect = !set->insecure};
-	const char *wrong = net_share(shared, &set->conf, &tls);
+	struct tls_settings tls;
+	const char *wrong;
 
+	set->net.tls.inspect = !set->net.tls.insecure;
+	wrong = net_settle(&set->net, shared, TIMEOUT_NS, TIMEOUT_NS);
 	if (wrong)
 		return wrong;
+	set->net.exchange.alone = true;
+	tls = set->net.tls;
 	tls.offer_h2 = true;
 	set->tls_offering_h2 = tls_conf_get((*shared)->tls, &tls);
-	/* The system's certificates are read when the first handshake needs them. */
-	return set->cacert || set->cert || set->key ? tls_conf_check(set->conf.tls) : NULL;
+	return NULL;
 }
 
 const char *probe_settle(void *settings, struct common *common)
@@ -171,23 +130,20 @@ const char *probe_settle(void *settings, struct common *common)
 		return "--until-up and --repeat exclude each other";
 	if (set->interval_given && !set->until_up && !set->repeat)
 		return "--interval needs --repeat or --until-up";
-	if (!set->method)
-		set->method = "GET";
 	if (!set->repeat)
 		set->repeat = 1;
 	if (!set->interval_given)
 		set->interval_ns = INTERVAL_NS;
-	if (!set->conf.connect_timeout_ns)
-		set->conf.connect_timeout_ns = TIMEOUT_NS;
-	if (!set->exchange.first_byte_ns)
-		set->exchange.first_byte_ns = TIMEOUT_NS;
 	if (!set->expected.count)
 		statuses_parse(&set->expected, "200-399");
-	set->exchange.net = &set->conf;
-	set->exchange.alone = true;
 	if (set->body_text)
 		settle_body(set, &common->patterns);
 	return settle_net(set, &common->net);
+}
+
+void probe_drop(void *settings)
+{
+	net_options_free(&((struct probe_settings *)settings)->net);
 }
 
 void probe_unshare(struct common *common)
@@ -224,27 +180,6 @@ const struct opt probe_options[] = {
 	 "try each target again, every --interval, until it answers, at\n"
 	 "most for T",
 	 read_until_up, OPT_WHOLE},
-	{0, "connect-timeout", "T", "for name, connection, proxy and TLS together (default 10s)",
-	 read_time, AT(conf.connect_timeout_ns, uint64_t)},
-	{0, "first-byte-timeout", "T",
-	 "from the request to the first byte of the answer (default 10s)", read_time,
-	 AT(exchange.first_byte_ns, uint64_t)},
-	{0, "max-per-host", "N",
-	 "connections at once to a host and port (default 6; as many as are\n"
-	 "wanted where it is this machine)",
-	 read_max_per_host, AT(conf.max_per_host, unsigned int)},
-	{'X', "request", "METHOD", "method of the request instead of GET, such as HEAD",
-	 read_method, AT(method, const char *)},
-	{'H', "header", "LINE", "a header for the request, \"Name: value\"; may be given again",
-	 read_header, OPT_WHOLE},
-	{0, "unix-socket", "PATH", "connect to this socket for http and https", read_socket,
-	 AT(conf.unix_socket, const char *)},
-	{0, "cacert", "FILE", "trust these certificates (PEM) instead of the system's",
-	 OPT_TEXT(struct probe_settings, cacert)},
-	{0, "cert", "FILE", "show this certificate (PEM)", OPT_TEXT(struct probe_settings, cert)},
-	{0, "key", "FILE", "its private key (PEM), where that is not in the same file",
-	 OPT_TEXT(struct probe_settings, key)},
-	{0, "insecure", NULL, "take certificates that do not verify",
-	 OPT_FLAG(struct probe_settings, insecure)},
+	NET_OPTIONS(struct probe_settings, net, "10s", "10s"),
 	OPT_END,
 };
