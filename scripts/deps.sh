@@ -53,6 +53,7 @@ nginx|program nginx|nginx-light|nginx|nginx|nginx|nginx
 lighttpd|program lighttpd|lighttpd|lighttpd|lighttpd|lighttpd|lighttpd
 apache|program apache2|apache2|-|-|-|-
 haproxy|program haproxy|haproxy|haproxy|haproxy|haproxy|haproxy
+tinyproxy|program tinyproxy|tinyproxy|tinyproxy|tinyproxy|tinyproxy|tinyproxy
 openssl program|program openssl|openssl|openssl|openssl|openssl|openssl
 python3|program python3|python3|python3|python|python3|python3
 valgrind.h|compiles valgrind|valgrind|valgrind-devel|valgrind|valgrind-dev|valgrind-devel

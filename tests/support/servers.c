@@ -133,6 +133,20 @@ bool server_start_proxy(struct server *server, uint16_t backend)
 	return is_up(server);
 }
 
+bool server_start_script(struct server *server, const char *name, const char *script)
+{
+	char port[8], target[64];
+
+	if (!have_program(name))
+		return false;
+	server->name = name;
+	server->port = free_port();
+	snprintf(port, sizeof(port), "%u", server->port);
+	server->run = START(HOW(.program = "sh"), "-c", script, "sh", port);
+	snprintf(target, sizeof(target), "tcp://127.0.0.1:%u", server->port);
+	return expect_exit(BP("probe", "--until-up=20s", "--interval", "10ms", target), 0);
+}
+
 void server_stop(struct server *server)
 {
 	kill(server->run->pid, SIGTERM);

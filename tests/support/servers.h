@@ -23,6 +23,11 @@ struct server {
 bool server_start(struct server *server, const char *name);
 /** haproxy in front of another one; connections that nobody uses are ended after a moment. */
 bool server_start_proxy(struct server *server, uint16_t backend);
+/**
+ * Another one, by a script for sh that ends in an exec: $1 is its port, on which it takes
+ * connections when this returns. False: there is no program of that name.
+ */
+bool server_start_script(struct server *server, const char *name, const char *script);
 void server_stop(struct server *server);
 /** Takes its configuration again, as a service is reloaded. */
 void server_reload(const struct server *server);
