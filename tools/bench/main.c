@@ -35,6 +35,9 @@ static const struct row rows[] = {
 	{"probe", row_probe, "batchproc probe of ports, against xargs nc and a thread pool"},
 	{"in-flight", row_in_flight,
 	 "batchproc probe of a slow server, against a thread for each request"},
+	{"get", row_get,
+	 "batchproc fetch from nginx, against curl, wget2, wrk, threads, a bare ring"},
+	{"get-tls", row_get_tls, "the same over TLS, against curl and wrk"},
 	{"lanes", row_lanes, "ways to carry out open, statx, read, close (sets lib/lane.c)"},
 };
 

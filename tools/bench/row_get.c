@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * row_get.c - `batchproc fetch` of many small URLs from one nginx worker, 64 in flight
+ *
+ * get: to files, against curl --parallel, wget2, the best pool of blocking sockets with the same
+ * parser, and a bare ring client without one; and to nowhere, against wrk. get-tls: the same over
+ * TLS, against curl and wrk.
+ *
+ * Every side gets the same body as many times, under other names, into a directory that is emptied
+ * before it, and what came is counted and measured before anything is timed for the table.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+#define BODY 1024
+#define IN_FLIGHT 64
+
+enum side {
+	OURS,
+	CURL,
+	WGET2,
+	POOL,
+	RING,
+	OURS_DROPPING,
+	WRK,
+	SIDES,
+};
+
+static struct getting {
+	const struct bench *b;
+	const char *row, *scheme;
+	unsigned int port, count;
+	char root[4096];
+	pid_t nginx;
+	struct choice choice;
+} job;
+
+static struct one {
+	enum side side;
+	struct process process;
+} ones[SIDES];
+
+static struct contestant sides[SIDES];
+
+/* ---------------------------------------------------------------- the server */
+
+static bool has_program(const char *name)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "command -v %s >/dev/null", name);
+	return !system(command);
+}
+
+/* Runs a script in the row's directory. */
+static int script(const char *text)
+{
+	static char command[3 * 4096];
+
+	snprintf(command, sizeof(command), "cd '%s' && {\n%s\n}", job.root, text);
+	return system(command) ? -EIO : 0;
+}
+
+static unsigned int free_port(void)
+{
+	struct sockaddr_in addr = {.sin_family = AF_INET,
+				   .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+	socklen_t len = sizeof(addr);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (bind(fd, (struct sockaddr *)&addr, len) ||
+	    getsockname(fd, (struct sockaddr *)&addr, &len))
+		addr.sin_port = 0;
+	close(fd);
+	return ntohs(addr.sin_port);
+}
+
+static bool answers(void)
+{
+	struct sockaddr_in addr = {.sin_family = AF_INET,
+				   .sin_port = htons((uint16_t)job.port),
+				   .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool connected = !connect(fd, (struct sockaddr *)&addr, sizeof(addr));
+
+	close(fd);
+	return connected;
+}
+
+static int server_start(bool tls)
+{
+	static const char conf[] =
+		"head -c %d /dev/zero >www/f; chmod 755 . www\n"
+		"cat >nginx.conf <<END\n"
+		"daemon off; master_process off; pid pid; error_log err;\n"
+		"events { worker_connections 2048; }\n"
+		"http { access_log off; client_body_temp_path t1; proxy_temp_path t2;\n"
+		"fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;\n"
+		"open_file_cache max=16; sendfile on; tcp_nopush on; keepalive_requests 100000;\n"
+		"server { listen 127.0.0.1:%u backlog=4096 %s; root www; } }\n"
+		"END\n";
+	static const char certificate[] =
+		"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key "
+		"-out cert -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 -days 2 "
+		"2>/dev/null";
+	static char text[2048];
+	int err = tls ? script(certificate) : 0;
+
+	job.port = free_port();
+	snprintf(text, sizeof(text), conf, BODY, job.port,
+		 tls ? "ssl; ssl_certificate cert; ssl_certificate_key key" : "");
+	if (!err)
+		err = script(text);
+	if (err)
+		return err;
+	job.nginx = fork();
+	if (!job.nginx) {
+		execlp("nginx", "nginx", "-p", job.root, "-c", "nginx.conf", "-e", "err", NULL);
+		_exit(127);
+	}
+	for (int i = 0; i < 500 && !answers(); i++)
+		usleep(10000);
+	return answers() ? 0 : -ECONNREFUSED;
+}
+
+static void server_stop(void)
+{
+	if (job.nginx > 0) {
+		kill(job.nginx, SIGTERM);
+		waitpid(job.nginx, NULL, 0);
+	}
+	job.nginx = 0;
+}
+
+/* ---------------------------------------------------------------- contestants */
+
+/* Into an empty directory. */
+static int run_one(void *arg, struct measure *out)
+{
+	const struct one *one = arg;
+	int err = script("rm -rf got && mkdir got");
+	double rate = 0;
+	char line[256];
+	FILE *f;
+
+	if (!err)
+		err = process_run(&one->process, out);
+	if (err || one->side != WRK)
+		return err;
+	/* It runs for a time, not for a number of requests. */
+	f = fopen(one->process.out, "r");
+	while (f && fgets(line, sizeof(line), f))
+		sscanf(line, "Requests/sec: %lf", &rate);
+	if (f)
+		fclose(f);
+	out->wall = rate > 0 ? job.count / rate : 0;
+	out->cpu = 0;
+	return rate > 0 ? 0 : -EBADMSG;
+}
+
+static int write_lists(void)
+{
+	char name[4096 + 32];
+	FILE *tabs, *conf, *urls;
+
+	snprintf(name, sizeof(name), "%s/tabs", job.root);
+	tabs = fopen(name, "w");
+	snprintf(name, sizeof(name), "%s/conf", job.root);
+	conf = fopen(name, "w");
+	snprintf(name, sizeof(name), "%s/urls", job.root);
+	urls = fopen(name, "w");
+	if (!tabs || !conf || !urls)
+		return -errno;
+	for (unsigned int i = 0; i < job.count; i++) {
+		char url[128];
+
+		snprintf(url, sizeof(url), "%s://127.0.0.1:%u/f?%u", job.scheme, job.port, i);
+		fprintf(tabs, "%s\t%u\n", url, i);
+		fprintf(conf, "url = \"%s\"\noutput = \"got/%u\"\n", url, i);
+		fprintf(urls, "%s\n", url);
+	}
+	return fclose(tabs) | fclose(conf) | fclose(urls) ? -EIO : 0;
+}
+
+static void set_command(enum side side, const char *name, const char *command)
+{
+	struct one *one = &ones[side];
+
+	one->side = side;
+	snprintf(one->process.command, sizeof(one->process.command), "cd '%s' && exec %s", job.root,
+		 command);
+	snprintf(one->process.out, sizeof(one->process.out), "%s/out", job.root);
+	sides[side].name = name;
+	sides[side].run = run_one;
+	sides[side].arg = one;
+}
+
+static void set_pool(const struct bench *b, unsigned int threads)
+{
+	static char name[32], command[8000];
+
+	snprintf(name, sizeof(name), "pool of %u threads", threads);
+	snprintf(command, sizeof(command), "'%s/pool-get' -t %u %u /f %u got", b->bindir, threads,
+		 job.port, job.count);
+	set_command(POOL, name, command);
+}
+
+static void set_commands(const struct bench *b, bool tls)
+{
+	static char command[8000];
+	const char *trust = tls ? "--cacert cert" : "";
+
+	snprintf(command, sizeof(command), "'%s' fetch -q --progress none %s -P got -T tabs",
+		 b->batchproc, trust);
+	set_command(OURS, "batchproc", command);
+	snprintf(command, sizeof(command), "'%s' fetch -q --progress none %s -o none -T urls",
+		 b->batchproc, trust);
+	set_command(OURS_DROPPING, "batchproc, bodies dropped", command);
+	snprintf(command, sizeof(command),
+		 "curl -s --no-progress-meter -Z --parallel-max %d %s -K conf", IN_FLIGHT, trust);
+	set_command(CURL, "curl --parallel", command);
+	snprintf(command, sizeof(command), "wget2 -q --max-threads=%d -P got -i urls", IN_FLIGHT);
+	set_command(WGET2, "wget2", command);
+	snprintf(command, sizeof(command), "'%s/ring-get' %d %u /f %u %d got", b->bindir, IN_FLIGHT,
+		 job.port, job.count, BODY);
+	set_command(RING, "bare ring, no parser", command);
+	snprintf(command, sizeof(command), "wrk -t1 -c%d -d%ds %s://127.0.0.1:%u/f", IN_FLIGHT,
+		 b->smoke ? 1 : 3, job.scheme, job.port);
+	set_command(WRK, "wrk", command);
+}
+
+/* ---------------------------------------------------------------- the rows */
+
+/* As many files as there are URLs, each as large as the body. */
+static int check_files(const struct contestant *c)
+{
+	static char text[256];
+	struct measure m;
+	int err = run_one(c->arg, &m);
+
+	snprintf(text, sizeof(text), "test $(find got -type f -size %dc | wc -l) = %u", BODY,
+		 job.count);
+	if (!err && script(text)) {
+		fprintf(stderr, "bench: %s has not made %u files\n", c->name, job.count);
+		err = -EBADMSG;
+	}
+	return err;
+}
+
+static void report_against(enum side us, enum side them, double goal)
+{
+	const struct bench *b = job.b;
+	struct measure ours = median_of(&sides[us], 0, b->runs);
+	struct measure theirs = median_of(&sides[them], 0, b->runs);
+	char note[96];
+	struct result r = {
+		.row = job.row,
+		.what = us == OURS ? "to files" : "to nowhere",
+		.peer = sides[them].name,
+		.unit = "us each",
+		.ours = ours.wall * 1e6 / job.count,
+		.theirs = theirs.wall * 1e6 / job.count,
+		.ours_cpu = theirs.cpu > 0 ? ours.cpu * 1e6 / job.count : 0,
+		.theirs_cpu = theirs.cpu * 1e6 / job.count,
+		.ratio = 1 / median_ratio(&sides[us], &sides[them], 0, b->runs),
+		.ratio_is = "speed-up",
+		.goal = goal,
+		.backend = job.choice.backend,
+		.loops = job.choice.loops,
+		.limit = job.choice.limit,
+		.note = note,
+	};
+
+	snprintf(note, sizeof(note), "%u GETs of %d bytes, one nginx worker", job.count, BODY);
+	report(b, &r);
+}
+
+struct peer {
+	enum side us, them;
+	double goal;
+	const char *program; /* NULL: one of the bench's own */
+};
+
+static bool is_here(const struct peer *peer)
+{
+	return !peer->program || has_program(peer->program);
+}
+
+static int run_peers(const struct peer *peers, unsigned int n)
+{
+	struct contestant *all[SIDES];
+	unsigned int count = 0;
+	bool taken[SIDES] = {false};
+	int err = 0;
+
+	for (unsigned int i = 0; i < n && !err; i++) {
+		const enum side both[] = {peers[i].us, peers[i].them};
+
+		if (!is_here(&peers[i]))
+			continue;
+		for (unsigned int k = 0; k < 2 && !err; k++) {
+			if (taken[both[k]])
+				continue;
+			taken[both[k]] = true;
+			all[count++] = &sides[both[k]];
+			if (both[k] != OURS_DROPPING && both[k] != WRK)
+				err = check_files(&sides[both[k]]);
+		}
+	}
+	if (!err && count)
+		err = interleave(all, count, job.b->runs);
+	for (unsigned int i = 0; i < n && !err; i++) {
+		if (is_here(&peers[i]))
+			report_against(peers[i].us, peers[i].them, peers[i].goal);
+		else
+			report_skip(job.b, job.row, peers[i].program, "not installed");
+	}
+	return err;
+}
+
+static int ask_choice(bool tls)
+{
+	static struct process ask;
+
+	snprintf(ask.command, sizeof(ask.command),
+		 "cd '%s' && exec '%s' fetch --json -o none %s %s://127.0.0.1:%u/f", job.root,
+		 job.b->batchproc, tls ? "--cacert cert" : "", job.scheme, job.port);
+	snprintf(ask.out, sizeof(ask.out), "%s/out", job.root);
+	return process_choice(&ask, &job.choice);
+}
+
+static int run_row(const struct bench *b, bool tls, const struct peer *peers, unsigned int n)
+{
+	int err;
+
+	job.b = b;
+	job.row = tls ? "get-tls" : "get";
+	job.scheme = tls ? "https" : "http";
+	job.count = b->smoke ? 20 : 20000;
+	if (!has_program("nginx") || (tls && !has_program("openssl"))) {
+		report_skip(b, job.row, "all", tls ? "no nginx and openssl here" : "no nginx here");
+		return 0;
+	}
+	snprintf(job.root, sizeof(job.root), "%s/batchproc-bench.XXXXXX", b->dir ? b->dir : "/tmp");
+	if (!mkdtemp(job.root))
+		return -errno;
+	err = script("mkdir www");
+	if (!err)
+		err = server_start(tls);
+	set_commands(b, tls);
+	if (!err)
+		err = write_lists();
+	if (!err)
+		err = ask_choice(tls);
+	if (!err && !tls)
+		err = best_threads(b, &sides[POOL], 1, set_pool);
+	if (!err)
+		err = run_peers(peers, n);
+	server_stop();
+	script("rm -rf -- www got t1 t2 t3 t4 t5; rm -f -- *");
+	rmdir(job.root);
+	return err;
+}
+
+int row_get(const struct bench *b)
+{
+	static const struct peer peers[] = {
+		{OURS, CURL, 2.5, "curl"},	   {OURS, WGET2, 6, "wget2"},
+		{OURS, POOL, 1.0, NULL},	   {OURS, RING, 0, NULL},
+		{OURS_DROPPING, WRK, 0.85, "wrk"},
+	};
+
+	return run_row(b, false, peers, sizeof(peers) / sizeof(peers[0]));
+}
+
+int row_get_tls(const struct bench *b)
+{
+	static const struct peer peers[] = {
+		{OURS, CURL, 1.4, "curl"},
+		{OURS_DROPPING, WRK, 0.7, "wrk"},
+	};
+
+	return run_row(b, true, peers, sizeof(peers) / sizeof(peers[0]));
+}
