@@ -12,10 +12,17 @@
 
 #include "group.h"
 
-static void take_place(struct bp_group *group)
+/** Whether an item takes more places than there will ever be; with a limit of 0 it is not known. */
+static inline bool too_heavy(const struct bp_group *group, uint64_t weight)
+{
+	return group->limit > 0 && weight > (uint64_t)group->limit;
+}
+
+static inline void take_place(struct bp_group *group, uint64_t weight)
 {
 	engine_assert_locked(group->engine);
 	group->running++;
+	group->heavy += weight - 1;
 	if (group->running > group->peak)
 		group->peak = group->running;
 }
@@ -42,14 +49,15 @@ void admit_forget(struct bp_group *group)
 void admit_waiters(struct bp_group *group)
 {
 	engine_assert_locked(group->engine);
-	while (!list_empty(&group->go_waiters) && group_has_place(group)) {
+	while (!list_empty(&group->go_waiters) &&
+	       group_has_place(group, first_waiter(group)->weight)) {
 		if (loops_full(group->engine)) {
 			set_starved(group);
 			return;
 		}
-		take_place(group);
+		take_place(group, first_waiter(group)->weight);
 		group->engine->granted++;
-		waiter_wake(container_of(group->go_waiters.next, struct group_waiter, link), 0);
+		waiter_wake(first_waiter(group), 0);
 	}
 	admit_forget(group);
 }
@@ -58,8 +66,7 @@ void admit_refuse_all(struct bp_group *group, int result)
 {
 	engine_assert_locked(group->engine);
 	while (!list_empty(&group->go_waiters))
-		waiter_wake(container_of(group->go_waiters.next, struct group_waiter, link),
-			    result);
+		waiter_wake(first_waiter(group), result);
 	admit_forget(group);
 }
 
@@ -68,8 +75,12 @@ void admit_check_deadlock(struct bp_group *group)
 	struct group_waiter *breaker;
 
 	engine_assert_locked(group->engine);
-	if (circle_closed(group, true, &breaker) && breaker)
-		waiter_wake(breaker, -EDEADLK);
+	if (!circle_closed(group, true, &breaker) || !breaker)
+		return;
+	waiter_wake(breaker, -EDEADLK);
+	/* There may be enough for who stood behind it. */
+	if (group_special(breaker->group))
+		admit_waiters(breaker->group);
 }
 
 /** Lets in who waits for room in the queues, as far as there is any. Under the lock. */
@@ -101,7 +112,7 @@ bool admit_overlooked(const struct bp_engine *engine)
 		const struct bp_group *group = container_of(link, struct bp_group, starved_link);
 
 		if (!list_empty(&group->go_waiters) && !loops_full(engine) &&
-		    group_has_place(group))
+		    group_has_place(group, first_waiter(group)->weight))
 			return true;
 	}
 	return false;
@@ -116,152 +127,49 @@ bool admit_break_idle(struct bp_engine *engine)
 		struct bp_group *group = container_of(link, struct bp_group, engine_link);
 
 		if (!list_empty(&group->go_waiters)) {
-			waiter_wake(container_of(group->go_waiters.next, struct group_waiter, link),
-				    -EDEADLK);
+			waiter_wake(first_waiter(group), -EDEADLK);
 			return true;
 		}
 	}
 	return false;
 }
 
-static void task_woken(struct bp_loop *loop, struct bp_message *message)
-{
-	struct group_waiter *waiter = container_of(message, struct group_waiter, message);
-
-	loop_make_runnable(loop, &waiter->task->op);
-}
-
 void waiter_wake(struct group_waiter *waiter, int result)
 {
-	struct bp_engine *engine = waiter->group->engine;
-
-	engine_assert_locked(engine);
-	list_del(&waiter->link);
+	engine_assert_locked(waiter->group->engine);
 	circle_leave(waiter);
-	waiter->woken = true;
-	waiter->result = result;
-	if (!waiter->task) {
-		if (engine->threaded)
-			pthread_cond_signal(&waiter->cond);
-		else
-			engine->driver_woken = engine->driven;
-		return;
-	}
-	waiter->message.handle = task_woken;
-	if (waiter->task->op.loop_ == bp_this_loop || engine->driven) {
-		loop_make_runnable(waiter->task->op.loop_, &waiter->task->op);
-		if (unlikely(engine->outer))
-			loop_wake(waiter->task->op.loop_);
-	} else {
-		loop_post(waiter->task->op.loop_, &waiter->message);
-	}
-}
-
-static void waiter_timed_out(struct bp_loop *loop, struct bp_timer_ *timer)
-{
-	struct bp_task *task = container_of(timer, struct bp_task, timer);
-	struct group_waiter *waiter = task->waiter;
-
-	engine_lock(loop->engine);
-	if (!waiter->woken)
-		waiter_wake(waiter, -ETIMEDOUT);
-	engine_unlock(loop->engine);
-}
-
-static void block_task(struct group_waiter *waiter, uint64_t until,
-		       void (*interrupt)(struct bp_task *task))
-{
-	struct bp_task *task = waiter->task;
-	struct bp_loop *loop = task->op.loop_;
-
-	task->waiter = waiter;
-	task->interrupt = interrupt;
-	if (until != BP_NEVER) {
-		task->timer.when = until;
-		task->timer.fire = waiter_timed_out;
-		timer_add(&loop->timers, &task->timer);
-	}
-	engine_unlock(loop->engine);
-	op_set_state(&task->op, OP_WAITING);
-	task_suspend(task);
-	engine_lock(loop->engine);
-	timer_del(&loop->timers, &task->timer);
-}
-
-static void block_thread(struct group_waiter *waiter, uint64_t until)
-{
-	struct bp_engine *engine = waiter->group->engine;
-	pthread_condattr_t attr;
-	int err = 0;
-
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&waiter->cond, &attr);
-	pthread_condattr_destroy(&attr);
-	while (!waiter->woken && err != ETIMEDOUT)
-		err = engine_cond_wait(engine, &waiter->cond, until);
-	pthread_cond_destroy(&waiter->cond);
-}
-
-static void block_driving(struct group_waiter *waiter, uint64_t until)
-{
-	struct bp_engine *engine = waiter->group->engine;
-
-	/* One turn at least: with a time that has come already this is how to poll. */
-	do {
-		if (loops_drive(engine, until))
-			continue;
-		/* Nothing runs, and nothing can: only a bp_go() that gives up can change that. */
-		if (!admit_break_idle(engine))
-			bp_fatal("deadlock: everything on this engine waits for something else");
-	} while (!waiter->woken && bp_now(engine) < until);
-	engine->driver_woken = false;
+	wait_wake(&waiter->w, result);
 }
 
 void waiter_block(struct group_waiter *waiter, struct bp_link_ *queue, uint64_t until,
 		  void (*interrupt)(struct bp_task *task))
 {
-	struct bp_engine *engine = waiter->group->engine;
-	int cancellable;
-
-	engine_assert_locked(engine);
-	list_add_tail(queue, &waiter->link);
-	if (waiter->task) {
-		block_task(waiter, until, interrupt);
-	} else {
-		/*
-		 * A thread that ended in here would leave the lock held, and itself in the queue.
-		 */
-		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
-		if (engine->threaded)
-			block_thread(waiter, until);
-		else
-			block_driving(waiter, until);
-		pthread_setcancelstate(cancellable, NULL);
-	}
-	if (!waiter->woken) {
-		list_del(&waiter->link);
-		circle_leave(waiter);
-		waiter->result = -ETIMEDOUT;
-	}
+	waiter->w.engine = waiter->group->engine;
+	wait_block(&waiter->w, queue, until, interrupt);
+	circle_leave(waiter);
 }
 
 /** The task that waits for a place has been cancelled, or has timed out. */
 static void go_interrupted(struct bp_task *task)
 {
-	struct group_waiter *waiter = task->waiter;
+	struct group_waiter *waiter = group_waiter_of(task->waiter);
 	struct bp_engine *engine = task->op.loop_->engine;
 
 	engine_lock(engine);
-	if (!waiter->woken)
+	if (!waiter->w.woken) {
 		waiter_wake(waiter, task_reason(task));
+		admit_waiters(waiter->group);
+	}
 	engine_unlock(engine);
 }
 
-static int wait_for_place(struct bp_group *group)
+static int wait_for_place(struct bp_group *group, uint64_t weight)
 {
-	enum group_context context = group_context(group->engine);
-	struct group_waiter waiter = {.group = group, .for_place = true};
+	enum call_context context = call_context(group->engine);
+	struct group_waiter waiter = {.group = group,
+				      .weight = weight,
+				      .for_place = true,
+				      .w.what = "a place"};
 
 	engine_assert_locked(group->engine);
 	if (context == CONTEXT_CALLBACK)
@@ -269,12 +177,12 @@ static int wait_for_place(struct bp_group *group)
 	if (context == CONTEXT_TASK) {
 		int reason;
 
-		waiter.task = task_current();
-		reason = task_reason(waiter.task);
+		waiter.w.task = task_current();
+		reason = task_reason(waiter.w.task);
 		if (reason)
 			return reason;
 	}
-	if (group_has_place(group)) {
+	if (group_has_place(group, weight)) {
 		set_starved(group);
 		atomic_thread_fence(memory_order_seq_cst);
 		/*
@@ -282,28 +190,31 @@ static int wait_for_place(struct bp_group *group)
 		 */
 		if (list_empty(&group->go_waiters) && !loops_full(group->engine)) {
 			admit_forget(group);
-			take_place(group);
+			take_place(group, weight);
 			return 0;
 		}
 	}
-	if (waiter.task) {
+	if (waiter.w.task) {
 		struct group_waiter *breaker;
 
 		/* It would close the circle, and is the one that is told. */
 		circle_enter(&waiter);
+		group->asked = weight;
 		if (circle_closed(group, true, &breaker)) {
+			group->asked = 1;
 			circle_leave(&waiter);
 			return -EDEADLK;
 		}
+		group->asked = 1;
 	}
 	waiter_block(&waiter, &group->go_waiters, BP_NEVER, go_interrupted);
-	if (waiter.result)
-		return waiter.result;
+	if (waiter.w.result)
+		return waiter.w.result;
 	/* The place was taken for us; the group may have been cancelled since. */
 	group->engine->granted--;
 	if (group_cancelled(group)) {
 		group->refused = true;
-		admit_release(group);
+		admit_release(group, weight - 1);
 		/* The room that was kept for it is free, and no loop may be about to notice. */
 		use_room(group->engine);
 		return -ECANCELED;
@@ -312,20 +223,21 @@ static int wait_for_place(struct bp_group *group)
 }
 
 /** Takes a place if there is one and nobody else waits for it. */
-static inline bool admit_now(struct bp_group *group)
+static inline bool admit_now(struct bp_group *group, uint64_t weight)
 {
 	engine_assert_locked(group->engine);
 	if (unlikely(group->closed || group_cancelled(group)))
 		return false;
-	if (unlikely(!group_has_place(group) || !list_empty(&group->go_waiters)) ||
+	if (unlikely(!group_has_place(group, weight) || !list_empty(&group->go_waiters)) ||
 	    unlikely(loops_full(group->engine)))
 		return false;
-	take_place(group);
+	take_place(group, weight);
 	return true;
 }
 
 /** After admit_now(): waits for a place unless @try. */
-static __attribute__((noinline)) int admit_otherwise(struct bp_group *group, bool try)
+static __attribute__((noinline)) int admit_otherwise(struct bp_group *group, uint64_t weight,
+						     bool try)
 {
 	engine_assert_locked(group->engine);
 	if (group->closed)
@@ -334,11 +246,24 @@ static __attribute__((noinline)) int admit_otherwise(struct bp_group *group, boo
 		group->refused = true;
 		return -ECANCELED;
 	}
+	if (too_heavy(group, weight))
+		return -EINVAL;
 	if (try) {
 		group->rejected++;
 		return -EAGAIN;
 	}
-	return wait_for_place(group);
+	return wait_for_place(group, weight);
+}
+
+int admit(struct bp_group *group, uint64_t weight, bool try)
+{
+	return admit_now(group, weight) ? 0 : admit_otherwise(group, weight, try);
+}
+
+void admit_undo(struct bp_group *group, uint64_t weight)
+{
+	admit_release(group, weight - 1);
+	use_room(group->engine);
 }
 
 /**
@@ -359,17 +284,22 @@ static void start_now(struct bp_group *group, struct bp_loop *loop, struct bp_op
 	bp_this_loop = outer;
 }
 
-/** Puts an item that has a place where a loop will take it. */
-static inline void enlist(struct bp_group *group, struct bp_op *op)
+static inline void take_in(struct bp_group *group, struct bp_op *op)
 {
-	struct bp_engine *engine = group->engine;
-
-	engine_assert_locked(engine);
+	engine_assert_locked(group->engine);
 	op_set_state(op, OP_READY);
 	op->flags_ = 0;
 	op->group_ = group;
 	op->member_.next = NULL;
 	group->accepted++;
+}
+
+/** Puts an item that has a place where a loop will take it. */
+static inline void enlist(struct bp_group *group, struct bp_op *op)
+{
+	struct bp_engine *engine = group->engine;
+
+	take_in(group, op);
 	if (op->kind_ == OP_KIND_ITEM && engine->driven && group->nready == 0 &&
 	    !engine->loops[0]->submitting) {
 		start_now(group, engine->loops[0], op);
@@ -380,6 +310,29 @@ static inline void enlist(struct bp_group *group, struct bp_op *op)
 	if (!list_linked(&group->ready_link))
 		list_add_tail(&engine->ready_groups, &group->ready_link);
 	engine_set_ready(engine, engine_ready(engine) + 1);
+}
+
+void admit_enlist(struct bp_group *group, struct bp_op *op, int loop)
+{
+	struct bp_engine *engine = group->engine;
+	struct group_member *member;
+
+	if (loop < 0 || engine->nloops == 1) {
+		enlist(group, op);
+		return;
+	}
+	take_in(group, op);
+	member = &group->members[loop];
+	list_add_tail(&member->pinned, &op->link_);
+	group->npinned++;
+	/* It needs room, and is none of those that any loop may take. */
+	engine->granted++;
+	if (member->start_posted)
+		return;
+	member->start_posted = true;
+	group->messages++;
+	member->start.handle = group_start_pinned;
+	loop_post(engine->loops[loop], &member->start);
 }
 
 /*
@@ -406,6 +359,12 @@ static void after_accept(struct bp_engine *engine)
 	loops_wake_one(engine);
 }
 
+void admit_announce(struct bp_engine *engine)
+{
+	if (!engine->driven)
+		after_accept(engine);
+}
+
 static int go_task(struct bp_group *group, bp_task_fn fn, void *arg, void *copy, bool try,
 		   const char *call)
 {
@@ -415,13 +374,12 @@ static int go_task(struct bp_group *group, bp_task_fn fn, void *arg, void *copy,
 
 	engine_check_thread(engine, call);
 	engine_lock(engine);
-	err = likely(admit_now(group)) ? 0 : admit_otherwise(group, try);
+	err = likely(admit_now(group, 1)) ? 0 : admit_otherwise(group, 1, try);
 	if (likely(!err)) {
 		task = task_alloc(engine);
 		if (unlikely(!task)) {
 			err = -ENOMEM;
-			admit_release(group);
-			use_room(engine);
+			admit_undo(group, 1);
 		}
 	}
 	if (likely(!err)) {
@@ -454,6 +412,14 @@ static int go_copy(struct bp_group *group, bp_task_fn fn, const void *arg, size_
 	return go_task(group, fn, NULL, copy, try, call);
 }
 
+void admit_check_op(const struct bp_op *op, const char *call)
+{
+	if ((uintptr_t)op % _Alignof(struct bp_op))
+		bp_fatal("%s: this operation is not aligned", call);
+	if (op->state_ != OP_IDLE && op->state_ != OP_ENDED)
+		bp_fatal("%s: this operation is in use, or was not zeroed", call);
+}
+
 static int go_op(struct bp_group *group, struct bp_op *op, bool try, const char *call)
 {
 	struct bp_engine *engine = group_engine(group, call);
@@ -461,13 +427,10 @@ static int go_op(struct bp_group *group, struct bp_op *op, bool try, const char 
 
 	if (!op || !op->prep || !op->done)
 		return -EINVAL;
-	if ((uintptr_t)op % _Alignof(struct bp_op))
-		bp_fatal("%s: this operation is not aligned", call);
-	if (op->state_ != OP_IDLE && op->state_ != OP_ENDED)
-		bp_fatal("%s: this operation is in use, or was not zeroed", call);
+	admit_check_op(op, call);
 	engine_check_thread(engine, call);
 	engine_lock(engine);
-	err = likely(admit_now(group)) ? 0 : admit_otherwise(group, try);
+	err = likely(admit_now(group, 1)) ? 0 : admit_otherwise(group, 1, try);
 	if (likely(!err)) {
 		op->kind_ = OP_KIND_ITEM;
 		enlist(group, op);
@@ -508,6 +471,20 @@ int bp_try_go_op(struct bp_group *group, struct bp_op *op)
 	return go_op(group, op, true, __func__);
 }
 
+/** Who waits for more places than there are any more is told. */
+static void refuse_too_heavy(struct bp_group *group)
+{
+	struct bp_link_ *link, *next;
+
+	for (link = group->go_waiters.next; link != &group->go_waiters; link = next) {
+		struct group_waiter *waiter = group_waiter_of_link(link);
+
+		next = link->next;
+		if (too_heavy(group, waiter->weight))
+			waiter_wake(waiter, -EINVAL);
+	}
+}
+
 int bp_group_set_limit(struct bp_group *group, long limit)
 {
 	struct bp_engine *engine = group_engine(group, __func__);
@@ -519,6 +496,8 @@ int bp_group_set_limit(struct bp_group *group, long limit)
 	engine_check_thread(engine, __func__);
 	engine_lock(engine);
 	group->limit = limit;
+	if (atomic_load_explicit(&group->head.special, memory_order_relaxed))
+		refuse_too_heavy(group);
 	admit_waiters(group);
 	admit_check_deadlock(group);
 	engine_unlock(engine);

@@ -486,7 +486,7 @@ static inline struct bp_group_opts bp_group_opts_default(void)
  * @stopped:	items that the cancel ended while they ran
  * @never_started: items that the cancel removed before their turn
  * @rejected:	bp_try_go() calls that found the group or the ring full
- * @running:	items that hold a place of the limit now
+ * @running:	items that hold a place of the limit, or several, now
  * @waiting:	items accepted and not started now
  * @peak:	most items that ran at one instant
  * @cause:	the cause so far, 0 for none
@@ -494,6 +494,7 @@ static inline struct bp_group_opts bp_group_opts_default(void)
  * @compute_ns:	estimated time that items spent computing on their loops (of short ones
  *		one in 64 is measured)
  * @wait_ns:	time that ended items were started and not computing
+ * @places:	places of the limit that are held now: more than @running where items have weights
  */
 struct bp_group_stats {
 	size_t sz;
@@ -511,6 +512,7 @@ struct bp_group_stats {
 	uint64_t cancel_ns;
 	uint64_t compute_ns;
 	uint64_t wait_ns;
+	uint64_t places;
 };
 
 /**
@@ -666,7 +668,7 @@ struct bp_op {
 	struct bp_loop *loop_;
 	uint64_t start_ns_;
 	struct bp_timer_ timer_; /* of the item's timeout */
-	uint64_t spare2_;
+	uint64_t extra_; /* 0, or what the item has beyond others; the backend's in flight */
 };
 
 #ifndef __cplusplus
@@ -1103,6 +1105,497 @@ void bp_timeout_begin(struct bp_timeout *scope, uint64_t ns);
  * same: what it returned has to be looked at too.
  */
 int bp_timeout_end(struct bp_timeout *scope);
+
+/* ---------------------------------------------------------------- between tasks */
+
+/*
+ * Mutexes, semaphores, events and channels for the tasks of one engine, on whichever of its loops
+ * they run, and for threads outside. Each is a struct of the caller's that is initialised with its
+ * engine, allocates nothing, and needs no destroying; its fields are the library's own, and it must
+ * not be copied. All stand in line: first come, first served, and nobody overtakes.
+ *
+ * A task that waits is suspended, and ended as in any other operation: -ECANCELED when its group is
+ * cancelled, -ETIMEDOUT by the item's timeout or a timeout scope; likewise at once in a task that
+ * has been ended already, but for what stands inside a shield. What it was given before that it
+ * has: a return of 0 always counts. A thread outside waits as long as it takes (caller-driven: it
+ * drives the loop, and gets -EDEADLK when nothing runs that could end the wait). A callback never
+ * waits: it gets -EDEADLK instead. A function of bp_offload() is a thread outside, so on a
+ * caller-driven engine it must not use these.
+ *
+ * With loops = N they order memory as those of pthreads do: what was written before a release, a set
+ * or a send is seen after the acquire, wait or receive that it let through.
+ */
+
+/**
+ * struct bp_mutex - a mutex that tasks may hold across operations
+ *
+ * Initialised by bp_mutex_init() or with BP_MUTEX_INIT(engine).
+ */
+struct bp_mutex {
+	struct bp_engine *engine_;
+	struct bp_link_ waiters_;
+	const void *owner_;
+	bool task_;
+	uint64_t spare_[2];
+};
+
+#define BP_MUTEX_INIT(engine)                                                                      \
+	{                                                                                          \
+		(engine), {NULL, NULL}, NULL, false,                                               \
+		{                                                                                  \
+			0, 0                                                                       \
+		}                                                                                  \
+	}
+
+/**
+ * bp_mutex_init() - make a mutex that nobody holds
+ * @mutex:	the mutex
+ * @engine:	the engine whose tasks use it
+ *
+ * Context: any.
+ */
+void bp_mutex_init(struct bp_mutex *mutex, struct bp_engine *engine);
+
+/**
+ * bp_mutex_lock() - take a mutex, waiting for it
+ * @mutex:	the mutex
+ *
+ * Context: outside, task, callback.
+ * Return: 0: the caller holds it, or
+ *	-ECANCELED, -ETIMEDOUT	the calling task was ended; it does not hold the mutex
+ *	-EDEADLK	the caller holds it already, or holds one that its owner waits for, directly
+ *			or through others; or as said above
+ */
+int bp_mutex_lock(struct bp_mutex *mutex);
+
+/**
+ * bp_mutex_trylock() - take a mutex if nobody holds it
+ * @mutex:	the mutex
+ *
+ * Context: outside, task, callback.
+ * Return: 0, or -EAGAIN.
+ */
+int bp_mutex_trylock(struct bp_mutex *mutex);
+
+/**
+ * bp_mutex_unlock() - give a mutex to the first in line, or back
+ * @mutex:	the mutex
+ *
+ * Only who has locked it may: another task or thread, and a task that ends while it holds a mutex,
+ * end the program with one line.
+ *
+ * Context: outside, task, callback.
+ */
+void bp_mutex_unlock(struct bp_mutex *mutex);
+
+/**
+ * struct bp_semaphore - a number of things that can be taken and given back
+ *
+ * Initialised by bp_semaphore_init() or with BP_SEMAPHORE_INIT(engine, n).
+ */
+struct bp_semaphore {
+	struct bp_engine *engine_;
+	struct bp_link_ waiters_;
+	uint64_t free_;
+	uint64_t spare_[2];
+};
+
+#define BP_SEMAPHORE_INIT(engine, n)                                                               \
+	{                                                                                          \
+		(engine), {NULL, NULL}, (n),                                                       \
+		{                                                                                  \
+			0, 0                                                                       \
+		}                                                                                  \
+	}
+
+/**
+ * bp_semaphore_init() - make a semaphore
+ * @semaphore:	the semaphore
+ * @engine:	the engine whose tasks use it
+ * @n:		how many can be taken now
+ *
+ * Context: any.
+ */
+void bp_semaphore_init(struct bp_semaphore *semaphore, struct bp_engine *engine, uint64_t n);
+
+/**
+ * bp_semaphore_acquire() - take @n at once, waiting until they are there
+ * @semaphore:	the semaphore
+ * @n:		how many; 0 waits for nothing but those in line
+ *
+ * Who wants many is not overtaken by those who want few.
+ *
+ * Context: outside, task, callback.
+ * Return: 0, or -ECANCELED, -ETIMEDOUT, -EDEADLK as said above: nothing was taken.
+ */
+int bp_semaphore_acquire(struct bp_semaphore *semaphore, uint64_t n);
+
+/**
+ * bp_semaphore_try_acquire() - take @n if they are there and nobody stands in line
+ * @semaphore:	the semaphore
+ * @n:		how many
+ *
+ * Context: outside, task, callback.
+ * Return: 0, or -EAGAIN.
+ */
+int bp_semaphore_try_acquire(struct bp_semaphore *semaphore, uint64_t n);
+
+/**
+ * bp_semaphore_release() - give @n back, or add them
+ * @semaphore:	the semaphore
+ * @n:		how many
+ *
+ * Anybody may, also who took nothing: a semaphore that begins with 0 counts signals. More than
+ * UINT64_MAX in all ends the program with one line.
+ *
+ * Context: outside, task, callback.
+ */
+void bp_semaphore_release(struct bp_semaphore *semaphore, uint64_t n);
+
+/**
+ * struct bp_event - something that has happened or not, and can be waited for
+ *
+ * Initialised by bp_event_init() or with BP_EVENT_INIT(engine): not set.
+ */
+struct bp_event {
+	struct bp_engine *engine_;
+	struct bp_link_ waiters_;
+	bool set_;
+	uint64_t spare_[2];
+};
+
+#define BP_EVENT_INIT(engine)                                                                      \
+	{                                                                                          \
+		(engine), {NULL, NULL}, false,                                                     \
+		{                                                                                  \
+			0, 0                                                                       \
+		}                                                                                  \
+	}
+
+/**
+ * bp_event_init() - make an event that is not set
+ * @event:	the event
+ * @engine:	the engine whose tasks use it
+ *
+ * Context: any.
+ */
+void bp_event_init(struct bp_event *event, struct bp_engine *engine);
+
+/**
+ * bp_event_set() - it has happened: all who wait go on, in the order of their coming
+ * @event:	the event
+ *
+ * It stays set until bp_event_reset().
+ *
+ * Context: outside, task, callback.
+ */
+void bp_event_set(struct bp_event *event);
+
+/**
+ * bp_event_reset() - it has not happened any more: who waits from here on waits for the next set
+ * @event:	the event
+ *
+ * Context: outside, task, callback.
+ */
+void bp_event_reset(struct bp_event *event);
+
+/**
+ * bp_event_is_set() - whether it has happened
+ * @event:	the event
+ *
+ * Context: outside, task, callback.
+ */
+bool bp_event_is_set(struct bp_event *event);
+
+/**
+ * bp_event_wait() - wait until it has happened
+ * @event:	the event
+ *
+ * Context: outside, task, callback.
+ * Return: 0: it was set, though it may have been reset since; or -ECANCELED, -ETIMEDOUT, -EDEADLK
+ * as said above.
+ */
+int bp_event_wait(struct bp_event *event);
+
+/** Bytes of a message of a channel at most; larger things are sent by their address. */
+#define BP_CHANNEL_ITEM_MAX 4096u
+
+/**
+ * struct bp_channel - a queue of messages of one size, with room for so many
+ *
+ * Initialised by bp_channel_init().
+ */
+struct bp_channel {
+	struct bp_engine *engine_;
+	struct bp_link_ senders_, receivers_;
+	char *memory_;
+	size_t item_size_, capacity_, first_, count_;
+	bool closed_;
+	uint64_t spare_[2];
+};
+
+/**
+ * bp_channel_init() - make an empty channel
+ * @channel:	the channel
+ * @engine:	the engine whose tasks use it
+ * @memory:	room for the messages, @item_size * @capacity bytes, the channel's as long as it is
+ *		used; NULL with a capacity of 0
+ * @item_size:	bytes of a message, 1 to BP_CHANNEL_ITEM_MAX
+ * @capacity:	messages that are kept; with 0 a send waits for its receiver
+ *
+ * Context: any.
+ * Return: 0, or -EINVAL for a size or capacity out of range, or no memory.
+ */
+int bp_channel_init(struct bp_channel *channel, struct bp_engine *engine, void *memory,
+		    size_t item_size, size_t capacity);
+
+/**
+ * bp_channel_send() - put a copy of a message into a channel, waiting for room
+ * @channel:	the channel
+ * @item:	the message
+ *
+ * Messages arrive in the order in which they were sent.
+ *
+ * Context: outside, task, callback.
+ * Return: 0, or, where it was not sent,
+ *	-EPIPE		the channel is closed
+ *	-EINVAL		@item is NULL
+ *	-ECANCELED, -ETIMEDOUT, -EDEADLK	as said above
+ */
+int bp_channel_send(struct bp_channel *channel, const void *item);
+
+/**
+ * bp_channel_try_send() - send if there is room, or somebody who waits for it
+ * @channel:	the channel
+ * @item:	the message
+ *
+ * Context: outside, task, callback.
+ * Return: 0, or -EAGAIN, -EPIPE, -EINVAL.
+ */
+int bp_channel_try_send(struct bp_channel *channel, const void *item);
+
+/**
+ * bp_channel_recv() - take the oldest message out of a channel, waiting for one
+ * @channel:	the channel
+ * @item:	where to put it
+ *
+ * Context: outside, task, callback.
+ * Return: 0, or
+ *	-EPIPE		the channel is closed, and nothing is left in it
+ *	-EINVAL		@item is NULL
+ *	-ECANCELED, -ETIMEDOUT, -EDEADLK	as said above; @item is untouched
+ */
+int bp_channel_recv(struct bp_channel *channel, void *item);
+
+/**
+ * bp_channel_try_recv() - take the oldest message if there is one
+ * @channel:	the channel
+ * @item:	where to put it
+ *
+ * Context: outside, task, callback.
+ * Return: 0, or -EAGAIN, -EPIPE, -EINVAL.
+ */
+int bp_channel_try_recv(struct bp_channel *channel, void *item);
+
+/**
+ * bp_channel_close() - nothing more will be sent
+ * @channel:	the channel
+ *
+ * What is in it can be received; who waits to send, or to receive what will not come, gets -EPIPE.
+ * Closing it again does nothing.
+ *
+ * Context: outside, task, callback.
+ */
+void bp_channel_close(struct bp_channel *channel);
+
+/* ---------------------------------------------------------------- items with options */
+
+struct bp_handle;
+
+#define BP_LOOP_ANY (-1)
+#define BP_WEIGHT_MAX (1ull << 40)
+
+/**
+ * struct bp_go_opts - how to add an item; use BP_GO_OPTS()
+ * @sz:		size of this struct as the caller knows it
+ * @weight:	places of the group's limit that the item takes, up to BP_WEIGHT_MAX; 0 (the default)
+ *		means 1. With bytes for places a limit is one of memory
+ * @loop:	the number of the loop that shall run it, from 0; BP_LOOP_ANY by default
+ * @try_now:	-EAGAIN instead of a wait, as bp_try_go()
+ * @handle:	where to put a handle of the item, or NULL; set before the item can begin, and to NULL
+ *		on error
+ * @copy_size:	where not 0 the task gets a copy of so many bytes at its argument, as bp_go_copy()
+ */
+struct bp_go_opts {
+	size_t sz;
+	uint64_t weight;
+	int loop;
+	bool try_now;
+	struct bp_handle **handle;
+	size_t copy_size;
+};
+
+#define BP_GO_OPTS(...)                                                                            \
+	((struct bp_go_opts[1]){__extension__({                                                    \
+		_Pragma("GCC diagnostic push") _Pragma(                                            \
+			"GCC diagnostic ignored \"-Woverride-init\"") struct bp_go_opts bp_opts_ = \
+			{.sz = sizeof(struct bp_go_opts), .loop = BP_LOOP_ANY, ##__VA_ARGS__};     \
+		_Pragma("GCC diagnostic pop") bp_opts_;                                            \
+	})}[0])
+
+/**
+ * bp_go_opts_default() - what BP_GO_OPTS() is with nothing in it, as a value, for C++
+ *
+ * Context: any.
+ */
+static inline struct bp_go_opts bp_go_opts_default(void)
+{
+	struct bp_go_opts opts;
+
+	memset(&opts, 0, sizeof(opts));
+	opts.sz = sizeof(opts);
+	opts.loop = BP_LOOP_ANY;
+	return opts;
+}
+
+/**
+ * bp_go_with() - add a task with options
+ * @group:	the group
+ * @fn:		the task
+ * @arg:	its argument
+ * @opts:	options, or NULL for none: then it is bp_go()
+ *
+ * A heavy item stands in line with the others, and is not overtaken by lighter ones; so it waits no
+ * longer than those before it take, and those behind it wait for it. A limit of 0 lets it wait; one
+ * that is more than 0 and less than its weight never will have enough places: then it is -EINVAL at
+ * once, also for one that waits when the limit is lowered so far.
+ *
+ * Context: as bp_go().
+ * Return: as bp_go(), with @try_now as bp_try_go(); and
+ *	-EINVAL		an option is out of range, such a weight, or @copy_size without an argument
+ */
+int bp_go_with(struct bp_group *group, bp_task_fn fn, void *arg, const struct bp_go_opts *opts);
+
+/**
+ * bp_go_op_with() - add an operation item with options
+ * @group:	the group
+ * @op:		the operation, as for bp_go_op()
+ * @opts:	options, or NULL for none; copy_size must be 0
+ *
+ * Context and return: as bp_go_with(), and -EINVAL as bp_go_op().
+ */
+int bp_go_op_with(struct bp_group *group, struct bp_op *op, const struct bp_go_opts *opts);
+
+/**
+ * bp_go_weighted() - bp_go_with() a weight: add a task that takes several places
+ * @group:	the group
+ * @weight:	places, 1 to BP_WEIGHT_MAX
+ * @fn:		the task
+ * @arg:	its argument
+ *
+ * Context and return: as bp_go_with().
+ */
+int bp_go_weighted(struct bp_group *group, uint64_t weight, bp_task_fn fn, void *arg);
+
+/**
+ * bp_go_handle() - bp_go_with() a handle: add a task that can be cancelled alone, and joined
+ * @group:	the group
+ * @handle:	where to put the handle; NULL is -EINVAL
+ * @fn:		the task
+ * @arg:	its argument
+ *
+ * Context and return: as bp_go_with().
+ */
+int bp_go_handle(struct bp_group *group, struct bp_handle **handle, bp_task_fn fn, void *arg);
+
+/**
+ * bp_go_on() - bp_go_with() a loop: add a task that runs on one loop
+ * @group:	the group
+ * @loop:	the number of the loop; -EINVAL where there is none
+ * @fn:		the task
+ * @arg:	its argument
+ *
+ * Tasks of one loop never run at the same time, so what they share between their operations needs
+ * no lock.
+ *
+ * Context and return: as bp_go_with().
+ */
+int bp_go_on(struct bp_group *group, unsigned int loop, bp_task_fn fn, void *arg);
+
+/**
+ * bp_loop_index() - the number of the loop on which the caller runs
+ *
+ * Context: any.
+ * Return: its number from 0, or -1 outside.
+ */
+int bp_loop_index(void);
+
+/*
+ * A handle stands for one item. It may be used and released at any time, before and after the item's
+ * end, after its group's too; it must be released before its engine is destroyed.
+ */
+
+/**
+ * bp_handle_cancel() - end one item, and leave its group alone
+ * @handle:	the handle
+ * @cause:	negative errno that is to be its result; 0 stands for -ECANCELED
+ *
+ * What happens to the item is what bp_cancel() does to it: its operations give -ECANCELED, and what
+ * has not started never will. An item that returns -ECANCELED then counts as stopped, never as a
+ * failure of the group; its result, for the report too, is @cause. The first cancel counts. Does not
+ * wait.
+ *
+ * Context: outside, task, callback.
+ * Return: 0, or -ESRCH: it has ended.
+ */
+int bp_handle_cancel(struct bp_handle *handle, int cause);
+
+/**
+ * bp_handle_join() - wait for the end of one item
+ * @handle:	the handle
+ * @result:	set to what it returned, or to the cause of its own cancel; or NULL
+ *
+ * Context: outside, task, callback.
+ * Return: 0: it has ended, or
+ *	-ECANCELED, -ETIMEDOUT	the calling task was ended; the item goes on
+ *	-EDEADLK	it is the calling task's own, or as bp_mutex_lock() for callbacks and threads
+ */
+int bp_handle_join(struct bp_handle *handle, int *result);
+
+/**
+ * bp_handle_end() - whether and how one item has ended
+ * @handle:	the handle
+ * @end:	set to how, or NULL
+ * @result:	set to its result, or NULL
+ *
+ * Context: outside, task, callback.
+ * Return: 0, or -EAGAIN: it has not.
+ */
+int bp_handle_end(const struct bp_handle *handle, enum bp_end *end, int *result);
+
+/**
+ * bp_handle_notify() - be told of the end of one item
+ * @handle:	the handle
+ * @fn:		called once, with @arg, the item's argument and its end
+ * @arg:	first argument of @fn
+ *
+ * As the report of a group: on the loop that ended the item, as a callback. If it has ended already,
+ * @fn is called before this returns (an argument that was copied is gone by then).
+ *
+ * Context: outside, task, callback.
+ * Return: 0, -EINVAL without @fn, or -EBUSY: somebody is to be told already.
+ */
+int bp_handle_notify(struct bp_handle *handle, bp_report_fn fn, void *arg);
+
+/**
+ * bp_handle_release() - give a handle back
+ * @handle:	the handle, or NULL
+ *
+ * The item goes on. Who has asked to be told of its end is.
+ *
+ * Context: outside, task, callback.
+ */
+void bp_handle_release(struct bp_handle *handle);
 
 #ifdef __cplusplus
 }

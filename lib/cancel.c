@@ -29,6 +29,13 @@ static void member_stop(struct bp_loop *loop, struct bp_message *message)
 
 	list_init(&unstarted);
 	engine_lock(engine);
+	if (!list_empty(&member->pinned)) {
+		for (link = member->pinned.next; link != &member->pinned; link = link->next) {
+			group->npinned--;
+			engine->granted--;
+		}
+		list_splice_tail(&unstarted, &member->pinned);
+	}
 	if (group->nready) {
 		list_splice_tail(&unstarted, &group->ready);
 		list_del(&group->ready_link);
@@ -42,6 +49,7 @@ static void member_stop(struct bp_loop *loop, struct bp_message *message)
 	engine_lock(engine);
 	member->stop_posted = false;
 	group->stops--;
+	group->messages--;
 	group_check_done(group);
 	engine_unlock(engine);
 }
@@ -58,6 +66,7 @@ static void post_stop(struct bp_group *group, unsigned int index)
 	member->stop_posted = true;
 	member->stop.handle = member_stop;
 	group->stops++;
+	group->messages++;
 	loop_post(group->engine->loops[index], &member->stop);
 }
 
@@ -67,7 +76,7 @@ static void stop_items(struct bp_group *group)
 	unsigned int i, drain = 0;
 
 	for (i = 0; i < engine->nloops; i++)
-		if (group->members[i].count)
+		if (group->members[i].count || !list_empty(&group->members[i].pinned))
 			post_stop(group, i);
 	if (group->nready && !group->stops) {
 		/* Nothing runs, but something waits for its turn: one loop ends it. */

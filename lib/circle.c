@@ -22,12 +22,12 @@ struct search {
 
 static bool for_own_place(const struct group_waiter *waiter)
 {
-	return waiter->for_place && waiter->group == waiter->task->op.group_;
+	return waiter->for_place && waiter->group == waiter->w.task->op.group_;
 }
 
 void circle_enter(struct group_waiter *waiter)
 {
-	struct bp_group *own = waiter->task->op.group_;
+	struct bp_group *own = waiter->w.task->op.group_;
 
 	engine_assert_locked(own->engine);
 	list_add_tail(&own->waiting, &waiter->from);
@@ -41,7 +41,7 @@ void circle_leave(struct group_waiter *waiter)
 
 	if (!list_linked(&waiter->from))
 		return;
-	own = waiter->task->op.group_;
+	own = waiter->w.task->op.group_;
 	engine_assert_locked(own->engine);
 	list_del(&waiter->from);
 	own->nwaiting--;
@@ -83,7 +83,7 @@ static bool is_stuck(struct search *search, struct bp_group *group, bool for_pla
 		return true;
 	/* Mostly that is all: there is a place, or some of its items do not wait. */
 	if (for_place &&
-	    (group_has_place(group) || !group->running || group->nwaiting < group->running))
+	    (group_has_next_place(group) || !group->running || group->nwaiting < group->running))
 		return false;
 	if (for_place && group->own_waiting == group->running) {
 		if (!before)

@@ -57,7 +57,8 @@ struct bp_engine {
 	struct task_slab *task_slabs;
 	struct bp_link_ *task_free; /* linked by next alone */
 	size_t ngroups;
-	size_t granted; /* places given to waiting bp_go() that have not used them yet */
+	size_t nhandles;
+	size_t granted; /* given to waiting bp_go() that have not used them yet, and pinned items */
 
 	/* Written under the lock, glanced at without it: */
 	_Atomic uint64_t next_deadline;

@@ -86,6 +86,12 @@ static void dump_loop(FILE *out, struct bp_loop *loop)
 		atomic_load_explicit(&loop->sleeping, memory_order_relaxed) ? "waiting" : "busy");
 }
 
+/** What a task stands in line for, or NULL. Under the lock. */
+static const struct waiter *waiter_of(const struct bp_op *op)
+{
+	return container_of(op, const struct bp_task, op)->waiter;
+}
+
 static void dump_item(FILE *out, const struct bp_op *op, unsigned int loop, uint64_t now)
 {
 	unsigned int state = __atomic_load_n(&op->state_, __ATOMIC_ACQUIRE);
@@ -99,6 +105,8 @@ static void dump_item(FILE *out, const struct bp_op *op, unsigned int loop, uint
 		fprintf(out, ": %s", opcode_names[opcode]);
 	else if (state == OP_IN_FLIGHT)
 		fprintf(out, ": opcode %u", opcode);
+	else if (op->kind_ == OP_KIND_TASK && waiter_of(op))
+		fprintf(out, " for %s", waiter_of(op)->what);
 	/* One that its loop has taken just now has no start yet. */
 	if (state != OP_READY)
 		fprintf(out, ", started %.3f s ago", seconds_since(start, now));

@@ -233,12 +233,15 @@ void bp_engine_destroy(struct bp_engine *engine)
 	if (!engine)
 		return;
 	engine_check_thread(engine, __func__);
-	if (group_context(engine) != CONTEXT_OUTSIDE)
+	if (call_context(engine) != CONTEXT_OUTSIDE)
 		bp_fatal("%s: called by one of the engine's own tasks or callbacks", __func__);
 	engine_lock(engine);
 	if (engine->ngroups)
 		bp_fatal("%s: %zu group(s) of the engine are still alive", __func__,
 			 engine->ngroups);
+	if (engine->nhandles)
+		bp_fatal("%s: %zu handle(s) of items were not released", __func__,
+			 engine->nhandles);
 	engine_unlock(engine);
 	/* Before the loops: a helper may still be on its way out of a loop's loop_wake(). */
 	pool_stop(engine->pool);

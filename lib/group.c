@@ -22,7 +22,7 @@ void group_done(struct bp_group *group)
 			group->cancel_ns = 1;
 	}
 	while (!list_empty(&group->wait_waiters))
-		waiter_wake(container_of(group->wait_waiters.next, struct group_waiter, link), 0);
+		waiter_wake(group_waiter_of_link(group->wait_waiters.next), 0);
 }
 
 static int result_of(const struct bp_group *group)
@@ -55,11 +55,11 @@ static void close_group(struct bp_group *group)
 /** The task that waits has been cancelled or has timed out: so is what it waits for. */
 static void wait_interrupted(struct bp_task *task)
 {
-	struct group_waiter *waiter = task->waiter;
+	struct group_waiter *waiter = group_waiter_of(task->waiter);
 	struct bp_engine *engine = waiter->group->engine;
 
 	engine_lock(engine);
-	if (!waiter->woken)
+	if (!waiter->w.woken)
 		group_cancel_locked(waiter->group, task_reason(task), CANCEL_BY_PARENT);
 	engine_unlock(engine);
 }
@@ -85,8 +85,8 @@ static void enter_circle(struct group_waiter *waiter, const char *call)
 /** Waits until the group is done. Under the lock. Return: 0, or -ETIMEDOUT. */
 static int wait_done(struct bp_group *group, uint64_t until, const char *call)
 {
-	struct group_waiter waiter = {.group = group};
-	enum group_context context = group_context(group->engine);
+	struct group_waiter waiter = {.group = group, .w.what = "a group"};
+	enum call_context context = call_context(group->engine);
 	struct bp_group *own;
 
 	engine_assert_locked(group->engine);
@@ -95,22 +95,22 @@ static int wait_done(struct bp_group *group, uint64_t until, const char *call)
 	if (context == CONTEXT_CALLBACK)
 		bp_fatal("%s: called in a callback, which must not block", call);
 	if (context == CONTEXT_TASK) {
-		waiter.task = task_current();
-		for (own = waiter.task->op.group_; own; own = own->parent)
+		waiter.w.task = task_current();
+		for (own = waiter.w.task->op.group_; own; own = own->parent)
 			if (own == group)
 				bp_fatal("%s: called by a task on a group that it runs in", call);
-		if (task_reason(waiter.task))
-			group_cancel_locked(group, task_reason(waiter.task), CANCEL_BY_PARENT);
+		if (task_reason(waiter.w.task))
+			group_cancel_locked(group, task_reason(waiter.w.task), CANCEL_BY_PARENT);
 		if (group_is_done(group))
 			return 0;
 	}
 	while (!group_is_done(group)) {
-		waiter.woken = false;
-		if (waiter.task && until == BP_NEVER)
+		waiter.w.woken = false;
+		if (waiter.w.task && until == BP_NEVER)
 			enter_circle(&waiter, call);
 		waiter_block(&waiter, &group->wait_waiters, until, wait_interrupted);
-		if (waiter.result)
-			return group_is_done(group) ? 0 : waiter.result;
+		if (waiter.w.result)
+			return group_is_done(group) ? 0 : waiter.w.result;
 	}
 	return 0;
 }
@@ -206,6 +206,7 @@ int bp_group_create(struct bp_group **groupp, struct bp_engine *engine,
 	group->created_ns = bp_now(engine);
 	group->head.stack_size = opts.stack_size;
 	group->limit = opts.limit;
+	group->asked = 1;
 	group->stop_after_failures = opts.stop_after_failures;
 	group->stop_after_successes = opts.stop_after_successes;
 	group->item_timeout_ns = opts.item_timeout_ns;
@@ -219,6 +220,7 @@ int bp_group_create(struct bp_group **groupp, struct bp_engine *engine,
 	for (i = 0; i < engine->nloops; i++) {
 		group->members[i].group = group;
 		list_init(&group->members[i].items);
+		list_init(&group->members[i].pinned);
 	}
 	engine_lock(engine);
 	if (opts.parent && opts.parent->closed)
@@ -283,8 +285,9 @@ void bp_group_stats(const struct bp_group *group, struct bp_group_stats *stats)
 	st.never_started = group->never_started;
 	st.rejected = group->rejected;
 	st.running = group->running;
-	st.waiting = group->nready;
+	st.waiting = group->nready + group->npinned;
 	st.peak = group->peak;
+	st.places = group->running + group->heavy;
 	st.cause = group->late && !group->refused ? 0 : group->cause;
 	st.cancel_ns = group->cancel_ns;
 	for (i = 0; i < engine->nloops; i++) {

@@ -17,7 +17,7 @@
 #ifndef BP_GROUP_H
 #define BP_GROUP_H
 
-#include "task.h"
+#include "wait.h"
 
 enum cancel_by {
 	CANCEL_BY_CALLER,
@@ -32,8 +32,10 @@ struct group_member {
 	struct bp_group *group;
 	struct bp_link_ items; /* started and not ended; the loop's own */
 	struct bp_message stop; /* tells the loop that the group was cancelled */
+	struct bp_link_ pinned; /* accepted for this loop, and not taken; under the lock */
+	struct bp_message start; /* tells the loop of them */
 	unsigned int count; /* items; under the lock */
-	bool stop_posted; /* under the lock */
+	bool stop_posted, start_posted; /* under the lock */
 	unsigned int period, untimed; /* resumes between two timed ones; left of them */
 	_Atomic uint64_t compute_ns, lifetime_ns;
 };
@@ -66,7 +68,11 @@ struct bp_group {
 
 	uint64_t accepted, succeeded, failed, stopped, never_started, rejected;
 	uint64_t running, nready, peak;
+	uint64_t heavy; /* places that running items hold beside one each */
+	uint64_t asked; /* by who was last about to wait for places */
+	uint64_t npinned; /* accepted for a loop of their own, and not taken */
 	unsigned int stops; /* stop messages on their way */
+	unsigned int messages; /* these and the start messages */
 	uint64_t created_ns, cancel_start, cancel_ns;
 
 	void *winner;
@@ -77,34 +83,63 @@ struct bp_group {
 
 /* Somebody who waits in bp_go() or bp_wait(); lives on the waiter's stack. Under the lock. */
 struct group_waiter {
-	struct bp_link_ link;
+	struct waiter w;
 	struct bp_link_ from; /* in group.waiting of the group that the task is an item of */
 	struct bp_group *group;
-	struct bp_task *task; /* NULL: a thread */
 	bool for_place; /* in bp_go(), not in bp_wait() */
-	bool woken;
-	int result;
-	pthread_cond_t cond;
-	struct bp_message message;
+	uint64_t weight; /* places that it wants */
 };
+
+static inline struct group_waiter *group_waiter_of(struct waiter *waiter)
+{
+	return container_of(waiter, struct group_waiter, w);
+}
+
+static inline struct group_waiter *group_waiter_of_link(struct bp_link_ *link)
+{
+	return group_waiter_of(waiter_of_link(link));
+}
+
+/* One item, for who wants to cancel it alone or to join it; see handle.h. Under the lock. */
+struct bp_handle {
+	struct bp_engine *engine;
+	struct bp_op *op; /* NULL: it has ended */
+	struct bp_loop *loop; /* that has taken it; NULL: none yet */
+	void *arg;
+	struct bp_link_ joiners;
+	unsigned int refs;
+	bool stop_posted;
+	_Atomic bool cancelled; /* alone; written under the lock */
+	int cause, result;
+	enum bp_end end;
+	uint64_t heavy; /* places more than one */
+	bp_report_fn told;
+	void *told_arg;
+	struct bp_message stop;
+};
+
+static inline struct bp_handle *handle_of(const struct bp_op *op)
+{
+	return op->extra_ & 1 ? NULL : (struct bp_handle *)(uintptr_t)op->extra_;
+}
+
+/** Places that the item takes beside the first. */
+static inline uint64_t heavy_of(const struct bp_op *op)
+{
+	if (op->extra_ & 1)
+		return op->extra_ >> 1;
+	return op->extra_ ? handle_of(op)->heavy : 0;
+}
+
+/** Whether the item was cancelled alone. Any thread. */
+static inline bool cancelled_alone(const struct bp_op *op)
+{
+	const struct bp_handle *handle = handle_of(op);
+
+	return handle && atomic_load_explicit(&handle->cancelled, memory_order_relaxed);
+}
 
 extern const struct bp_loop_hooks group_hooks;
-
-enum group_context {
-	CONTEXT_OUTSIDE,
-	CONTEXT_TASK,
-	CONTEXT_CALLBACK,
-};
-
-/** From where the caller calls, as seen by @engine. */
-static inline enum group_context group_context(const struct bp_engine *engine)
-{
-	struct bp_loop *loop = bp_this_loop;
-
-	if (!loop || loop->engine != engine)
-		return CONTEXT_OUTSIDE;
-	return loop->running ? CONTEXT_TASK : CONTEXT_CALLBACK;
-}
 
 /** The engine of a group that @call was given. */
 static inline struct bp_engine *group_engine(const struct bp_group *group, const char *call)
@@ -118,10 +153,19 @@ static inline bool group_cancelled(const struct bp_group *group)
 	return atomic_load_explicit(&group->head.cancelled, memory_order_relaxed);
 }
 
+/** Whether some items of the group are or were more than ordinary. */
+static inline bool group_special(const struct bp_group *group)
+{
+	return atomic_load_explicit(&group->head.special, memory_order_relaxed);
+}
+
 /* item.c */
 
 /** An item is over, with @result; @started: it ran. Not under the lock. */
 void item_end(struct bp_loop *loop, struct bp_op *op, int result, bool started);
+
+/** Lets a loop take the items that were accepted for it alone. */
+void group_start_pinned(struct bp_loop *loop, struct bp_message *message);
 
 /** Lets an item that a loop has taken begin. Not under the lock. */
 void group_start_item(struct bp_loop *loop, struct bp_op *op);
@@ -134,6 +178,8 @@ static inline void group_enter(struct bp_group *group, struct bp_loop *loop, str
 	engine_assert_locked(group->engine);
 	list_add_tail(&member->items, &op->member_);
 	member->count++;
+	if (unlikely(group_special(group)) && handle_of(op))
+		handle_of(op)->loop = loop;
 }
 
 /* cancel.c */
@@ -156,7 +202,7 @@ void group_done(struct bp_group *group);
 static inline bool group_is_done(const struct bp_group *group)
 {
 	engine_assert_locked(group->engine);
-	return group->running == 0 && group->stops == 0 && list_empty(&group->go_waiters);
+	return group->running == 0 && group->messages == 0 && list_empty(&group->go_waiters);
 }
 
 static inline void group_check_done(struct bp_group *group)
@@ -181,9 +227,23 @@ void admit_refuse_all(struct bp_group *group, int result);
 /** Breaks a circle that has closed because no place of the group became free. */
 void admit_check_deadlock(struct bp_group *group);
 
-static inline bool group_has_place(const struct bp_group *group)
+/** The first of those who wait in bp_go(); there must be one. */
+static inline struct group_waiter *first_waiter(const struct bp_group *group)
 {
-	return group->limit < 0 || group->running < (uint64_t)group->limit;
+	return group_waiter_of_link(group->go_waiters.next);
+}
+
+/** Whether there are so many places, whoever else may want them. */
+static inline bool group_has_place(const struct bp_group *group, uint64_t weight)
+{
+	return group->limit < 0 || group->running + group->heavy + weight <= (uint64_t)group->limit;
+}
+
+/** Whether there are enough for the first in line, or for the one that is about to stand there. */
+static inline bool group_has_next_place(const struct bp_group *group)
+{
+	return group_has_place(group, list_empty(&group->go_waiters) ? group->asked :
+								       first_waiter(group)->weight);
 }
 
 /* circle.c; under the lock */
@@ -199,12 +259,30 @@ void circle_leave(struct group_waiter *waiter);
  */
 bool circle_closed(struct bp_group *group, bool for_place, struct group_waiter **breaker);
 
-/** Gives a place back. */
-static inline void admit_release(struct bp_group *group)
+/** Takes @weight places, waiting for them unless @try. Return: 0, or what bp_go() returns. */
+int admit(struct bp_group *group, uint64_t weight, bool try);
+
+/**
+ * Puts an item that has a place where a loop will take it: any, or the one of this number.
+ */
+void admit_enlist(struct bp_group *group, struct bp_op *op, int loop);
+
+/** Ends the program where @call was given an operation that cannot be an item now. Any thread. */
+void admit_check_op(const struct bp_op *op, const char *call);
+
+/** Not under the lock: one of the loops may have to be told of what was enlisted. */
+void admit_announce(struct bp_engine *engine);
+
+/** What an item that could not be made holds is given back. */
+void admit_undo(struct bp_group *group, uint64_t weight);
+
+/** Gives an item's place back, and those that it holds @beside. */
+static inline void admit_release(struct bp_group *group, uint64_t beside)
 {
 	engine_assert_locked(group->engine);
 	bp_assert(group->running > 0);
 	group->running--;
+	group->heavy -= beside;
 	if (unlikely(!list_empty(&group->go_waiters))) {
 		admit_waiters(group);
 		admit_check_deadlock(group);
@@ -221,7 +299,7 @@ void admit_room(struct bp_engine *engine);
 /** bp_loop_hooks.overlooked */
 bool admit_overlooked(const struct bp_engine *engine);
 
-/** Nothing runs on a caller-driven engine: gives a waiting bp_go() -EDEADLK. Return: if any. */
+/** bp_loop_hooks.break_idle */
 bool admit_break_idle(struct bp_engine *engine);
 
 #endif /* BP_GROUP_H */

@@ -5,7 +5,7 @@
  * These are the loop's hooks, so they run in its thread. What they change of the group they change
  * under the engine's lock; reports are called without it.
  */
-#include "group.h"
+#include "handle.h"
 
 /*
  * Items that a loop starts in one turn. Enough that they share a system call, and few enough that
@@ -64,6 +64,29 @@ static enum bp_end account(struct bp_group *group, struct bp_op *op, void *arg, 
 	return BP_END_FAILED;
 }
 
+/** Counts the end of an item that was cancelled alone: no failure, and no cause. Under the lock. */
+static enum bp_end account_alone(struct bp_group *group, bool started)
+{
+	engine_assert_locked(group->engine);
+	if (started)
+		group->stopped++;
+	else
+		group->never_started++;
+	return started ? BP_END_STOPPED : BP_END_NEVER_STARTED;
+}
+
+/** What an item has beyond others ends. Under the lock. Return: the places that it held. */
+static uint64_t end_special(struct bp_op *op, enum bp_end end, int result)
+{
+	struct bp_handle *handle = handle_of(op);
+	uint64_t beside = heavy_of(op);
+
+	op->extra_ = 0;
+	if (handle)
+		handle_ended(handle, end, result);
+	return beside;
+}
+
 /** Ends an item: its one and only end. Its memory is the caller's again after the report. */
 void item_end(struct bp_loop *loop, struct bp_op *op, int result, bool started)
 {
@@ -72,6 +95,7 @@ void item_end(struct bp_loop *loop, struct bp_op *op, int result, bool started)
 	struct group_member *member = &group->members[loop->index];
 	struct bp_task *task = op->kind_ == OP_KIND_TASK ? task_of_op(op) : NULL;
 	void *arg = task ? task->arg : op;
+	uint64_t beside = 0;
 	enum bp_end end;
 
 	if (started)
@@ -90,15 +114,22 @@ void item_end(struct bp_loop *loop, struct bp_op *op, int result, bool started)
 		list_del(&op->member_);
 		member->count--;
 	}
-	end = account(group, op, arg, result, started);
+	if (unlikely(group_special(group)) && result == -ECANCELED && cancelled_alone(op)) {
+		result = handle_of(op)->cause;
+		end = account_alone(group, started);
+	} else {
+		end = account(group, op, arg, result, started);
+	}
 	if (group->report) {
 		engine_unlock(engine);
 		group->report(group->report_arg, arg, end, result);
 		engine_lock(engine);
 	}
+	if (unlikely(group_special(group)))
+		beside = end_special(op, end, result);
 	if (task && task != group->winner_task)
 		task_free(engine, task);
-	admit_release(group);
+	admit_release(group, beside);
 	engine_unlock(engine);
 }
 
@@ -159,7 +190,8 @@ static inline __attribute__((always_inline)) void start_item(struct bp_loop *loo
 {
 	struct bp_group *group = op->group_;
 
-	if (unlikely(group_cancelled(group))) {
+	if (unlikely(group_cancelled(group)) ||
+	    (unlikely(group_special(group)) && cancelled_alone(op))) {
 		item_end(loop, op, -ECANCELED, false);
 		return;
 	}
@@ -239,6 +271,40 @@ static void take(struct bp_loop *loop, unsigned int room)
 	}
 }
 
+void group_start_pinned(struct bp_loop *loop, struct bp_message *message)
+{
+	struct group_member *member = container_of(message, struct group_member, start);
+	struct bp_group *group = member->group;
+	struct bp_engine *engine = group->engine;
+	struct bp_op *batch[TAKE_MAX];
+	unsigned int n = 0, i;
+	bool more;
+
+	engine_lock(engine);
+	while (n < TAKE_MAX && !list_empty(&member->pinned)) {
+		batch[n] = op_of_link(list_pop(&member->pinned));
+		group_enter(group, loop, batch[n++]);
+	}
+	group->npinned -= n;
+	engine->granted -= n;
+	atomic_store_explicit(&loop->starting, n, memory_order_release);
+	more = !list_empty(&member->pinned);
+	if (!more) {
+		/* The items that begin now hold the group, or it is done. */
+		member->start_posted = false;
+		group->messages--;
+		if (!n)
+			group_check_done(group);
+	}
+	engine_unlock(engine);
+	for (i = 0; i < n; i++) {
+		start_item(loop, batch[i]);
+		atomic_store_explicit(&loop->starting, n - i - 1, memory_order_release);
+	}
+	if (more)
+		loop_post(loop, &member->start);
+}
+
 static void item_done(struct bp_loop *loop, struct bp_op *op, int res, unsigned int flags)
 {
 	int ret;
@@ -259,7 +325,8 @@ static void item_done(struct bp_loop *loop, struct bp_op *op, int res, unsigned 
 		ret = op->end_;
 	if (ret != BP_OP_AGAIN)
 		item_end(loop, op, ret, true);
-	else if (unlikely(group_cancelled(op->group_) || (op->flags_ & OPF_TIMED_OUT)))
+	else if (unlikely(group_cancelled(op->group_) || (op->flags_ & OPF_TIMED_OUT)) ||
+		 (unlikely(group_special(op->group_)) && cancelled_alone(op)))
 		item_end(loop, op, -ECANCELED, true);
 	else
 		loop_submit(loop, op);
@@ -299,4 +366,5 @@ const struct bp_loop_hooks group_hooks = {
 	.deadlines = group_run_deadlines,
 	.room = admit_room,
 	.overlooked = admit_overlooked,
+	.break_idle = admit_break_idle,
 };

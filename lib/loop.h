@@ -101,6 +101,11 @@ struct bp_loop_hooks {
 	 * For the simulation, under the lock: whether one waits for room although there is some.
 	 */
 	bool (*overlooked)(const struct bp_engine *engine);
+	/**
+	 * Under the lock: nothing runs, and nothing can but a bp_go() that gives up with -EDEADLK.
+	 * Return: whether there was one.
+	 */
+	bool (*break_idle)(struct bp_engine *engine);
 };
 
 #define LOOP_BATCH 256

@@ -116,6 +116,7 @@ int task_start(struct bp_loop *loop, struct bp_task *task)
 	task->scopes_fired = 0;
 	task->scopes = NULL;
 	task->prepared = false;
+	task->alone = false;
 	live_tasks_add(loop, 1);
 	return 0;
 }
@@ -124,6 +125,8 @@ void task_finish(struct bp_loop *loop, struct bp_task *task)
 {
 	if (task->scopes)
 		bp_fatal("a task ended inside bp_timeout_begin()");
+	if (task->mutexes)
+		bp_fatal("a task ended that holds a mutex");
 	stack_put(task->stack->pool, task->stack);
 	live_tasks_add(loop, -1u);
 }

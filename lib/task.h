@@ -15,8 +15,11 @@
 /* How a group looks to a task: the first member of struct bp_group. */
 struct task_group {
 	_Atomic bool cancelled;
+	_Atomic bool special; /* it has had items that are more than ordinary: see handle.h */
 	size_t stack_size; /* of its tasks; 0: the engine's */
 };
+
+struct waiter;
 
 struct bp_task {
 	struct bp_op op;
@@ -25,11 +28,14 @@ struct bp_task {
 	void *copy; /* what bp_go_copy() allocated, or NULL */
 	unsigned int shield;
 	unsigned int scopes_fired;
+	unsigned int mutexes; /* that it holds */
+	bool alone; /* it was cancelled without its group */
 	bool prepared; /* bp_sqe() was called, and bp_await() was not since */
 	struct bp_timeout *scopes;
-	/* While it waits in bp_go() or bp_wait(): told that the task shall end. */
+	/* While it waits (wait.h): told that the task shall end. */
 	void (*interrupt)(struct bp_task *task);
-	void *waiter;
+	struct waiter *waiter; /* under the lock */
+	struct bp_mutex *wants; /* the mutex that it waits for; under the lock */
 	struct bp_stack *stack;
 	struct bp_timer_ timer; /* of bp_sleep() and bp_wait_until() */
 	struct pool_job job;
@@ -101,6 +107,9 @@ static inline int task_suspend(struct bp_task *task)
 /** Ends what a suspended task waits for, because its group was cancelled or a timeout fired. */
 void task_stop(struct bp_loop *loop, struct bp_task *task);
 
+/** The same for one task, whose group goes on. */
+void task_stop_alone(struct bp_loop *loop, struct bp_task *task);
+
 /** Whether what would end the task stays outside of a shield that it is in. */
 bool task_shielded(const struct bp_task *task);
 
@@ -116,8 +125,9 @@ static inline int task_reason(const struct bp_task *task)
 		return 0;
 	if (task->shield)
 		return -ETIMEDOUT;
-	return atomic_load_explicit(&group->cancelled, memory_order_relaxed) ? -ECANCELED :
-									       -ETIMEDOUT;
+	if (task->alone || atomic_load_explicit(&group->cancelled, memory_order_relaxed))
+		return -ECANCELED;
+	return -ETIMEDOUT;
 }
 
 /** The reason, where an operation was ended by it; else the operation's own result. */

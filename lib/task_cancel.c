@@ -45,3 +45,13 @@ void task_stop(struct bp_loop *loop, struct bp_task *task)
 		return;
 	}
 }
+
+void task_stop_alone(struct bp_loop *loop, struct bp_task *task)
+{
+	if (task->alone)
+		return;
+	/* As a scope around the whole task that has run out. */
+	task->alone = true;
+	task->scopes_fired++;
+	task_stop(loop, task);
+}

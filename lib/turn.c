@@ -16,7 +16,7 @@ static struct bp_loop *driven_loop(struct bp_engine *engine, const char *call)
 {
 	bp_need(engine, call, "engine");
 	engine_check_thread(engine, call);
-	if (group_context(engine) != CONTEXT_OUTSIDE)
+	if (call_context(engine) != CONTEXT_OUTSIDE)
 		bp_fatal("%s: called by one of the engine's own tasks or callbacks", call);
 	return engine->driven ? engine->loops[0] : NULL;
 }

@@ -32,8 +32,9 @@ core.h
 loop.* loop_threads.c state.c
 pool.* | post.*
 task.* task_cancel.c
+wait.*
 backend/* | sim/*
-group.* item.c admit.c cancel.c circle.c | lane.*
+group.* item.c admit.c cancel.c circle.c handle.* go.c | lane.* | sync.* channel.c
 op.h op.c op_*.c | dump.c | turn.c
 engine.c
 END

@@ -10,7 +10,7 @@
 
 static inline struct request *request_of_op(const struct bp_op *op)
 {
-	return (struct request *)(uintptr_t)op->spare2_;
+	return (struct request *)(uintptr_t)op->extra_;
 }
 
 static inline struct request *request_of_job(struct bp_link_ *link)
@@ -325,7 +325,8 @@ static int threads_submit(struct bp_loop *loop, struct bp_op *op)
 	/* As with io_uring: links between operations are not for the caller to make. */
 	r->x.sqe.flags &= (uint8_t) ~(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS);
 	exec_init(&r->x);
-	op->spare2_ = (uintptr_t)r;
+	r->extra = op->extra_;
+	op->extra_ = (uintptr_t)r;
 	r->op = op;
 	r->state = REQ_QUEUED;
 	list_add_tail(&t->queued, &r->link);
@@ -375,6 +376,7 @@ static int threads_cancel(struct bp_loop *loop, struct bp_op *op)
 
 static void release(struct threads *t, struct request *r)
 {
+	r->op->extra_ = r->extra;
 	r->state = REQ_FREE;
 	r->op = NULL;
 	list_add_head(&t->free, &r->link);

@@ -51,6 +51,7 @@ struct request {
 	struct bp_link_ link; /* in the queue of its state */
 	struct bp_link_ answer_link;
 	struct bp_op *op;
+	uint64_t extra; /* what op->extra_ is when it does not name this */
 	enum request_state state;
 	bool armed; /* epoll has looked after it since it waits */
 	bool cancelled; /* while a helper was at it */

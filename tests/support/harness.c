@@ -468,6 +468,7 @@ struct until {
 	bool (*met)(struct until *u);
 	atomic_ulong *counter;
 	const struct bp_group *group;
+	const struct bp_link_ *queue;
 	uint64_t number;
 };
 
@@ -536,22 +537,25 @@ void until_running(struct test *t, const struct bp_group *g, uint64_t at_least)
 	until(&(struct until){.t = t, .met = running_met, .group = g, .number = at_least});
 }
 
-static bool in_line_met(struct until *u)
+static bool in_queue_met(struct until *u)
 {
-	struct bp_engine *engine = u->t->engine;
-	const struct bp_link_ *link;
 	uint64_t count = 0;
 
-	engine_lock(engine);
-	for (link = u->group->go_waiters.next; link != &u->group->go_waiters; link = link->next)
+	engine_lock(u->t->engine);
+	for (const struct bp_link_ *l = u->queue->next; l && l != u->queue; l = l->next)
 		count++;
-	engine_unlock(engine);
+	engine_unlock(u->t->engine);
 	return count >= u->number;
+}
+
+void until_in_queue(struct test *t, const struct bp_link_ *queue, uint64_t at_least)
+{
+	until(&(struct until){.t = t, .met = in_queue_met, .queue = queue, .number = at_least});
 }
 
 void until_in_line(struct test *t, const struct bp_group *g, uint64_t at_least)
 {
-	until(&(struct until){.t = t, .met = in_line_met, .group = g, .number = at_least});
+	until_in_queue(t, &g->go_waiters, at_least);
 }
 
 static bool time_met(struct until *u)

@@ -193,6 +193,8 @@ void until_ended(struct test *t, const struct bp_group *g, uint64_t at_least);
 void until_running(struct test *t, const struct bp_group *g, uint64_t at_least);
 /** So many stand in bp_go() on the group and wait for a place. */
 void until_in_line(struct test *t, const struct bp_group *g, uint64_t at_least);
+/** So many stand in a queue of the engine's lock. */
+void until_in_queue(struct test *t, const struct bp_link_ *queue, uint64_t at_least);
 void until_time(struct test *t, uint64_t when);
 /** Gives the engine many turns, in which something that must not happen could happen. */
 void many_turns(struct test *t);
