@@ -24,7 +24,7 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
-/* Fetched by digest_setup() in the main thread, also while loops look which ones are there. */
+/* Fetched by digest_setup(), also while loops look which ones are there; kept until the end. */
 static _Atomic(EVP_MD *) fetched[DIGEST_ALGS];
 
 struct digest {
@@ -44,14 +44,17 @@ bool digest_is_quick(const struct digest_alg *alg)
 
 int digest_setup(const struct digest_alg *alg)
 {
-	EVP_MD *md;
+	EVP_MD *md, *none = NULL;
 
 	if (digest_is_ready(alg))
 		return 0;
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	md = EVP_MD_fetch(NULL, alg->evp, NULL);
-	fetched[alg - digest_algs] = md;
-	return md ? 0 : -ENOTSUP;
+	if (!md)
+		return -ENOTSUP;
+	if (!atomic_compare_exchange_strong(&fetched[alg - digest_algs], &none, md))
+		EVP_MD_free(md);
+	return 0;
 }
 
 bool digest_is_ready(const struct digest_alg *alg)
@@ -59,28 +62,9 @@ bool digest_is_ready(const struct digest_alg *alg)
 	return !alg->evp || fetched[alg - digest_algs];
 }
 
-void digest_cleanup(void)
-{
-	for (size_t i = 0; i < DIGEST_ALGS; i++) {
-		EVP_MD_free(fetched[i]);
-		fetched[i] = NULL;
-	}
-}
-
 struct digest *digest_new(void)
 {
 	return xcalloc(1, sizeof(struct digest));
-}
-
-void digest_free(struct digest *digest)
-{
-	if (!digest)
-		return;
-	EVP_MD_CTX_free(digest->evp);
-	XXH32_freeState(digest->xxh32);
-	XXH64_freeState(digest->xxh64);
-	XXH3_freeState(digest->xxh3);
-	free(digest);
 }
 
 /* With an algorithm that was fetched, EVP calls fail only for want of memory. */

@@ -4,8 +4,8 @@
  * libb2 (digest.c).
  *
  * A struct digest is the state of one computation. It is made once, used for many files one
- * after the other by one thread, and freed. digest_setup() must have been called for the
- * algorithm before, once, by the main thread.
+ * after the other by one thread at a time. digest_setup() must have been called for the
+ * algorithm before, by any thread.
  */
 #ifndef BATCHPROC_DIGEST_H
 #define BATCHPROC_DIGEST_H
@@ -74,10 +74,8 @@ int digest_setup(const struct digest_alg *alg);
 
 /* Whether it has been readied. Any thread, once no more are. */
 bool digest_is_ready(const struct digest_alg *alg);
-void digest_cleanup(void);
 
 struct digest *digest_new(void);
-void digest_free(struct digest *digest);
 
 /* All at once, or piece by piece. Results of digest_finish() are alg->size bytes. */
 void digest_begin(struct digest *digest, const struct digest_alg *alg);

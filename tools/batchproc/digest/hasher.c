@@ -3,6 +3,7 @@
  * hasher: a buffer and a digest state, kept for the next file. See hasher.h.
  */
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "digest/digest.h"
@@ -21,44 +22,67 @@
 
 static _Thread_local struct hasher *idle;
 
-static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct hasher *all_hashers; /* these two under all_lock */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t at_exit; /* has the hashers of a thread that ends given back */
+static bool gives_back;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct hasher *spare; /* of threads that have ended; these two under the lock */
 static unsigned int hasher_count;
+
+static void give_back(void *unused)
+{
+	struct hasher *hasher;
+
+	(void)unused;
+	pthread_mutex_lock(&lock);
+	while ((hasher = idle)) {
+		idle = hasher->next;
+		hasher->next = spare;
+		spare = hasher;
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+static void prepare(void)
+{
+	gives_back = !pthread_key_create(&at_exit, give_back);
+}
+
+static struct hasher *hasher_new(unsigned int colour)
+{
+	struct hasher *hasher = xcalloc(1, sizeof(*hasher));
+
+	hasher->digest = digest_new();
+	hasher->memory = xaligned(PAGE_BYTES, HASHER_BYTES + COLOURS * COLOUR_BYTES);
+	hasher->buffer = hasher->memory + colour % COLOURS * COLOUR_BYTES;
+	return hasher;
+}
 
 struct hasher *hasher_get(void)
 {
 	struct hasher *hasher = idle;
+	unsigned int colour = 0;
 
 	if (hasher) {
 		idle = hasher->next;
 		return hasher;
 	}
-	hasher = xcalloc(1, sizeof(*hasher));
-	hasher->digest = digest_new();
-	hasher->memory = xaligned(PAGE_BYTES, HASHER_BYTES + COLOURS * COLOUR_BYTES);
-	pthread_mutex_lock(&all_lock);
-	hasher->buffer = hasher->memory + hasher_count++ % COLOURS * COLOUR_BYTES;
-	hasher->all = all_hashers;
-	all_hashers = hasher;
-	pthread_mutex_unlock(&all_lock);
-	return hasher;
+	pthread_once(&once, prepare);
+	if (gives_back)
+		pthread_setspecific(at_exit, &once); /* anything but NULL */
+	pthread_mutex_lock(&lock);
+	hasher = spare;
+	if (hasher)
+		spare = hasher->next;
+	else
+		colour = hasher_count++;
+	pthread_mutex_unlock(&lock);
+	return hasher ? hasher : hasher_new(colour);
 }
 
 void hasher_put(struct hasher *hasher)
 {
 	hasher->next = idle;
 	idle = hasher;
-}
-
-void hasher_free_all(void)
-{
-	struct hasher *hasher;
-
-	while ((hasher = all_hashers)) {
-		all_hashers = hasher->all;
-		digest_free(hasher->digest);
-		free(hasher->memory);
-		free(hasher);
-	}
-	digest_cleanup();
 }

@@ -2,7 +2,8 @@
 /*
  * hasher: a buffer and a digest state, kept for the next file. A task takes one and gives it back;
  * they are kept in a list for each thread: a task stays on its loop, so that no lock is needed, and
- * the one used last is used first.
+ * the one used last is used first. What a thread has when it ends is for those that come later.
+ * They belong to the process, and are never freed: any number of runs may use them at once.
  */
 #ifndef BATCHPROC_HASHER_H
 #define BATCHPROC_HASHER_H
@@ -13,7 +14,6 @@ struct digest;
 
 struct hasher {
 	struct hasher *next;
-	struct hasher *all; /* in the list of all hashers */
 	struct digest *digest;
 	unsigned char *memory;
 	unsigned char *buffer; /* HASHER_BYTES, within memory */
@@ -21,8 +21,5 @@ struct hasher {
 
 struct hasher *hasher_get(void);
 void hasher_put(struct hasher *hasher);
-
-/* Frees all of them; once all tasks have ended. Main thread. */
-void hasher_free_all(void);
 
 #endif

@@ -252,12 +252,6 @@ static int hash_run(const struct options *options)
 	return feed_run(options, &ops);
 }
 
-static void hash_cleanup(struct job *job)
-{
-	(void)job;
-	hasher_free_all();
-}
-
 static const struct opt hash_options[] = {
 	{'a', "algorithm", "NAME", "instead of sha256; one of\n" DIGEST_NAMES("\n"), digest_read,
 	 OPT_AT(struct settings, alg, const struct digest_alg *)},
@@ -294,6 +288,5 @@ const struct verb hash_verb = {
 	.settle = hash_settle,
 	.check = hash_check,
 	.add = hash_add,
-	.cleanup = hash_cleanup,
 	.run = hash_run,
 };

@@ -394,7 +394,6 @@ static void copy_cleanup(struct job *job)
 		free(job->copy);
 		job->copy = NULL;
 	}
-	hasher_free_all();
 }
 
 #define FLAG(field) OPT_FLAG(struct copy_settings, field)

@@ -375,8 +375,6 @@ static void fetch_cleanup(struct job *job)
 		places_free(job->fetch->places);
 	free(job->fetch);
 	job->fetch = NULL;
-	hasher_free_all();
-	digest_cleanup();
 }
 
 static void fetch_unshare(struct common *common)

@@ -376,12 +376,6 @@ static int verify_run(const struct options *given)
 	return feed_run(&options, &ops);
 }
 
-static void verify_cleanup(struct job *job)
-{
-	(void)job;
-	hasher_free_all();
-}
-
 /* size,type,link,mode or none */
 static const char *read_keys(void *to, const char *arg)
 {
@@ -457,6 +451,5 @@ const struct verb verify_verb = {
 	.options = verify_options,
 	.items = &verify_items,
 	.settings_size = sizeof(struct settings),
-	.cleanup = verify_cleanup,
 	.run = verify_run,
 };
