@@ -133,6 +133,12 @@ static const char *const lines[] = {
 	"f e/f dir",
 	"--no-target-directory f dir",
 	"--no-target-directory -r d dir",
+	"--no-target-directory -r d dirlink",
+	"--no-target-directory -r d soft",
+	"--no-target-directory f dirlink",
+	"f nowhere/new",
+	"f ''",
+	"'' dir",
 };
 
 /* Each way to say it makes what cp makes, and is an error where it is one for cp. */
@@ -182,6 +188,12 @@ static void conflicts_are_errors_and_nothing_is_touched(struct test *t)
 	run = BP("copy", "f", "f");
 	expect_exit(run, 1);
 	expect_err(run, "batchproc: copy: f: source and destination are the same file\n");
+	run = BP("copy", "f", "");
+	expect_exit(run, 1);
+	expect_err(run, "batchproc: copy: f: the destination's name is empty\n");
+	run = BP("copy", "f", "missing/f");
+	expect_exit(run, 1);
+	expect_err(run, "batchproc: copy: f: the directory of the destination is not there\n");
 	expect_exit(BP("copy", "f", "./hard"), 1);
 	expect_exit(BP("copy", "f", "soft"), 1);
 	expect_exit(BP("copy", "f", "broken"), 1);

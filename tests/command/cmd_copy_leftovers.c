@@ -106,6 +106,25 @@ static void temporary_names_go_with_a_later_run(struct test *t)
 	}
 }
 
+/* Also where nothing is copied anew, since what is there is newer meanwhile. */
+static void temporary_names_go_with_what_is_passed_over(struct test *t)
+{
+	fresh_dir(t);
+	run_sh("mkdir src; echo f >src/f; ln -s f src/l");
+	for (int link = 0; link < 2; link++) {
+		const char *source = link ? "src/l" : "src/f";
+
+		run_sh("rm -rf dst; mkdir dst; echo mine >dst/f; ln -s mine dst/l; "
+		       "touch -h -d yesterday dst/f dst/l");
+		expect_exit(RUN(HOW(.killed_at = SYS_renameat), "copy", "-r", "--atomic", source,
+				"dst"),
+			    128 + SIGSYS);
+		run_sh("ls -A dst | grep -q batchproc; touch -h -d tomorrow dst/f dst/l");
+		expect_exit(BP("copy", "-r", "-u", source, "dst"), 0);
+		expect_out(SH("ls -A dst; cat dst/f; readlink dst/l"), "f\nl\nmine\nmine\n");
+	}
+}
+
 /* As long as a file system takes it, whatever characters a cut would go through. */
 static void names_of_any_length(struct test *t)
 {
@@ -145,6 +164,7 @@ int main(int argc, char **argv)
 		ONCE(a_mode_that_is_no_mark_here_is_a_users),
 		ONCE(the_beginning_of_a_file_is_not_the_file),
 		ONCE(temporary_names_go_with_a_later_run),
+		ONCE(temporary_names_go_with_what_is_passed_over),
 		ONCE(names_of_any_length),
 		ONCE(names_where_long_ones_do_not_fit),
 	};

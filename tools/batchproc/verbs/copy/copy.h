@@ -168,6 +168,12 @@ int copy_leave(struct item *item);
 /* ---- destinations (dest.c) */
 
 /* What is known of a directory of the destination: dirnode->data. */
+enum leftovers {
+	LEFTOVERS_UNKNOWN,
+	LEFTOVERS_NONE,
+	LEFTOVERS_SOME
+};
+
 struct dest {
 	dev_t dev;
 	ino_t ino;
@@ -177,6 +183,7 @@ struct dest {
 	bool fresh; /* made by this run: no other one has left anything in it */
 	bool as_made; /* it got its mode when it was made */
 	bool default_acl; /* what is made in it inherits it */
+	atomic_int leftovers; /* whether temporary files of killed runs are in it: temp.c */
 	atomic_int folds; /* whether names that differ in case are one: see names.c */
 	struct names_list *names; /* NULL: not known */
 	_Atomic mode_t mark; /* of unfinished files in it, or MARK_UNKNOWN, MARK_NONE: see marks.h */
@@ -237,6 +244,8 @@ int temp_create(int dirfd, const char *temp, int flags, mode_t mode);
 void temp_give_way(int dirfd, const char *temp);
 /* Removes a leftover of what is called @name, that a run which was killed may have left. */
 void temp_remove(const struct dest *dest, int dirfd, const char *name);
+/* Likewise for one that is passed over; cheap where no such run was. */
+void temp_remove_of_skipped(struct dest *dest, int dirfd, const char *name);
 
 /* ---- metadata (meta.c); plain calls */
 

@@ -281,6 +281,7 @@ int copy_make(struct copying *c, bool *needless)
 		if (found < 0)
 			return found;
 		if (found == OLD_NEEDLESS) {
+			temp_remove_of_skipped(c->dest, c->to.dirfd, c->to.name);
 			*needless = true;
 			return 0;
 		}

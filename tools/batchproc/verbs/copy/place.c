@@ -45,9 +45,7 @@ struct target {
 	int err; /* every source fails with it */
 	const char *why;
 	int fd; /* of this process, that the name stands for; -1: it is an ordinary one */
-	/*
-	 * The destination is a symbolic link: it itself, which what is no file takes the place of.
-	 */
+	/* The destination is a symbolic link: it itself, which what is no file replaces. */
 	struct at_target {
 		struct dirnode *dir;
 		char *name;
@@ -90,6 +88,10 @@ static void target_new(struct job *job, struct target *t, const char *path)
 
 	t->slash = len > 1 && path[len - 1] == '/';
 	t->err = split_target(job, path, &t->dir, &t->name);
+	if (!len)
+		t->why = "the destination's name is empty";
+	else if (t->err == -ENOENT)
+		t->why = "the directory of the destination is not there";
 }
 
 /* With a slash at its end it is what the link leads to. */
@@ -319,6 +321,11 @@ static int place(const struct job *job, const struct copy_settings *set, const s
 	*why = t->why;
 	if (t->err)
 		return t->err;
+	/* As cp -T has it: what is there is no directory. */
+	if (is_dir && t->link.name) {
+		*why = "the destination is a symbolic link, which no directory replaces";
+		return -EEXIST;
+	}
 	src->dir = dirnode_get(t->dir);
 	dest = t->dir->data;
 	if (t->into)

@@ -211,8 +211,10 @@ static int make(struct making *m)
 		if (err)
 			return err;
 	}
-	if (old.st_ino && !joins(m, &old) && replace_needless(m->item, &m->st, &m->to, &old))
+	if (old.st_ino && !joins(m, &old) && replace_needless(m->item, &m->st, &m->to, &old)) {
+		temp_remove_of_skipped(m->dest, m->to.dirfd, m->to.name);
 		return 0;
+	}
 	return replace(m, &old);
 }
 

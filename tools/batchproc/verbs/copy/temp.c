@@ -7,6 +7,7 @@
  * nothing of the file's own, which might be cut within a character. Who writes the file holds a
  * lock on it: what nobody holds is a leftover.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -79,6 +80,35 @@ void temp_remove(const struct dest *dest, int dirfd, const char *name)
 		return;
 	temp_name(name, temp);
 	remove_leftover(dirfd, temp);
+}
+
+/* What a directory that this run did not make has of them is looked for once. */
+static bool has_some(struct dest *dest, int dirfd)
+{
+	int has = atomic_load_explicit(&dest->leftovers, memory_order_relaxed), fd;
+	struct dirent *entry;
+	DIR *dir;
+
+	if (has != LEFTOVERS_UNKNOWN)
+		return has == LEFTOVERS_SOME;
+	has = LEFTOVERS_NONE;
+	fd = call_openat(dirfd, ".", O_RDONLY | O_DIRECTORY, 0);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir && fd >= 0)
+		close(fd);
+	while (dir && has == LEFTOVERS_NONE && (entry = readdir(dir)))
+		if (temp_is_one(entry->d_name))
+			has = LEFTOVERS_SOME;
+	if (dir)
+		closedir(dir);
+	atomic_store_explicit(&dest->leftovers, has, memory_order_relaxed);
+	return has == LEFTOVERS_SOME;
+}
+
+void temp_remove_of_skipped(struct dest *dest, int dirfd, const char *name)
+{
+	if (!dest->fresh && has_some(dest, dirfd))
+		temp_remove(dest, dirfd, name);
 }
 
 int temp_create(int dirfd, const char *temp, int flags, mode_t mode)
