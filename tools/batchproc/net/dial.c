@@ -6,7 +6,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/un.h>
@@ -22,15 +21,11 @@ static socklen_t address_size(const union address *address)
 
 static int connect_socket(int family, const struct sockaddr *addr, socklen_t size)
 {
-	static const int on = 1;
 	int fd = bp_socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int err;
 
 	if (fd < 0)
 		return fd;
-	/* A request is one write; it must not wait for the answer to the one before. */
-	if (family != AF_UNIX)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	err = bp_connect(fd, addr, size);
 	if (err) {
 		close(fd);

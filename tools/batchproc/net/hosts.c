@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -412,6 +413,16 @@ static int dial_socket(struct net *net, const char *path, struct conn *conn, str
 	return made_room(net, fd) ? dial_unix(path) : fd;
 }
 
+/* A request is one write; it must not wait for the answer to the one before. */
+static void send_at_once(int fd, const struct key *key)
+{
+	static const int on = 1;
+
+	/* Nothing is sent to who is only to take a connection. */
+	if (!key->unix_socket && (!key->raw || key->tls))
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
 /* The host turned out to be this machine, under another name. */
 static void found_local(struct host *host)
 {
@@ -466,6 +477,7 @@ static int connect_conn(struct conn *conn, const struct net_conf *conf, struct d
 	dialed->connect_ns = bp_now(net->engine) - start - dialed->name_ns;
 	if (fd < 0)
 		return fd;
+	send_at_once(fd, key);
 	stream_init(&conn->stream, net->engine, fd);
 	if (!key->most && !key->proxy && address_is_loopback(&conn->address))
 		found_local(host);

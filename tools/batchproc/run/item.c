@@ -29,7 +29,8 @@
 #define SLAB_ITEMS 64u
 #define KEEP_BYTES 4096u /* a longer buffer is not kept for the next item */
 #define BULK_LEAST 32 /* items in flight from which on the feed starts many at once */
-#define BULK_NAP_NS 100000
+#define BULK_NAP_LEAST_NS 50000
+#define BULK_NAP_MOST_NS 1000000
 #define ROOM_NAP_NS 1000000ull /* how soon a walker notices that output moves again */
 
 struct item_slab {
@@ -455,18 +456,27 @@ void item_perform(struct item *item)
 /*
  * Starts an item from the main thread. With fast items a loop would wake this thread for each
  * place that becomes free, at more cost than the item's own; so once it had to wait it lets some
- * more become free. Where so few are in flight that they could run out meanwhile it does not.
+ * more become free, for as long as an eighth of them takes by what was seen. Where so few are in
+ * flight that they could run out meanwhile it does not.
  */
 static int start_from_outside(struct item *item)
 {
 	struct job *job = item->job;
 	int err = bp_try_go(job->group, item_task, item);
+	const long wanted = job->limit / 8;
 
+	job->started_at_once++;
 	if (err != -EAGAIN)
 		return err;
 	err = bp_go(job->group, item_task, item);
-	if (job->limit >= BULK_LEAST)
-		nanosleep(&(struct timespec){.tv_nsec = BULK_NAP_NS}, NULL);
+	if (job->limit < BULK_LEAST)
+		return err;
+	if (job->started_at_once < wanted && job->bulk_nap_ns < BULK_NAP_MOST_NS)
+		job->bulk_nap_ns += job->bulk_nap_ns / 4;
+	else if (job->started_at_once > 2 * wanted && job->bulk_nap_ns > BULK_NAP_LEAST_NS)
+		job->bulk_nap_ns -= job->bulk_nap_ns / 4;
+	job->started_at_once = 0;
+	nanosleep(&(struct timespec){.tv_nsec = job->bulk_nap_ns}, NULL);
 	return err;
 }
 

@@ -182,6 +182,7 @@ static int start_engine(struct job *job)
 		return err;
 	}
 	job->limit = jobs_for_descriptors(job, wanted);
+	job->bulk_nap_ns = 100000;
 	if (!job->limit) {
 		message("the limit of open files (ulimit -n) leaves no room to work");
 		return -EMFILE;

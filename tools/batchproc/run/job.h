@@ -151,6 +151,8 @@ struct job {
 
 	atomic_int stop; /* enum stop */
 	_Atomic uint64_t cancelled_ns; /* when what runs was cancelled; 0: not */
+	long started_at_once; /* by the main thread, since it last had to wait; as the next, its own */
+	long bulk_nap_ns; /* how long it lets places become free then */
 	atomic_bool fed; /* the main thread waits for the last items */
 	atomic_bool ending; /* somebody sees to the end of the run */
 	atomic_int signal; /* the first one that came, 0 for none */
