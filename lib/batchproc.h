@@ -1597,6 +1597,206 @@ int bp_handle_notify(struct bp_handle *handle, bp_report_fn fn, void *arg);
  */
 void bp_handle_release(struct bp_handle *handle);
 
+/* ---------------------------------------------------------------- what tasks and groups carry */
+
+#define BP_TIME_NONE UINT64_MAX
+
+/**
+ * bp_time_left() - how long the calling task may still go on
+ *
+ * What ends it first counts: the deadline of its group and of the groups above, the item's timeout,
+ * timeout scopes; inside a shield only scopes that were begun there. For a time that is to be handed on,
+ * to a server or to a call with a timeout of its own.
+ *
+ * Context: task only.
+ * Return: nanoseconds; 0 when it was ended already; BP_TIME_NONE when nothing will end it.
+ */
+uint64_t bp_time_left(void);
+
+/**
+ * bp_task_group() - the group that the calling task is an item of
+ *
+ * As .parent of a group of its own, say.
+ *
+ * Context: task only.
+ */
+struct bp_group *bp_task_group(void);
+
+/**
+ * bp_group_set_value() - have a group carry a value
+ * @group:	the group
+ * @key:	the address of something of the caller's, so that no two keys are the same
+ * @value:	the value; what it points at must live as long as the group
+ *
+ * Groups below see it too, unless they have a value of their own for @key. After Go's
+ * context.WithValue: for what belongs to a request, not for parameters.
+ *
+ * Context: outside, task, callback.
+ * Return: 0, -EINVAL without a key, or -ENOMEM.
+ */
+int bp_group_set_value(struct bp_group *group, const void *key, void *value);
+
+/**
+ * bp_group_value() - the value that a group, or the nearest group above it, has for a key
+ * @group:	the group; in a task bp_task_group() is its own
+ * @key:	the key
+ *
+ * Context: outside, task, callback.
+ * Return: the value, or NULL.
+ */
+void *bp_group_value(const struct bp_group *group, const void *key);
+
+/**
+ * bp_cancel_text() - bp_cancel() with a cause in words
+ * @group:	the group
+ * @cause:	as for bp_cancel()
+ * @text:	why, for people; copied, 4,095 bytes at most; or NULL
+ *
+ * Where another cause stands already, that one and its words stay. Groups below get the words with
+ * the cause. bp_engine_dump() shows them.
+ *
+ * Context: as bp_cancel().
+ * Return: 0, or -ENOMEM: the group was cancelled without the words.
+ */
+int bp_cancel_text(struct bp_group *group, int cause, const char *text);
+
+/**
+ * bp_cause_text() - the cause so far, in words
+ * @group:	the group
+ * @buf:	where to put them, ended by a NUL and cut where they do not fit; or NULL
+ * @size:	bytes of @buf
+ *
+ * The words of bp_cancel_text(), or else the description of the error; "" without a cause.
+ *
+ * Context: outside, task, callback.
+ * Return: the length of the whole text, as snprintf().
+ */
+size_t bp_cause_text(const struct bp_group *group, char *buf, size_t size);
+
+/**
+ * struct bp_local_key - names a value of each task; its address is the key
+ * @destroy:	called with the value when its task ends, unless that is NULL; or NULL
+ */
+struct bp_local_key {
+	void (*destroy)(void *value);
+};
+
+/**
+ * bp_local_set() - set a value of the calling task's own
+ * @key:	the key, which must live as long as the task
+ * @value:	the value; one that was there before is not destroyed
+ *
+ * When the task's function has returned its values are destroyed, the one whose key was set last
+ * first, still in the task: what does it may call anything that a task may.
+ *
+ * Context: task only.
+ * Return: 0, -EINVAL without a key, or -ENOMEM.
+ */
+int bp_local_set(const struct bp_local_key *key, void *value);
+
+/**
+ * bp_local_get() - a value of the calling task's own
+ * @key:	the key
+ *
+ * Context: task only.
+ * Return: the value, or NULL where none was set.
+ */
+void *bp_local_get(const struct bp_local_key *key);
+
+/* ---------------------------------------------------------------- results in order */
+
+struct bp_ordered;
+
+#define BP_WINDOW_DEFAULT 64u
+#define BP_WINDOW_MAX (1u << 20)
+#define BP_RESULT_MAX (1u << 20)
+
+/**
+ * typedef bp_map_fn - what a task of a collector runs
+ * @arg:	its argument
+ * @result:	result_size bytes of zeros, for its result
+ *
+ * Return: as bp_task_fn.
+ */
+typedef int (*bp_map_fn)(void *arg, void *result);
+
+/**
+ * typedef bp_deliver_fn - takes the results in the order of input
+ * @ctx:	deliver_arg of the options
+ * @arg:	the argument of the task
+ * @end:	how it ended
+ * @res:	what it returned; -ECANCELED for one that never started
+ * @result:	its result, valid until this returns
+ *
+ * A callback, which must not block, on whichever loop; never two at a time.
+ */
+typedef void (*bp_deliver_fn)(void *ctx, void *arg, enum bp_end end, int res, void *result);
+
+/**
+ * struct bp_ordered_opts - how to make a collector; zeros but for sz and deliver are good
+ * @sz:		size of this struct as the caller knows it
+ * @group:	options of its group, or NULL for the defaults; the report is the collector's own
+ * @window:	results that are kept or worked on at a time, up to BP_WINDOW_MAX; 0 means
+ *		BP_WINDOW_DEFAULT
+ * @result_size: bytes of a result, up to BP_RESULT_MAX
+ * @deliver:	takes them
+ * @deliver_arg: its first argument
+ */
+struct bp_ordered_opts {
+	size_t sz;
+	const struct bp_group_opts *group;
+	size_t window;
+	size_t result_size;
+	bp_deliver_fn deliver;
+	void *deliver_arg;
+};
+
+/**
+ * bp_ordered_create() - make a collector: a group whose results are delivered in the order of input
+ * @ordered:	where to put it; set to NULL on error
+ * @engine:	the engine whose loops run its items
+ * @opts:	options
+ *
+ * All its memory is taken here: window * result_size bytes and a little. After conc's ResultPool.
+ *
+ * Context: outside, task, callback.
+ * Return: 0, or
+ *	-EINVAL		an option is out of range, there is no @deliver, the group has a report, or
+ *			as bp_group_create()
+ *	-ENOMEM		no memory
+ */
+int bp_ordered_create(struct bp_ordered **ordered, struct bp_engine *engine,
+		      const struct bp_ordered_opts *opts);
+
+/**
+ * bp_ordered_go() - add a task, waiting for a place in the window and then for one in the group
+ * @ordered:	the collector
+ * @fn:		the task
+ * @arg:	its argument
+ *
+ * Each task that was accepted is delivered once, whatever its end, before bp_wait() on the group
+ * returns.
+ *
+ * Context and return: as bp_go(). A wait for the window ends as one for a semaphore.
+ */
+int bp_ordered_go(struct bp_ordered *ordered, bp_map_fn fn, void *arg);
+
+/**
+ * bp_ordered_group() - the collector's group: to wait for it, to cancel it, for its figures
+ * @ordered:	the collector
+ *
+ * Context: any.
+ */
+struct bp_group *bp_ordered_group(struct bp_ordered *ordered);
+
+/**
+ * bp_ordered_destroy() - end a collector and its group, as bp_group_destroy()
+ * @ordered:	the collector, or NULL
+ *
+ * Context: as bp_group_destroy().
+ */
+void bp_ordered_destroy(struct bp_ordered *ordered);
+
 #ifdef __cplusplus
 }
 #endif

@@ -97,19 +97,36 @@ void group_drop_deadline(struct bp_group *group)
 	atomic_store(&engine->next_deadline, timer_next(&engine->deadlines));
 }
 
+/** The cause is recorded, with its words or NULL; those of a parent's cause are the parent's. */
+static void record_cause(struct bp_group *group, int cause, enum cancel_by by,
+			 struct cause_text *text)
+{
+	const struct bp_group *parent = group->parent;
+
+	engine_assert_locked(group->engine);
+	if (by == CANCEL_BY_PARENT && parent && group_cancelled(parent) && parent->cause == cause)
+		text = parent->text;
+	if (text)
+		text->refs++;
+	cause_text_put(group->text);
+	group->text = text;
+	group->cause_set = true;
+	group->cause = cause;
+}
+
 /** Cancels a group without its children. Return: whether they are to be cancelled for it. */
-static bool cancel_one(struct bp_group *group, int cause, enum cancel_by by)
+static bool cancel_one(struct bp_group *group, int cause, enum cancel_by by,
+		       struct cause_text *text)
 {
 	bool idle = group->running == 0 && group->accepted > 0;
 
 	engine_assert_locked(group->engine);
 	if (group->late && by == CANCEL_BY_CALLER) {
 		group->late = false;
-		group->cause = cause;
+		record_cause(group, cause, by, text);
 	}
 	if (!group->cause_set) {
-		group->cause_set = true;
-		group->cause = cause;
+		record_cause(group, cause, by, text);
 		group->late = idle && (by == CANCEL_BY_PARENT || by == CANCEL_BY_DEADLINE);
 	}
 	if (group_cancelled(group))
@@ -135,14 +152,28 @@ static struct bp_group *next_below(const struct bp_group *top, struct bp_group *
 }
 
 /* Step by step, since this may run on a task's small stack, and groups may be nested deep. */
-void group_cancel_locked(struct bp_group *top, int cause, enum cancel_by by)
+static void cancel_tree(struct bp_group *top, int cause, enum cancel_by by, struct cause_text *text)
 {
 	struct bp_group *group = top;
-	bool down = cancel_one(top, cause, by);
+	bool down = cancel_one(top, cause, by, text);
 
 	while ((group = next_below(top, group, down)))
 		down = cancel_one(group, group->parent->cause ? group->parent->cause : -ECANCELED,
-				  CANCEL_BY_PARENT);
+				  CANCEL_BY_PARENT, NULL);
+}
+
+void group_cancel_locked(struct bp_group *top, int cause, enum cancel_by by)
+{
+	cancel_tree(top, cause, by, NULL);
+}
+
+void group_cancel_with(struct bp_group *group, int cause, struct cause_text *text)
+{
+	engine_assert_locked(group->engine);
+	if (cause == 0)
+		cause = -ECANCELED;
+	if (!group->closed)
+		cancel_tree(group, cause < 0 ? cause : -cause, CANCEL_BY_CALLER, text);
 }
 
 void bp_cancel(struct bp_group *group, int cause)
@@ -150,11 +181,8 @@ void bp_cancel(struct bp_group *group, int cause)
 	struct bp_engine *engine = group_engine(group, __func__);
 
 	engine_check_thread(engine, __func__);
-	if (cause == 0)
-		cause = -ECANCELED;
 	engine_lock(engine);
-	if (!group->closed)
-		group_cancel_locked(group, cause < 0 ? cause : -cause, CANCEL_BY_CALLER);
+	group_cancel_with(group, cause, NULL);
 	engine_unlock(engine);
 }
 

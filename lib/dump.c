@@ -139,7 +139,8 @@ static void dump_group(FILE *out, const struct bp_group *group, uint64_t now)
 	if (group->parent)
 		fprintf(out, ", parent %p", (const void *)group->parent);
 	if (group->cause_set)
-		fprintf(out, ", cause %d (%s)", group->cause, strerrordesc_np(-group->cause));
+		fprintf(out, ", cause %d (%s)", group->cause,
+			group->text ? group->text->words : strerrordesc_np(-group->cause));
 	fprintf(out,
 		"\n    accepted %" PRIu64 ": %" PRIu64 " succeeded, %" PRIu64 " failed, %" PRIu64
 		" stopped, %" PRIu64 " never started, %" PRIu64 " hold a place, %" PRIu64

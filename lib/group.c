@@ -263,6 +263,7 @@ void bp_group_destroy(struct bp_group *group)
 	engine->ngroups--;
 	if (group->winner_task)
 		task_free(engine, group->winner_task);
+	context_forget(group);
 	engine_unlock(engine);
 	free(group);
 }

@@ -40,6 +40,14 @@ struct group_member {
 	_Atomic uint64_t compute_ns, lifetime_ns;
 };
 
+/* The words of a cause, shared with the groups below. Under the lock. */
+struct cause_text {
+	unsigned int refs;
+	char words[];
+};
+
+#define CAUSE_TEXT_MAX 4095
+
 struct bp_group {
 	struct task_group head;
 	bool closed;
@@ -74,6 +82,9 @@ struct bp_group {
 	unsigned int stops; /* stop messages on their way */
 	unsigned int messages; /* these and the start messages */
 	uint64_t created_ns, cancel_start, cancel_ns;
+
+	struct group_value *values;
+	struct cause_text *text; /* of the cause, or NULL */
 
 	void *winner;
 	struct bp_task *winner_task; /* keeps the copy that bp_go_copy() made */
@@ -189,6 +200,16 @@ void group_run_deadlines(struct bp_loop *loop);
 
 /* All that follow: under the lock. */
 void group_cancel_locked(struct bp_group *top, int cause, enum cancel_by by);
+
+/** bp_cancel() with words for the cause, or NULL. */
+void group_cancel_with(struct bp_group *group, int cause, struct cause_text *text);
+
+/* context.c */
+
+/** Frees the values and the words of a group that ends. */
+void context_forget(struct bp_group *group);
+/** One less needs the words, or NULL. */
+void cause_text_put(struct cause_text *text);
 
 /** The group's deadline does not count any more. */
 void group_drop_deadline(struct bp_group *group);

@@ -82,9 +82,13 @@ static void task_prep(struct bp_op *op, struct io_uring_sqe *sqe)
 static void task_entry(void *arg)
 {
 	struct bp_task *task = arg;
+	int res;
 
 	context_entered(&task->op.loop_->self);
-	task->op.res_ = task->fn(task->arg);
+	res = task->fn(task->arg);
+	if (unlikely(task->locals))
+		task_locals_end(task);
+	task->op.res_ = res;
 	op_set_state(&task->op, OP_ENDED);
 	context_leave(&task->stack->ctx, &task->op.loop_->self, true);
 	bp_fatal("an ended task was resumed");

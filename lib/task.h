@@ -19,6 +19,7 @@ struct task_group {
 	size_t stack_size; /* of its tasks; 0: the engine's */
 };
 
+struct task_local;
 struct waiter;
 
 struct bp_task {
@@ -32,6 +33,7 @@ struct bp_task {
 	bool alone; /* it was cancelled without its group */
 	bool prepared; /* bp_sqe() was called, and bp_await() was not since */
 	struct bp_timeout *scopes;
+	struct task_local *locals; /* see task_local.c */
 	/* While it waits (wait.h): told that the task shall end. */
 	void (*interrupt)(struct bp_task *task);
 	struct waiter *waiter; /* under the lock */
@@ -109,6 +111,9 @@ void task_stop(struct bp_loop *loop, struct bp_task *task);
 
 /** The same for one task, whose group goes on. */
 void task_stop_alone(struct bp_loop *loop, struct bp_task *task);
+
+/** Destroys the values of a task that ends, on its own stack. */
+void task_locals_end(struct bp_task *task);
 
 /** Whether what would end the task stays outside of a shield that it is in. */
 bool task_shielded(const struct bp_task *task);

@@ -31,11 +31,11 @@ timer.* | stack.* switch* | backend/backend.h | backend/exec*
 core.h
 loop.* loop_threads.c state.c
 pool.* | post.*
-task.* task_cancel.c
+task.* task_cancel.c task_local.c
 wait.*
 backend/* | sim/*
-group.* item.c admit.c cancel.c circle.c handle.* go.c | lane.* | sync.* channel.c
-op.h op.c op_*.c | dump.c | turn.c
+group.* item.c admit.c cancel.c circle.c handle.* go.c context.c | lane.* | sync.* channel.c
+op.h op.c op_*.c | dump.c | turn.c | ordered.c
 engine.c
 END
 		;;
