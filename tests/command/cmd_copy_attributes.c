@@ -216,8 +216,7 @@ static void attributes_of_symbolic_links(struct test *t)
 		   "security.mine=\"c\"\ntrusted.mine=\"b\"\n");
 }
 
-/* As in a chroot: what is done by paths in it otherwise is done by descriptors and names. */
-static void without_proc(struct test *t)
+static void copy_without_proc(struct test *t, const struct denied *denied)
 {
 	struct run *run;
 
@@ -232,13 +231,12 @@ static void without_proc(struct test *t)
 	       "setfattr -hn trusted.mine -v b l && mknod n c 1 3 && chmod 620 n && "
 	       "touch -hd 2001-02-03 f d p l n . && cd ../dst && echo old >old && "
 	       "setfattr -n user.old -v c old && setfacl -m u:15:r old");
-	run = SH("unshare -m sh -ec 'mount -t tmpfs none /proc; \"$1\" copy -a src dst; "
-		 "exec \"$1\" copy src/f dst/old' sh \"$1\"",
-		 getenv("BATCHPROC"));
+	run = RUN(
+		HOW(.program = "unshare", .denied = denied), "-m", "sh", "-ec",
+		"mount -t tmpfs none /proc; \"$1\" copy -a src dst; exec \"$1\" copy src/f dst/old",
+		"sh", getenv("BATCHPROC"));
 	if (strstr(run->err.data ? run->err.data : "", "unshare"))
 		skip_because(t, "nothing can be mounted over /proc here");
-	if (strstr(run->err.data ? run->err.data : "", "Function not implemented"))
-		skip_because(t, "this kernel has no calls for attributes by name");
 	expect_exit(run, 0);
 	expect_same_trees("src", "dst/src", SAME_TIMES);
 	expect_same(SH("cd src; getfattr -Rhdm - .; getfacl -R ."),
@@ -246,6 +244,24 @@ static void without_proc(struct test *t)
 	expect_out(SH("cat dst/old; getfattr -dm user dst/old | grep user; getfacl dst/old | "
 		      "grep -c user:15"),
 		   "new\nuser.old=\"c\"\n1\n");
+}
+
+/* As in a chroot: what is done by paths in it otherwise is done by descriptors and names. */
+static void without_proc(struct test *t)
+{
+	copy_without_proc(t, NULL);
+}
+
+/* Before Linux 6.13, which brought the calls for names. */
+static void without_proc_and_calls_for_names(struct test *t)
+{
+	static const struct denied denied[] = {
+		DENY(463, ENOSYS), /* setxattrat and its three relatives */
+		DENY(464, ENOSYS), DENY(465, ENOSYS), DENY(466, ENOSYS), DENY_END,
+	};
+
+	need_denial(t);
+	copy_without_proc(t, denied);
 }
 
 /* As an rclone mount answers, to whom nothing is lost. */
@@ -283,6 +299,7 @@ int main(int argc, char **argv)
 		ONCE(names_that_cannot_be_links),
 		ONCE(attributes_of_symbolic_links),
 		ONCE(without_proc),
+		ONCE(without_proc_and_calls_for_names),
 	};
 
 	return RUN_CASES(argc, argv, cases);

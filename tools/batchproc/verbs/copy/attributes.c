@@ -4,7 +4,7 @@
  *
  * What is open for reading or writing is asked by its descriptor; what is open with O_PATH by its
  * path in /proc, and where that is not mounted by its name, with the calls that Linux 6.13 has for
- * that.
+ * that, or else from within its directory: a thread may have a working directory of its own.
  *
  * An attribute that does not fit, or cannot be read, costs that attribute and is said. What this
  * file system or this user cannot have is not: cp -a has it so. An ACL is told of in any case,
@@ -12,6 +12,7 @@
  */
 #include <endian.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,16 +62,54 @@ struct place {
 	const struct at_name *at;
 };
 
+/*
+ * This kernel has no call for a name in a directory: the thread goes there, alone, until step_back().
+ */
+static bool step_in(struct place p, int *back)
+{
+	static _Thread_local bool alone;
+	const int err = errno;
+
+	if (!alone && unshare(CLONE_FS)) {
+		errno = err;
+		return false;
+	}
+	alone = true;
+	*back = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* Whether there is a way back is tried first. */
+	if (*back >= 0 && !fchdir(*back) && !fchdir(p.at->dirfd))
+		return true;
+	if (*back >= 0)
+		close(*back);
+	errno = err;
+	return false;
+}
+
+static void step_back(int back)
+{
+	const int err = errno;
+
+	if (fchdir(back))
+		abort();
+	close(back);
+	errno = err;
+}
+
 static ssize_t list(struct place p, char *names, size_t room)
 {
 	ssize_t len = flistxattr(p.fd, names, room);
 	char path[40];
+	int back;
 
 	if (len < 0 && errno == EBADF)
 		len = listxattr(proc_path(p.fd, path), names, room);
 	if (len < 0 && errno == ENOENT && p.at)
 		len = syscall(NR_LISTXATTRAT, p.at->dirfd, p.at->name, AT_SYMLINK_NOFOLLOW, names,
 			      room);
+	if (len < 0 && errno == ENOSYS && p.at && step_in(p, &back)) {
+		len = llistxattr(p.at->name, names, room);
+		step_back(back);
+	}
 	return len;
 }
 
@@ -78,6 +117,7 @@ static ssize_t get(struct place p, const char *name, void *value, size_t room)
 {
 	ssize_t len = fgetxattr(p.fd, name, value, room);
 	char path[40];
+	int back;
 
 	if (len < 0 && errno == EBADF)
 		len = getxattr(proc_path(p.fd, path), name, value, room);
@@ -87,12 +127,16 @@ static ssize_t get(struct place p, const char *name, void *value, size_t room)
 		len = syscall(NR_GETXATTRAT, p.at->dirfd, p.at->name, AT_SYMLINK_NOFOLLOW, name,
 			      &args, sizeof(args));
 	}
+	if (len < 0 && errno == ENOSYS && p.at && step_in(p, &back)) {
+		len = lgetxattr(p.at->name, name, value, room);
+		step_back(back);
+	}
 	return len;
 }
 
 static int set(struct place p, const char *name, const void *value, size_t len)
 {
-	int err = fsetxattr(p.fd, name, value, len, 0);
+	int err = fsetxattr(p.fd, name, value, len, 0), back;
 	char path[40];
 
 	if (err && errno == EBADF)
@@ -103,18 +147,27 @@ static int set(struct place p, const char *name, const void *value, size_t len)
 		err = (int)syscall(NR_SETXATTRAT, p.at->dirfd, p.at->name, AT_SYMLINK_NOFOLLOW,
 				   name, &args, sizeof(args));
 	}
+	if (err && errno == ENOSYS && p.at && step_in(p, &back)) {
+		err = lsetxattr(p.at->name, name, value, len, 0);
+		step_back(back);
+	}
 	return err;
 }
 
 static void take_away(struct place p, const char *name)
 {
-	int err = fremovexattr(p.fd, name);
+	int err = fremovexattr(p.fd, name), back;
 	char path[40];
 
 	if (err && errno == EBADF)
 		err = removexattr(proc_path(p.fd, path), name);
 	if (err && errno == ENOENT && p.at)
-		syscall(NR_REMOVEXATTRAT, p.at->dirfd, p.at->name, AT_SYMLINK_NOFOLLOW, name);
+		err = (int)syscall(NR_REMOVEXATTRAT, p.at->dirfd, p.at->name, AT_SYMLINK_NOFOLLOW,
+				   name);
+	if (err && errno == ENOSYS && p.at && step_in(p, &back)) {
+		lremovexattr(p.at->name, name);
+		step_back(back);
+	}
 }
 
 int attributes_open(const struct at_name *at, int fd)
