@@ -56,6 +56,7 @@ haproxy|program haproxy|haproxy|haproxy|haproxy|haproxy|haproxy
 tinyproxy|program tinyproxy|tinyproxy|tinyproxy|tinyproxy|tinyproxy|tinyproxy
 openssl program|program openssl|openssl|openssl|openssl|openssl|openssl
 python3|program python3|python3|python3|python|python3|python3
+rsync|program rsync|rsync|rsync|rsync|rsync|rsync
 valgrind.h|compiles valgrind|valgrind|valgrind-devel|valgrind|valgrind-dev|valgrind-devel
 XFS tools|program mkfs.xfs|xfsprogs|xfsprogs|xfsprogs|xfsprogs|xfsprogs
 btrfs tools|program mkfs.btrfs|btrfs-progs|btrfs-progs|btrfs-progs|btrfs-progs|btrfsprogs

@@ -279,6 +279,7 @@ int device_look(int fd, struct device_file *file)
 struct look {
 	int dirfd;
 	const char *name;
+	int flags;
 	unsigned int mode;
 };
 
@@ -286,21 +287,21 @@ static int look_waiting(void *arg)
 {
 	struct look *look = arg;
 	struct stat st;
-	int err = call_fstatat(look->dirfd, look->name, &st, AT_SYMLINK_NOFOLLOW);
+	int err = call_fstatat(look->dirfd, look->name, &st, look->flags);
 
 	look->mode = err ? 0 : st.st_mode;
 	return err;
 }
 
-int device_look_at(enum device_kind kind, int dirfd, const char *name, unsigned int *mode)
+static int look_at(enum device_kind kind, int dirfd, const char *name, int flags,
+		   unsigned int *mode)
 {
-	struct look look = {.dirfd = dirfd, .name = name};
+	struct look look = {.dirfd = dirfd, .name = name, .flags = flags};
 	struct statx stx;
 	int err = -ENOSYS;
 
 	if (kind != DEVICE_OTHER)
-		err = bp_statx(dirfd, name, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, STATX_TYPE,
-			       &stx);
+		err = bp_statx(dirfd, name, flags | AT_STATX_DONT_SYNC, STATX_TYPE, &stx);
 	if (!err) {
 		*mode = stx.stx_mode;
 		return 0;
@@ -309,4 +310,14 @@ int device_look_at(enum device_kind kind, int dirfd, const char *name, unsigned 
 		err = blocking_long(look_waiting, &look);
 	*mode = look.mode;
 	return err;
+}
+
+int device_look_at(enum device_kind kind, int dirfd, const char *name, unsigned int *mode)
+{
+	return look_at(kind, dirfd, name, AT_SYMLINK_NOFOLLOW, mode);
+}
+
+int device_look_through(enum device_kind kind, int dirfd, const char *name, unsigned int *mode)
+{
+	return look_at(kind, dirfd, name, 0, mode);
 }

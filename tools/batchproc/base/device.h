@@ -62,6 +62,8 @@ int device_unlink(enum device_kind kind, int dirfd, const char *name, int flags)
 ssize_t device_getdents(enum device_kind kind, int fd, void *buf, size_t len);
 /* The type and permissions of a name, which is not followed: what the file system says now. */
 int device_look_at(enum device_kind kind, int dirfd, const char *name, unsigned int *mode);
+/* The same of what it leads to, where it is a symbolic link. */
+int device_look_through(enum device_kind kind, int dirfd, const char *name, unsigned int *mode);
 int device_close(enum device_kind kind, int fd);
 
 #endif

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "batchproc.h"
 #include "base/path.h"
 
@@ -148,4 +149,20 @@ int path_open_by_name(int dirfd, const char *path, int flags, path_opener open_o
 		at = fd;
 		path = rest;
 	}
+}
+
+void path_split(const char *path, char **parent, char **name)
+{
+	size_t len;
+	const char *last = path_name(path, &len);
+	size_t start = (size_t)(last - path);
+
+	*name = xrealloc(NULL, len + 1);
+	memcpy(*name, last, len);
+	(*name)[len] = '\0';
+	*parent = xrealloc(NULL, start + 1);
+	memcpy(*parent, path, start);
+	while (start > 1 && (*parent)[start - 1] == '/')
+		start--;
+	(*parent)[start] = '\0';
 }

@@ -15,6 +15,12 @@
  */
 const char *path_name(const char *path, size_t *len);
 
+/*
+ * Takes a path apart: the name in it, and the directory that this is in, as the path has it. Both
+ * are the caller's to free.
+ */
+void path_split(const char *path, char **parent, char **name);
+
 /* Opens what a path names, as openat() without a mode; the descriptor or -errno. */
 typedef int (*path_opener)(int dirfd, const char *path, int flags);
 

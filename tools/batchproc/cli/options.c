@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/buf.h"
 #include "cli/options.h"
 #include "cli/shared.h"
@@ -20,7 +21,7 @@
 #include "base/status.h"
 #include "verb.h"
 
-#define OPTIONS_MAX 64
+#define OPTIONS_MAX 128
 
 /* What getopt_long() calls an option without a letter: its place in the table, from here. */
 #define LONG_ONLY 256
@@ -57,6 +58,23 @@ const struct opt *option_by_letter(const struct verb *verb, char letter)
 	return NULL;
 }
 
+/*
+ * Words that are options of the tools that people know, and short for nothing here: cp --force does
+ * something else than --force-resume.
+ */
+static bool may_be_short(const char *name, size_t len)
+{
+	static const char *const whole[] = {
+		"compress", "dir", "fail",  "force", "group", "ignore", "interactive", "keep",
+		"link",	    "max", "owner", "perms", "retry", "time",	"times",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(whole); i++)
+		if (strlen(whole[i]) == len && !memcmp(whole[i], name, len))
+			return false;
+	return true;
+}
+
 const struct opt *option_by_name(const struct verb *verb, const char *name, size_t len,
 				 bool *ambiguous)
 {
@@ -74,6 +92,8 @@ const struct opt *option_by_name(const struct verb *verb, const char *name, size
 			*ambiguous = false;
 			return opt;
 		}
+		if (!may_be_short(name, len))
+			continue;
 		*ambiguous |= found && strcmp(found->name, opt->name);
 		found = opt;
 	}
@@ -188,6 +208,23 @@ static int getopt_complaint(const struct verb *verb, char **argv, int id)
 	return status;
 }
 
+/* The word that getopt_long() took an option from, which may stand before its argument. */
+static const char *word_of(const struct opt *opt, char **argv)
+{
+	const bool apart = opt->arg && !opt_is_optional(opt) && optarg == argv[optind - 1];
+
+	return argv[optind - (apart ? 2 : 1)];
+}
+
+/* A long option that it took for a longer one, which that is not short for. */
+static bool is_another(const struct opt *opt, const char *word)
+{
+	const size_t len = strcspn(word, "=");
+
+	return !strncmp(word, "--", 2) && len < strlen(opt->name) + 2 &&
+	       !may_be_short(word + 2, len - 2);
+}
+
 static bool take_option(struct options *o, const struct opt *opt, const char *arg, int *status)
 {
 	const struct shared *row = shared_row(opt);
@@ -227,12 +264,24 @@ static bool settle(struct options *o, int *status)
 	return !wrong;
 }
 
-static bool take_id(struct options *o, const struct table *table, int id, int *status)
+static bool take_id(struct options *o, const struct table *table, int id, char **argv, int *status)
 {
-	for (size_t i = 0; i < table->count; i++)
-		if (id_of(table, i) == id)
-			return take_option(o, table->opts[i], optarg, status);
-	abort(); /* getopt_long() knows none but these */
+	const struct opt *opt;
+	const char *word;
+	size_t i = 0;
+
+	while (i < table->count && id_of(table, i) != id)
+		i++;
+	if (i == table->count)
+		abort(); /* getopt_long() knows none but these */
+	opt = table->opts[i];
+	word = word_of(opt, argv);
+	if (is_another(opt, word)) {
+		*status = usage_error(o->verb, "option %.*s is not known, and not short for --%s",
+				      (int)strcspn(word, "="), word, opt->name);
+		return false;
+	}
+	return take_option(o, opt, optarg, status);
 }
 
 bool options_parse(struct options *options, const struct verb *verb, int argc, char **argv,
@@ -256,7 +305,7 @@ bool options_parse(struct options *options, const struct verb *verb, int argc, c
 			*status = getopt_complaint(verb, argv, id);
 			return false;
 		}
-		if (!take_id(options, &table, id, status))
+		if (!take_id(options, &table, id, argv, status))
 			return false;
 	}
 	options->args = argv + optind;

@@ -159,6 +159,20 @@ bool dirnode_try_open(struct dirnode *dir)
 	return open;
 }
 
+/* Through links, which must lead there still. */
+static int open_followed(const struct dirnode *dir, const char *path)
+{
+	struct device_file file;
+	int fd = device_open(dir->kind, dirnode_root(dir)->fd, path, O_RDONLY | O_DIRECTORY);
+	int err = fd < 0 ? fd : device_look(fd, &file);
+
+	if (!err && (file.dev != dir->dev || file.ino != dir->ino))
+		err = -ESTALE;
+	if (err && fd >= 0)
+		device_close(dir->kind, fd);
+	return err ? err : fd;
+}
+
 int dirnode_open(struct dirnode *dir)
 {
 	struct buf path = {0};
@@ -168,8 +182,10 @@ int dirnode_open(struct dirnode *dir)
 		return 0;
 	dirnode_path_below(dir, &path);
 	buf_char(&path, '\0');
-	fd = device_open_beneath(dir->kind, dirnode_root(dir)->fd, path.data,
-				 O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	fd = dir->tree->ops->follows_all ?
+		     open_followed(dir, path.data) :
+		     device_open_beneath(dir->kind, dirnode_root(dir)->fd, path.data,
+					 O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 	buf_free(&path);
 	if (fd < 0)
 		return fd;

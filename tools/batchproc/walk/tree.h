@@ -38,6 +38,11 @@ struct walk;
 /* What a verb does about the directories of a tree. Called in a walker's task; any may be NULL. */
 struct tree_ops {
 	bool follows; /* a symbolic link that the user named as the root of a tree */
+	/*
+	 * Those too that are found: a link to a directory is entered, unless that is one that it is
+	 * in, and any other one is what it leads to. Without it none is.
+	 */
+	bool follows_all;
 	unsigned int takes; /* 1 << DT_x: types that become items; regular files always do */
 	/*
 	 * Each directory becomes an item too, of type DT_DIR and with item->self, when everything

@@ -24,8 +24,7 @@
 #include "base/alloc.h"
 #include "walk/walkdir.h"
 
-/* Has it worked off: by a task of its own, or by this walker, which then is one of them. */
-static void give(struct walk *walk, struct item *item)
+void walkdir_give(struct walk *walk, struct item *item)
 {
 	if (walk->works)
 		item_perform(item);
@@ -53,9 +52,8 @@ static struct item *directory_item(struct walk *walk, struct tree *tree, struct 
 	return item;
 }
 
-/* A directory that could not be read, or will not be any more, has a record too. */
-static void finish_directory(struct walk *walk, const struct pending *p, enum status status,
-			     int err, const char *why)
+void walkdir_finish(struct walk *walk, const struct pending *p, enum status status, int err,
+		    const char *why)
 {
 	struct item *item = directory_item(walk, p->tree, p->parent, false, p->name, p->len);
 
@@ -117,8 +115,10 @@ static int open_below(const struct pending *p)
 
 	if (fd < 0)
 		return fd;
-	fd = device_open_beneath(p->parent->kind, dirnode_fd(p->parent), p->name,
-				 O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	fd = p->followed ? device_open(p->parent->kind, dirnode_fd(p->parent), p->name,
+				       O_RDONLY | O_DIRECTORY) :
+			   device_open_beneath(p->parent->kind, dirnode_fd(p->parent), p->name,
+					       O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 	dirnode_put_open(p->parent);
 	return fd;
 }
@@ -138,6 +138,15 @@ static int open_rest(struct pending *p)
 	return err;
 }
 
+static bool is_in_itself(const struct dirnode *dir)
+{
+	const struct dirnode *up = dir->parent;
+
+	while (up && (up->dev != dir->dev || up->ino != dir->ino))
+		up = up->parent;
+	return up;
+}
+
 static struct dirnode *enter(struct walk *walk, struct pending *p, int fd, int *err,
 			     const char **why)
 {
@@ -151,6 +160,10 @@ static struct dirnode *enter(struct walk *walk, struct pending *p, int fd, int *
 		pthread_mutex_unlock(&walk->lock);
 	}
 	*err = dirnode_look(dir);
+	if (!*err && p->followed && is_in_itself(dir)) {
+		dir->why = "leads to a directory that it is in";
+		*err = -ELOOP;
+	}
 	if (!*err && p->tree->ops->enter)
 		*err = p->tree->ops->enter(dir);
 	if (!*err)
@@ -176,7 +189,7 @@ static bool submit_unread(struct walk *walk, const struct pending *p, int err)
 		return false;
 	item = directory_item(walk, p->tree, p->parent, true, p->name, p->len);
 	item->err = err;
-	give(walk, item);
+	walkdir_give(walk, item);
 	return true;
 }
 
@@ -210,8 +223,8 @@ struct dirnode *walkdir_open(struct walk *walk, struct pending *p)
 		}
 		if (p->rest)
 			p->rest->recorded = true;
-		finish_directory(walk, p, stopped ? STATUS_NOT_STARTED : STATUS_FAILED,
-				 stopped ? 0 : err, why);
+		walkdir_finish(walk, p, stopped ? STATUS_NOT_STARTED : STATUS_FAILED,
+			       stopped ? 0 : err, why);
 	}
 	return dir;
 }
@@ -244,7 +257,7 @@ void walkdir_leave(struct walk *walk, struct dirnode *dir)
 	if (dir->why)
 		item_finish(item, STATUS_SKIPPED, 0);
 	else if (!err)
-		give(walk, item);
+		walkdir_give(walk, item);
 	else if (err == -ECANCELED && steer_stopping(walk->job))
 		item_finish(item, STATUS_NOT_STARTED, 0);
 	else {
@@ -290,85 +303,6 @@ static size_t fill(const struct dirnode *dir, struct block *block, ssize_t *last
 	return len;
 }
 
-static unsigned char type_of(const struct dirnode *dir, const struct dirent64 *entry, int *err)
-{
-	unsigned int mode = 0;
-
-	*err = 0;
-	if (entry->d_type != DT_UNKNOWN)
-		return entry->d_type;
-	*err = device_look_at(dir->kind, dirnode_fd(dir), entry->d_name, &mode);
-	return *err ? DT_UNKNOWN : IFTODT(mode);
-}
-
-static const char *odd_type(unsigned char type)
-{
-	switch (type) {
-	case DT_FIFO:
-		return "is a FIFO";
-	case DT_SOCK:
-		return "is a socket";
-	case DT_CHR:
-	case DT_BLK:
-		return "is a device";
-	default:
-		return "is not a regular file";
-	}
-}
-
-static bool takes(const struct tree *tree, unsigned char type)
-{
-	return type == DT_REG || (tree->ops->takes >> type & 1);
-}
-
-/* A subdirectory that will not be entered any more, in the rest of a directory. */
-static void give_up_subdirectory(struct walk *walk, struct dirnode *dir, const char *name,
-				 size_t len)
-{
-	struct pending *p = pending_new(dir->tree, dir, name, len);
-
-	finish_directory(walk, p, STATUS_NOT_STARTED, 0, NULL);
-	pending_free(p);
-}
-
-/* One entry: an item, a subdirectory for the chain (NULL: it is given up), or nothing. */
-static void take_entry(struct walk *walk, struct dirnode *dir, const struct dirent64 *entry,
-		       struct pending **chain)
-{
-	const char *name = entry->d_name;
-	size_t len = strlen(name);
-	struct pending *p;
-	struct item *item;
-	unsigned char type;
-	int err;
-
-	if (!strcmp(name, ".") || !strcmp(name, ".."))
-		return;
-	type = type_of(dir, entry, &err);
-	if (type == DT_LNK && !takes(dir->tree, DT_LNK))
-		return;
-	if (type == DT_DIR && !chain) {
-		give_up_subdirectory(walk, dir, name, len);
-		return;
-	}
-	if (type == DT_DIR) {
-		p = pending_new(dir->tree, dir, name, len);
-		p->next = *chain;
-		*chain = p;
-		return;
-	}
-	item = item_new(walk->job, dir->tree->class, dirnode_get_open(dir), name, len);
-	item->type = type;
-	if (err) {
-		item_finish(item, STATUS_FAILED, err);
-	} else if (takes(dir->tree, type)) {
-		give(walk, item);
-	} else {
-		item->why = odd_type(type);
-		item_finish(item, STATUS_SKIPPED, 0);
-	}
-}
-
 /* Subdirectories, and the rest of their directory, to the stack; the first one becomes *@first. */
 static void push_found(struct walk *walk, struct pending *chain, struct pending *rest,
 		       struct pending **first)
@@ -403,7 +337,7 @@ static bool take_block(struct walk *walk, struct dirnode *dir, off_t *position,
 			rest = pending_rest(dir, *position);
 			break;
 		}
-		take_entry(walk, dir, entry, &chain);
+		walkdir_take_entry(walk, dir, entry, &chain);
 		*position = entry->d_off;
 	}
 	if (!rest && chain && walk_is_deep(walk))
@@ -450,7 +384,7 @@ static bool work_block(struct walk *walk, struct dirnode *dir, off_t *position, 
 	for (size_t at = 0; at < len; at += entry->d_reclen) {
 		entry = (const struct dirent64 *)(block->bytes + at);
 		if (entry->d_type == DT_DIR)
-			take_entry(walk, dir, entry, &chain);
+			walkdir_take_entry(walk, dir, entry, &chain);
 		else
 			block->sorted[count++] = entry;
 		*position = entry->d_off;
@@ -464,7 +398,7 @@ static bool work_block(struct walk *walk, struct dirnode *dir, off_t *position, 
 	chain = NULL;
 	qsort(block->sorted, count, sizeof(block->sorted[0]), by_inode);
 	for (size_t i = 0; i < count && !steer_stopping(walk->job); i++)
-		take_entry(walk, dir, block->sorted[i], &chain);
+		walkdir_take_entry(walk, dir, block->sorted[i], &chain);
 	/* Where the file system does not say what is one. */
 	push_found(walk, chain, NULL, first);
 	return !rest && !steer_stopping(walk->job);
@@ -492,7 +426,7 @@ struct pending *walkdir_read(struct walk *walk, struct dirnode *dir, struct pend
 	/* Removed by somebody else, it is empty; when it is left that is found out. */
 	if (last < 0 && !(last == -ENOENT && dir->tree->ops->unread)) {
 		dir->recorded = true;
-		finish_directory(walk, p, STATUS_FAILED, (int)last, NULL);
+		walkdir_finish(walk, p, STATUS_FAILED, (int)last, NULL);
 	}
 	return first;
 }
@@ -520,7 +454,7 @@ static int list_rest(void *arg)
 
 		for (long at = 0; at < n; at += entry->d_reclen) {
 			entry = (const struct dirent64 *)(block + at);
-			take_entry(l->walk, dir, entry, NULL);
+			walkdir_take_entry(l->walk, dir, entry, NULL);
 		}
 	}
 	dirnode_put_open(dir);
@@ -561,10 +495,10 @@ void walkdir_give_up(struct walk *walk, struct pending *p)
 {
 	if (p->rest && (p->tree->ops->leaves || (!in_haste(walk->job) && give_up_rest(walk, p))))
 		return;
-	finish_directory(walk, p, STATUS_NOT_STARTED, 0, NULL);
+	walkdir_finish(walk, p, STATUS_NOT_STARTED, 0, NULL);
 }
 
 void walkdir_write_off(struct walk *walk, const struct pending *p)
 {
-	finish_directory(walk, p, STATUS_NOT_STARTED, 0, NULL);
+	walkdir_finish(walk, p, STATUS_NOT_STARTED, 0, NULL);
 }

@@ -12,10 +12,10 @@
 
 #include "walk/tree.h"
 
-struct item;
-struct job;
+#include "run/item.h"
 
 struct dirent64;
+struct job;
 
 #define BLOCK_BYTES 65536u /* of directory entries, in one call */
 #define WORK_BYTES 1048576u /* of which a walker that works sorts so many */
@@ -35,6 +35,7 @@ struct pending {
 	struct dirnode *rest; /* it was opened before, and the rest of it is to be read */
 	off_t position; /* from where on */
 	bool held; /* and is held open until then */
+	bool followed; /* it was found as a link */
 	struct pending *reading; /* among those that walkers are at */
 	struct dirnode *dir; /* it is open; under the lock */
 	size_t len;
@@ -99,6 +100,17 @@ void walkdir_block_free(struct block *block);
  */
 struct pending *walkdir_read(struct walk *walk, struct dirnode *dir, struct pending *p,
 			     struct block *block);
+/*
+ * One entry: an item, a subdirectory for the chain (NULL: it is given up), or nothing (entry.c).
+ * Walker.
+ */
+void walkdir_take_entry(struct walk *walk, struct dirnode *dir, const struct dirent64 *entry,
+			struct pending **chain);
+/* Has it worked off: by a task of its own, or by this walker, which then is one of them. */
+void walkdir_give(struct walk *walk, struct item *item);
+/* A directory that could not be read, or will not be any more, has a record too. */
+void walkdir_finish(struct walk *walk, const struct pending *p, enum status status, int err,
+		    const char *why);
 /* All below it has ended: its own item, and that given to the job. The latter by a walker. */
 struct item *walkdir_leaving(struct walk *walk, struct dirnode *dir, bool open);
 void walkdir_leave(struct walk *walk, struct dirnode *dir);

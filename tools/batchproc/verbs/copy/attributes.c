@@ -228,7 +228,7 @@ bool attributes_wanted(const struct copy_settings *set, const char *name)
 	};
 
 	if (!strcmp(name, ACL_ACCESS) || !strcmp(name, ACL_DEFAULT))
-		return true;
+		return set->keep_mode;
 	return set->keep_xattrs && !begins(name, others, ARRAY_SIZE(others));
 }
 

@@ -28,6 +28,7 @@
 #include "run/steer.h"
 #include "cli/options.h"
 #include "run/ownfiles.h"
+#include "base/message.h"
 #include "base/path.h"
 #include "digest/sumline.h"
 #include "digest/hasher.h"
@@ -47,12 +48,12 @@ static int skip(struct item *item, const char *why)
 /* The type of what was named itself; one found in a walk is known. */
 static int look_at(struct item *item, const struct at_name *from)
 {
-	const struct copy_settings *set = item->settings;
 	struct stat st;
 
 	if (item->type != DT_UNKNOWN)
 		return 0;
-	if (fstatat(from->dirfd, from->name, &st, set->recursive ? AT_SYMLINK_NOFOLLOW : 0))
+	if (fstatat(from->dirfd, from->name, &st,
+		    copy_follows(item->settings, true) ? 0 : AT_SYMLINK_NOFOLLOW))
 		return -errno;
 	item->type = IFTODT(st.st_mode);
 	return 0;
@@ -74,6 +75,11 @@ static int copy_by_type(struct item *item, const struct at_name *from, const str
 		item->why = "would be called as the unfinished copy of another file";
 		return -EINVAL;
 	}
+	if (item->type != DT_DIR && set->makes != MAKES_COPIES)
+		return special_instead(item, from, to, dest);
+	if (set->contents &&
+	    (item->type == DT_FIFO || item->type == DT_CHR || item->type == DT_BLK))
+		return copy_file(item, from, to, dest);
 	switch (item->type) {
 	case DT_REG:
 		return copy_file(item, from, to, dest);
@@ -164,12 +170,50 @@ static int copy_work(struct item *item)
 	return own->lost.err;
 }
 
+/* Of directories those alone that were not there, as with cp -v. */
+static bool is_told(const struct item *item)
+{
+	const struct copy_settings *set = item->settings;
+
+	if (set->alg || !item->job->opt->verbose || item->status != STATUS_OK)
+		return false;
+	return !item->self ||
+	       ((const struct dest *)((struct dirnode *)item->self->data)->data)->fresh;
+}
+
+static void tell(const struct item *item, struct buf *buf)
+{
+	const struct copy_item *own = item_priv_const(item);
+	struct buf path = {0};
+
+	item_path(item, &path);
+	buf_char(buf, '\'');
+	buf_visible(buf, path.data, path.len);
+	path.len = 0;
+	copy_add_place(item, &path);
+	buf_str(buf, "' -> '");
+	buf_visible(buf, path.data, path.len);
+	if (own->backup) {
+		while (path.len && path.data[path.len - 1] != '/')
+			path.len--;
+		buf_str(&path, own->backup);
+		buf_str(buf, "' (backup: '");
+		buf_visible(buf, path.data, path.len);
+		buf_str(buf, "')\n");
+	} else {
+		buf_str(buf, "'\n");
+	}
+	buf_free(&path);
+}
+
 static void copy_text(const struct item *item, struct buf *buf)
 {
 	const struct copy_item *own = item_priv_const(item);
 	const struct copy_settings *set = item->settings;
 	struct buf path = {0};
 
+	if (is_told(item))
+		tell(item, buf);
 	if (!item_done(item) || !own->has_digest)
 		return;
 	copy_add_place(item, &path);
@@ -187,6 +231,10 @@ static void copy_json(const struct item *item, struct buf *buf)
 		buf_printf(buf, ",\"alg\":\"%s\",\"digest\":\"", set->alg->name);
 		buf_hex(buf, own->digest, set->alg->size);
 		buf_char(buf, '"');
+	}
+	if (own->backup) {
+		buf_str(buf, ",\"backup\":");
+		buf_json(buf, own->backup, strlen(own->backup));
 	}
 }
 
@@ -213,9 +261,11 @@ static void copy_release(struct item *item)
 	if (own->dir)
 		dirnode_put(own->dir);
 	free(own->name);
+	free(own->backup);
 	lost_forget(&own->lost);
 	own->dir = NULL;
 	own->name = NULL;
+	own->backup = NULL;
 }
 
 static const struct item_ops copy_items = {
@@ -251,70 +301,7 @@ static const char *copy_check(const struct jobspec *spec)
 	return spec->count >= 2 ? NULL : "takes a source and a destination";
 }
 
-/* ---- options */
-
-static const char *read_archive(void *to, const char *arg)
-{
-	struct copy_settings *set = to;
-
-	(void)arg;
-	set->recursive = set->archive = set->keep_xattrs = set->keep_links = true;
-	set->keep_mode = set->keep_owner = set->keep_times = true;
-	return NULL;
-}
-
-static const char *read_preserve(void *to, const char *arg)
-{
-	struct copy_settings *set = to;
-
-	(void)arg;
-	set->keep_mode = set->keep_owner = set->keep_times = true;
-	return NULL;
-}
-
-static const char *read_reflink(void *to, const char *arg)
-{
-	struct copy_settings *set = to;
-
-	set->reflink = !strcmp(arg, "always") ? REFLINK_ALWAYS :
-		       !strcmp(arg, "never")  ? REFLINK_NEVER :
-						REFLINK_AUTO;
-	return set->reflink || !strcmp(arg, "auto") ? NULL : "auto, always or never";
-}
-
-/*
- * What an item does that has the same source and destination as another one, as a number: the same
- * for the same options, wherever the settings lie. What only says which destination that is does
- * not count.
- */
-static uint64_t way_of(const struct copy_settings *set)
-{
-	const unsigned char how[] = {
-		set->recursive,	 set->archive,	   set->keep_mode,	 set->keep_owner,
-		set->keep_times, set->keep_xattrs, set->keep_links,	 set->atomic,
-		set->sync,	 set->update,	   set->ignore_existing, set->verify,
-		set->reflink,	 set->inplace,
-	};
-	const char *alg = set->alg ? set->alg->name : "";
-
-	return XXH3_64bits_withSeed(alg, strlen(alg), XXH3_64bits(how, sizeof(how)));
-}
-
-static const char *copy_settle(void *settings, struct common *common)
-{
-	struct copy_settings *set = settings;
-
-	(void)common;
-	set->umask = current_umask();
-	if (set->target && set->exact)
-		return "-t and --no-target-directory exclude each other";
-	if (set->atomic && set->inplace)
-		return "--atomic and --inplace exclude each other";
-	if (set->alg && digest_setup(set->alg))
-		return "this OpenSSL does not offer the algorithm";
-	set->way = way_of(set);
-	return NULL;
-}
+/* ---- the command */
 
 /* What the run writes besides the copies must not be one of them. Returns as own_files_apart(). */
 static bool stand_apart(const struct options *opt, const struct copy_settings *set, int *status)
@@ -328,11 +315,52 @@ static bool stand_apart(const struct options *opt, const struct copy_settings *s
 		return own_files_apart(opt, set->dst, what, status);
 	for (size_t i = 0; i < opt->arg_count && apart; i++) {
 		path.len = 0;
-		if (copy_add_destination(&path, set->dst, opt->args[i]))
+		if (set->parents)
+			buf_printf(&path, "%s/%s%c", set->dst, opt->args[i], '\0');
+		if (set->parents || copy_add_destination(&path, set->dst, opt->args[i]))
 			apart = own_files_apart(opt, path.data, what, status);
 	}
 	buf_free(&path);
 	return apart;
+}
+
+/* What cp says with these letters, and batchproc with others. */
+static void tell_of_cp(const struct options *opt, const struct copy_settings *set)
+{
+	struct stat st;
+
+	if (opt->dry_run && !opt->quiet && !opt->list_count && opt->arg_count == 1 &&
+	    !stat(set->dst, &st) && !S_ISDIR(st.st_mode))
+		message("-n is a dry run, and copies nothing; what cp -n does is "
+			"--no-clobber");
+}
+
+static int no_directory(const struct options *opt, const struct copy_settings *set)
+{
+	/* Of "-T a b" a was taken for a list. */
+	if (opt->list_count == 1 && !set->target && !opt->arg_count)
+		return usage_error(opt->verb,
+				   "%s is not a directory to copy into (-T reads names of sources "
+				   "from %s; what cp -T does is --no-target-directory)",
+				   set->dst, opt->lists[0]);
+	return usage_error(opt->verb, "%s is not a directory to copy into", set->dst);
+}
+
+/* False: *@status is the exit status. */
+static bool lists_are_lists(const struct options *opt, int *status)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < opt->list_count; i++) {
+		if (!strcmp(opt->lists[i], "-") || stat(opt->lists[i], &st) || !S_ISDIR(st.st_mode))
+			continue;
+		*status = usage_error(opt->verb,
+				      "-T: %s is a directory, not a list of names (what cp -T does "
+				      "is --no-target-directory)",
+				      opt->lists[i]);
+		return false;
+	}
+	return true;
 }
 
 static int copy_run(const struct options *options)
@@ -354,9 +382,11 @@ static int copy_run(const struct options *options)
 			return usage_error(options->verb, "no destination was given");
 		set->dst = own.args[--own.arg_count];
 	}
-	if ((set->target || own.arg_count > 1 || own.list_count) &&
+	if (!lists_are_lists(&own, &status))
+		return status;
+	if ((set->target || own.arg_count > 1 || own.list_count || set->parents) &&
 	    (stat(set->dst, &st) || !S_ISDIR(st.st_mode)))
-		return usage_error(options->verb, "%s is not a directory to copy into", set->dst);
+		return no_directory(&own, set);
 	if (set->exact && (own.arg_count > 1 || own.list_count))
 		return usage_error(options->verb, "--no-target-directory takes one source");
 	/* Into it or as it, depending on whether it exists: each part would find another answer. */
@@ -369,6 +399,7 @@ static int copy_run(const struct options *options)
 	set->into_or_as = !set->target && !set->exact && own.arg_count == 1 && !own.list_count;
 	if (set->into_or_as)
 		set->new_name = stat(set->dst, &st) || !S_ISDIR(st.st_mode);
+	tell_of_cp(&own, set);
 	return feed_run(&own, &ops);
 }
 
@@ -395,42 +426,6 @@ static void copy_cleanup(struct job *job)
 		job->copy = NULL;
 	}
 }
-
-#define FLAG(field) OPT_FLAG(struct copy_settings, field)
-
-static const struct opt copy_options[] = {
-	{'r', "recursive", NULL,
-	 "copy directories; symbolic links are copied as links, FIFOs, sockets\n"
-	 "and devices are skipped with a record",
-	 FLAG(recursive)},
-	{'a', "archive", NULL,
-	 "-r, and keep everything: -p, extended attributes, ACLs, hard links\n"
-	 "between what is copied; FIFOs, sockets and devices are made anew",
-	 read_archive, OPT_WHOLE},
-	{'p', "preserve", NULL, "keep mode (and ACL), owner and times", read_preserve, OPT_WHOLE},
-	{'t', "target-directory", "DIR", "copy all sources into this directory",
-	 OPT_TEXT(struct copy_settings, target)},
-	{0, "no-target-directory", NULL,
-	 "DST is what the copy is called, also where it is a directory", FLAG(exact)},
-	{'u', "update", NULL, "skip a file whose copy is there and not older", FLAG(update)},
-	{0, "ignore-existing", NULL, "skip a file whose copy is there", FLAG(ignore_existing)},
-	{0, "reflink", "WHEN", "auto, always, never: share blocks where the file system can",
-	 read_reflink, OPT_WHOLE},
-	{0, "atomic", NULL, "give every file its name only when it is whole, new ones too",
-	 FLAG(atomic)},
-	{0, "inplace", NULL,
-	 "write into a file that is there, which cannot be replaced: one that is\n"
-	 "mounted by itself, or in a directory that may not be written; and into\n"
-	 "a FIFO or a device",
-	 FLAG(inplace)},
-	{0, "sync", NULL, "wait until files and directories are on the device", FLAG(sync)},
-	{0, "hash", "NAME",
-	 "print digests of what was copied, with the names of the copies, as\n"
-	 "batchproc hash does",
-	 digest_read, OPT_AT(struct copy_settings, alg, const struct digest_alg *)},
-	{0, "verify", NULL, "read each copy back from the device and compare", FLAG(verify)},
-	OPT_END,
-};
 
 const struct verb copy_verb = {
 	.name = "copy",

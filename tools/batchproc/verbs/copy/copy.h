@@ -2,8 +2,10 @@
 /*
  * copy: what the files of the verb share.
  *
- *	copy.c		the verb: its items and its options
+ *	copy.c		the verb: its items
+ *	settings.c	its options
  *	place.c		what the names mean that the user gave
+ *	opened.c	destinations that are open already
  *	tree.c		directories of a tree: entered and left
  *	dest.c		directories of the destination
  *	temp.c		temporary names
@@ -12,6 +14,7 @@
  *	file.c		one regular file: its begin, its end; make.c what it is written into, data.c
  *			its bytes
  *	special.c	symbolic links, FIFOs and devices
+ *	backup.c	where what is replaced goes with --backup
  *	hardlinks.c	which files with several names have been copied, and where to
  *	claims.c	which destinations are taken
  *	journal.c	what the journal says, and whether it is so
@@ -30,6 +33,7 @@
 #include <sys/stat.h>
 
 #include "digest/digest.h"
+#include "verb.h"
 #include "verbs/copy/lost.h"
 
 struct buf;
@@ -44,6 +48,22 @@ struct job;
 struct jobspec;
 struct item_class;
 
+/* What a symbolic link stands for: FOLLOW_UNSET is NEVER with -r, else ALL. */
+enum copy_follow {
+	FOLLOW_UNSET,
+	FOLLOW_NEVER, /* -P: itself */
+	FOLLOW_NAMED, /* -H: what the user named is followed, what is found is not */
+	FOLLOW_ALL, /* -L */
+};
+
+/* What becomes of a file that is replaced. */
+enum backup {
+	BACKUP_NONE,
+	BACKUP_SIMPLE, /* a suffix */
+	BACKUP_EXISTING, /* numbered where there are such ones, else simple */
+	BACKUP_NUMBERED,
+};
+
 struct copy_settings {
 	bool recursive;
 	bool archive; /* FIFOs and devices too, as what they are */
@@ -52,6 +72,28 @@ struct copy_settings {
 	bool keep_times;
 	bool keep_xattrs;
 	bool keep_links;
+	bool plain_mode; /* --no-preserve=mode: new ones get what the umask leaves */
+	bool force; /* what may not be written is replaced all the same */
+	bool remove_first; /* nothing of what is replaced stays: neither mode nor owner */
+	bool attributes_only;
+	bool one_file_system;
+	bool parents; /* the whole name of a source is its name below the destination */
+	bool strip_slashes;
+	bool contents; /* of FIFOs and devices */
+	enum copy_follow follow;
+	bool hard, soft; /* -l, -s */
+	enum {
+		MAKES_COPIES,
+		MAKES_LINKS,
+		MAKES_SYMLINKS,
+	} makes;
+	enum {
+		SPARSE_AUTO, /* holes stay holes */
+		SPARSE_ALWAYS, /* and blocks of zeros become some */
+		SPARSE_NEVER,
+	} sparse;
+	enum backup backup;
+	const char *suffix;
 	bool atomic;
 	bool inplace;
 	bool sync;
@@ -72,6 +114,34 @@ struct copy_settings {
 	uint64_t way; /* a hash of the options that make two items do different things */
 	const char *dst; /* as a command: the destination of all sources */
 };
+
+/* The options (settings.c). */
+extern const struct opt copy_options[];
+const char *copy_settle(void *settings, struct common *common);
+
+/* As cp has it, which links to what links lead to. */
+static inline enum copy_follow copy_follow_usual(const struct copy_settings *set)
+{
+	return set->recursive && set->makes != MAKES_LINKS ? FOLLOW_NEVER : FOLLOW_ALL;
+}
+
+/* A file that other names may be found of: through links that are followed there may be any. */
+static inline bool copy_is_linked(const struct copy_settings *set, const struct stat *st)
+{
+	return set->keep_links && (st->st_nlink > 1 || set->follow == FOLLOW_ALL);
+}
+
+/* Whether a link is followed that the user @named, or that was found in a tree. */
+static inline bool copy_follows(const struct copy_settings *set, bool named)
+{
+	return set->follow == FOLLOW_ALL || (named && set->follow == FOLLOW_NAMED);
+}
+
+/* What is replaced is replaced by a new file, which has nothing of it. */
+static inline bool copy_anew(const struct copy_settings *set)
+{
+	return set->remove_first || set->backup != BACKUP_NONE;
+}
 
 /* What a run has of this verb: job->copy. */
 struct copy_run {
@@ -102,6 +172,11 @@ void copy_add(struct job *job, const struct jobspec *spec);
  * there.
  */
 bool copy_add_destination(struct buf *buf, const char *dst, const char *source);
+
+/* Whether a destination is a symbolic link: with a slash at its end it is what that leads to. */
+bool copy_names_link(const char *path);
+/* The descriptor that a destination is a name of, such as /dev/stdout; -1: none (opened.c). */
+int copy_fd_called(const char *path);
 
 /* ---- trees (tree.c) */
 
@@ -251,6 +326,14 @@ void temp_remove_of_skipped(struct dest *dest, int dirfd, const char *name);
 
 mode_t current_umask(void);
 
+/* The mode that counts as the source's, for a copy that does not keep it. */
+static inline mode_t meta_source_mode(const struct copy_settings *set, const struct stat *st)
+{
+	if (!set->plain_mode)
+		return st->st_mode;
+	return (st->st_mode & S_IFMT) | (S_ISDIR(st->st_mode) ? 0777 : 0666);
+}
+
 /* The mode that the copy of something gets; @old is what it replaces, or NULL. */
 mode_t meta_mode(const struct copy_settings *set, const struct stat *st, const struct stat *old);
 
@@ -297,6 +380,7 @@ struct copy_item {
 	bool into_fd; /* it is written to what is open already as @fd: standard output */
 	int fd;
 	struct copy_lost lost; /* what the copy should have kept, and did not */
+	char *backup; /* the name that what was there has now, or NULL */
 	bool has_digest;
 	unsigned char digest[DIGEST_SIZE_MAX];
 };
@@ -307,9 +391,22 @@ int copy_file(struct item *item, const struct at_name *from, const struct at_nam
 /* The same for a symbolic link, and for what must not be opened: a FIFO, a socket, a device. */
 int special_copy(struct item *item, const struct at_name *from, const struct at_name *to,
 		 struct dest *dest);
+/* Makes @to a link, hard or symbolic, to the source itself. Task. */
+int special_instead(struct item *item, const struct at_name *from, const struct at_name *to,
+		    struct dest *dest);
 /* Makes @to a link to the copy. Task. */
 int special_link(struct item *item, const struct hardlink_copy *copy, const struct at_name *to,
 		 struct dest *dest);
+
+/* ---- backups (backup.c); plain calls */
+
+/*
+ * Gives what is there under @to the name of its backup, which the item notes; the source is @st,
+ * found in the directory @from, or -1. Returns 0 or -errno, with the item's reason.
+ */
+int backup_make(struct item *item, int from, const struct stat *st, const struct at_name *to);
+/* Takes that back: nothing came of it. */
+void backup_undo(struct item *item, const struct at_name *to);
 
 /* ---- the journal (journal.c): see struct item_ops */
 

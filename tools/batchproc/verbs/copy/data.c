@@ -19,6 +19,7 @@
 #include "verbs/copy/file.h"
 #include "run/job.h"
 
+#define ZERO_BYTES 4096u /* of which --sparse=always makes a hole */
 #define HOLE_BYTES 268435456u /* of a hole, digested in one block */
 
 int copy_fail(struct copying *c, int err, const char *why)
@@ -129,6 +130,41 @@ static int write_all(struct copying *c, const unsigned char *data, size_t len, u
 	return 0;
 }
 
+static bool is_zero(const unsigned char *data, size_t len)
+{
+	return !*data && !memcmp(data, data + 1, len - 1);
+}
+
+/* The same; with --sparse=always blocks of zeros are left out, and are a hole. */
+static int put(struct copying *c, const unsigned char *data, size_t len, uint64_t pos)
+{
+	int err = 0;
+
+	if (c->set->sparse != SPARSE_ALWAYS || c->into_stream || c->in_order)
+		return write_all(c, data, len, pos);
+	while (len && !err) {
+		size_t run = 0, part;
+		bool zero = false;
+
+		/* As much as is written or left out at once. */
+		while (run < len) {
+			part = ZERO_BYTES - (size_t)((pos + run) % ZERO_BYTES);
+			if (part > len - run)
+				part = len - run;
+			if (run && is_zero(data + run, part) != zero)
+				break;
+			zero = is_zero(data + run, part);
+			run += part;
+		}
+		if (!zero)
+			err = write_all(c, data, run, pos);
+		data += run;
+		pos += run;
+		len -= run;
+	}
+	return err;
+}
+
 int copy_changed(struct copying *c)
 {
 	return copy_fail(c, -ESTALE, "changed while it was copied");
@@ -222,7 +258,7 @@ static ssize_t copy_buffer(struct copying *c, size_t len)
 		return copy_changed(c);
 	if (c->digests)
 		digest_update(c->hasher->digest, c->hasher->buffer, (size_t)n);
-	err = write_all(c, c->hasher->buffer, (size_t)n, c->pos);
+	err = put(c, c->hasher->buffer, (size_t)n, c->pos);
 	return err ? err : n;
 }
 
@@ -256,6 +292,8 @@ int copy_block(void *arg)
 		if (len > c->data_end - c->pos)
 			len = (size_t)(c->data_end - c->pos);
 		n = copy_range(c, len);
+		if (n > 0 && c->pos + (uint64_t)n > c->written)
+			c->written = c->pos + (uint64_t)n;
 		if (!n)
 			n = copy_buffer(c, len);
 		if (n < 0)
@@ -263,8 +301,6 @@ int copy_block(void *arg)
 		if (c->ended)
 			break;
 		c->pos += (uint64_t)n;
-		if (c->pos > c->written)
-			c->written = c->pos;
 		done += (uint64_t)n;
 		moved(c, (size_t)n);
 	}
@@ -292,7 +328,7 @@ int copy_small(struct copying *c)
 	if (c->digests)
 		digest_once(c->hasher->digest, copy_algorithm(c->set), c->hasher->buffer, got,
 			    c->digest);
-	err = write_all(c, c->hasher->buffer, got, 0);
+	err = put(c, c->hasher->buffer, got, 0);
 	if (err)
 		return err;
 	c->pos = got;
@@ -314,7 +350,7 @@ int copy_first(struct copying *c)
 	}
 	if (c->digests)
 		digest_update(c->hasher->digest, c->hasher->buffer, got);
-	err = write_all(c, c->hasher->buffer, got, 0);
+	err = put(c, c->hasher->buffer, got, 0);
 	if (err)
 		return err;
 	c->pos = got;

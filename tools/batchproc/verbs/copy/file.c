@@ -15,7 +15,9 @@
  * Who makes the calls was measured: see blocking.c.
  */
 #include <errno.h>
+#include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -57,11 +59,22 @@ static bool is_unsized(const struct copying *c)
 	}
 }
 
+/* It is read to its end, and looks like a file to all else. */
+static int begin_stream(struct copying *c)
+{
+	c->from_stream = c->to_end = true;
+	c->sparse = false;
+	c->st.st_mode = S_IFREG | (c->st.st_mode & 07777);
+	c->st.st_size = 0;
+	c->item->source.kind = ORIGIN_ONCE;
+	return fcntl(c->src, F_SETFL, 0) ? -errno : 0;
+}
+
 static int open_source(struct copying *c)
 {
 	int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
 
-	if (c->item->dir || c->set->recursive)
+	if (!copy_follows(c->set, !c->item->dir))
 		flags |= O_NOFOLLOW;
 	c->src = call_openat(c->from.dirfd, c->from.name, flags, 0);
 	if (c->src == -ELOOP)
@@ -72,11 +85,14 @@ static int open_source(struct copying *c)
 		return -errno;
 	if (S_ISDIR(c->st.st_mode))
 		return -EISDIR;
+	if (c->set->contents && !S_ISREG(c->st.st_mode) && !S_ISSOCK(c->st.st_mode))
+		return begin_stream(c);
 	if (!S_ISREG(c->st.st_mode))
 		return copy_fail(c, -EINVAL, "is not a regular file any more");
 	c->to_end = is_unsized(c);
 	item_note_source(c->item, &c->st);
-	c->sparse = (uint64_t)c->st.st_blocks * 512 < (uint64_t)c->st.st_size;
+	c->sparse = c->set->sparse != SPARSE_NEVER &&
+		    (uint64_t)c->st.st_blocks * 512 < (uint64_t)c->st.st_size;
 	return 0;
 }
 
@@ -104,6 +120,8 @@ static int check_source(struct copying *c)
 {
 	struct stat now;
 
+	if (c->from_stream)
+		return 0;
 	if (fstat(c->src, &now))
 		return -errno;
 	/* A server may learn the size while the file is read. */
@@ -116,7 +134,7 @@ static int check_source(struct copying *c)
 
 static int set_metadata(struct copying *c)
 {
-	const bool replaces = c->old_fd >= 0;
+	const bool replaces = c->old_fd >= 0 && !c->anew;
 	mode_t mode = meta_mode(c->set, &c->st, replaces ? &c->old : NULL);
 	const struct meta m = {
 		.set = c->set,
@@ -157,6 +175,15 @@ static int give_name(struct copying *c)
 	struct stat st;
 	int err;
 
+	if (c->old_fd >= 0 && c->set->backup) {
+		err = backup_make(c->item, c->item->dir ? c->from.dirfd : -1, &c->st, &c->to);
+		if (err)
+			return err;
+		err = call_renameat(c->to.dirfd, c->temp, c->to.name);
+		if (err)
+			backup_undo(c->item, &c->to);
+		return err;
+	}
 	if (c->old_fd < 0) {
 		err = call_rename_new(c->to.dirfd, c->temp, c->to.name);
 		if (err == -EINVAL || err == -ENOSYS || err == -EPERM)
@@ -229,6 +256,8 @@ static int make_and_copy(struct copying *c)
 
 	if (err || needless)
 		return err;
+	if (c->set->attributes_only)
+		return finish(c);
 	err = copy_clone(c);
 	if (err < 0)
 		return err;
@@ -269,11 +298,12 @@ static int begin(void *arg)
 	if (err || skip)
 		return err;
 	c->digests = c->set->alg || c->set->verify;
-	c->attributes = c->set->keep_mode && attributes_any_wanted(c->set, c->src);
+	c->attributes = (c->set->keep_mode || c->set->keep_xattrs) &&
+			attributes_any_wanted(c->set, c->src);
 	/* A file of /sys has another time once somebody has asked for its attributes. */
-	if (c->to_end && c->set->keep_mode && fstat(c->src, &c->st))
+	if (c->to_end && !c->from_stream && c->set->keep_mode && fstat(c->src, &c->st))
 		return -errno;
-	if (c->set->keep_links && c->st.st_nlink > 1 && !c->first_link)
+	if (copy_is_linked(c->set, &c->st) && !c->first_link)
 		return COPY_LINKED;
 	return make_and_copy(c);
 }
@@ -320,7 +350,7 @@ static void forget_progress(struct copying *c)
 {
 	copy_close(&c->src);
 	c->temp[0] = '\0';
-	c->over = c->into_stream = c->in_order = false;
+	c->over = c->anew = c->into_stream = c->in_order = false;
 	c->no_range = c->is_there = c->ended = false;
 	c->pos = c->data_end = c->written = 0;
 	c->item->bytes = 0;
@@ -331,7 +361,7 @@ static bool may_take_long(const struct copying *c)
 {
 	const struct dirnode *from = c->item->dir;
 
-	return (from && from->kind == DEVICE_OTHER) ||
+	return c->item->type != DT_REG || (from && from->kind == DEVICE_OTHER) ||
 	       device_kind(c->dest->dev, c->to.dirfd) == DEVICE_OTHER;
 }
 
@@ -420,9 +450,23 @@ static int copy_linked(struct copying *c)
 	return err;
 }
 
+/* Waits for a writer, in a way that a cancel ends. */
+static int await_writer(const struct copying *c)
+{
+	int fd = call_openat(c->from.dirfd, c->from.name, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+	int events = fd < 0 ? fd : bp_poll(fd, POLLIN);
+
+	if (fd >= 0)
+		close(fd);
+	return events < 0 ? events : 0;
+}
+
 static int copy_whole(struct copying *c)
 {
-	int err = run_begin(c);
+	int err = c->item->type == DT_FIFO ? await_writer(c) : 0;
+
+	if (!err)
+		err = run_begin(c);
 
 	if (err == COPY_LINKED)
 		return copy_linked(c);

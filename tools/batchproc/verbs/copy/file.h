@@ -25,7 +25,9 @@ struct copying {
 	int old_fd; /* with O_PATH; -1: nothing is replaced */
 	bool made; /* there is something to remove */
 	bool over; /* --inplace: it is written into what was there */
+	bool anew; /* nothing of what is replaced stays */
 	bool into_stream; /* which is no file: a FIFO, a device */
+	bool from_stream; /* --copy-contents: the source is a FIFO or a device */
 	bool in_order; /* it cannot seek: each byte comes behind the one before */
 	bool first_link; /* other names of the source wait for this copy */
 	bool attributes; /* it has some, or an ACL, that are kept */

@@ -27,7 +27,7 @@ struct linked {
 	dev_t dev;
 	ino_t ino;
 	uint64_t group;
-	nlink_t left; /* names that have not been seen yet */
+	nlink_t left; /* names that have not been seen yet; the most there is: nobody knows */
 	bool busy; /* an item makes the copy now */
 	struct hardlink_copy copy; /* dir is NULL: there is none */
 };
@@ -142,7 +142,9 @@ enum hardlink_turn hardlink_turn(const struct item *item, const struct stat *st,
 		(*at)->dev = st->st_dev;
 		(*at)->ino = st->st_ino;
 		(*at)->group = group;
-		(*at)->left = st->st_nlink;
+		(*at)->left = ((const struct copy_settings *)item->settings)->follow == FOLLOW_ALL ?
+				      (nlink_t)-1 :
+				      st->st_nlink;
 		table->count++;
 	} else if ((*at)->copy.dir) {
 		turn = HARDLINK_THERE;

@@ -29,13 +29,54 @@
 /* In the header: DST did not exist, and was the name of the only source. */
 #define NEW_NAME "destination=new"
 
+/* What -a or -p keep has a word; anything else is said by letters. */
+static void add_kept(const struct copy_settings *set, struct buf *buf)
+{
+	const bool usual = set->keep_mode && set->keep_owner && set->keep_times;
+	const bool none = !set->keep_mode && !set->keep_owner && !set->keep_times;
+	const bool all = set->keep_links && set->keep_xattrs;
+	const bool neither = !set->keep_links && !set->keep_xattrs;
+
+	if (set->archive ? usual && all : usual && neither) {
+		buf_str(buf, set->archive ? "" : " preserve");
+		return;
+	}
+	if (!set->archive && none && neither && !set->plain_mode)
+		return;
+	buf_printf(buf, " keep=%s%s%s%s%s%s", set->keep_mode ? "m" : "", set->plain_mode ? "u" : "",
+		   set->keep_owner ? "o" : "", set->keep_times ? "t" : "",
+		   set->keep_links ? "l" : "", set->keep_xattrs ? "x" : "");
+}
+
+/* Options without which there would be something else in the destination. */
+static void add_ways(const struct copy_settings *set, struct buf *buf)
+{
+	static const char *const backups[] = {"", " backup=simple", " backup=existing",
+					      " backup=numbered"};
+	static const char *const makes[] = {"", " link", " symbolic-link"};
+	static const char *const follows[] = {"", " -P", " -H", " -L"};
+
+	if (set->follow != copy_follow_usual(set))
+		buf_str(buf, follows[set->follow]);
+	buf_str(buf, makes[set->makes]);
+	buf_str(buf, backups[set->backup]);
+	if (set->one_file_system)
+		buf_str(buf, " one-file-system");
+	if (set->parents)
+		buf_str(buf, " parents");
+	if (set->attributes_only)
+		buf_str(buf, " attributes-only");
+	if (set->contents)
+		buf_str(buf, " copy-contents");
+}
+
 void copy_journal_options(const void *settings, struct buf *buf)
 {
 	const struct copy_settings *set = settings;
 
 	buf_str(buf, set->archive ? "archive" : set->recursive ? "recursive" : "files");
-	if (set->keep_mode && !set->archive)
-		buf_str(buf, " preserve");
+	add_kept(set, buf);
+	add_ways(set, buf);
 	if (set->update)
 		buf_str(buf, " update");
 	if (set->ignore_existing)
@@ -105,6 +146,19 @@ static bool same_target(const struct looking *l)
 	       !memcmp(a, b, (size_t)len);
 }
 
+static bool leads_to_source(const struct looking *l)
+{
+	struct buf path = {0};
+	char target[PATH_MAX];
+	ssize_t len = readlinkat(l->to.dirfd, l->to.name, target, sizeof(target));
+	bool leads;
+
+	item_path(l->item, &path);
+	leads = len >= 0 && (size_t)len == path.len && !memcmp(target, path.data, path.len);
+	buf_free(&path);
+	return leads;
+}
+
 /* With --hash a file's line has the digest, and it is printed again. */
 static bool has_what_is_printed(const struct item *item)
 {
@@ -133,7 +187,7 @@ static int look(void *arg)
 {
 	struct looking *l = arg;
 	const struct copy_settings *set = l->item->settings;
-	int flags = set->recursive ? AT_SYMLINK_NOFOLLOW : 0;
+	int flags = copy_follows(set, !l->item->dir) ? 0 : AT_SYMLINK_NOFOLLOW;
 	struct stat copy;
 	int err = 0;
 
@@ -143,9 +197,14 @@ static int look(void *arg)
 		return 0;
 	if (err)
 		return is_what_was_noted(l->item, &l->to, &copy);
+	if (set->makes == MAKES_LINKS)
+		return l->st.st_dev == copy.st_dev && l->st.st_ino == copy.st_ino;
+	/* It is made anew unless it leads where it should. */
+	if (set->makes == MAKES_SYMLINKS)
+		return S_ISLNK(copy.st_mode) && leads_to_source(l);
 	if ((l->st.st_mode & S_IFMT) != (copy.st_mode & S_IFMT))
 		return 0;
-	l->is_linked = set->keep_links && !S_ISDIR(l->st.st_mode) && l->st.st_nlink > 1;
+	l->is_linked = !S_ISDIR(l->st.st_mode) && copy_is_linked(set, &l->st);
 	if (S_ISLNK(l->st.st_mode))
 		return same_target(l);
 	if (!S_ISREG(l->st.st_mode))
@@ -186,7 +245,7 @@ static int look_at_source(void *arg)
 	const struct copy_settings *set = l->item->settings;
 
 	return fstatat(l->from.dirfd, l->from.name, &l->st,
-		       set->recursive ? AT_SYMLINK_NOFOLLOW : 0) ?
+		       copy_follows(set, !l->item->dir) ? 0 : AT_SYMLINK_NOFOLLOW) ?
 		       -errno :
 		       0;
 }

@@ -120,10 +120,14 @@ static int look_at_old(struct copying *c)
 		copy_close(&c->old_fd);
 		return gone ? OLD_GONE : OLD_REPLACED;
 	}
+	c->anew = copy_anew(c->set) || S_ISLNK(c->old.st_mode);
 	/* What may not be written is not replaced either, as with cp. */
-	if (faccessat(c->old_fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS) && errno != EINVAL &&
-	    errno != ENOSYS)
-		return -errno;
+	if (!c->anew && faccessat(c->old_fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS) &&
+	    errno != EINVAL && errno != ENOSYS) {
+		if (!c->set->force)
+			return -errno;
+		c->anew = true;
+	}
 	return OLD_REPLACED;
 }
 
@@ -135,7 +139,7 @@ static int destination_flags(const struct copying *c)
 /* In a directory with an ACL to inherit a new file gets its mode when it is made, and keeps it. */
 bool copy_inherits_mode(const struct copying *c)
 {
-	return c->dest->default_acl && c->old_fd < 0 && !c->set->keep_mode;
+	return c->dest->default_acl && (c->old_fd < 0 || c->anew) && !c->set->keep_mode;
 }
 
 void copy_tell_of_inplace(struct copying *c, int err)
@@ -152,10 +156,12 @@ static int make_temporary(struct copying *c)
 	c->mark = dest_mark(c->dest, c->to.dirfd);
 	/* An ACL to inherit is worked out from the mode, and stands in for the umask. */
 	if (copy_inherits_mode(c))
-		mode = c->st.st_mode & 0777;
+		mode = meta_source_mode(c->set, &c->st) & 0777;
 	/* No other one could be set, or nobody knows. */
 	else if (c->mark == MARK_NONE || c->mark == MARK_UNKNOWN)
-		mode = (c->old_fd >= 0 ? c->old.st_mode : c->st.st_mode) & 0777;
+		mode = (c->old_fd >= 0 && !c->anew ? c->old.st_mode :
+						     meta_source_mode(c->set, &c->st)) &
+		       0777;
 
 	temp_name(c->to.name, c->temp);
 	c->dst = temp_create(c->to.dirfd, c->temp, destination_flags(c), mode);
@@ -190,6 +196,8 @@ static int open_over(struct copying *c)
 		return -errno;
 	if (st.st_ino != c->old.st_ino || st.st_dev != c->old.st_dev)
 		return copy_fail(c, -ESTALE, "the destination has become another file meanwhile");
+	if (c->set->attributes_only)
+		return 0;
 	if (S_ISREG(st.st_mode))
 		return call_ftruncate(c->dst, 0);
 	c->into_stream = true;
@@ -286,7 +294,7 @@ int copy_make(struct copying *c, bool *needless)
 			return 0;
 		}
 	}
-	if (c->set->inplace && c->old_fd >= 0)
+	if ((c->set->inplace || c->set->attributes_only) && c->old_fd >= 0 && !c->anew)
 		return open_over(c);
 	err = make_temporary(c);
 	c->made = !err;

@@ -52,7 +52,7 @@ mode_t meta_mode(const struct copy_settings *set, const struct stat *st, const s
 	 */
 	if (old)
 		return old->st_mode & (geteuid() ? 01777 : 07777);
-	return st->st_mode & 0777 & ~set->umask;
+	return meta_source_mode(set, st) & 0777 & ~set->umask;
 }
 
 /* What only root may give is left out for others. */
@@ -123,7 +123,7 @@ int meta_set(const struct meta *m, mode_t mode)
 		lost_add(m->lost, -errno, "times");
 	if (m->set->keep_owner)
 		keep_owner(m, &mode);
-	if (m->set->keep_mode && (!m->bare || m->inherits))
+	if ((m->set->keep_mode || m->set->keep_xattrs) && (!m->bare || m->inherits))
 		attributes_copy(
 			&(struct attributes_copy){
 				.set = m->set,
@@ -253,7 +253,9 @@ void meta_set_special(const struct meta *m, const struct at_name *to)
 				.lost = m->lost,
 			},
 			&mode);
-	if (set->keep_mode && !is_link)
+	if (!set->keep_mode)
+		mode = meta_mode(set, st, NULL);
+	if (!is_link)
 		set_special_mode(m, to, mode);
 	times_of(st, times);
 	if (set->keep_times && utimensat(to->dirfd, to->name, times, AT_SYMLINK_NOFOLLOW))

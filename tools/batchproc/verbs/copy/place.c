@@ -30,8 +30,6 @@
 #include "base/alloc.h"
 #include "verb.h"
 
-#define LINKS_MOST 40 /* as the kernel has it */
-
 /* What DST means for the sources that it is given with. */
 struct target {
 	const char *dst;
@@ -53,30 +51,13 @@ struct target {
 	} link;
 };
 
-/* Takes a path apart: the name in it, and the directory that this is in, as the path has it. */
-static void split_path(const char *path, char **parent, char **name)
-{
-	size_t len;
-	const char *last = path_name(path, &len);
-	size_t start = (size_t)(last - path);
-
-	*name = xrealloc(NULL, len + 1);
-	memcpy(*name, last, len);
-	(*name)[len] = '\0';
-	*parent = xrealloc(NULL, start + 1);
-	memcpy(*parent, path, start);
-	while (start > 1 && (*parent)[start - 1] == '/')
-		start--;
-	(*parent)[start] = '\0';
-}
-
 /* @path is no directory that is there: it is a name in one. Returns 0 or -errno. */
 static int split_target(struct job *job, const char *path, struct dirnode **dir, char **name)
 {
 	char *parent;
 	int err;
 
-	split_path(path, &parent, name);
+	path_split(path, &parent, name);
 	err = **name ? dest_root(job, parent, parent, dir) : -ENOENT;
 	free(parent);
 	return err;
@@ -94,93 +75,13 @@ static void target_new(struct job *job, struct target *t, const char *path)
 		t->why = "the directory of the destination is not there";
 }
 
-/* With a slash at its end it is what the link leads to. */
-static bool is_link(const char *path)
-{
-	struct stat st;
-
-	return !lstat(path, &st) && S_ISLNK(st.st_mode);
-}
-
-/* The number of a descriptor of this process that is open, or -1. */
-static int fd_number(const char *number)
-{
-	unsigned long fd;
-	char *end;
-
-	if (*number < '0' || *number > '9')
-		return -1;
-	fd = strtoul(number, &end, 10);
-	return !*end && fd <= INT_MAX && fcntl((int)fd, F_GETFD) >= 0 ? (int)fd : -1;
-}
-
-/* Whether a directory lists what this process has open: /proc/self/fd, by whatever name. */
-static bool lists_open(const char *dir)
-{
-	char *self = realpath("/proc/self", NULL), *real = realpath(*dir ? dir : ".", NULL);
-	const size_t len = self ? strlen(self) : 0, all = real ? strlen(real) : 0;
-	const bool is = len && all >= len + 3 && !strncmp(real, self, len) && real[len] == '/' &&
-			!strcmp(real + all - 3, "/fd");
-
-	free(self);
-	free(real);
-	return is;
-}
-
-/* One link on the way to what @path is a name for; NULL: there is none. Frees @path. */
-static char *follow_link(char *path, const char *dir)
-{
-	struct buf next = {0};
-	char to[PATH_MAX];
-	const ssize_t len = readlink(path, to, sizeof(to));
-
-	free(path);
-	if (len <= 0 || len == sizeof(to))
-		return NULL;
-	if (to[0] != '/' && *dir) {
-		buf_str(&next, dir);
-		buf_char(&next, '/');
-	}
-	buf_add(&next, to, (size_t)len);
-	buf_char(&next, '\0');
-	return next.data;
-}
-
-/*
- * /dev/stdout and its like, and links to them: what is open is not to be replaced, but written to
- * where it stands.
- */
-static int fd_called(const char *path)
-{
-	char *at, *dir, *name;
-	int fd = -1;
-
-	/* Also where /proc is not mounted. */
-	if (!strcmp(path, "/dev/stdout"))
-		return STDOUT_FILENO;
-	if (!strcmp(path, "/dev/stderr"))
-		return STDERR_FILENO;
-	at = is_link(path) ? xstrdup(path) : NULL;
-	for (int links = 0; at && fd < 0 && links < LINKS_MOST; links++) {
-		split_path(at, &dir, &name);
-		fd = fd_number(name);
-		if (fd >= 0 && !lists_open(dir))
-			fd = -1;
-		at = follow_link(at, dir);
-		free(dir);
-		free(name);
-	}
-	free(at);
-	return fd;
-}
-
 static void target_open(struct job *job, bool exact, struct target *t)
 {
-	const bool link = is_link(t->dst);
+	const bool link = copy_names_link(t->dst);
 	struct stat st;
 	char *real;
 
-	t->fd = fd_called(t->dst);
+	t->fd = copy_fd_called(t->dst);
 	if (t->fd >= 0) {
 		target_new(job, t, t->dst);
 		return;
@@ -297,21 +198,44 @@ static int place_marked(const struct job *job, const struct copy_settings *set,
 }
 
 /* As cp does: a file is written to where a link leads, anything else replaces the link. */
-static bool replaces_link(const struct target *t, const struct source *src)
+static bool replaces_link(const struct copy_settings *set, const struct target *t,
+			  const struct source *src)
 {
-	return t->link.name && src->known && !S_ISREG(src->st.st_mode) && !S_ISDIR(src->st.st_mode);
+	if (!t->link.name || !src->known || S_ISDIR(src->st.st_mode))
+		return false;
+	return !S_ISREG(src->st.st_mode) || copy_anew(set) || set->makes != MAKES_COPIES;
+}
+
+/* The part of a name from which on it is one below the destination; NULL: its last part alone. */
+static const char *marked_part(const struct copy_settings *set, const char *path, bool from_list)
+{
+	const char *marked = from_list && !set->parents ? strstr(path, "/./") : NULL;
+
+	if (set->parents)
+		return path;
+	return marked ? marked + 3 : NULL;
+}
+
+static bool goes_up(const char *path)
+{
+	for (size_t len; *path; path += len + (path[len] == '/')) {
+		len = strcspn(path, "/");
+		if (len == 2 && !memcmp(path, "..", 2))
+			return true;
+	}
+	return false;
 }
 
 static int place(const struct job *job, const struct copy_settings *set, const struct target *t,
 		 struct source *src, bool from_list, const char **why)
 {
 	bool is_dir = src->known && S_ISDIR(src->st.st_mode);
-	const char *marked = from_list ? strstr(src->path, "/./") : NULL;
+	const char *marked = marked_part(set, src->path, from_list);
 	const struct dest *dest;
 	bool begun;
 	int err;
 
-	if (replaces_link(t, src)) {
+	if (replaces_link(set, t, src)) {
 		if (t->link.err)
 			return t->link.err;
 		src->dir = dirnode_get(t->link.dir);
@@ -355,7 +279,11 @@ static int place(const struct job *job, const struct copy_settings *set, const s
 		src->name = xstrdup("");
 	if (!marked)
 		return 0;
-	err = place_marked(job, set, t, src, marked + 3);
+	if (set->parents && goes_up(src->path)) {
+		*why = "goes up by .., and --parents would leave the destination";
+		return -EINVAL;
+	}
+	err = place_marked(job, set, t, src, marked);
 	src->keeps_above &= src->name != NULL;
 	return err;
 }
@@ -447,18 +375,30 @@ static enum copy_overlap overlap_of(const struct target *t, const struct source 
 	return t->overlap == OVERLAP_TOP && src->name ? OVERLAP_NONE : t->overlap;
 }
 
+static char *without_slashes(const char *path)
+{
+	char *plain = xstrdup(path);
+	size_t len = strlen(plain);
+
+	while (len > 1 && plain[len - 1] == '/')
+		plain[--len] = '\0';
+	return plain;
+}
+
 static void add_source(struct job *job, const struct item_class *class, const struct target *t,
 		       const char *path, bool from_list)
 {
 	const struct copy_settings *set = class->settings;
-	struct source src = {.path = path};
+	char *plain = set->strip_slashes ? without_slashes(path) : NULL;
+	struct source src = {.path = plain ? plain : path};
 	const char *why = NULL;
 	bool tree;
 	int err = 0;
 
 	/* What is to be given back as a job of its own has to have its place. */
 	if (!steer_stopping(job) || job->ops->mixes) {
-		src.known = set->recursive ? !lstat(path, &src.st) : !stat(path, &src.st);
+		src.known = copy_follows(set, true) ? !stat(src.path, &src.st) :
+						      !lstat(src.path, &src.st);
 		err = place(job, set, t, &src, from_list, &why);
 	}
 	if (!src.dir && !src.name && job->ops->mixes)
@@ -476,11 +416,14 @@ static void add_source(struct job *job, const struct item_class *class, const st
 				      .dir = src.dir,
 				      .name = src.name,
 				      .overlap = overlap_of(t, &src),
-				      .mark = mark_of(src.path, t->into && src.name, from_list),
+				      .mark = set->parents ? (struct copy_mark){MARK_NONE} :
+							     mark_of(src.path, t->into && src.name,
+								     from_list),
 				      .keeps_above = src.keeps_above,
 			      });
 	else
-		add_item(job, class, t, &src, from_list, err, why);
+		add_item(job, class, t, &src, from_list && !set->parents, err, why);
+	free(plain);
 }
 
 /*
@@ -521,14 +464,15 @@ void copy_feed(struct job *job)
 
 	t.shared = !t.single;
 	if (t.shared)
-		t.overlap = (enum copy_overlap)inputs_most(job->inputs, &job->watch, OVERLAP_ALL,
-							   overlap_by);
+		t.overlap = set->parents ? OVERLAP_ALL :
+					   (enum copy_overlap)inputs_most(job->inputs, &job->watch,
+									  OVERLAP_ALL, overlap_by);
 	target_open(job, set->exact, &t);
 	for (;;) {
 		from_list = job->inputs->next_arg >= opt->arg_count;
 		if (!feed_next(job, &name, &len))
 			break;
-		if (t.shared && overlap_by(name, from_list) > t.overlap)
+		if (t.shared && !set->parents && overlap_by(name, from_list) > t.overlap)
 			refuse_new(job, name);
 		else
 			add_source(job, &job->class, &t, name, from_list);
@@ -550,7 +494,7 @@ static char *was_new(struct job *job, const struct item_class *class, const char
 
 	while (len > 1 && src[len - 1] == '/')
 		src[--len] = '\0';
-	split_path(dst, &parent, &name);
+	path_split(dst, &parent, &name);
 	buf_str(&copy, parent);
 	if (*parent && strcmp(parent, "/"))
 		buf_char(&copy, '/');
@@ -588,7 +532,7 @@ void copy_add(struct job *job, const struct jobspec *spec)
 		t.name = NULL;
 		target_open(job, true, &t);
 	}
-	if (!t.single && !t.into && !t.err) {
+	if ((!t.single || set->parents) && !t.into && !t.err) {
 		t.err = -ENOTDIR;
 		t.why = "the destination is not a directory to copy into";
 	}

@@ -57,6 +57,14 @@ static bool is_older(const struct stat *old, const struct stat *st)
 	return nanoseconds(old->st_mtim) < nanoseconds(st->st_mtim) && !has_time_of(old, st);
 }
 
+/* With -au what is found in a tree becomes what it is in the source, whichever of both is newer. */
+bool replace_renews(const struct item *item)
+{
+	const struct copy_settings *set = item->settings;
+
+	return set->archive && set->update && !set->ignore_existing && item->dir;
+}
+
 /* What is written into it is gone. */
 static bool is_stream(mode_t mode)
 {
@@ -71,6 +79,8 @@ bool replace_needless(struct item *item, const struct stat *st, const struct at_
 	if ((!set->update && !set->ignore_existing) || (set->inplace && is_stream(old->st_mode)))
 		return false;
 	if (replace_unfinished(to, old, st))
+		return false;
+	if (replace_renews(item) && ((old->st_mode ^ st->st_mode) & S_IFMT))
 		return false;
 	if (set->update && !set->ignore_existing && is_older(old, st))
 		return false;
@@ -105,7 +115,9 @@ int replace_allowed(struct item *item, const struct stat *st, const struct stat 
 	/* What stays whatever it is need not be fit to be replaced. */
 	if (!S_ISREG(st->st_mode) || S_ISREG(old->st_mode) || set->ignore_existing)
 		return 0;
-	if (set->inplace && is_stream(old->st_mode))
+	if ((set->inplace && is_stream(old->st_mode)) || copy_anew(set))
+		return 0;
+	if (S_ISLNK(old->st_mode) && replace_renews(item))
 		return 0;
 	if (S_ISLNK(old->st_mode)) {
 		item->why = "the destination is a symbolic link, which is not followed";

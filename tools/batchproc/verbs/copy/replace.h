@@ -16,6 +16,8 @@ bool replace_unfinished(const struct at_name *to, const struct stat *copy, const
 /* Whether an existing destination, @to, makes the copy needless; then the item says so. */
 bool replace_needless(struct item *item, const struct stat *st, const struct at_name *to,
 		      const struct stat *old);
+/* Whether a link that is there is replaced where the source is not a link to the same. */
+bool replace_renews(const struct item *item);
 /* Whether @old is what a copy of @st would be, as far as size and time tell. */
 bool replace_like(const struct stat *st, const struct stat *old);
 extern const char replace_same_text[];

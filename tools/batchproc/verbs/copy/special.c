@@ -21,6 +21,7 @@
 
 #include "batchproc.h"
 #include "base/blocking.h"
+#include "base/buf.h"
 #include "base/calls.h"
 #include "verbs/copy/copy.h"
 #include "verbs/copy/file.h"
@@ -44,6 +45,8 @@ struct making {
 	const char *name; /* that it is made under */
 	char target[PATH_MAX];
 	int fd; /* of the source, with O_PATH; -1: not yet open */
+	int flags; /* of linkat() */
+	bool instead; /* it is a link to the source, not a copy of it: -l, -s */
 	bool first_link; /* other names of it wait for this copy */
 	bool made;
 };
@@ -63,7 +66,7 @@ static int make_named(struct making *m)
 	int err;
 
 	if (m->link.name)
-		err = linkat(m->link.dirfd, m->link.name, m->to.dirfd, m->name, 0);
+		err = linkat(m->link.dirfd, m->link.name, m->to.dirfd, m->name, m->flags);
 	else if (S_ISLNK(m->st.st_mode))
 		err = symlinkat(m->target, m->to.dirfd, m->name);
 	else
@@ -90,7 +93,7 @@ static void set_metadata(const struct making *m, const char *name)
 		.lost = &((struct copy_item *)item_priv(m->item))->lost,
 	};
 
-	if (m->link.name)
+	if (m->link.name || m->instead)
 		return;
 	meta.to = openat(m->to.dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (meta.to < 0) {
@@ -131,8 +134,13 @@ static int replace(struct making *m, const struct stat *old)
 	err = make_beside(m, temp);
 	if (!err)
 		set_metadata(m, temp);
-	if (!err)
+	if (!err && old->st_ino && m->set->backup)
+		err = backup_make(m->item, m->item->dir ? m->from.dirfd : -1, &m->st, &m->to);
+	if (!err) {
 		err = call_renameat(m->to.dirfd, temp, m->to.name);
+		if (err && ((struct copy_item *)item_priv(m->item))->backup)
+			backup_undo(m->item, &m->to);
+	}
 	/* Of two names of one file neither goes by a rename. */
 	if (!err && m->link.name)
 		unlinkat(m->to.dirfd, temp, 0);
@@ -160,6 +168,19 @@ static bool joins(const struct making *m, const struct stat *old)
 	return m->link.name && m->set->update && !m->set->ignore_existing &&
 	       replace_like(&m->st, old) &&
 	       (old->st_ino != m->st.st_ino || old->st_dev != m->st.st_dev);
+}
+
+/* With -au, a symbolic link that leads elsewhere: whichever of both is newer, it is not the copy. */
+static bool leads_elsewhere(const struct making *m, const struct stat *old)
+{
+	char target[PATH_MAX];
+	ssize_t len;
+
+	if (!replace_renews(m->item) || !S_ISLNK(m->st.st_mode) || !S_ISLNK(old->st_mode))
+		return false;
+	len = readlinkat(m->to.dirfd, m->to.name, target, sizeof(target));
+	return len >= 0 &&
+	       ((size_t)len != strlen(m->target) || memcmp(target, m->target, (size_t)len));
 }
 
 static bool meets_other(const struct making *m, const struct stat *old)
@@ -211,7 +232,13 @@ static int make(struct making *m)
 		if (err)
 			return err;
 	}
-	if (old.st_ino && !joins(m, &old) && replace_needless(m->item, &m->st, &m->to, &old)) {
+	if (old.st_ino && m->instead && !m->set->force && !copy_anew(m->set) && !m->set->update &&
+	    !m->set->ignore_existing) {
+		m->item->why = "the destination is there (-f replaces it)";
+		return -EEXIST;
+	}
+	if (old.st_ino && !joins(m, &old) && !leads_elsewhere(m, &old) &&
+	    replace_needless(m->item, &m->st, &m->to, &old)) {
 		temp_remove_of_skipped(m->dest, m->to.dirfd, m->to.name);
 		return 0;
 	}
@@ -234,7 +261,8 @@ static int open_by_name(void *arg)
 	ssize_t len;
 	int err;
 
-	m->fd = call_openat(m->from.dirfd, m->from.name, O_PATH | O_NOFOLLOW, 0);
+	m->fd = call_openat(m->from.dirfd, m->from.name,
+			    O_PATH | (copy_follows(m->set, !m->item->dir) ? 0 : O_NOFOLLOW), 0);
 	if (m->fd < 0)
 		return m->fd;
 	err = fstat(m->fd, &m->st) ? -errno : 0;
@@ -262,7 +290,7 @@ static int copy_by_name(void *arg)
 		err = copy_claim(m->item, &m->st, &skip);
 	if (err || skip)
 		return err;
-	if (m->set->keep_links && m->st.st_nlink > 1 && !m->first_link)
+	if (copy_is_linked(m->set, &m->st) && !m->first_link)
 		return COPY_LINKED;
 	return make_lasting(m);
 }
@@ -322,6 +350,79 @@ int special_copy(struct item *item, const struct at_name *from, const struct at_
 		err = copy_linked(m);
 	if (m->fd >= 0)
 		close(m->fd);
+	free(m);
+	return err;
+}
+
+/* ---- links instead of copies */
+
+/* Whether a name that does not begin at the root leads there from where the link is. */
+static bool leads_from(const char *path, int dirfd)
+{
+	struct stat here, there;
+
+	return *path == '/' || (!stat(".", &here) && !fstat(dirfd, &there) &&
+				here.st_dev == there.st_dev && here.st_ino == there.st_ino);
+}
+
+static int aim(struct making *m)
+{
+	struct buf path = {0};
+	int err = 0;
+
+	item_path(m->item, &path);
+	buf_char(&path, '\0');
+	if (path.len > sizeof(m->target)) {
+		err = -ENAMETOOLONG;
+	} else if (!leads_from(path.data, m->to.dirfd)) {
+		m->item->why =
+			"a symbolic link to it leads nowhere from there: only in the working "
+			"directory can a name be linked to that does not begin with a /";
+		err = -EINVAL;
+	} else {
+		memcpy(m->target, path.data, path.len);
+		m->st.st_mode = S_IFLNK;
+	}
+	buf_free(&path);
+	return err;
+}
+
+static int make_instead(void *arg)
+{
+	struct making *m = arg;
+	const bool follows = copy_follows(m->set, !m->item->dir);
+	bool skip = false;
+	int err = call_fstatat(m->from.dirfd, m->from.name, &m->st,
+			       follows ? 0 : AT_SYMLINK_NOFOLLOW);
+
+	if (!err)
+		err = copy_claim(m->item, &m->st, &skip);
+	if (err || skip)
+		return err;
+	if (m->set->makes == MAKES_LINKS) {
+		m->link = m->from;
+		m->flags = follows ? AT_SYMLINK_FOLLOW : 0;
+	} else {
+		err = aim(m);
+	}
+	return err ? err : make_lasting(m);
+}
+
+int special_instead(struct item *item, const struct at_name *from, const struct at_name *to,
+		    struct dest *dest)
+{
+	struct making *m = xcalloc(1, sizeof(*m));
+	int err;
+
+	item->source.kind = ORIGIN_NAME;
+	m->item = item;
+	m->set = item->settings;
+	m->from = *from;
+	m->to = *to;
+	m->dest = dest;
+	m->fd = -1;
+	m->instead = true;
+	err = blocking(make_instead, m);
 	free(m);
 	return err;
 }

@@ -209,7 +209,7 @@ static int enter_directory(struct dirnode *from)
 		from->why = copy_claimed;
 		return -EEXIST;
 	}
-	err = enter_copy(tree, from, parent, name, st.st_mode);
+	err = enter_copy(tree, from, parent, name, meta_source_mode(set, &st));
 	if (err)
 		return err;
 	to = from->data;
@@ -234,6 +234,9 @@ static int enter_directory(struct dirnode *from)
 		from->why = copy_shared;
 		return WALK_PASS;
 	}
+	/* As with cp -x, what something is mounted on is there, and empty. */
+	if (set->one_file_system && from->parent && from->dev != dirnode_root(from)->dev)
+		return WALK_PASS;
 	return 0;
 }
 
@@ -266,21 +269,33 @@ static void release_tree(void *data)
 	free(tree);
 }
 
-static const struct tree_ops plain_trees = {
-	.takes = 1 << DT_LNK,
-	.leaves = true,
-	.enter = enter_directory,
-	.missed = missed_directory,
-	.forget = forget_directory,
-};
+/* With -H and -L the root may be a link; with -L what is found, too. */
+#define TREES(also, named, all)                                                                    \
+	{                                                                                          \
+		.takes = 1 << DT_LNK | (also), .leaves = true, .enter = enter_directory,           \
+		.missed = missed_directory, .forget = forget_directory, .follows = (named),        \
+		.follows_all = (all),                                                              \
+	}
+#define ODD_TYPES (1 << DT_FIFO | 1 << DT_SOCK | 1 << DT_CHR | 1 << DT_BLK)
 
-static const struct tree_ops archive_trees = {
-	.takes = 1 << DT_LNK | 1 << DT_FIFO | 1 << DT_SOCK | 1 << DT_CHR | 1 << DT_BLK,
-	.leaves = true,
-	.enter = enter_directory,
-	.missed = missed_directory,
-	.forget = forget_directory,
-};
+static const struct tree_ops *trees_of(const struct copy_settings *set)
+{
+	static const struct tree_ops plain[] = {
+		TREES(0, false, false),
+		TREES(0, true, false),
+		TREES(0, true, true),
+	};
+	static const struct tree_ops odd[] = {
+		TREES(ODD_TYPES, false, false),
+		TREES(ODD_TYPES, true, false),
+		TREES(ODD_TYPES, true, true),
+	};
+	const size_t follow = (size_t)copy_follows(set, true) + copy_follows(set, false);
+	/* Those too that are not copied but linked to, or read. */
+	const bool takes_odd = set->archive || set->contents || set->makes != MAKES_COPIES;
+
+	return takes_odd ? &odd[follow] : &plain[follow];
+}
 
 void copy_tree_add(struct job *job, const struct item_class *class, const char *path,
 		   const struct copy_root *at)
@@ -289,7 +304,7 @@ void copy_tree_add(struct job *job, const struct item_class *class, const char *
 	struct copy_tree *tree = xcalloc(1, sizeof(*tree));
 	const struct walk_root root = {
 		.class = class,
-		.ops = set->archive ? &archive_trees : &plain_trees,
+		.ops = trees_of(set),
 		.data = tree,
 		.release = release_tree,
 	};
@@ -385,7 +400,8 @@ static int finish_directory(void *arg)
 	if (l->set->keep_mode)
 		mode = st.st_mode & 07777;
 	else if (l->dest->made && !l->dest->default_acl)
-		mode = (st.st_mode & 01777 & ~l->set->umask) | (made.st_mode & S_ISGID);
+		mode = (meta_source_mode(l->set, &st) & 01777 & ~l->set->umask) |
+		       (made.st_mode & S_ISGID);
 	/* Nothing of it would change, but set-group-ID might go. */
 	if (l->dest->as_made && !l->set->keep_mode && mode == (made.st_mode & 07777))
 		mode = (mode_t)-1;

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * entry: one entry of a directory that is walked: an item, a subdirectory, or nothing. See
+ * walkdir.h.
+ */
+#include <dirent.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/device.h"
+#include "run/job.h"
+#include "walk/tree.h"
+#include "walk/walkdir.h"
+
+static unsigned char type_of(const struct dirnode *dir, const struct dirent64 *entry, int *err)
+{
+	unsigned int mode = 0;
+
+	*err = 0;
+	if (entry->d_type != DT_UNKNOWN)
+		return entry->d_type;
+	*err = device_look_at(dir->kind, dirnode_fd(dir), entry->d_name, &mode);
+	return *err ? DT_UNKNOWN : IFTODT(mode);
+}
+
+/* Of what a link leads to. */
+static unsigned char type_behind(const struct dirnode *dir, const char *name, int *err)
+{
+	unsigned int mode = 0;
+
+	*err = device_look_through(dir->kind, dirnode_fd(dir), name, &mode);
+	return *err ? DT_UNKNOWN : IFTODT(mode);
+}
+
+static const char *odd_type(unsigned char type)
+{
+	switch (type) {
+	case DT_FIFO:
+		return "is a FIFO";
+	case DT_SOCK:
+		return "is a socket";
+	case DT_CHR:
+	case DT_BLK:
+		return "is a device";
+	default:
+		return "is not a regular file";
+	}
+}
+
+static bool takes(const struct tree *tree, unsigned char type)
+{
+	return type == DT_REG || (tree->ops->takes >> type & 1);
+}
+
+/* A subdirectory that will not be entered any more, in the rest of a directory. */
+static void give_up_subdirectory(struct walk *walk, struct dirnode *dir, const char *name,
+				 size_t len)
+{
+	struct pending *p = pending_new(dir->tree, dir, name, len);
+
+	walkdir_finish(walk, p, STATUS_NOT_STARTED, 0, NULL);
+	pending_free(p);
+}
+
+void walkdir_take_entry(struct walk *walk, struct dirnode *dir, const struct dirent64 *entry,
+			struct pending **chain)
+{
+	const char *name = entry->d_name;
+	size_t len = strlen(name);
+	struct pending *p;
+	struct item *item;
+	unsigned char type;
+	bool followed;
+	int err;
+
+	if (!strcmp(name, ".") || !strcmp(name, ".."))
+		return;
+	type = type_of(dir, entry, &err);
+	followed = type == DT_LNK && dir->tree->ops->follows_all;
+	if (followed)
+		type = type_behind(dir, name, &err);
+	if (type == DT_LNK && !takes(dir->tree, DT_LNK))
+		return;
+	if (type == DT_DIR && !chain) {
+		give_up_subdirectory(walk, dir, name, len);
+		return;
+	}
+	if (type == DT_DIR) {
+		p = pending_new(dir->tree, dir, name, len);
+		p->followed = followed;
+		p->next = *chain;
+		*chain = p;
+		return;
+	}
+	item = item_new(walk->job, dir->tree->class, dirnode_get_open(dir), name, len);
+	item->type = type;
+	if (err) {
+		item_finish(item, STATUS_FAILED, err);
+	} else if (takes(dir->tree, type)) {
+		walkdir_give(walk, item);
+	} else {
+		item->why = odd_type(type);
+		item_finish(item, STATUS_SKIPPED, 0);
+	}
+}
