@@ -305,6 +305,48 @@ static void ten_gibibytes_of_nothing(struct test *t)
 	}
 }
 
+static void as_sha256sum_has_it(struct test *t)
+{
+	static const char *const lines[] = {
+		"-b f g",
+		"-t f g",
+		"-tb f g",
+		"-bt f",
+		"-c list",
+		"--check list",
+		"-cw list",
+		"-c --quiet list",
+		"-c --status list",
+		"-c -w --strict list",
+		"-zb f",
+		"-b -- -c",
+		"-c bad",
+		"--tag -b f",
+		"-c --ignore-missing list bad",
+	};
+	struct run *run;
+
+	fresh_dir(t);
+	expect_exit(SH("echo f >f && echo g >g && echo c >-c && sha256sum f g >list && "
+		       "sed 's/^./0/' list >bad && echo x >>bad"),
+		    0);
+	for (size_t i = 0; i < COUNT_OF(lines); i++) {
+		run = SH(
+			"a=$(sha256sum $1 2>/dev/null | tr '\\0' '@'; echo ${PIPESTATUS-}) "
+			"b=$($BATCHPROC hash -k $1 2>/dev/null | tr '\\0' '@'; echo ${PIPESTATUS-}); "
+			"[ \"$a\" = \"$b\" ] || { echo \"$a\"; echo \"$b\"; }; "
+			"sha256sum $1 >/dev/null 2>&1; x=$?; $BATCHPROC hash $1 >/dev/null 2>&1; "
+			"[ $x = $? ] || echo status $x",
+			lines[i]);
+		if (run->out.len)
+			record_failure("hash %s: %s", lines[i], run->out.data);
+	}
+	run = BP("hash", "-a", "md5", "-c", "list");
+	expect_exit(run, 1);
+	run = SH("echo 'hash -c list' | $BATCHPROC run -");
+	expect_says(run, "-c is the command verify");
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -318,6 +360,7 @@ int main(int argc, char **argv)
 		ONCE(standard_input_is_an_item_once),
 		ONCE(sizes_that_mislead),
 		ONCE(ten_gibibytes_of_nothing),
+		ONCE(as_sha256sum_has_it),
 	};
 
 	return RUN_CASES(argc, argv, cases);

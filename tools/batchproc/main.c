@@ -74,8 +74,14 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
 		return print_version();
 	verb = verb_by_name(argv[1]);
-	if (verb)
-		return call_verb(verb, argc - 1, argv + 1);
+	if (verb) {
+		const struct verb *other;
+
+		argc--;
+		argv++;
+		other = verb->stands_for ? verb->stands_for(&argc, argv) : NULL;
+		return call_verb(other ? other : verb, argc, argv);
+	}
 	return usage_error(NULL, argv[1][0] == '-' ? "unknown option '%s'" : "unknown command '%s'",
 			   argv[1]);
 }

@@ -73,6 +73,7 @@ enum {
 	TAKES_RUN = 1 << 0, /* everything about items: -j, --halt, --retries, records ... */
 	TAKES_ENGINE = 1 << 1, /* --backend, --loops */
 	TAKES_JSON = 1 << 2,
+	TAKES_WALK = 1 << 3, /* what walks leave out: --exclude ... */
 };
 
 /* One job for a verb: what its items are, and its operands. */
@@ -191,6 +192,11 @@ struct verb {
 	const char *details; /* paragraphs behind the options in --help, or NULL */
 	unsigned int takes;
 	const struct opt *options;
+	/*
+	 * The verb that these words are for instead, which they lose what says so to: hash -c is
+	 * verify. May be NULL; NULL: it is this one.
+	 */
+	const struct verb *(*stands_for)(int *argc, char **argv);
 	const struct item_ops *items; /* NULL: it has none */
 	bool has_dst; /* the last operand is a destination, as which it stands in JSON */
 

@@ -321,3 +321,28 @@ int device_look_through(enum device_kind kind, int dirfd, const char *name, unsi
 {
 	return look_at(kind, dirfd, name, 0, mode);
 }
+
+struct measuring {
+	int dirfd;
+	const char *name;
+	int flags;
+	struct stat st;
+};
+
+static int measure(void *arg)
+{
+	struct measuring *m = arg;
+
+	return call_fstatat(m->dirfd, m->name, &m->st, m->flags);
+}
+
+int device_measure(enum device_kind kind, int dirfd, const char *name, bool follows, uint64_t *size,
+		   int64_t *mtime_ns)
+{
+	struct measuring m = {dirfd, name, follows ? 0 : AT_SYMLINK_NOFOLLOW, {0}};
+	int err = kind == DEVICE_OTHER ? blocking_long(measure, &m) : blocking(measure, &m);
+
+	*size = (uint64_t)m.st.st_size;
+	*mtime_ns = (int64_t)m.st.st_mtim.tv_sec * 1000000000 + m.st.st_mtim.tv_nsec;
+	return err;
+}

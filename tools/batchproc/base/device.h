@@ -64,6 +64,9 @@ ssize_t device_getdents(enum device_kind kind, int fd, void *buf, size_t len);
 int device_look_at(enum device_kind kind, int dirfd, const char *name, unsigned int *mode);
 /* The same of what it leads to, where it is a symbolic link. */
 int device_look_through(enum device_kind kind, int dirfd, const char *name, unsigned int *mode);
+/* Its size and its modification time, in nanoseconds since 1970; of a link itself. */
+int device_measure(enum device_kind kind, int dirfd, const char *name, bool follows, uint64_t *size,
+		   int64_t *mtime_ns);
 int device_close(enum device_kind kind, int fd);
 
 #endif

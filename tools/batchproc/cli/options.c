@@ -241,6 +241,10 @@ static bool take_option(struct options *o, const struct opt *opt, const char *ar
 /* What the options are together. NULL, or what is wrong. */
 static const char *clash(const struct options *o)
 {
+	const char *wrong = filter_clash(&o->filter);
+
+	if (wrong)
+		return wrong;
 	if (!o->journal && o->resume)
 		return "--resume needs --journal";
 	if (!o->journal && o->retry_failed)
@@ -326,6 +330,7 @@ void options_free(struct options *options)
 		options->verb->drop(options->settings);
 	free(options->settings);
 	options->settings = NULL;
+	filter_free(&options->filter);
 	free(options->lists);
 	options->lists = NULL;
 }

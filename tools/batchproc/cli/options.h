@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "batchproc.h"
+#include "cli/filter.h"
 #include "cli/policy.h"
 #include "cli/shard.h"
 
@@ -42,6 +43,7 @@ struct options {
 	double rate; /* attempts started in a second; 0: no limit; the same for the next */
 	double bwlimit; /* bytes moved in a second */
 	struct shard shard;
+	struct filter filter; /* of walks */
 	const char **lists; /* -T */
 	size_t list_count;
 	bool null;

@@ -14,6 +14,7 @@
 
 #define AT(field, is) OPT_AT(struct options, field, is)
 #define FLAG(field) OPT_FLAG(struct options, field)
+#define FILTER AT(filter, struct filter)
 
 int option_bad(const struct options *o, const struct opt *opt, const char *arg, const char *wanted)
 {
@@ -299,6 +300,49 @@ const struct shared shared_options[] = {
 	 NULL},
 	{TAKES_RUN,
 	 {0, "allow-empty", NULL, "no items at all is a success, not an error", FLAG(allow_empty)},
+	 NULL},
+	{TAKES_WALK,
+	 {0, "exclude", "PATTERN",
+	  "leave out of walks what the pattern fits: rsync's, the first that\n"
+	  "fits decides; what is named itself is never left out",
+	  filter_read_exclude, FILTER},
+	 NULL},
+	{TAKES_WALK,
+	 {0, "include", "PATTERN", "keep what it fits, whatever stands behind it",
+	  filter_read_include, FILTER},
+	 NULL},
+	{TAKES_WALK,
+	 {0, "exclude-from", "FILE", "patterns, one a line; # and ; begin comments",
+	  filter_read_exclude_from, FILTER},
+	 NULL},
+	{TAKES_WALK,
+	 {0, "include-from", "FILE", "the same of --include", filter_read_include_from, FILTER},
+	 NULL},
+	{TAKES_WALK,
+	 {0, "min-size", "BYTES", "leave out smaller files", filter_read_min_size, FILTER},
+	 NULL},
+	{TAKES_WALK,
+	 {0, "max-size", "BYTES", "leave out larger files", filter_read_max_size, FILTER},
+	 NULL},
+	{TAKES_WALK,
+	 {0, "newer", "WHEN",
+	  "leave out what was changed before: 2d (ago), 2026-01-31, @SECONDS,\n"
+	  "or a file whose time counts",
+	  filter_read_newer, FILTER},
+	 NULL},
+	{TAKES_WALK,
+	 {0, "older", "WHEN", "leave out what was changed since", filter_read_older, FILTER},
+	 NULL},
+	{TAKES_WALK,
+	 {0, "max-depth", "N", "leave out what is more than N names below a PATH",
+	  filter_read_max_depth, FILTER},
+	 NULL},
+	{TAKES_WALK,
+	 {0, "no-hidden", NULL, "leave out names that begin with a dot", filter_read_no_hidden,
+	  FILTER},
+	 NULL},
+	{TAKES_WALK,
+	 {0, "hidden", NULL, "take them, which is the default", filter_read_hidden, FILTER},
 	 NULL},
 	{TAKES_JSON,
 	 {0, "json", NULL, "records as JSON on standard output, one a line", FLAG(json)},

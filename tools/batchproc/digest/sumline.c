@@ -50,7 +50,7 @@ void sumline_add(struct buf *buf, const struct digest_alg *alg, const unsigned c
 		buf_str(buf, " (");
 	} else {
 		add_digest(buf, alg, digest, style.base64);
-		buf_str(buf, "  ");
+		buf_str(buf, style.star ? " *" : "  ");
 	}
 	if (escape)
 		add_escaped(buf, name, len);

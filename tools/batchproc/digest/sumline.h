@@ -22,6 +22,7 @@ struct sumstyle {
 	bool tag; /* as BSD has it */
 	bool zero; /* ends with NUL, and no escapes */
 	bool base64;
+	bool star; /* an asterisk before the name, which says that it was read as binary */
 };
 
 /* Appends one line with its end. An algorithm whose plain lines mean another has its tag always. */

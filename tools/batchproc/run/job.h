@@ -99,6 +99,7 @@ struct job_ops {
 	const struct journal_hooks *journal;
 	bool mixes; /* there may be items of every verb */
 	bool expands; /* an argument may be many items without it */
+	bool one_by_one; /* nothing begins before what was found before it has ended: it asks */
 	bool one_each; /* each input is one item, so that their number can be known early */
 	bool quiet_is_own; /* -q is not about messages on standard error */
 
@@ -159,6 +160,7 @@ struct job {
 	atomic_uint signals; /* how many */
 	atomic_uint starved; /* items that wait for a descriptor */
 	_Atomic uint64_t moved; /* bytes, while items run, for the progress display */
+	_Atomic uint64_t excluded; /* by filters of walks */
 	atomic_bool trouble; /* the program itself could not go on */
 	int stop_fd; /* readable once the run stops ... */
 	int stop_end; /* ... which is brought about here */

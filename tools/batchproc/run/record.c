@@ -262,6 +262,8 @@ static void summary_json(const struct job *job, struct buf *buf, uint64_t wall_n
 	/* What was written off while it ran is not among those in flight. */
 	add_field(buf, "peak",
 		  stats.peak < (uint64_t)job->limit ? stats.peak : (uint64_t)job->limit);
+	if (filter_is_set(&job->opt->filter))
+		add_field(buf, "excluded", atomic_load(&job->excluded));
 	if (job->opt->shard.parts)
 		buf_printf(buf, ",\"shard\":\"%llu/%llu\"",
 			   (unsigned long long)job->opt->shard.part,
@@ -306,6 +308,9 @@ void record_summary(struct job *job, int exit_status)
 		if (job->opt->shard.parts)
 			buf_printf(&line, ", %llu of other parts",
 				   (unsigned long long)job->other_shards);
+		if (filter_is_set(&job->opt->filter))
+			buf_printf(&line, ", %llu excluded",
+				   (unsigned long long)atomic_load(&job->excluded));
 		buf_str(&line, "; ");
 		buf_bytes(&line, (double)job->counts.bytes);
 		buf_printf(&line, "%s in %.3f s (%s, %ld in flight)\n",

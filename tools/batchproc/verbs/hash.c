@@ -217,12 +217,81 @@ static const char *hash_settle(void *settings, struct common *common)
 	const char *why;
 
 	(void)common;
+	if (set->check)
+		return "-c is the command verify";
 	if (!set->alg)
 		set->alg = digest_by_name(set->format == SUMFORMAT_SFV ? "crc32" : "sha256");
 	why = sumformat_refuses(set->format, set->alg, set->style);
 	if (why)
 		return why;
 	return digest_setup(set->alg) ? "this OpenSSL does not offer the algorithm" : NULL;
+}
+
+/* Whether the rest of a word of letters is an argument, so that it has no letter of its own. */
+static bool takes_argument(const struct verb *verb, char letter)
+{
+	const struct opt *opt = option_by_letter(verb, letter);
+
+	return opt && opt->arg;
+}
+
+/* Takes the letter c out of a word of letters. *@apart: the argument of the last is the next word. */
+static bool lose_letter(char *word, bool *apart)
+{
+	bool found = false;
+
+	for (char *at = word + 1; *at;) {
+		if (*at == 'c') {
+			memmove(at, at + 1, strlen(at));
+			found = true;
+			continue;
+		}
+		if (takes_argument(&hash_verb, *at) || takes_argument(&verify_verb, *at)) {
+			*apart = !at[1];
+			break;
+		}
+		at++;
+	}
+	return found;
+}
+
+/* -c and --check, as sha256sum has them, among the options. */
+static const struct verb *hash_stands_for(int *argc, char **argv)
+{
+	bool check = false, apart = false, ended = false;
+	int to = 1;
+
+	for (int i = 1; i < *argc; i++) {
+		char *word = argv[i];
+		bool ours = false;
+
+		if (ended || apart) {
+			apart = false;
+		} else if (!strcmp(word, "--")) {
+			ended = true;
+		} else if (!strcmp(word, "--check")) {
+			check = ours = true;
+		} else if (word[0] == '-' && word[1] != '-' && lose_letter(word, &apart)) {
+			check = true;
+			ours = !word[1];
+		}
+		if (!ours)
+			argv[to++] = word;
+	}
+	if (!check)
+		return NULL;
+	argv[to] = NULL;
+	*argc = to;
+	return &verify_verb;
+}
+
+static const char *read_text(void *to, const char *arg)
+{
+	bool *star = to;
+
+	(void)arg;
+	*star = false;
+	return NULL;
 }
 
 static void hash_feed(struct job *job)
@@ -255,6 +324,12 @@ static int hash_run(const struct options *options)
 static const struct opt hash_options[] = {
 	{'a', "algorithm", "NAME", "instead of sha256; one of\n" DIGEST_NAMES("\n"), digest_read,
 	 OPT_AT(struct settings, alg, const struct digest_alg *)},
+	{'c', "check", NULL, "check lists of digests instead: batchproc verify",
+	 OPT_FLAG(struct settings, check)},
+	{'b', "binary", NULL, "an asterisk before each name, as sha256sum -b has it",
+	 OPT_FLAG(struct settings, style.star)},
+	{'t', "text", NULL, "none (the default); files are read alike", read_text,
+	 OPT_AT(struct settings, style.star, bool)},
 	{'r', "recursive", NULL,
 	 "walk directories; symbolic links in them are passed over, FIFOs,\n"
 	 "sockets and devices are skipped with a record",
@@ -281,11 +356,12 @@ const struct verb hash_verb = {
 		"PATH that is a symbolic link is followed. Lines come as files are finished; sort\n"
 		"them, or use -k. Lines of xxh3, crc32 and the -le algorithms always have their\n"
 		"tag, since without it they would be taken for another's.\n",
-	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON,
+	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON | TAKES_WALK,
 	.options = hash_options,
 	.items = &hash_items,
 	.settings_size = sizeof(struct settings),
 	.settle = hash_settle,
+	.stands_for = hash_stands_for,
 	.check = hash_check,
 	.add = hash_add,
 	.run = hash_run,

@@ -9,7 +9,9 @@
  * one call by its path, as with rm(1).
  *
  * There is no question before a file that is read-only: whether one may be removed is up to its
- * directory, and among thousands of files in flight nobody can answer.
+ * directory, and among thousands of files in flight nobody can answer. With -i there is one before
+ * each, and then a single walker removes what it finds by itself, so that they come in order, and
+ * each when the one before has been acted upon.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -35,6 +37,7 @@
 #include "base/alloc.h"
 #include "base/status.h"
 #include "verb.h"
+#include "verbs/ask.h"
 #include "walk/walk.h"
 
 /* As GNU rm: so many files may be named before -I asks. */
@@ -44,7 +47,12 @@ struct settings {
 	bool recursive;
 	bool dirs;
 	bool force;
-	bool ask;
+	enum {
+		ASK_NEVER,
+		ASK_ONCE,
+		ASK_ALWAYS,
+	} ask;
+	bool preserve_all;
 	bool one_file_system;
 	dev_t slash_dev; /* the root directory */
 	ino_t slash_ino;
@@ -130,6 +138,13 @@ static int rm_work(struct item *item)
 		item->silent = true;
 		return -ENOTEMPTY;
 	}
+	if (item->self && atomic_load(&item->self->spared)) {
+		item->status = STATUS_SKIPPED;
+		item->why = "not removed: something in it was left out";
+		return 0;
+	}
+	if (set->ask == ASK_ALWAYS && !ask_may_go(item, set->dirs || set->recursive))
+		return 0;
 	err = remove_name(item);
 	/* Only an empty one can be removed without a look into it; why it had none says more. */
 	if (unread && (err == -ENOTEMPTY || err == -EEXIST))
@@ -206,6 +221,11 @@ static bool is_slash(const struct settings *set, dev_t dev, ino_t ino)
 
 static const char slash_refused[] = "is the root directory, which is never removed";
 
+static int enter_asked(const struct settings *set, struct dirnode *dir)
+{
+	return set->ask != ASK_ALWAYS || ask_may_enter(dir) ? 0 : WALK_PASS;
+}
+
 static int rm_enter(struct dirnode *dir)
 {
 	const struct settings *set = dir->tree->class->settings;
@@ -216,12 +236,12 @@ static int rm_enter(struct dirnode *dir)
 		return -EPERM;
 	}
 	if (!set->one_file_system || !dir->parent)
-		return 0;
+		return enter_asked(set, dir);
 	if (dir->dev != dirnode_root(dir)->dev)
 		dir->why = "is on another file system";
 	else if (dir->mounted)
 		dir->why = "is mounted from elsewhere";
-	return dir->why ? -EXDEV : 0;
+	return dir->why ? -EXDEV : enter_asked(set, dir);
 }
 
 static const struct tree_ops trees = {
@@ -281,6 +301,19 @@ static void add_missing(struct job *job, const struct item_class *class, const c
 	item_submit(item);
 }
 
+/* --preserve-root=all: what something is mounted on stays, as rm(1) has it. */
+static bool is_mounted(const char *name, const struct stat *st)
+{
+	struct buf above = {0};
+	struct stat up;
+	bool mounted;
+
+	buf_printf(&above, "%s/..%c", name, '\0');
+	mounted = !call_lstat(above.data, &up) && up.st_dev != st->st_dev;
+	buf_free(&above);
+	return mounted;
+}
+
 static void add_one(struct job *job, const struct item_class *class, const char *name)
 {
 	const struct settings *set = class->settings;
@@ -311,6 +344,10 @@ static void add_one(struct job *job, const struct item_class *class, const char 
 		       -ENOTDIR);
 	else if (known && S_ISDIR(st.st_mode) && is_slash(set, st.st_dev, st.st_ino))
 		refuse(job, class, name, slash_refused, -EPERM);
+	else if (known && S_ISDIR(st.st_mode) && set->recursive && set->preserve_all &&
+		 is_mounted(name, &st))
+		refuse(job, class, name,
+		       "is on another device than what it is in (--preserve-root=all)", -EXDEV);
 	else if (known && S_ISDIR(st.st_mode) && own_file_within(job->own, &st))
 		refuse(job, class, name, own_file_within(job->own, &st), -EINVAL);
 	else if (known && S_ISDIR(st.st_mode) && set->recursive)
@@ -326,7 +363,7 @@ static const char *rm_check(const struct jobspec *spec)
 	const struct settings *set = spec->class->settings;
 
 	if (set->ask)
-		return "-I asks, and a manifest cannot answer";
+		return "-i and -I ask, and a manifest cannot answer";
 	return spec->count || set->force ? NULL : "names no file";
 }
 
@@ -338,25 +375,57 @@ static void rm_add(struct job *job, const struct jobspec *spec)
 
 /* ---- the command */
 
-/* Of -f and -I the last one counts. */
+/* Of -f, -i, -I and --interactive the last one counts. */
 static const char *read_force(void *to, const char *arg)
 {
 	struct settings *set = to;
 
 	(void)arg;
 	set->force = true;
-	set->ask = false;
+	set->ask = ASK_NEVER;
 	return NULL;
 }
 
-static const char *read_ask(void *to, const char *arg)
+static const char *read_once(void *to, const char *arg)
 {
 	struct settings *set = to;
 
 	(void)arg;
-	set->ask = true;
+	set->ask = ASK_ONCE;
 	set->force = false;
 	return NULL;
+}
+
+static const char *read_always(void *to, const char *arg)
+{
+	struct settings *set = to;
+
+	(void)arg;
+	set->ask = ASK_ALWAYS;
+	set->force = false;
+	return NULL;
+}
+
+static const char *read_interactive(void *to, const char *arg)
+{
+	struct settings *set = to;
+
+	if (!arg || !strcmp(arg, "always") || !strcmp(arg, "yes"))
+		return read_always(to, NULL);
+	if (!strcmp(arg, "once"))
+		return read_once(to, NULL);
+	set->ask = ASK_NEVER;
+	return !strcmp(arg, "never") || !strcmp(arg, "no") || !strcmp(arg, "none") ?
+		       NULL :
+		       "never, once or always";
+}
+
+static const char *read_preserve_root(void *to, const char *arg)
+{
+	bool *all = to;
+
+	*all |= arg != NULL;
+	return !arg || !strcmp(arg, "all") ? NULL : "all";
 }
 
 static const char *rm_settle(void *settings, struct common *common)
@@ -388,20 +457,32 @@ static bool ask(const struct options *options, int *status)
 	const struct settings *set = options->settings;
 	const size_t count = options->arg_count, lists = options->list_count;
 
-	if (!set->ask || options->dry_run || (!count && !lists) ||
+	if (set->ask != ASK_ONCE || options->dry_run || (!count && !lists) ||
 	    (!set->recursive && !lists && count <= ASK_ABOVE))
 		return true;
-	for (size_t i = 0; i < lists; i++)
-		if (!strcmp(options->lists[i], "-")) {
-			*status = usage_error(options->verb, "-I reads the answer from standard "
-							     "input, which is a list here");
-			return false;
-		}
+	if (!ask_possible(options, "-I", status))
+		return false;
 	fprintf(stderr, "batchproc: rm: remove %zu argument%s%s%s? ", count, count == 1 ? "" : "s",
 		lists ? " and all that the lists name" : "", set->recursive ? " recursively" : "");
 	fflush(stderr);
 	*status = EXIT_OK;
 	return said_yes();
+}
+
+/* What makes more than one item wait at a time. False: *@status is the exit status. */
+static bool may_ask(const struct options *o, int *status)
+{
+	const char *other = o->timeout_ns  ? "--timeout" :
+			    o->retries	   ? "--retries" :
+			    o->rate > 0	   ? "--rate" :
+			    o->reject	   ? "--on-full reject" :
+			    o->shard.parts ? "--shard" :
+			    o->jobs > 1	   ? "-j" :
+					     NULL;
+
+	if (other)
+		*status = usage_error(o->verb, "-i and %s exclude each other", other);
+	return !other && ask_possible(o, "-i", status);
 }
 
 static int rm_run(const struct options *options)
@@ -411,10 +492,19 @@ static int rm_run(const struct options *options)
 		.walk = set->recursive ? &walk_hooks : NULL,
 		.journal = &journal_hooks,
 		.one_each = !set->recursive,
+		.one_by_one = set->ask == ASK_ALWAYS,
 		.feed = feed_each,
 	};
 	struct options own = *options;
 	int status;
+
+	if (ops.one_by_one && !own.dry_run) {
+		if (!may_ask(options, &status))
+			return status;
+		/* They come in the order of the input anyway. */
+		own.keep_order = false;
+		own.jobs = 1;
+	}
 
 	for (size_t i = 0; i < own.arg_count && set->recursive; i++)
 		if (!own_files_outside(options, own.args[i], "in what is to be removed", &status))
@@ -432,10 +522,18 @@ static const struct opt rm_options[] = {
 	{'d', "dir", NULL, "remove empty directories", OPT_FLAG(struct settings, dirs)},
 	{'f', "force", NULL, "what does not exist is no error, nor is no PATH at all", read_force,
 	 OPT_WHOLE},
+	{'i', "ask-always", NULL, "ask before each removal; answers are lines of standard input",
+	 read_always, OPT_WHOLE},
 	{'I', "ask-once", NULL,
 	 "ask once, before more than three files are removed or a directory\n"
 	 "with what is in it",
-	 read_ask, OPT_WHOLE},
+	 read_once, OPT_WHOLE},
+	{0, "interactive", "[=WHEN]", "never, once (-I) or always (-i, also without WHEN)",
+	 read_interactive, OPT_WHOLE},
+	{0, "preserve-root", "[=all]",
+	 "the root directory stays in any case; all: and so does a PATH that\n"
+	 "something is mounted on",
+	 read_preserve_root, OPT_AT(struct settings, preserve_all, bool)},
 	{0, "one-file-system", NULL,
 	 "leave what is on another file system than the PATH it is below",
 	 OPT_FLAG(struct settings, one_file_system)},
@@ -451,7 +549,7 @@ const struct verb rm_verb = {
 		"refused. Nobody is asked about files that are read-only. Each file and each\n"
 		"directory is an item; a directory is left when all that is in it has ended. With\n"
 		"-v a line for each is printed on standard output, as rm(1) has it.\n",
-	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON,
+	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON | TAKES_WALK,
 	.options = rm_options,
 	.items = &rm_items,
 	.settings_size = sizeof(struct settings),

@@ -516,7 +516,7 @@ const struct verb run_verb = {
 		"are empty or begin with # are passed over. Jobs run at once, in no order.\n"
 		"A file is checked to its end before anything starts. Standard input (-, the default)\n"
 		"and FIFOs are not: there a line that is no job fails, and the rest goes on.\n",
-	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON,
+	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON | TAKES_WALK,
 	.items = &run_items,
 	.run = run_run,
 };

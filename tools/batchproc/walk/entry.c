@@ -7,7 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/buf.h"
 #include "base/device.h"
+#include "cli/filter.h"
 #include "run/job.h"
 #include "walk/tree.h"
 #include "walk/walkdir.h"
@@ -62,6 +64,51 @@ static void give_up_subdirectory(struct walk *walk, struct dirnode *dir, const c
 	pending_free(p);
 }
 
+/* How many names below its root it is. */
+static size_t depth_of(const struct dirnode *dir)
+{
+	size_t depth = 1;
+
+	for (; dir->parent; dir = dir->parent)
+		depth++;
+	return depth;
+}
+
+static bool is_unfit(const struct filter *filter, const struct dirnode *dir, const char *name,
+		     unsigned char type, bool follows)
+{
+	struct filter_look look = {.is_file = type == DT_REG};
+
+	/* What cannot be looked at is not left out for that: it fails. */
+	return type != DT_DIR && filter_looks(filter) &&
+	       !device_measure(dir->kind, dirnode_fd(dir), name, follows, &look.size,
+			       &look.mtime_ns) &&
+	       filter_by_look(filter, &look);
+}
+
+/* Whether a filter leaves it out; then it is counted. */
+static bool is_left_out(struct walk *walk, struct dirnode *dir, const char *name,
+			unsigned char type, bool follows)
+{
+	const struct filter *filter = &walk->job->opt->filter;
+	struct buf path = {0};
+	bool out;
+
+	if (!filter_is_set(filter))
+		return false;
+	dirnode_path_below(dir, &path);
+	buf_add(&path, name, strlen(name) + 1);
+	out = filter_by_name(filter, path.data, depth_of(dir), type == DT_DIR);
+	buf_free(&path);
+	if (!out && type != DT_UNKNOWN)
+		out = is_unfit(filter, dir, name, type, follows);
+	if (out) {
+		atomic_fetch_add(&walk->job->excluded, 1);
+		dirnode_spare(dir);
+	}
+	return out;
+}
+
 void walkdir_take_entry(struct walk *walk, struct dirnode *dir, const struct dirent64 *entry,
 			struct pending **chain)
 {
@@ -79,6 +126,8 @@ void walkdir_take_entry(struct walk *walk, struct dirnode *dir, const struct dir
 	followed = type == DT_LNK && dir->tree->ops->follows_all;
 	if (followed)
 		type = type_behind(dir, name, &err);
+	if (is_left_out(walk, dir, name, type, followed))
+		return;
 	if (type == DT_LNK && !takes(dir->tree, DT_LNK))
 		return;
 	if (type == DT_DIR && !chain) {

@@ -224,6 +224,12 @@ const struct dirnode *dirnode_root(const struct dirnode *dir)
 	return dir;
 }
 
+void dirnode_spare(struct dirnode *dir)
+{
+	while (dir && !atomic_exchange(&dir->spared, true))
+		dir = dir->parent;
+}
+
 /* The root's path may have a slash already, or be empty: the working directory. */
 static bool needs_slash(const struct dirnode *dir)
 {

@@ -107,6 +107,7 @@ struct dirnode {
 	bool recorded; /* it has a record already, because it could not be read */
 	bool written_off; /* likewise, since nobody waits for what is below it */
 	atomic_bool failed; /* something in it did not succeed */
+	atomic_bool spared; /* something below it was left out: by a filter, or by an answer */
 	const char *why; /* of enter() */
 	dev_t dev; /* these four by dirnode_look() */
 	ino_t ino;
@@ -155,6 +156,9 @@ static inline int dirnode_fd(const struct dirnode *dir)
 }
 
 const struct dirnode *dirnode_root(const struct dirnode *dir);
+
+/* Something in it was left out, and so in all above it. */
+void dirnode_spare(struct dirnode *dir);
 
 /* Adds its path as the user knows it, with a slash at the end; and that below its root. */
 void dirnode_path(const struct dirnode *dir, struct buf *buf);

@@ -323,10 +323,10 @@ static void settle(struct walk *walk)
 	unsigned int most = job->walkers;
 
 	/* One walker alone reads in an order that does not depend on time. */
-	walk->most = opt->keep_order ? 1 : most;
+	walk->most = opt->keep_order || job->ops->one_by_one ? 1 : most;
 	walk->works = job->class.ops->brief && !job->ops->mixes && !opt->keep_order &&
 		      !opt->timeout_ns && !opt->retries && !opt->rate && !opt->reject;
-	if (!walk->works)
+	if (!walk->works || job->ops->one_by_one)
 		return;
 	if (bp_engine_info(job->engine)->backend == BP_BACKEND_URING &&
 	    most > WORKERS_PER_LOOP * job->loops)
@@ -484,6 +484,11 @@ static void walk_wake(struct walk *walk)
 	pthread_mutex_lock(&walk->lock);
 	pthread_cond_broadcast(&walk->changed);
 	pthread_mutex_unlock(&walk->lock);
+}
+
+struct job *walk_tree_job(const struct tree *tree)
+{
+	return tree->walk->job;
 }
 
 struct tree *walk_item_tree(const struct item *item)

@@ -35,6 +35,9 @@ struct walk_root {
 /* Adds a tree. With --keep-order it returns when all its items were given. Main thread. */
 void walk_add(struct walk *walk, const struct walk_root *root, const char *path, size_t len);
 
+/* The run that a tree is walked for. */
+struct job *walk_tree_job(const struct tree *tree);
+
 /* The tree that an item was found in, or whose root it is; NULL: none. */
 struct tree *walk_item_tree(const struct item *item);
 

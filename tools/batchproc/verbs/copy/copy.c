@@ -436,7 +436,7 @@ const struct verb copy_verb = {
 		"With -T the sources come from a list, and DESTINATION is a directory. A file that\n"
 		"is there is replaced when its new content is complete; it keeps its mode and owner\n"
 		"unless -p or -a is given.\n",
-	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON,
+	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON | TAKES_WALK,
 	.options = copy_options,
 	.items = &copy_items,
 	.settings_size = sizeof(struct copy_settings),

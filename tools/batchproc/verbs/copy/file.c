@@ -76,13 +76,15 @@ static int open_source(struct copying *c)
 
 	if (!copy_follows(c->set, !c->item->dir))
 		flags |= O_NOFOLLOW;
-	c->src = call_openat(c->from.dirfd, c->from.name, flags, 0);
+	if (c->src < 0)
+		c->src = call_openat(c->from.dirfd, c->from.name, flags, 0);
 	if (c->src == -ELOOP)
 		return copy_fail(c, c->src, "has become a symbolic link");
 	if (c->src < 0)
 		return c->src;
 	if (fstat(c->src, &c->st))
 		return -errno;
+	c->looked = true;
 	if (S_ISDIR(c->st.st_mode))
 		return -EISDIR;
 	if (c->set->contents && !S_ISREG(c->st.st_mode) && !S_ISSOCK(c->st.st_mode))
@@ -288,7 +290,7 @@ static int make_and_copy(struct copying *c)
 static int begin(void *arg)
 {
 	struct copying *c = arg;
-	int err = c->src >= 0 ? 0 : open_source(c);
+	int err = c->src >= 0 && c->looked ? 0 : open_source(c);
 	bool skip = false;
 
 	if (!err && own_file_skips(c->item, &c->st))
@@ -450,14 +452,15 @@ static int copy_linked(struct copying *c)
 	return err;
 }
 
-/* Waits for a writer, in a way that a cancel ends. */
-static int await_writer(const struct copying *c)
+/* Waits for a writer, in a way that a cancel ends. It stays open: what was written is lost else. */
+static int await_writer(struct copying *c)
 {
-	int fd = call_openat(c->from.dirfd, c->from.name, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
-	int events = fd < 0 ? fd : bp_poll(fd, POLLIN);
+	int events;
 
-	if (fd >= 0)
-		close(fd);
+	if (c->src < 0)
+		c->src = call_openat(c->from.dirfd, c->from.name, O_RDONLY | O_NONBLOCK | O_NOCTTY,
+				     0);
+	events = c->src < 0 ? c->src : bp_poll(c->src, POLLIN);
 	return events < 0 ? events : 0;
 }
 

@@ -21,6 +21,7 @@ struct copying {
 	struct dest *dest;
 	int src, dst;
 	struct stat st; /* of the source when it was opened */
+	bool looked; /* @st is that */
 	struct stat old; /* of what is replaced */
 	int old_fd; /* with O_PATH; -1: nothing is replaced */
 	bool made; /* there is something to remove */

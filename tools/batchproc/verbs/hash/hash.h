@@ -19,6 +19,7 @@ struct job;
 struct settings {
 	const struct digest_alg *alg;
 	bool recursive;
+	bool check; /* where it could not be taken for verify */
 	struct sumstyle style;
 	enum sumformat format;
 };

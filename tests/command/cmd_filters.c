@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd_filters - what walks leave out: rsync's patterns, sizes, times, depth
+ *
+ * Each set of rules is given to rsync too, over the same tree with a slash behind it: both take the
+ * same names.
+ */
+#include "support/cmd.h"
+#include "support/copies.h"
+#include "support/records.h"
+
+static const char tree[] =
+	"mkdir -p d/a/b/c d/.hid d/foo/bar d/foo/baz/foo d/x/foo/y d/build/sub 'd/[odd]' && cd d && "
+	"touch f.c f.o a/f.c a/f.o a/b/f.o a/b/c/deep.c .hid/f .dot foo/bar/f foo/baz/foo/g x/foo/y/z "
+	"foo.txt a/foo.txt build/sub/keep build/core a/core 'star*' '[odd]/f' 'q?' 'back\\slash' b1 b2 "
+	"b-3 bZ a/build";
+
+/* Names that a copy takes, and names that rsync takes. */
+static void same_as_rsync(const char *rules)
+{
+	struct run *run = SH("set -f; eval \"set -- $1\"; set +f; rm -rf r b; mkdir r b; "
+			     "rsync -a \"$@\" d/ r && $BATCHPROC copy -a \"$@\" d/. b || exit 9; "
+			     "(cd r && find . | sort) >r.out; (cd b && find . | sort) >b.out; "
+			     "diff -U0 r.out b.out",
+			     rules);
+
+	if (run->out.len || run->status)
+		record_failure("%s (- rsync, + batchproc):\n%s%s", rules, run->out.data,
+			       run->err.data);
+}
+
+static const char *const rules[] = {
+	"--exclude='*.o'",
+	"--exclude=core",
+	"--exclude=/core --exclude=/f.c",
+	"--exclude=/a",
+	"--exclude=build/",
+	"--exclude=a/",
+	"--exclude=foo/bar",
+	"--exclude=/foo/bar",
+	"--exclude=foo/",
+	"--exclude=foo",
+	"--exclude='foo*'",
+	"--exclude='a/*.o'",
+	"--exclude='a/**.o'",
+	"--exclude='a/**'",
+	"--exclude='**/foo'",
+	"--exclude='**foo'",
+	"--exclude='/**/foo'",
+	"--exclude='foo/***'",
+	"--exclude='/foo/***'",
+	"--exclude='**/b/***'",
+	"--exclude='x**z'",
+	"--exclude='b?'",
+	"--exclude='b[0-9]'",
+	"--exclude='b[!0-9]'",
+	"--exclude='b[^0-9]'",
+	"--exclude='b[[:digit:]]'",
+	"--exclude='b[[:upper:]-]*'",
+	"--exclude='[a-'",
+	"--exclude='[]]'",
+	"--exclude='[[]odd]'",
+	"--exclude='[odd]'",
+	"--exclude='\\[odd\\]'",
+	"--exclude='star\\*'",
+	"--exclude='q\\?'",
+	"--exclude='back\\slash'",
+	"--exclude='back\\\\*'",
+	"--exclude='.*'",
+	"--include='*.c' --exclude='*'",
+	"--include='*/' --include='*.c' --exclude='*'",
+	"--include=/foo --include='/foo/bar/***' --exclude='*'",
+	"--include=core --exclude=core",
+	"--exclude=core --include=core",
+	"--exclude='+ *.c' --exclude='*.*'",
+	"--include='- *.c'",
+	"--exclude='*.c' --exclude='!' --exclude='*.o'",
+	"--exclude='*/b'",
+	"--exclude='*/*/b'",
+	"--exclude='?/b'",
+	"--exclude='/*/*.o'",
+	"--exclude='/*'",
+	"--exclude='*'",
+	"--exclude='**'",
+	"--exclude='a/b/'",
+	"--exclude='/a/b/c/*'",
+	"--exclude-from=rules",
+	"--include-from=rules --exclude='*'",
+	"--exclude=sub/keep",
+	"--exclude='*b*/s*b'",
+	"--exclude='x/**/z'",
+	"--exclude='x/**/y/z'",
+	"--exclude='foo/**/g'",
+	"--exclude=foo/baz/foo/g --exclude=''f.c",
+	"--min-size=1",
+	"--max-size=1k",
+};
+
+static void patterns_are_those_of_rsync(struct test *t)
+{
+	fresh_dir(t);
+	if (!have_program("rsync"))
+		skip_because(t, "no rsync");
+	run_sh(tree);
+	run_sh("printf '# no\\n; no\\n\\n*.o\\r\\n+ core\\n/a/b\\n- *.txt\\n' >rules; "
+	       "echo content >d/f.c; head -c 5000 /dev/zero >d/f.o");
+	for (size_t i = 0; i < COUNT_OF(rules); i++)
+		same_as_rsync(rules[i]);
+}
+
+/* Patterns of a few signs over a few names, each by both. */
+static void many_patterns(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	if (!have_program("rsync"))
+		skip_because(t, "no rsync");
+	run_sh("mkdir -p d/a/b/a d/b/ab d/ab/b && touch d/a/b/a/ab d/b/ab/a d/ab/b/a d/a/a d/b/b d/ba");
+	run = SH("awk 'BEGIN { srand(7); n = split(\"a b / * ** ? [ab] [!a] /*/ ***\", s, \" \"); "
+		 "for (i = 0; i < 24; i++) { p = \"\"; k = 1 + int(rand() * 5); "
+		 "for (j = 0; j < k; j++) p = p s[1 + int(rand() * n)]; print p } }' | "
+		 "while read -r p; do rm -rf r b; mkdir r b; rsync -a --exclude=\"$p\" d/ r; "
+		 "$BATCHPROC copy -a --exclude=\"$p\" d/. b; (cd r && find . | sort) >r.out; "
+		 "(cd b && find . | sort) >b.out; cmp -s r.out b.out || { echo \"$p\"; "
+		 "diff -U0 r.out b.out; }; done");
+	expect_out(run, "");
+}
+
+static void sizes_times_and_depth(struct test *t)
+{
+	fresh_dir(t);
+	run_sh("mkdir -p d/s/t && head -c 100 /dev/zero >d/small && head -c 5000 /dev/zero >d/s/large && "
+	       ": >d/s/t/empty && touch -d '3 days ago' d/s/large && touch -d 2001-01-01 d/small");
+	expect_same(BP("hash", "-r", "--min-size=100", "d"), SH("sha256sum d/small d/s/large"));
+	expect_same(BP("hash", "-r", "--min-size=101", "d"), SH("sha256sum d/s/large"));
+	expect_same(BP("hash", "-r", "--max-size=100", "d"), SH("sha256sum d/small d/s/t/empty"));
+	expect_same(BP("hash", "-r", "--max-size=4K", "--min-size=1", "d"),
+		    SH("sha256sum d/small"));
+	expect_same(BP("hash", "-r", "--newer=2d", "d"), SH("sha256sum d/s/t/empty"));
+	expect_same(BP("hash", "-r", "--older", "2d", "d"), SH("sha256sum d/small d/s/large"));
+	expect_same(BP("hash", "-r", "--older", "2001-01-02", "d"), SH("sha256sum d/small"));
+	expect_same(BP("hash", "-r", "--newer", "2001-01-02T00:00", "d"),
+		    SH("sha256sum d/s/large d/s/t/empty"));
+	expect_same(BP("hash", "-r", "--newer", "d/s/large", "d"),
+		    SH("find d -type f -newer d/s/large -exec sha256sum {} +"));
+	expect_same(BP("hash", "-r", "--older", "@1000000000", "d"), SH("sha256sum d/small"));
+	expect_same(BP("hash", "-r", "--max-depth=1", "d"),
+		    SH("find d -maxdepth 1 -type f -exec sha256sum {} +"));
+	expect_same(BP("hash", "-r", "--max-depth=2", "d"),
+		    SH("find d -maxdepth 2 -type f -exec sha256sum {} +"));
+	expect_out(BP("hash", "-r", "--max-depth=0", "d"), "");
+}
+
+static void hidden_files_are_taken(struct test *t)
+{
+	fresh_dir(t);
+	run_sh("mkdir -p .d/.h && echo a >.d/a && echo b >.d/.b && echo c >.d/.h/c");
+	expect_same(BP("hash", "-r", ".d"), SH("sha256sum .d/a .d/.b .d/.h/c"));
+	expect_same(BP("hash", "-r", "--hidden", ".d"), SH("sha256sum .d/a .d/.b .d/.h/c"));
+	/* What is named is taken. */
+	expect_same(BP("hash", "-r", "--no-hidden", ".d", ".d/.b"), SH("sha256sum .d/a .d/.b"));
+	expect_same(BP("hash", "-r", "--no-hidden", "--hidden", ".d"),
+		    SH("sha256sum .d/a .d/.b .d/.h/c"));
+}
+
+static void what_was_left_out_is_counted(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	run_sh("mkdir -p d/no/deeper && touch d/no/f d/a.o d/b.o d/c");
+	run = BP("hash", "-r", "--json", "--exclude=*.o", "--exclude=no/", "d");
+	expect_exit(run, 0);
+	expect_(strstr(run->out.data, "\"excluded\":3"), "3 are counted", __FILE__, __LINE__);
+	expect_says(BP("hash", "-rv", "--exclude=*.o", "--exclude=no/", "d"), ", 3 excluded");
+	run = BP("hash", "-r", "--json", "d");
+	expect_(!strstr(run->out.data, "\"excluded\""), "none are told", __FILE__, __LINE__);
+}
+
+static void what_is_left_out_is_not_removed(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	run_sh("mkdir -p d/a/b d/c d/e && touch d/a/b/keep d/a/b/go d/c/go d/a/go");
+	run = BP("rm", "-r", "--json", "--exclude=keep", "d");
+	expect_exit(run, 0);
+	expect_out(SH("find d | sort"), "d\nd/a\nd/a/b\nd/a/b/keep\n");
+	expect_eq(text_count(&run->out, "\"status\":\"skipped\""), 3);
+	expect_exit(BP("rm", "-r", "d"), 0);
+	/* By one that works and by one that waits. */
+	run_sh("mkdir -p d/a/b d/c && touch d/a/b/keep d/a/b/go d/c/go");
+	expect_exit(BP("rm", "-rk", "--retries=1", "--exclude=keep", "d"), 0);
+	expect_out(SH("find d | sort"), "d\nd/a\nd/a/b\nd/a/b/keep\n");
+	expect_exit(BP("rm", "-r", "--older=1h", "d"), 0);
+	expect_there("d/a/b/keep");
+	/* In the jobs of a manifest, too. */
+	run = SH("echo 'rm -r d' | $BATCHPROC run --exclude=keep -");
+	expect_exit(run, 0);
+	expect_there("d/a/b/keep");
+}
+
+static void values_that_are_none(struct test *t)
+{
+	static const char *const all[][2] = {
+		{"--min-size=x", "--min-size: 'x' is not a number of bytes"},
+		{"--max-size=-1", "--max-size: '-1' is not a number of bytes"},
+		{"--newer=nosuch", "--newer: 'nosuch' is not a time such as 2d"},
+		{"--older=2026-13-01", "--older: '2026-13-01' is not a time"},
+		{"--max-depth=x", "--max-depth: 'x' is not a number"},
+		{"--exclude=", "--exclude: '' is not a pattern"},
+		{"--exclude-from=nosuch", "--exclude-from: 'nosuch' is not a file of patterns"},
+		{"--min-size=2K --max-size=1K", "--min-size is more than --max-size"},
+		{"--newer=1d --older=2d", "nothing is both --newer and --older"},
+	};
+	struct run *run;
+
+	fresh_dir(t);
+	make_dir("d");
+	for (size_t i = 0; i < COUNT_OF(all); i++) {
+		run = SH("$BATCHPROC hash -r $1 d", all[i][0]);
+		expect_exit(run, 2);
+		expect_says(run, all[i][1]);
+	}
+	expect_exit(BP("fetch", "--exclude=x", "http://127.0.0.1:9/"), 2);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		ONCE(patterns_are_those_of_rsync),  ONCE(many_patterns),
+		ONCE(sizes_times_and_depth),	    ONCE(hidden_files_are_taken),
+		ONCE(what_was_left_out_is_counted), ONCE(what_is_left_out_is_not_removed),
+		ONCE(values_that_are_none),
+	};
+
+	return RUN_CASES(argc, argv, cases);
+}

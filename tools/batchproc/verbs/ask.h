@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ask: questions to who started the command, one at a time.
+ */
+#ifndef BATCHPROC_ASK_H
+#define BATCHPROC_ASK_H
+
+#include <stdbool.h>
+
+struct dirnode;
+struct item;
+struct job;
+struct options;
+
+/*
+ * Prints a question on standard error and reads a line of standard input; whether it begins with y.
+ * The end of the input is a no, and so is the end of the run. Task, or the main thread.
+ */
+bool ask_yes(struct job *job, const char *question);
+
+/*
+ * Whether answers can be read: standard input is no list. Else *@status is the exit status, and all
+ * is said, with the @option that asks.
+ */
+bool ask_possible(const struct options *options, const char *option, int *status);
+
+/*
+ * Whether an item may be removed, as rm(1) asks, which @directories may be too; if not it is skipped,
+ * says so, and spares what it is in. Task.
+ */
+bool ask_may_go(struct item *item, bool directories);
+/*
+ * Whether a directory may be entered for that; if not it stays with all that is in it. Of an empty
+ * one it is asked once, when it is left. Task.
+ */
+bool ask_may_enter(struct dirnode *dir);
+
+#endif
