@@ -984,6 +984,81 @@ int bp_futex_wake(const uint32_t *word, unsigned int count, unsigned int flags);
  */
 int bp_epoll_wait(int epfd, struct epoll_event *events, int maxevents);
 
+/* ---------------------------------------------------------------- registered buffers and files */
+
+/**
+ * bp_register_buffers() - let the rings know buffers in advance
+ * @engine:	the engine
+ * @iov:	the buffers, which must stay until they are unregistered or the engine is gone; up to 1 GiB each
+ * @count:	how many, 16,384 at most in the kernel
+ *
+ * The kernel then need not look up their pages at each transfer: for O_DIRECT, and for many small
+ * transfers. Each ring pins them, so that an ordinary user needs RLIMIT_MEMLOCK for them once for each
+ * loop. Where a kernel will not, or on another backend, the operations that use them are plain ones.
+ *
+ * Context: outside; with loops = 0 the engine's thread. It waits for each loop to take it up.
+ * Return: 1: every ring keeps them; 0: at least one does not, and all works the same; or
+ *	-EBUSY		there are some already
+ *	-EFAULT		no memory is there
+ *	-EINVAL		@iov is NULL, or @count 0
+ *	-ENOMEM		no memory
+ */
+int bp_register_buffers(struct bp_engine *engine, const struct iovec *iov, unsigned int count);
+
+/**
+ * bp_unregister_buffers() - end bp_register_buffers()
+ * @engine:	the engine
+ *
+ * No operation that uses them may be in flight. Without any it does nothing.
+ *
+ * Context: as bp_register_buffers().
+ */
+void bp_unregister_buffers(struct bp_engine *engine);
+
+/**
+ * bp_register_files() - let the rings know descriptors in advance
+ * @engine:	the engine
+ * @fds:	the descriptors; -1 leaves a number free. They may be closed afterwards: what is registered
+ *		stays open
+ * @count:	how many
+ *
+ * Spares the kernel a look-up and a reference at each operation.
+ *
+ * Context and return: as bp_register_buffers(), with -EBADF for what is no descriptor, and -EMFILE where
+ * it takes descriptors of the engine's own and there are none. In the simulation the descriptors must stay open.
+ */
+int bp_register_files(struct bp_engine *engine, const int *fds, unsigned int count);
+
+/**
+ * bp_unregister_files() - end bp_register_files()
+ * @engine:	the engine
+ *
+ * Context: as bp_unregister_buffers().
+ */
+void bp_unregister_files(struct bp_engine *engine);
+
+#define BP_NO_BUFFER (-1)
+#define BP_FIXED_FILE 1u
+
+/*
+ * bp_read() and its relatives at registered files and buffers, for tasks.
+ *
+ * file		a descriptor; with BP_FIXED_FILE in flags the number of a registered file
+ * buffer	the number of the registered buffer that all the bytes lie in, or BP_NO_BUFFER
+ * flags	0 or BP_FIXED_FILE
+ *
+ * Besides the errors of bp_read() and bp_write(): -EFAULT where there is no such buffer or the bytes do not
+ * lie in it, -EBADF where there is no such file, -EINVAL for other flags.
+ */
+ssize_t bp_read_fixed(int file, void *buf, size_t len, off_t offset, int buffer,
+		      unsigned int flags);
+ssize_t bp_write_fixed(int file, const void *buf, size_t len, off_t offset, int buffer,
+		       unsigned int flags);
+ssize_t bp_readv_fixed(int file, const struct iovec *iov, int iovcnt, off_t offset, int buffer,
+		       unsigned int flags);
+ssize_t bp_writev_fixed(int file, const struct iovec *iov, int iovcnt, off_t offset, int buffer,
+			unsigned int flags);
+
 /**
  * bp_sqe() - an SQE for any operation that liburing can prepare
  *

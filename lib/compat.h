@@ -39,6 +39,8 @@
 #define BP_IORING_OP_BIND 56
 #define BP_IORING_OP_LISTEN 57
 #define BP_IORING_OP_EPOLL_WAIT 59
+#define BP_IORING_OP_READV_FIXED 60
+#define BP_IORING_OP_WRITEV_FIXED 61
 #define BP_IORING_OP_PIPE 62
 
 /* include/uapi/linux/io_uring.h, Linux 6.2 */

@@ -19,6 +19,7 @@
 #include "timer.h"
 
 struct bp_loop_hooks;
+struct fixed_table;
 struct pool;
 struct post;
 struct task_slab;
@@ -65,6 +66,8 @@ struct bp_engine {
 	_Atomic size_t ready;
 	_Atomic bool is_starved;
 	_Atomic bool stopping;
+
+	struct fixed_table *fixed[ENROLL_KINDS]; /* op_fixed.c; NULL: nothing is registered */
 
 	struct bp_engine_info info;
 	char reason[ENGINE_REASON]; /* why this backend; while it is made: what was refused */

@@ -67,6 +67,8 @@ static const char *const opcode_names[] = {
 	[BP_IORING_OP_BIND] = "bind",
 	[BP_IORING_OP_LISTEN] = "listen",
 	[BP_IORING_OP_EPOLL_WAIT] = "epoll_wait",
+	[BP_IORING_OP_READV_FIXED] = "readv_fixed",
+	[BP_IORING_OP_WRITEV_FIXED] = "writev_fixed",
 	[BP_IORING_OP_PIPE] = "pipe",
 };
 

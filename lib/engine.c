@@ -9,6 +9,7 @@
 
 #include "backend/fault.h"
 #include "group.h"
+#include "op.h"
 #include "pool.h"
 #include "post.h"
 
@@ -247,6 +248,7 @@ void bp_engine_destroy(struct bp_engine *engine)
 	pool_stop(engine->pool);
 	loops_stop(engine);
 	unmake_backend(engine);
+	op_fixed_exit(engine);
 	engine_free(engine);
 	errno = saved;
 }

@@ -151,6 +151,9 @@ struct bp_loop {
 	_Atomic(struct bp_message *) inbox;
 	_Atomic bool sleeping;
 
+	const struct fixed_table *fixed[ENROLL_KINDS]; /* the engine's, once all loops know it */
+	bool enrolled[ENROLL_KINDS]; /* the backend keeps it under the same numbers */
+
 	struct bp_completion batch[LOOP_BATCH];
 };
 

@@ -59,15 +59,30 @@ static uint64_t pause_after(unsigned int attempt)
 	return pause < PAUSE_MAX_NS ? pause : PAUSE_MAX_NS;
 }
 
-int op_wait_ready(struct bp_task *task, int fd, unsigned int events)
+/** As op_wait_ready(); @flags: IOSQE_FIXED_FILE where @fd is the number of a registered file. */
+static int wait_ready(struct bp_task *task, int fd, unsigned int events, unsigned int flags)
 {
 	int res;
 
 	io_uring_prep_poll_add(&task->sqe, fd, events);
+	task->sqe.flags |= flags & IOSQE_FIXED_FILE;
 	res = task_await(task, false);
 	if (res == -ECANCELED || res == -ETIMEDOUT)
 		return res;
 	return 0;
+}
+
+int op_wait_ready(struct bp_task *task, int fd, unsigned int events)
+{
+	return wait_ready(task, fd, events, 0);
+}
+
+/** Whether the operation uses what the ring keeps, which no ordinary call could. */
+static bool is_fixed(const struct io_uring_sqe *sqe)
+{
+	return (sqe->flags & IOSQE_FIXED_FILE) || sqe->opcode == IORING_OP_READ_FIXED ||
+	       sqe->opcode == IORING_OP_WRITE_FIXED || sqe->opcode == BP_IORING_OP_READV_FIXED ||
+	       sqe->opcode == BP_IORING_OP_WRITEV_FIXED;
 }
 
 /* ---------------------------------------------------------------- by ordinary calls */
@@ -177,8 +192,8 @@ static int again(struct bp_task *task, unsigned int events, unsigned int attempt
 	struct io_uring_sqe saved = task->sqe;
 	int err;
 
-	if (events && !is_file(task, saved.fd)) {
-		err = op_wait_ready(task, saved.fd, events);
+	if (events && ((saved.flags & IOSQE_FIXED_FILE) || !is_file(task, saved.fd))) {
+		err = wait_ready(task, saved.fd, events, saved.flags);
 		/* Ready, and yet EAGAIN again and again: not a busy loop. */
 		if (!err && attempt > 2)
 			err = bp_sleep(pause_after(attempt));
@@ -200,7 +215,7 @@ static int otherwise(struct bp_task *task, int res)
 	if (!task->op.loop_->backend->kernel_files)
 		return res;
 	if (res == -ECANCELED ? !task_reason(task) : !op_known(task, task->sqe.opcode))
-		return op_by_calls(task);
+		return is_fixed(&task->sqe) ? -EAGAIN : op_by_calls(task);
 	return res;
 }
 

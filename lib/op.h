@@ -33,6 +33,9 @@ int op_by_calls(struct bp_task *task);
 /** A system call that no operation stands for, on a helper thread. Return: what it returned, or -errno. */
 long op_by_helper(struct bp_task *task, long number, const long args[6]);
 
+/** Frees what is registered, after the loops are gone. */
+void op_fixed_exit(struct bp_engine *engine);
+
 /*
  * Opcodes that count as unknown, a bit for each. Not constant, so that a test can see what becomes of
  * operations on an older kernel.

@@ -30,6 +30,13 @@ struct bp_completion {
 	unsigned int flags;
 };
 
+/* What can be known in advance. */
+enum enroll {
+	ENROLL_BUFFERS, /* of struct iovec */
+	ENROLL_FILES, /* of int */
+	ENROLL_KINDS,
+};
+
 struct bp_backend_ops {
 	const char *name;
 	bool kernel_files; /* descriptors are real, so calls may be made beside the backend */
@@ -66,6 +73,13 @@ struct bp_backend_ops {
 
 	/** Whether it carries an opcode out; NULL: what it does not, it refuses itself. */
 	bool (*knows)(const struct bp_loop *loop, unsigned int opcode);
+
+	/**
+	 * Lets the kernel keep @count buffers or descriptors under their numbers in @table; with a
+	 * count of 0 it forgets them. NULL: it cannot. Return: 0 or -errno.
+	 */
+	int (*enroll)(struct bp_loop *loop, enum enroll what, const void *table,
+		      unsigned int count);
 
 	/** Takes an operation whose prep() fills the SQE. Return: 0, or -EAGAIN: after a reap. */
 	int (*submit)(struct bp_loop *loop, struct bp_op *op);

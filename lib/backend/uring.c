@@ -252,6 +252,18 @@ static inline struct io_uring_sqe *get_sqe(struct uring *u)
 	return io_uring_get_sqe(&u->ring);
 }
 
+static int uring_enroll(struct bp_loop *loop, enum enroll what, const void *table,
+			unsigned int count)
+{
+	struct uring *u = loop->backend_data;
+
+	if (what == ENROLL_FILES)
+		return count ? io_uring_register_files(&u->ring, table, count) :
+			       io_uring_unregister_files(&u->ring);
+	return count ? io_uring_register_buffers(&u->ring, table, count) :
+		       io_uring_unregister_buffers(&u->ring);
+}
+
 static int uring_submit(struct bp_loop *loop, struct bp_op *op)
 {
 	struct io_uring_sqe *sqe = get_sqe(loop->backend_data);
@@ -431,6 +443,7 @@ const struct bp_backend_ops bp_uring_backend = {
 	.describe = uring_describe,
 	.exit = uring_exit,
 	.knows = uring_knows,
+	.enroll = uring_enroll,
 	.submit = uring_submit,
 	.cancel = uring_cancel,
 	.reap = uring_reap,
