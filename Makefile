@@ -246,7 +246,7 @@ install: $(lib-files) $(command) $(pc-file) $(man-built)
 	$(Q)$(INSTALL) -m 755 $(libbatchproc).so.$(VERSION) '$(DESTDIR)$(libdir)'
 	$(Q)ln -sf $(word 1,$(so-names)) '$(DESTDIR)$(libdir)/$(word 2,$(so-names))'
 	$(Q)ln -sf $(word 2,$(so-names)) '$(DESTDIR)$(libdir)/$(word 3,$(so-names))'
-	$(Q)$(INSTALL) -m 644 lib/batchproc.h '$(DESTDIR)$(includedir)'
+	$(Q)$(INSTALL) -m 644 lib/batchproc.h lib/batchproc.hpp '$(DESTDIR)$(includedir)'
 	$(Q)$(INSTALL) -m 644 $(pc-file) '$(DESTDIR)$(pkgconfigdir)'
 	$(Q)$(foreach p,$(command),$(INSTALL) -m 755 $(p) '$(DESTDIR)$(bindir)')
 	$(Q)$(foreach m,$(man-built),$(INSTALL) -d '$(call dest-of-page,$(m))' && \
@@ -257,6 +257,7 @@ install: $(lib-files) $(command) $(pc-file) $(man-built)
 uninstall:
 	@echo '  REMOVE  $(DESTDIR)$(prefix)'
 	$(Q)rm -f '$(DESTDIR)$(libdir)/libbatchproc.a' '$(DESTDIR)$(includedir)/batchproc.h' \
+		'$(DESTDIR)$(includedir)/batchproc.hpp' \
 		'$(DESTDIR)$(pkgconfigdir)/batchproc.pc' '$(DESTDIR)$(bindir)/batchproc' \
 		$(foreach n,$(so-names),'$(DESTDIR)$(libdir)/$(n)') \
 		$(foreach m,$(man-pages),'$(call dest-of-page,$(m))/$(notdir $(m))')
