@@ -1059,6 +1059,136 @@ ssize_t bp_readv_fixed(int file, const struct iovec *iov, int iovcnt, off_t offs
 ssize_t bp_writev_fixed(int file, const struct iovec *iov, int iovcnt, off_t offset, int buffer,
 			unsigned int flags);
 
+/* ---------------------------------------------------------------- many receives */
+
+struct bp_buf_ring;
+
+/**
+ * bp_buf_ring_create() - buffers for receives, a ring of them for each loop
+ * @ring:	where to put it; NULL on error
+ * @engine:	the engine
+ * @count:	buffers for each loop, 1 to 32,768
+ * @size:	bytes of each, up to 1 GiB
+ *
+ * A connection that is silent needs no buffer: one is taken from the ring of its loop when there is
+ * something to put into it. On io_uring one receive stays in flight for many pieces (multishot, Linux 6.0), and
+ * the kernel takes the buffers; elsewhere the library does.
+ *
+ * Context: outside; with loops = 0 the engine's thread. It waits for each loop to take it up.
+ * Return: 0, -EINVAL for numbers out of range or without @ring, -ENOMEM.
+ */
+int bp_buf_ring_create(struct bp_buf_ring **ring, struct bp_engine *engine, unsigned int count,
+		       size_t size);
+
+/**
+ * bp_buf_ring_destroy() - free a ring of buffers
+ * @ring:	the ring, or NULL; before its engine, when nothing receives from it and every buffer was given
+ *		back, or the program is ended with one line
+ *
+ * Context: as bp_buf_ring_create().
+ */
+void bp_buf_ring_destroy(struct bp_buf_ring *ring);
+
+/**
+ * struct bp_recv_multi - receives of one task from one socket, between begin and end
+ *
+ * Its fields are the library's own.
+ */
+struct bp_recv_multi {
+	struct bp_op op_;
+	void *own_[16];
+};
+
+/**
+ * bp_recv_multi_begin() - begin to receive from a stream socket, piece by piece
+ * @m:		the receives; on the task's stack until bp_recv_multi_end()
+ * @fd:		the socket
+ * @ring:	where buffers come from
+ * @flags:	as for recv(2), but none of MSG_WAITALL, MSG_PEEK, MSG_DONTWAIT, MSG_OOB, MSG_ERRQUEUE
+ *
+ *	struct bp_recv_multi m;
+ *	void *data;
+ *	ssize_t n;
+ *
+ *	bp_recv_multi_begin(&m, fd, ring, 0);
+ *	while ((n = bp_recv_multi_next(&m, &data)) > 0)
+ *		...
+ *	bp_recv_multi_end(&m);
+ *
+ * Between the calls the task may do other operations, also send on the same socket. What comes meanwhile is
+ * kept, as long as there are buffers.
+ *
+ * Context: task only.
+ * Return: 0, or -EINVAL for other flags: then there is nothing to end.
+ */
+int bp_recv_multi_begin(struct bp_recv_multi *m, int fd, struct bp_buf_ring *ring, int flags);
+
+/**
+ * bp_recv_multi_next() - wait for the next piece
+ * @m:		the receives
+ * @data:	set to the bytes, which may be read and written until the next call
+ *
+ * Gives the buffer of the piece before back to its ring. Where all buffers are taken it waits until one has
+ * been given back.
+ *
+ * Context: the task that began.
+ * Return: bytes, 0 at the end, or -errno: the socket's, or -ECANCELED, -ETIMEDOUT as for every operation.
+ */
+ssize_t bp_recv_multi_next(struct bp_recv_multi *m, void **data);
+
+/**
+ * bp_recv_multi_end() - end to receive
+ * @m:		the receives
+ *
+ * Ends what is in flight and gives all buffers back; what had come and was not asked for is lost. To be called
+ * before the task returns, also after an error and after a cancel.
+ *
+ * Context: the task that began.
+ */
+void bp_recv_multi_end(struct bp_recv_multi *m);
+
+/**
+ * bp_buf_ring_recv() - for prep() of an operation item: a receive into buffers of a ring
+ * @ring:	the ring
+ * @op:		the operation
+ * @sqe:	what prep() is to fill
+ * @fd:		the socket
+ * @flags:	as for bp_recv_multi_begin()
+ *
+ * done() is told of each piece, and calls bp_buf_ring_take() first. Where IORING_CQE_F_MORE is not set the
+ * receive is over, and BP_OP_AGAIN goes on with another: after any piece, and where nothing has come yet. The
+ * end is 0 without a buffer. After -ETIME, which says that no buffer was free, a millisecond has passed, so that
+ * it is no busy loop.
+ *
+ * Context: callback.
+ */
+void bp_buf_ring_recv(struct bp_buf_ring *ring, struct bp_op *op, struct io_uring_sqe *sqe, int fd,
+		      int flags);
+
+/**
+ * bp_buf_ring_take() - the buffer that done() is told of
+ * @ring:	the ring
+ * @op:		the operation
+ * @res:	what done() was told
+ *
+ * To be called once for each result, whatever it is. A buffer that it returns has @res bytes and is given back
+ * with bp_buf_ring_put().
+ *
+ * Context: callback, of this very operation's done().
+ * Return: the buffer, or NULL: nothing has come with this result. With a positive one, and with -ENOBUFS, -ETIME,
+ * -EAGAIN and -EINTR, it may still come; other errors are the socket's, and 0 is the end.
+ */
+void *bp_buf_ring_take(struct bp_buf_ring *ring, struct bp_op *op, int res);
+
+/**
+ * bp_buf_ring_put() - give a buffer back
+ * @ring:	the ring
+ * @buf:	what bp_buf_ring_take() gave
+ *
+ * Context: callback, task; on the loop that it was taken on.
+ */
+void bp_buf_ring_put(struct bp_buf_ring *ring, void *buf);
+
 /**
  * bp_sqe() - an SQE for any operation that liburing can prepare
  *

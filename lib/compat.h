@@ -43,6 +43,13 @@
 #define BP_IORING_OP_WRITEV_FIXED 61
 #define BP_IORING_OP_PIPE 62
 
+#ifndef IORING_RECV_MULTISHOT
+#define IORING_RECV_MULTISHOT (1U << 1)
+#endif
+#ifndef IORING_ACCEPT_MULTISHOT
+#define IORING_ACCEPT_MULTISHOT (1U << 0)
+#endif
+
 /* include/uapi/linux/io_uring.h, Linux 6.2 */
 #ifndef IORING_SEND_ZC_REPORT_USAGE
 #define IORING_SEND_ZC_REPORT_USAGE (1U << 3)

@@ -69,6 +69,8 @@ struct bp_engine {
 
 	struct fixed_table *fixed[ENROLL_KINDS]; /* op_fixed.c; NULL: nothing is registered */
 
+	struct bp_link_ buf_rings; /* all that live */
+
 	struct bp_engine_info info;
 	char reason[ENGINE_REASON]; /* why this backend; while it is made: what was refused */
 

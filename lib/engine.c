@@ -83,6 +83,7 @@ static struct bp_engine *engine_alloc(const struct bp_engine_opts *opts,
 	list_init(&engine->groups);
 	list_init(&engine->ready_groups);
 	list_init(&engine->starved);
+	list_init(&engine->buf_rings);
 	engine->pool = malloc(sizeof(*engine->pool));
 	if (engine->pool &&
 	    pool_init(engine->pool, opts->offload ? opts->offload : BP_OFFLOAD_DEFAULT)) {
@@ -244,6 +245,8 @@ void bp_engine_destroy(struct bp_engine *engine)
 		bp_fatal("%s: %zu handle(s) of items were not released", __func__,
 			 engine->nhandles);
 	engine_unlock(engine);
+	if (!list_empty(&engine->buf_rings))
+		bp_fatal("%s: a ring of buffers of the engine is still alive", __func__);
 	/* Before the loops: a helper may still be on its way out of a loop's loop_wake(). */
 	pool_stop(engine->pool);
 	loops_stop(engine);

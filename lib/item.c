@@ -338,8 +338,11 @@ static inline __attribute__((always_inline)) void hand_over(struct bp_loop *loop
 	if (op->kind_ == OP_KIND_TASK) {
 		op->res_ = res;
 		resume(loop, op);
-	} else {
+	} else if (likely(op->kind_ == OP_KIND_ITEM)) {
 		item_done(loop, op, res, flags);
+	} else {
+		op->cqe_flags = flags;
+		op->done(op, res);
 	}
 }
 

@@ -205,7 +205,7 @@ void loop_completed_otherwise(struct bp_loop *loop, const struct bp_completion *
 		return;
 	}
 	if (unlikely(c->flags & BP_COMPLETION_MORE)) {
-		if (op->kind_ == OP_KIND_ITEM) {
+		if (op->kind_ != OP_KIND_TASK) {
 			loop->hooks->deliver(loop, op, res, c->flags);
 		} else if (!(op->flags_ & OPF_FIRST_RES)) {
 			op->flags_ |= OPF_FIRST_RES;
@@ -224,7 +224,7 @@ void loop_completed_otherwise(struct bp_loop *loop, const struct bp_completion *
 		} else if (op->flags_ & OPF_CANCEL_SENT) {
 			op->flags_ |= OPF_COMPLETED;
 			op->res_ = res;
-			if (op->kind_ == OP_KIND_ITEM)
+			if (op->kind_ != OP_KIND_TASK)
 				op->cqe_flags = c->flags;
 			return;
 		}

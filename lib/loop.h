@@ -65,6 +65,7 @@ static inline void op_set_state(struct bp_op *op, enum op_state to)
 enum op_kind {
 	OP_KIND_TASK,
 	OP_KIND_ITEM,
+	OP_KIND_INNER, /* beside that of its task: no group counts it, done() does all */
 };
 
 /* op->flags_ */
@@ -152,6 +153,7 @@ struct bp_loop {
 	_Atomic bool sleeping;
 
 	const struct fixed_table *fixed[ENROLL_KINDS]; /* the engine's, once all loops know it */
+	struct bufs *bufs; /* its share of each of the engine's rings of buffers */
 	bool enrolled[ENROLL_KINDS]; /* the backend keeps it under the same numbers */
 
 	struct bp_completion batch[LOOP_BATCH];

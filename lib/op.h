@@ -33,6 +33,13 @@ int op_by_calls(struct bp_task *task);
 /** A system call that no operation stands for, on a helper thread. Return: what it returned, or -errno. */
 long op_by_helper(struct bp_task *task, long number, const long args[6]);
 
+/** Calls @fn in the thread of each loop in turn, and waits for it. From outside. */
+void op_on_each_loop(struct bp_engine *engine, void (*fn)(struct bp_loop *loop, void *arg),
+		     void *arg);
+
+/** Ends the program where @call is in a task or a callback of the engine, or in a foreign thread. */
+void op_need_outside(const struct bp_engine *engine, const char *call);
+
 /** Frees what is registered, after the loops are gone. */
 void op_fixed_exit(struct bp_engine *engine);
 

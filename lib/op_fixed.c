@@ -40,8 +40,8 @@ struct enrolling {
 struct loop_call {
 	struct bp_message message;
 	struct bp_engine *engine;
-	void (*fn)(struct bp_loop *loop, struct enrolling *e);
-	struct enrolling *e;
+	void (*fn)(struct bp_loop *loop, void *arg);
+	void *arg;
 	bool done;
 	pthread_cond_t cond;
 };
@@ -50,16 +50,15 @@ static void called(struct bp_loop *loop, struct bp_message *message)
 {
 	struct loop_call *call = container_of(message, struct loop_call, message);
 
-	call->fn(loop, call->e);
+	call->fn(loop, call->arg);
 	engine_lock(call->engine);
 	call->done = true;
 	pthread_cond_signal(&call->cond);
 	engine_unlock(call->engine);
 }
 
-/** Calls @fn in the thread of each loop in turn. */
-static void on_each_loop(struct bp_engine *engine,
-			 void (*fn)(struct bp_loop *loop, struct enrolling *e), struct enrolling *e)
+void op_on_each_loop(struct bp_engine *engine, void (*fn)(struct bp_loop *loop, void *arg),
+		     void *arg)
 {
 	unsigned int i;
 
@@ -67,11 +66,11 @@ static void on_each_loop(struct bp_engine *engine,
 		struct loop_call call = {.message.handle = called,
 					 .engine = engine,
 					 .fn = fn,
-					 .e = e,
+					 .arg = arg,
 					 .cond = PTHREAD_COND_INITIALIZER};
 
 		if (!engine->threaded) {
-			fn(engine->loops[i], e);
+			fn(engine->loops[i], arg);
 			continue;
 		}
 		loop_post(engine->loops[i], &call.message);
@@ -83,8 +82,9 @@ static void on_each_loop(struct bp_engine *engine,
 	}
 }
 
-static void enroll(struct bp_loop *loop, struct enrolling *e)
+static void enroll(struct bp_loop *loop, void *arg)
 {
+	struct enrolling *e = arg;
 	const struct fixed_table *table = e->table;
 	int err = -EOPNOTSUPP;
 
@@ -102,13 +102,17 @@ static void enroll(struct bp_loop *loop, struct enrolling *e)
 		e->err = err;
 }
 
-static void publish(struct bp_loop *loop, struct enrolling *e)
+static void publish(struct bp_loop *loop, void *arg)
 {
+	struct enrolling *e = arg;
+
 	loop->fixed[e->what] = e->table;
 }
 
-static void withdraw(struct bp_loop *loop, struct enrolling *e)
+static void withdraw(struct bp_loop *loop, void *arg)
 {
+	struct enrolling *e = arg;
+
 	loop->fixed[e->what] = NULL;
 	if (loop->enrolled[e->what])
 		loop->backend->enroll(loop, e->what, NULL, 0);
@@ -174,6 +178,13 @@ static int table_dup(struct fixed_table *table)
 	return err;
 }
 
+void op_need_outside(const struct bp_engine *engine, const char *call)
+{
+	engine_check_thread(engine, call);
+	if (bp_this_loop && bp_this_loop->engine == engine)
+		bp_fatal("%s: called in a task or a callback", call);
+}
+
 static int do_register(struct bp_engine *engine, const char *call, enum enroll what,
 		       const void *entries, unsigned int count)
 {
@@ -181,9 +192,7 @@ static int do_register(struct bp_engine *engine, const char *call, enum enroll w
 	int saved = errno;
 
 	bp_need(engine, call, "engine");
-	engine_check_thread(engine, call);
-	if (bp_this_loop && bp_this_loop->engine == engine)
-		bp_fatal("%s: called in a task or a callback", call);
+	op_need_outside(engine, call);
 	if (!entries || !count)
 		return -EINVAL;
 	if (engine->fixed[what])
@@ -191,15 +200,15 @@ static int do_register(struct bp_engine *engine, const char *call, enum enroll w
 	e.table = table_new(what, entries, count);
 	if (!e.table)
 		return -ENOMEM;
-	on_each_loop(engine, enroll, &e);
+	op_on_each_loop(engine, enroll, &e);
 	if (!e.err && e.refused && what == ENROLL_FILES && engine->backend->kernel_files)
 		e.err = table_dup(e.table);
 	if (e.err) {
-		on_each_loop(engine, withdraw, &e);
+		op_on_each_loop(engine, withdraw, &e);
 		table_free(e.table);
 	} else {
 		engine->fixed[what] = e.table;
-		on_each_loop(engine, publish, &e);
+		op_on_each_loop(engine, publish, &e);
 	}
 	errno = saved;
 	return e.err ? e.err : !e.refused;
@@ -211,12 +220,10 @@ static void do_unregister(struct bp_engine *engine, const char *call, enum enrol
 	int saved = errno;
 
 	bp_need(engine, call, "engine");
-	engine_check_thread(engine, call);
-	if (bp_this_loop && bp_this_loop->engine == engine)
-		bp_fatal("%s: called in a task or a callback", call);
+	op_need_outside(engine, call);
 	if (!engine->fixed[what])
 		return;
-	on_each_loop(engine, withdraw, &e);
+	op_on_each_loop(engine, withdraw, &e);
 	table_free(engine->fixed[what]);
 	engine->fixed[what] = NULL;
 	errno = saved;

@@ -18,6 +18,7 @@
 #include "base.h"
 
 struct bp_engine;
+struct bufs;
 struct pool_job;
 
 /* flags of a completion; the low bits are those of the CQE */
@@ -80,6 +81,12 @@ struct bp_backend_ops {
 	 */
 	int (*enroll)(struct bp_loop *loop, enum enroll what, const void *table,
 		      unsigned int count);
+
+	/**
+	 * Lets the kernel fill buffers for receives that ask for them, or no more; NULL: where it
+	 * cannot. Return: 0 or -errno.
+	 */
+	int (*buf_ring)(struct bp_loop *loop, struct bufs *bufs, bool add);
 
 	/** Takes an operation whose prep() fills the SQE. Return: 0, or -EAGAIN: after a reap. */
 	int (*submit)(struct bp_loop *loop, struct bp_op *op);

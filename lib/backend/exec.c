@@ -318,7 +318,8 @@ static const struct exec_op table[UINT8_MAX + 1] = {
 	[IORING_OP_SPLICE] = {.block = exec_splice_block, .where = EXEC_LONG},
 	[IORING_OP_TEE] = {.block = exec_splice_block, .where = EXEC_LONG},
 
-	[IORING_OP_RECV] = {.try = exec_recv_try, .ioprio = IORING_RECVSEND_POLL_FIRST},
+	[IORING_OP_RECV] = {.try = exec_recv_try, .select = true,
+			    .ioprio = IORING_RECVSEND_POLL_FIRST | IORING_RECV_MULTISHOT},
 	[IORING_OP_RECVMSG] = {.try = exec_recv_try, .ioprio = IORING_RECVSEND_POLL_FIRST,
 			       .addr = true},
 	[IORING_OP_SEND] = {.try = exec_send_try, .ioprio = IORING_RECVSEND_POLL_FIRST},
@@ -329,7 +330,8 @@ static const struct exec_op table[UINT8_MAX + 1] = {
 	[IORING_OP_SENDMSG_ZC] = {.try = exec_send_try,
 				  .ioprio = IORING_RECVSEND_POLL_FIRST | IORING_SEND_ZC_REPORT_USAGE,
 				  .addr = true},
-	[IORING_OP_ACCEPT] = {.try = exec_accept_try, .no_file_index = true},
+	[IORING_OP_ACCEPT] = {.try = exec_accept_try, .no_file_index = true,
+			      .ioprio = IORING_ACCEPT_MULTISHOT},
 	[IORING_OP_CONNECT] = {.try = exec_connect_try},
 	[IORING_OP_POLL_ADD] = {.try = exec_poll_try},
 	[BP_IORING_OP_EPOLL_WAIT] = {.try = exec_epoll_wait_try},
@@ -372,13 +374,15 @@ bool exec_knows(unsigned int opcode)
 static int refused(const struct io_uring_sqe *sqe)
 {
 	const struct exec_op *row;
+	unsigned int known;
 
 	if (unlikely(sqe->opcode > BP_IORING_OP_PIPE))
 		return -EINVAL;
 	row = &table[sqe->opcode];
 	if (unlikely(!exec_knows(sqe->opcode)))
 		return -EOPNOTSUPP;
-	if (unlikely((sqe->flags & ~(unsigned int)IOSQE_ASYNC) || sqe->personality ||
+	known = IOSQE_ASYNC | (row->select ? IOSQE_BUFFER_SELECT : 0);
+	if (unlikely((sqe->flags & ~known) || sqe->personality ||
 		     (sqe->ioprio & ~row->ioprio && !row->any_ioprio) ||
 		     (row->no_file_index && sqe->file_index)))
 		return -EOPNOTSUPP;

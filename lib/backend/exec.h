@@ -22,6 +22,7 @@
 #define BP_EXEC_H
 
 #include "base.h"
+#include "bufs.h"
 #include "compat.h"
 
 enum exec_verdict {
@@ -47,6 +48,8 @@ struct exec {
 	bool socket;
 	bool two_cqes; /* the result, and then the news that the buffer is free */
 	unsigned int second; /* result of the second CQE */
+	struct bufs *bufs; /* where it takes its buffer from; NULL: there are none */
+	unsigned int cqe_flags; /* which one it was */
 };
 
 /** Prepares an operation whose SQE has been filled in. */
@@ -56,6 +59,8 @@ static inline void exec_init(struct exec *x)
 	x->done = 0;
 	x->ready = x->unpollable = x->started = x->plain = x->two_cqes = false;
 	x->regular = x->socket = false;
+	x->bufs = NULL;
+	x->cqe_flags = 0;
 }
 
 enum exec_verdict exec_try(struct exec *x);
@@ -89,6 +94,7 @@ struct exec_op {
 	enum exec_verdict (*block)(struct exec *x);
 	unsigned short ioprio; /* flags in sqe->ioprio that are understood */
 	bool any_ioprio; /* it is a priority, which ordinary calls take from the thread */
+	bool select; /* it may take its buffer from a ring: IOSQE_BUFFER_SELECT */
 	bool no_file_index; /* sqe->file_index would ask for a direct descriptor */
 	/* What is there is looked at here, or libc wants it: NULL must not come so far. */
 	bool addr, addr2;

@@ -146,10 +146,34 @@ static enum exec_verdict transfer(struct exec *x, long (*once)(const struct exec
 	}
 }
 
+/** Into a buffer of a ring, which is taken when there is something to put into it. */
+static enum exec_verdict recv_selected(struct exec *x)
+{
+	uint16_t number = x->bufs ? bufs_pop(x->bufs) : BUFS_NONE;
+	enum exec_verdict verdict;
+
+	if (number == BUFS_NONE)
+		return exec_done(x, -ENOBUFS);
+	x->sqe.addr = (uintptr_t)bufs_at(x->bufs, number);
+	if (!x->sqe.len || x->sqe.len > x->bufs->size)
+		x->sqe.len = (uint32_t)x->bufs->size;
+	verdict = transfer(x, recv_once, POLLIN);
+	if (verdict == EXEC_DONE && x->res > 0)
+		x->cqe_flags = IORING_CQE_F_BUFFER | (unsigned int)number
+							     << IORING_CQE_BUFFER_SHIFT;
+	else
+		bufs_push(x->bufs, number);
+	return verdict;
+}
+
 enum exec_verdict exec_recv_try(struct exec *x)
 {
 	unsigned int flags = x->sqe.msg_flags;
 
+	if (x->sqe.flags & IOSQE_BUFFER_SELECT)
+		return recv_selected(x);
+	if (x->sqe.opcode == IORING_OP_RECV && (x->sqe.ioprio & IORING_RECV_MULTISHOT))
+		return exec_done(x, -EINVAL);
 	if (flags & MSG_ERRQUEUE)
 		return transfer(x, recv_once, POLLERR);
 	return transfer(x, recv_once, flags & MSG_OOB ? POLLPRI : POLLIN);

@@ -325,6 +325,8 @@ static int threads_submit(struct bp_loop *loop, struct bp_op *op)
 	/* As with io_uring: links between operations are not for the caller to make. */
 	r->x.sqe.flags &= (uint8_t) ~(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS);
 	exec_init(&r->x);
+	if (unlikely(r->x.sqe.flags & IOSQE_BUFFER_SELECT))
+		r->x.bufs = bufs_find(loop->bufs, r->x.sqe.buf_group);
 	r->extra = op->extra_;
 	op->extra_ = (uintptr_t)r;
 	r->op = op;
@@ -405,7 +407,8 @@ static unsigned int copy_out(struct threads *t, struct bp_completion *out, unsig
 			continue;
 		}
 		out[n++] = (struct bp_completion){r->op, r->x.res,
-						  r->state == REQ_LAST ? IORING_CQE_F_NOTIF : 0};
+						  r->state == REQ_LAST ? IORING_CQE_F_NOTIF :
+									 r->x.cqe_flags};
 		release(t, r);
 	}
 	return n;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "backend/wake.h"
+#include "bufs.h"
 #include "compat.h"
 #include "loop.h"
 
@@ -264,6 +265,24 @@ static int uring_enroll(struct bp_loop *loop, enum enroll what, const void *tabl
 		       io_uring_unregister_buffers(&u->ring);
 }
 
+static int uring_buf_ring(struct bp_loop *loop, struct bufs *bufs, bool add)
+{
+	struct uring *u = loop->backend_data;
+	struct io_uring_buf_reg reg = {
+		.ring_addr = (uintptr_t)bufs->ring,
+		.ring_entries = bufs->mask + 1,
+		.bgid = bufs->group,
+	};
+	int err;
+
+	if (!add)
+		return io_uring_unregister_buf_ring(&u->ring, bufs->group);
+	err = io_uring_register_buf_ring(&u->ring, &reg, 0);
+	if (!err)
+		bufs_fill_ring(bufs);
+	return err;
+}
+
 static int uring_submit(struct bp_loop *loop, struct bp_op *op)
 {
 	struct io_uring_sqe *sqe = get_sqe(loop->backend_data);
@@ -444,6 +463,7 @@ const struct bp_backend_ops bp_uring_backend = {
 	.exit = uring_exit,
 	.knows = uring_knows,
 	.enroll = uring_enroll,
+	.buf_ring = uring_buf_ring,
 	.submit = uring_submit,
 	.cancel = uring_cancel,
 	.reap = uring_reap,

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bufs.h"
 #include "compat.h"
 #include "sim/sim.h"
 
@@ -298,6 +299,25 @@ static int run_move(struct sim *sim, struct sim_req *req, size_t most)
 	return n == SIM_WAIT && dont_wait ? -EAGAIN : (int)n;
 }
 
+/** A receive that takes its buffer from a ring. */
+static int run_select(struct sim *sim, struct sim_req *req, size_t most)
+{
+	struct bufs *bufs = bufs_find(req->loop->loop->bufs, req->sqe.buf_group);
+	uint16_t number = bufs ? bufs_pop(bufs) : BUFS_NONE;
+	int n;
+
+	if (number == BUFS_NONE)
+		return -ENOBUFS;
+	req->sqe.addr = (uintptr_t)bufs_at(bufs, number);
+	req->sqe.len = (uint32_t)bufs->size;
+	n = run_move(sim, req, most);
+	if (n > 0)
+		req->flags = IORING_CQE_F_BUFFER | (unsigned int)number << IORING_CQE_BUFFER_SHIFT;
+	else
+		bufs_push(bufs, number);
+	return n;
+}
+
 static int run_openat2(struct sim *sim, const struct io_uring_sqe *sqe)
 {
 	const struct open_how *how = ptr(sqe->addr2);
@@ -388,9 +408,12 @@ int sim_model_run(struct sim *sim, struct sim_req *req, size_t most)
 	case IORING_OP_WRITEV:
 	case IORING_OP_SEND:
 	case IORING_OP_SEND_ZC:
-	case IORING_OP_RECV:
 	case IORING_OP_SENDMSG:
 	case IORING_OP_RECVMSG:
+		return run_move(sim, req, most);
+	case IORING_OP_RECV:
+		if (sqe->flags & IOSQE_BUFFER_SELECT)
+			return run_select(sim, req, most);
 		return run_move(sim, req, most);
 	case IORING_OP_OPENAT:
 		return sim_open(sim, sqe->fd, ptr(sqe->addr), (int)sqe->open_flags, sqe->len);
