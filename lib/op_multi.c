@@ -336,7 +336,7 @@ static void multi_prep(struct bp_op *op, struct io_uring_sqe *sqe)
 
 static void multi_interrupted(struct bp_task *task)
 {
-	struct multi *m = task->waiter;
+	struct multi *m = task->multi;
 
 	if (list_linked(&m->wait))
 		list_del(&m->wait);
@@ -352,7 +352,7 @@ static void never_interrupted(struct bp_task *task)
 static void multi_wait(struct multi *m, void (*interrupt)(struct bp_task *task))
 {
 	m->waiting = true;
-	m->task->waiter = m;
+	m->task->multi = m;
 	m->task->interrupt = interrupt;
 	op_set_state(&m->task->op, OP_WAITING);
 	task_suspend(m->task);

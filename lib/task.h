@@ -21,6 +21,7 @@ struct task_group {
 
 struct task_local;
 struct waiter;
+struct multi;
 
 struct bp_task {
 	struct bp_op op;
@@ -37,6 +38,7 @@ struct bp_task {
 	/* While it waits (wait.h): told that the task shall end. */
 	void (*interrupt)(struct bp_task *task);
 	struct waiter *waiter; /* under the lock */
+	struct multi *multi; /* what it waits for in bp_recv_multi_next() */
 	struct bp_mutex *wants; /* the mutex that it waits for; under the lock */
 	struct bp_stack *stack;
 	struct bp_timer_ timer; /* of bp_sleep() and bp_wait_until() */

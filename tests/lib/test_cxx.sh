@@ -11,7 +11,7 @@ trap 'rm -rf "$dir"' EXIT
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
 lib=$(CDPATH='' cd -- "$(dirname -- "$BATCHPROC")/lib" && pwd)
 san=$(echo "${TEST_CC-}" | grep -o -- '-fsanitize=[a-z,]*' | head -n 1 || true)
-flags="-Wall -Wextra -Werror -O1 -g -pthread -I$top/lib $san"
+flags="-Wall -Wextra -Werror -pthread -I$top/lib $san"
 tried=0
 failed=0
 
@@ -41,10 +41,10 @@ try()
 	done
 }
 
+# The oldest standard with one, the newest with the other: each takes a while.
 try g++ c++11 "$top/tests/lib/cxx.cc"
-try clang++ c++11 "$top/tests/lib/cxx.cc"
-try g++ c++20 "$top/tests/lib/cxx.cc" "$top"/docs/examples/*.cc
-try clang++ c++17 "$top/tests/lib/cxx.cc" "$top"/docs/examples/*.cc
+try clang++ c++20 "$top/tests/lib/cxx.cc"
+try g++ c++17 "$top"/docs/examples/*.cc
 [ "$tried" -gt 0 ] || exit 77
 echo "$tried programs, $failed failed"
 [ "$failed" -eq 0 ]
