@@ -223,7 +223,7 @@ static int wait_for_place(struct bp_group *group, uint64_t weight)
 }
 
 /** Takes a place if there is one and nobody else waits for it. */
-static inline bool admit_now(struct bp_group *group, uint64_t weight)
+static inline __attribute__((always_inline)) bool admit_now(struct bp_group *group, uint64_t weight)
 {
 	engine_assert_locked(group->engine);
 	if (unlikely(group->closed || group_cancelled(group)))
@@ -271,7 +271,8 @@ void admit_undo(struct bp_group *group, uint64_t weight)
  * straight to the submission queue. Its prep() is called as from the loop, so that what a callback
  * must not do is noticed here too.
  */
-static void start_now(struct bp_group *group, struct bp_loop *loop, struct bp_op *op)
+static inline __attribute__((always_inline)) void start_now(struct bp_group *group,
+							    struct bp_loop *loop, struct bp_op *op)
 {
 	struct bp_loop *outer = bp_this_loop;
 	struct bp_op *running = loop->running;
@@ -295,7 +296,7 @@ static inline void take_in(struct bp_group *group, struct bp_op *op)
 }
 
 /** Puts an item that has a place where a loop will take it. */
-static inline void enlist(struct bp_group *group, struct bp_op *op)
+static inline __attribute__((always_inline)) void enlist(struct bp_group *group, struct bp_op *op)
 {
 	struct bp_engine *engine = group->engine;
 
@@ -410,14 +411,6 @@ static int go_copy(struct bp_group *group, bp_task_fn fn, const void *arg, size_
 	if (size)
 		memcpy(copy, arg, size);
 	return go_task(group, fn, NULL, copy, try, call);
-}
-
-void admit_check_op(const struct bp_op *op, const char *call)
-{
-	if ((uintptr_t)op % _Alignof(struct bp_op))
-		bp_fatal("%s: this operation is not aligned", call);
-	if (op->state_ != OP_IDLE && op->state_ != OP_ENDED)
-		bp_fatal("%s: this operation is in use, or was not zeroed", call);
 }
 
 static int go_op(struct bp_group *group, struct bp_op *op, bool try, const char *call)

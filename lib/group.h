@@ -289,7 +289,13 @@ int admit(struct bp_group *group, uint64_t weight, bool try);
 void admit_enlist(struct bp_group *group, struct bp_op *op, int loop);
 
 /** Ends the program where @call was given an operation that cannot be an item now. Any thread. */
-void admit_check_op(const struct bp_op *op, const char *call);
+static inline void admit_check_op(const struct bp_op *op, const char *call)
+{
+	if (unlikely((uintptr_t)op % _Alignof(struct bp_op)))
+		bp_fatal("%s: this operation is not aligned", call);
+	if (unlikely(op->state_ != OP_IDLE && op->state_ != OP_ENDED))
+		bp_fatal("%s: this operation is in use, or was not zeroed", call);
+}
 
 /** Not under the lock: one of the loops may have to be told of what was enlisted. */
 void admit_announce(struct bp_engine *engine);

@@ -30,8 +30,8 @@ static inline void add_relaxed(_Atomic uint64_t *to, uint64_t n)
 /* ---------------------------------------------------------------- the end of an item */
 
 /** Counts an item's end and draws the consequences for the group. Under the lock. */
-static enum bp_end account(struct bp_group *group, struct bp_op *op, void *arg, int result,
-			   bool started)
+static inline __attribute__((always_inline)) enum bp_end
+account(struct bp_group *group, struct bp_op *op, void *arg, int result, bool started)
 {
 	engine_assert_locked(group->engine);
 	if (!started) {
@@ -87,8 +87,12 @@ static uint64_t end_special(struct bp_op *op, enum bp_end end, int result)
 	return beside;
 }
 
-/** Ends an item: its one and only end. Its memory is the caller's again after the report. */
-void item_end(struct bp_loop *loop, struct bp_op *op, int result, bool started)
+/**
+ * Ends an item: its one and only end. Its memory is the caller's again after the report. Made twice,
+ * so that what is @special costs the others nothing.
+ */
+static inline __attribute__((always_inline)) void
+end_item(struct bp_loop *loop, struct bp_op *op, int result, bool started, const bool special)
 {
 	struct bp_group *group = op->group_;
 	struct bp_engine *engine = group->engine;
@@ -114,7 +118,7 @@ void item_end(struct bp_loop *loop, struct bp_op *op, int result, bool started)
 		list_del(&op->member_);
 		member->count--;
 	}
-	if (unlikely(group_special(group)) && result == -ECANCELED && cancelled_alone(op)) {
+	if (special && result == -ECANCELED && cancelled_alone(op)) {
 		result = handle_of(op)->cause;
 		end = account_alone(group, started);
 	} else {
@@ -125,12 +129,26 @@ void item_end(struct bp_loop *loop, struct bp_op *op, int result, bool started)
 		group->report(group->report_arg, arg, end, result);
 		engine_lock(engine);
 	}
-	if (unlikely(group_special(group)))
+	if (special)
 		beside = end_special(op, end, result);
 	if (task && task != group->winner_task)
 		task_free(engine, task);
 	admit_release(group, beside);
 	engine_unlock(engine);
+}
+
+static __attribute__((noinline)) void item_end_special(struct bp_loop *loop, struct bp_op *op,
+						       int result, bool started)
+{
+	end_item(loop, op, result, started, true);
+}
+
+void item_end(struct bp_loop *loop, struct bp_op *op, int result, bool started)
+{
+	if (unlikely(group_special(op->group_)))
+		item_end_special(loop, op, result, started);
+	else
+		end_item(loop, op, result, started, false);
 }
 
 /* ---------------------------------------------------------------- the start of an item */
