@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/utsname.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "backend/wake.h"
@@ -109,14 +109,12 @@ static bool uring_knows(const struct bp_loop *loop, unsigned int opcode)
 	return opcode < 64 && (u->known >> opcode & 1);
 }
 
-/** Before Linux 5.12 rings were locked memory of their user. */
+/** Before Linux 5.12 and again in 6.18 rings are locked memory of their user, unless that is root. */
 static bool counts_as_locked(void)
 {
-	unsigned int major, minor;
-	struct utsname uts;
+	struct rlimit limit;
 
-	return !uname(&uts) && sscanf(uts.release, "%u.%u", &major, &minor) == 2 &&
-	       (major < 5 || (major == 5 && minor < 12));
+	return geteuid() && !getrlimit(RLIMIT_MEMLOCK, &limit) && limit.rlim_cur != RLIM_INFINITY;
 }
 
 /** Says why there is no ring. Return: @err. */
@@ -135,7 +133,8 @@ static int refused(struct bp_engine *engine, int err)
 		break;
 	case -ENOMEM:
 		why = counts_as_locked() ?
-			      "io_uring got no memory (ENOMEM): RLIMIT_MEMLOCK bounds it here" :
+			      "io_uring got no memory (ENOMEM): RLIMIT_MEMLOCK may bound it here, for "
+			      "which many kernels count rings, or there is none" :
 			      "io_uring got no memory (ENOMEM): there is none, or the control "
 			      "group may have no more";
 		break;

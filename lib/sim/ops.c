@@ -22,14 +22,18 @@ static void posted_later(struct bp_loop *loop, struct bp_timer_ *timer)
 	make_ready(sim_req_of_timer(timer));
 }
 
-static void post_more(struct sim_req *req, int res)
+/** Return: false: no memory. */
+static bool post_more(struct sim_req *req, int res)
 {
 	struct sim_req *more = sim_req_new(req->loop, req->op, SIM_MORE);
 
+	if (!more)
+		return false;
 	more->res = res;
 	more->flags = IORING_CQE_F_MORE;
 	more->state = SIM_POSTED;
 	make_ready(more);
+	return true;
 }
 
 /** The operation is over. */
@@ -43,9 +47,8 @@ static void post(struct sim_req *req, int res)
 	req->desc = NULL;
 	req->state = SIM_POSTED;
 	req->res = res;
-	if (req->sqe.opcode == IORING_OP_SEND_ZC && res >= 0) {
+	if (req->sqe.opcode == IORING_OP_SEND_ZC && res >= 0 && post_more(req, res)) {
 		/* The buffer is free with the second completion. */
-		post_more(req, res);
 		req->res = 0;
 		req->flags = IORING_CQE_F_NOTIF;
 		sim_at(req, sim_latency(sim), posted_later);

@@ -124,7 +124,7 @@ struct sim_req *sim_req_new(struct sim_loop *sl, struct bp_op *op, enum sim_req_
 	if (!link) {
 		slab = calloc(1, sizeof(*slab));
 		if (!slab)
-			bp_fatal("sim: no memory");
+			return NULL;
 		slab->next = sim->slabs;
 		sim->slabs = slab;
 		for (unsigned int i = 0; i < SLAB_REQS; i++)
@@ -202,6 +202,8 @@ static int enqueue(struct sim_loop *sl, struct bp_op *op, enum sim_req_kind kind
 		return -EAGAIN;
 	}
 	req = sim_req_new(sl, op, kind);
+	if (!req)
+		return -EAGAIN;
 	hash_add(req);
 	list_add_tail(&sl->queue, &req->link);
 	if (kind == SIM_OP)
@@ -367,6 +369,8 @@ static int sim_offload(struct bp_loop *loop, struct pool_job *job)
 	struct sim_loop *sl = loop->backend_data;
 	struct sim_req *req = sim_req_new(sl, NULL, SIM_JOB);
 
+	if (!req)
+		return -EAGAIN;
 	req->job = job;
 	list_add_tail(&sl->sim->jobs, &req->link);
 	sim_at(req, sim_latency(sl->sim), job_begins);

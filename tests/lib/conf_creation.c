@@ -178,7 +178,7 @@ static int with_no_locked_memory(void *arg)
 	int err;
 
 	expect_eq(setrlimit(RLIMIT_MEMLOCK, &none), 0);
-	/* Kernels before 5.12 count rings as locked memory, and only for ordinary users. */
+	/* Many kernels count rings as locked memory, and only for ordinary users. */
 	if (geteuid() == 0)
 		expect_eq(setresuid(65534, 65534, 65534), 0);
 	err = try_engine(arg);
