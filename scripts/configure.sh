@@ -65,15 +65,22 @@ library()
 # optional NAME PKG LIBS TEXT: a library that is used where it is there
 optional()
 {
+	used "$@" && printf '#define BP_HAVE_%s 1\n' "$var" >>"$h"
+	return 0
+}
+
+# used NAME PKG LIBS TEXT: the same, but no source of the project's has to know
+used()
+{
 	cflags=$($PKG_CONFIG --cflags "$2" 2>>"$log") || cflags=
 	libs=$($PKG_CONFIG --libs "$2" 2>>"$log") || libs=$3
 	var=$(echo "$1" | tr '[:lower:]' '[:upper:]')
 	if compiles "$1" "$cflags" "$libs"; then
 		say "$4" yes
 		printf '%s_CFLAGS := %s\n%s_LIBS := %s\n' "$var" "$cflags" "$var" "$libs" >>"$mk"
-		printf '#define BP_HAVE_%s 1\n' "$var" >>"$h"
 	else
 		say "$4" no
+		return 1
 	fi
 }
 
@@ -106,6 +113,7 @@ library zlib zlib -lz zlib1g-dev 'zlib'
 library cmocka cmocka -lcmocka libcmocka-dev 'cmocka 1.1 or newer'
 optional idn2 libidn2 -lidn2 'libidn2'
 optional curl libcurl -lcurl 'libcurl, for tests'
+used uv libuv -luv 'libuv, for an example' || true
 optional fuse3 fuse3 -lfuse3 'libfuse 3.10 or newer, for tests'
 feature valgrind 'valgrind/valgrind.h'
 

@@ -49,6 +49,7 @@ patch|program patch|patch|patch|patch|patch|patch
 shellcheck|program shellcheck|shellcheck|ShellCheck|shellcheck|shellcheck|ShellCheck
 valgrind|program valgrind|valgrind|valgrind|valgrind|valgrind|valgrind
 libcurl|compiles curl -lcurl|libcurl4-openssl-dev|libcurl-devel|curl|curl-dev|libcurl-devel
+libuv|compiles uv -luv|libuv1-dev|libuv-devel|libuv|libuv-dev|libuv-devel
 nginx|program nginx|nginx-light|nginx|nginx|nginx|nginx
 lighttpd|program lighttpd|lighttpd|lighttpd|lighttpd|lighttpd|lighttpd
 apache|program apache2|apache2|-|-|-|-
@@ -108,7 +109,7 @@ compiles()
 	flags=
 	case $what in
 	liburing | jansson | cmocka | zlib | fuse3) package=$what ;;
-	idn2 | curl) package=lib$what ;;
+	idn2 | curl | uv) package=lib$what ;;
 	openssl) package=openssl ;;
 	xxhash) package=libxxhash ;;
 	b2) package=libb2 ;;
