@@ -22,6 +22,37 @@ static int task(void *arg)
 	return *(int *)arg;
 }
 
+static const struct bp_group_opts kept = BP_GROUP_OPTS_INIT(64, 1, .stack_size = 1 << 20);
+static struct bp_group_opts bare = BP_GROUP_OPTS_INIT(BP_LIMIT_NONE, 0);
+
+static void prep(struct bp_op *op, struct io_uring_sqe *sqe)
+{
+	(void)op;
+	io_uring_prep_nop(sqe);
+}
+
+static int done(struct bp_op *op, int res)
+{
+	(void)op;
+	return res;
+}
+
+static struct bp_op nop = BP_OP_INIT(prep, done);
+
+int more(struct bp_group **group, struct bp_engine *engine)
+{
+	struct {
+		struct bp_op op;
+		int n;
+	} mine = {.op = BP_OP_INIT(prep, done), .n = 1};
+
+	if (bp_group_create(group, engine, &kept) || bp_group_create(group, engine, &bare) ||
+	    bp_group_create(group, engine, &BP_GROUP_OPTS(BP_RACE, .limit = 3)) ||
+	    bp_group_create(group, engine, &BP_GROUP_OPTS(BP_QUORUM(2, 3))))
+		return -1;
+	return bp_go_op(*group, &nop) + bp_go_op(*group, &mine.op);
+}
+
 int use(struct bp_engine **engine, struct bp_group **group, int *number)
 {
 	struct bp_engine_opts opts = BP_ENGINE_OPTS(.depth = 64, .loops = 2);
@@ -40,6 +71,31 @@ cat >"$dir/use.cc" <<'END'
 static int task(void *arg)
 {
 	return *static_cast<int *>(arg);
+}
+
+static void prep(struct bp_op *, struct io_uring_sqe *sqe)
+{
+	io_uring_prep_nop(sqe);
+}
+
+static int done(struct bp_op *, int res)
+{
+	return res;
+}
+
+static struct bp_op nop = BP_OP_INIT(prep, done);
+
+struct item {
+	struct bp_op op;
+	int n;
+
+	item() : op(BP_OP_INIT(prep, done)), n(1) {}
+};
+
+int more(struct bp_group *group, item *mine);
+int more(struct bp_group *group, item *mine)
+{
+	return bp_go_op(group, &nop) + bp_go_op(group, &mine->op);
 }
 
 int use(struct bp_engine **engine, struct bp_group **group, int *number);
