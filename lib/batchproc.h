@@ -191,6 +191,9 @@ static inline struct bp_engine_opts bp_engine_opts_default(void)
  * @in_flight:	operations handed to the backend that have not completed
  * @waiting:	items that were accepted and have not started
  * @stacks:	stacks mapped, in use or kept for reuse
+ * @full:	as many operations are in flight as @depth allows, on all loops: bp_go() waits, bp_try_go()
+ *		gives -EAGAIN, and further operations wait, until one ends
+ * @patient:	of @in_flight, those that wait for a peer and take nothing of @depth
  */
 struct bp_engine_info {
 	enum bp_backend backend;
@@ -210,6 +213,8 @@ struct bp_engine_info {
 	size_t in_flight;
 	size_t waiting;
 	size_t stacks;
+	bool full;
+	size_t patient;
 };
 
 /**

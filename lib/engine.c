@@ -263,7 +263,7 @@ const struct bp_engine_info *bp_engine_info(const struct bp_engine *const_engine
 	static __thread struct bp_engine_info copy;
 	struct bp_engine_info *info = &copy;
 	enum stack_guard guard = STACK_GUARD_MADVISE;
-	size_t tasks = 0, in_flight = 0, stacks = 0;
+	size_t tasks = 0, in_flight = 0, patient = 0, stacks = 0;
 	unsigned int i;
 
 	bp_need(engine, __func__, "engine");
@@ -276,6 +276,7 @@ const struct bp_engine_info *bp_engine_info(const struct bp_engine *const_engine
 
 		tasks += atomic_load_explicit(&loop->live_tasks, memory_order_relaxed);
 		in_flight += loop_in_flight(loop) + loop_patient(loop);
+		patient += loop_patient(loop);
 		stacks += atomic_load_explicit(&loop->stacks_mapped, memory_order_relaxed);
 		if (atomic_load_explicit(&loop->stack_guard, memory_order_relaxed) > guard)
 			guard = atomic_load_explicit(&loop->stack_guard, memory_order_relaxed);
@@ -291,6 +292,8 @@ const struct bp_engine_info *bp_engine_info(const struct bp_engine *const_engine
 	info->in_flight = in_flight;
 	info->waiting = engine_ready(engine);
 	info->stacks = stacks;
+	info->full = loops_full(engine);
+	info->patient = patient;
 	engine_unlock(engine);
 	return info;
 }

@@ -532,7 +532,7 @@ static void silent_receives_starve_nobody(struct test *t)
 	enum {
 		PAIRS = 64
 	};
-	const unsigned long n = scaled(30000);
+	const unsigned long n = scaled(driven(t) ? 200000 : 30000);
 	struct silent *silent = calloc(n, sizeof(*silent));
 	struct bp_group *g, *files;
 	int fd[PAIRS][2];
@@ -548,6 +548,8 @@ static void silent_receives_starve_nobody(struct test *t)
 		expect_eq(bp_go_op(g, &silent[i].op), 0);
 	}
 	until_in_flight(t, n);
+	expect_eq(bp_engine_info(t->engine)->patient, n);
+	expect(!bp_engine_info(t->engine)->full);
 	for (int i = 0; i < 20; i++)
 		expect_eq(bp_go(files, reads_a_file, (void *)"/proc/self/exe"), 0);
 	expect_eq(bp_wait(files), 0);

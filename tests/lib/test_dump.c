@@ -95,12 +95,14 @@ static void full_queues_are_said(struct test *t)
 	crowd_init(&crowd);
 	take_dump(t->engine);
 	expect_eq(times_said("FULL"), 0);
+	expect(!bp_engine_info(t->engine)->full);
 	for (int i = 0; i < 2; i++)
 		expect_eq(bp_go(g, crowd_task, &crowd), 0);
 	while (bp_engine_info(t->engine)->in_flight < 2)
 		expect_eq(bp_wait_until(g, 1), -ETIMEDOUT);
 	take_dump(t->engine);
 	expect_eq(times_said("FULL"), 1);
+	expect(bp_engine_info(t->engine)->full);
 	gate_open(&crowd.gate);
 	expect_eq(bp_wait(g), 0);
 	bp_group_destroy(g);
