@@ -68,6 +68,7 @@ NM ?= $(CROSS_COMPILE)nm
 OBJCOPY ?= $(CROSS_COMPILE)objcopy
 PKG_CONFIG ?= $(CROSS_COMPILE)pkg-config
 INSTALL ?= install
+LDCONFIG ?= ldconfig
 CLANG_FORMAT ?= clang-format
 CPPCHECK ?= cppcheck
 SHELLCHECK ?= shellcheck
@@ -77,6 +78,7 @@ bindir ?= $(prefix)/bin
 libdir ?= $(prefix)/lib
 includedir ?= $(prefix)/include
 mandir ?= $(prefix)/share/man
+docdir ?= $(prefix)/share/doc/batchproc
 pkgconfigdir ?= $(libdir)/pkgconfig
 DESTDIR ?=
 
@@ -134,7 +136,7 @@ sim: ## play SEEDS=N random programs on the simulated backend (10,000,000 by def
 breakages: ## break the library on purpose, and see that the simulation finds each breakage
 fuzz: ## look for input that breaks a parser; T='NAME...' choose, SECONDS=N for each (60)
 bench: ## run the benchmark; ARGS= are its arguments
-install: ## install the library, its header and manual pages, and the command
+install: ## install the library, its header, manual pages, guide and examples, and the command
 uninstall: ## remove what install put there
 
 no-build-goals := help deps deps-ci clean distclean format format-check cppcheck shellcheck
@@ -238,6 +240,9 @@ all: $(man-built)
 dest-of-page = $(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(1)))
 so-names := libbatchproc.so.$(VERSION) libbatchproc.so.$(VERSION_MAJOR) libbatchproc.so
 
+guides := docs/guide.md docs/backends.md docs/design.md
+guide-examples := $(wildcard docs/examples/*.[ch] docs/examples/*.manifest)
+
 install: $(lib-files) $(command) $(pc-file) $(man-built)
 	@echo '  INSTALL $(DESTDIR)$(prefix)'
 	$(Q)$(INSTALL) -d '$(DESTDIR)$(libdir)' '$(DESTDIR)$(includedir)' \
@@ -252,7 +257,10 @@ install: $(lib-files) $(command) $(pc-file) $(man-built)
 	$(Q)$(foreach m,$(man-built),$(INSTALL) -d '$(call dest-of-page,$(m))' && \
 		$(INSTALL) -m 644 $(m) '$(call dest-of-page,$(m))' &&) :
 	$(Q)scripts/man-aliases.sh install '$(DESTDIR)$(mandir)' $(man-pages)
-	$(Q)if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then ldconfig || true; fi
+	$(Q)$(INSTALL) -d '$(DESTDIR)$(docdir)/examples'
+	$(Q)$(INSTALL) -m 644 $(guides) '$(DESTDIR)$(docdir)'
+	$(Q)$(INSTALL) -m 644 $(guide-examples) '$(DESTDIR)$(docdir)/examples'
+	$(Q)if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then $(LDCONFIG) || true; fi
 
 uninstall:
 	@echo '  REMOVE  $(DESTDIR)$(prefix)'
@@ -262,6 +270,9 @@ uninstall:
 		$(foreach n,$(so-names),'$(DESTDIR)$(libdir)/$(n)') \
 		$(foreach m,$(man-pages),'$(call dest-of-page,$(m))/$(notdir $(m))')
 	$(Q)scripts/man-aliases.sh remove '$(DESTDIR)$(mandir)' $(man-pages)
+	$(Q)rm -f $(foreach f,$(guides),'$(DESTDIR)$(docdir)/$(notdir $(f))') \
+		$(foreach f,$(guide-examples),'$(DESTDIR)$(docdir)/examples/$(notdir $(f))')
+	$(Q)rmdir '$(DESTDIR)$(docdir)/examples' '$(DESTDIR)$(docdir)' 2>/dev/null || true
 endif
 
 .PHONY: help deps deps-ci clean distclean format format-check cppcheck shellcheck

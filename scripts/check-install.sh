@@ -3,7 +3,8 @@
 #
 # check-install.sh DIR: installs the build in DIR into a staging directory, and builds and runs a
 # program against that by pkg-config alone, with the shared and with the static library; then
-# uninstalls, and nothing may be left. Uses TEST_MAKE, TEST_CC, TEST_LDFLAGS and TEST_PKG_CONFIG.
+# uninstalls, and nothing may be left. The same with a prefix of its own, where an installed example is
+# built too. Uses TEST_MAKE, TEST_CC, TEST_LDFLAGS and TEST_PKG_CONFIG.
 set -eu
 
 : "${TEST_MAKE:=make}" "${TEST_CC:=cc}" "${TEST_LDFLAGS:=}"
@@ -26,7 +27,8 @@ install()
 }
 
 install install
-for file in lib/libbatchproc.a lib/libbatchproc.so include/batchproc.h lib/pkgconfig/batchproc.pc; do
+for file in lib/libbatchproc.a lib/libbatchproc.so include/batchproc.h lib/pkgconfig/batchproc.pc \
+	share/doc/batchproc/guide.md share/doc/batchproc/examples/fail_fast.c share/man/man3/bp_go.3; do
 	[ -f "$dest/usr/$file" ] || { echo "$file was not installed"; exit 1; }
 done
 
@@ -69,6 +71,26 @@ pc()
 }
 
 version=$(pc --modversion)
+
+# Installed elsewhere, as README.md says: PKG_CONFIG_PATH finds it, and a path in the program the library. An
+# installed example is built so, by what was installed alone.
+prefix=$stage/own
+eval "$TEST_MAKE -s install O='$dir' DESTDIR= LDCONFIG=: prefix='$prefix' libdir='$prefix/lib'"
+own()
+{
+	PKG_CONFIG_PATH=$prefix/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH} $TEST_PKG_CONFIG "$@" batchproc
+}
+# shellcheck disable=SC2046,SC2086
+$TEST_CC $(own --cflags) -o "$stage/own-probe" "$stage/probe.c" $TEST_LDFLAGS $(own --libs) \
+	-Wl,-rpath,$(own --variable=libdir)
+$RUNNER "$stage/own-probe"
+# shellcheck disable=SC2046,SC2086
+$TEST_CC -D_GNU_SOURCE= $(own --cflags) -o "$stage/example" "$prefix/share/doc/batchproc/examples/try_go.c" $TEST_LDFLAGS \
+	$(own --libs) -Wl,-rpath,$(own --variable=libdir)
+$RUNNER "$stage/example" >/dev/null
+eval "$TEST_MAKE -s uninstall O='$dir' DESTDIR= LDCONFIG=: prefix='$prefix' libdir='$prefix/lib'"
+left=$(find "$prefix" ! -type d)
+[ -z "$left" ] || { echo "Left by uninstall: $left"; exit 1; }
 # shellcheck disable=SC2046,SC2086
 $TEST_CC $(pc --cflags) -o "$stage/shared" "$stage/probe.c" $TEST_LDFLAGS $(pc --libs)
 LD_LIBRARY_PATH=$dest/usr/lib $RUNNER "$stage/shared"
