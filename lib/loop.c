@@ -479,8 +479,6 @@ bool loops_drive(struct bp_engine *engine, uint64_t until)
 		loop_turn(loop, until);
 		bp_this_loop = outer;
 		loop->stale = true;
-		if (unlikely(engine->outer))
-			loop_rest(loop);
 	}
 	/* What the loop and its tasks leave there is not the caller's, nor are his exceptions theirs. */
 	errno = saved;

@@ -28,13 +28,16 @@ int bp_engine_fd(struct bp_engine *engine)
 
 	if (!loop || !loop->backend->fd)
 		return -EOPNOTSUPP;
+	/* Nobody wakes it while it changes how that is done. */
+	atomic_store(&loop->sleeping, false);
 	fd = loop->backend->fd(loop);
 	errno = saved;
 	if (fd < 0)
 		return fd;
 	engine->outer = true;
 	engine->told = true;
-	loop_rest(loop);
+	if (!loop_rest(loop))
+		loop_wake(loop);
 	return fd;
 }
 

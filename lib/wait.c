@@ -99,6 +99,11 @@ static void block_driving(struct waiter *waiter, uint64_t until)
 		wait_wake(waiter, -EDEADLK);
 	} while (!waiter->woken && bp_now(engine) < until);
 	engine->driver_woken = false;
+	/* The outer loop knows nothing of what was begun meanwhile: it is to take a turn. */
+	if (unlikely(engine->outer)) {
+		loop_rest(engine->loops[0]);
+		loop_wake(engine->loops[0]);
+	}
 }
 
 void wait_block(struct waiter *waiter, struct bp_link_ *queue, uint64_t until,

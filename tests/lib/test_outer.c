@@ -259,6 +259,35 @@ static void what_is_done_between_turns_is_noticed(struct test *t)
 	crowd_free(&crowd);
 }
 
+static int sleeps_a_little(void *unused)
+{
+	(void)unused;
+	return bp_sleep(5 * MS);
+}
+
+/* A wait inside of the other loop begins what that knows nothing of: it is told to take a turn. */
+static void a_wait_in_between_is_noticed(struct test *t)
+{
+	struct outer o = outer_of(t);
+	struct bp_group *g = group_with(t), *other;
+
+	turn(&o);
+	expect(o.wait == UINT64_MAX);
+	expect_eq(bp_go(g, sleeps_a_little, NULL), 0);
+	turn(&o);
+	other = group_with(t);
+	expect_eq(bp_go(other, sleeps_long, NULL), 0);
+	expect_eq(bp_wait(g), 0);
+	expect(readable(&o, 0));
+	turn(&o);
+	expect_between(o.wait, 1, FAR_AWAY);
+	bp_cancel(other, -EINTR);
+	until_done(&o, other);
+	expect_eq(bp_wait(other), -EINTR);
+	bp_group_destroy(g);
+	bp_group_destroy(other);
+}
+
 /* ---------------------------------------------------------------- bp_post() */
 
 struct order {
@@ -511,23 +540,11 @@ static int takes_a_turn(void *engine)
 	return bp_engine_turn(engine, NULL);
 }
 
-static int asks_for_the_descriptor(void *engine)
-{
-	return bp_engine_fd(engine);
-}
-
 static int a_turn_in_a_task(void *arg)
 {
 	struct bp_engine *engine = engine_with((struct test *)arg, .loops = 0);
 
 	return run_task(arg, takes_a_turn, engine);
-}
-
-static int a_descriptor_in_a_task(void *arg)
-{
-	struct bp_engine *engine = engine_with((struct test *)arg, .loops = 0);
-
-	return run_task(arg, asks_for_the_descriptor, engine);
 }
 
 static void *takes_a_turn_elsewhere(void *engine)
@@ -549,7 +566,6 @@ static int a_turn_of_a_foreign_thread(void *arg)
 static void turns_are_taken_outside_and_at_home(struct test *t)
 {
 	expect_abort(a_turn_in_a_task, t, "bp_engine_turn");
-	expect_abort(a_descriptor_in_a_task, t, "bp_engine_fd");
 	expect_abort(a_turn_of_a_foreign_thread, t, "bp_engine_turn");
 }
 
@@ -559,6 +575,7 @@ static const struct test_case cases[] = {
 	DRIVEN_REAL_ROWS(a_turn_says_when_the_next_is_due),
 	DRIVEN_REAL_ROWS(a_turn_comes_back),
 	DRIVEN_REAL_ROWS(what_is_done_between_turns_is_noticed),
+	DRIVEN_REAL_ROWS(a_wait_in_between_is_noticed),
 	EACH_ROW(posted_functions_run_in_their_order),
 	EACH_REAL_ROW(threads_post_at_once),
 	DRIVEN_REAL_ROWS(a_post_ends_the_wait),
