@@ -82,6 +82,7 @@ rhash|program rhash|rhash|rhash|rhash|rhash|rhash
 hashdeep|program hashdeep|hashdeep|md5deep|-|-|-
 NetBSD's mtree|program mtree|mtree-netbsd|-|-|-|-
 bsdtar|program bsdtar|libarchive-tools|bsdtar|libarchive|libarchive-tools|bsdtar
+bagit-python|bagit_python|-|-|-|-|-
 b3sum|program b3sum|b3sum|b3sum|b3sum|b3sum|-
 9base|test -x /usr/lib/plan9/bin/sha1sum|9base|-|-|-|-
 gpg|program gpg|gnupg|gnupg2|gnupg|gnupg|gpg2
@@ -131,6 +132,11 @@ http_parser()
 sftp_server()
 {
 	find /usr/lib /usr/libexec -name sftp-server 2>/dev/null | grep -q .
+}
+
+bagit_python()
+{
+	python3 -c 'import bagit' 2>/dev/null
 }
 
 clang_compiles()

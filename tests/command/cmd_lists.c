@@ -253,6 +253,35 @@ static void a_change_is_seen_in_every_list(struct test *t)
 	}
 }
 
+/* Its library is not everywhere. */
+static void blake3_is_as_b3sum_s_or_refused(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	make_file("a", "hello");
+	run = BP("hash", "-a", "blake3", "a");
+	if (run->status) {
+		expect_exit(run, 2);
+		expect_says(run, "was built without libblake3, which BLAKE3 needs");
+		make_file("list",
+			  "BLAKE3 (a) = ea8f163db38682925e4491c5e58d4bb3506ef8c14eb78a86e908"
+			  "c5624a67200f\n");
+		run = BP("verify", "list");
+		expect_exit(run, 1);
+		expect_out(run, "a: FAILED not checked\n");
+		expect_says(run, "built without libblake3");
+		return;
+	}
+	expect_out(run, "ea8f163db38682925e4491c5e58d4bb3506ef8c14eb78a86e908c5624a67200f  a\n");
+	expect_exit(SH("\"$BATCHPROC\" hash -a blake3 a | exec \"$BATCHPROC\" verify -a blake3"),
+		    0);
+	if (have_program("b3sum"))
+		expect_exit(SH("\"$BATCHPROC\" hash -a blake3 a | exec b3sum --check"), 0);
+	run = SH("\"$BATCHPROC\" hash -a blake3 a | exec \"$BATCHPROC\" verify");
+	expect_says(run, "it matches as blake3: use -a blake3");
+}
+
 static void a_name_that_a_form_cannot_hold_is_refused(struct test *t)
 {
 	static const char *const forms[] = {"sfv", "hashdeep"};
@@ -379,6 +408,7 @@ int main(int argc, char **argv)
 		ONCE(lists_go_both_ways_as_the_table_says_3),
 		ONCE(lists_go_both_ways_as_the_table_says_4),
 		ONCE(a_change_is_seen_in_every_list),
+		ONCE(blake3_is_as_b3sum_s_or_refused),
 		ONCE(a_name_that_a_form_cannot_hold_is_refused),
 		ONCE(a_resumed_run_writes_the_same_list),
 		ONCE(all_that_hashdeep_tells_is_compared),

@@ -32,7 +32,7 @@ static void entry(const struct sumlist *list, const struct sumline *line, struct
 {
 	must(line->len > 0 && line->more_count <= SUMLINE_MORE);
 	must(line->alg || (line->facts.given && !line->more_count));
-	must(!list->rules.forced || line->alg == list->rules.forced);
+	must(!list->rules.forced || !line->alg || line->alg == list->rules.forced);
 	for (size_t i = 0; i < line->more_count; i++)
 		must(line->more[i].alg->size <= line->alg->size);
 	/* Of another form: see fuzz_mtree.c. */

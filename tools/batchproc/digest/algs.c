@@ -34,8 +34,9 @@ const struct digest_alg digest_algs[DIGEST_ALGS] = {
 	EVP("sha512-256", "SHA512/256", 32, "SHA2-512/256"),
 	EVP("sha3-224", "SHA3-224", 28, "SHA3-224"), EVP("sha3-256", "SHA3-256", 32, "SHA3-256"),
 	EVP("sha3-384", "SHA3-384", 48, "SHA3-384"), EVP("sha3-512", "SHA3-512", 64, "SHA3-512"),
-	EVP("sm3", "SM3", 32, "SM3"), EVP("ripemd160", "RMD160", 20, "RIPEMD160"),
-	XXH("xxh32", "XXH32", 4, DIGEST_XXH32), XXH("xxh64", "XXH64", 8, DIGEST_XXH64),
+	EVP("sm3", "SM3", 32, "SM3"), ALG("blake3", "BLAKE3", 32, .kind = DIGEST_BLAKE3),
+	EVP("ripemd160", "RMD160", 20, "RIPEMD160"), XXH("xxh32", "XXH32", 4, DIGEST_XXH32),
+	XXH("xxh64", "XXH64", 8, DIGEST_XXH64),
 	/* xxhsum takes 16 digits for XXH64, so that a line of this one needs its tag. */
 	ALG("xxh3", "XXH3", 8, .kind = DIGEST_XXH3, .tag_only = true),
 	ALG("xxh3-le", "XXH3_LE", 8, .kind = DIGEST_XXH3, .little = true, .tag_only = true),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * digest: computing over OpenSSL's EVP, libxxhash, zlib's CRC-32 and libb2.
+ * digest: computing over OpenSSL's EVP, libxxhash, zlib's CRC-32, libb2 and libblake3.
  *
  * EVP_get_digestbyname() and the like look an algorithm up again for every computation since
  * OpenSSL 3, and a new EVP_MD_CTX costs as much as hashing some KiB. So each algorithm is fetched
@@ -16,6 +16,9 @@
 #include <unistd.h>
 
 #include <blake2.h>
+#ifdef BP_HAVE_BLAKE3
+#include <blake3.h>
+#endif
 #include <openssl/evp.h>
 #include <xxhash.h>
 #include <zlib.h>
@@ -34,6 +37,9 @@ struct digest {
 	XXH64_state_t *xxh64;
 	XXH3_state_t *xxh3; /* of 64 bits and of 128 */
 	blake2b_state blake2b; /* of lengths that OpenSSL lacks before 3.2 */
+#ifdef BP_HAVE_BLAKE3
+	blake3_hasher *blake3;
+#endif
 	uint32_t crc32;
 };
 
@@ -48,6 +54,8 @@ int digest_setup(const struct digest_alg *alg)
 
 	if (digest_is_ready(alg))
 		return 0;
+	if (!alg->evp)
+		return -ENOTSUP;
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	md = EVP_MD_fetch(NULL, alg->evp, NULL);
 	if (!md)
@@ -59,7 +67,17 @@ int digest_setup(const struct digest_alg *alg)
 
 bool digest_is_ready(const struct digest_alg *alg)
 {
+#ifndef BP_HAVE_BLAKE3
+	if (alg->kind == DIGEST_BLAKE3)
+		return false;
+#endif
 	return !alg->evp || fetched[alg - digest_algs];
+}
+
+const char *digest_lacks(const struct digest_alg *alg)
+{
+	return alg->evp ? "this OpenSSL does not offer the algorithm" :
+			  "this batchproc was built without libblake3, which BLAKE3 needs";
 }
 
 struct digest *digest_new(void)
@@ -74,6 +92,39 @@ static void must(bool good)
 		fputs("batchproc: a digest could not be computed: out of memory\n", stderr);
 		_exit(EXIT_TROUBLE);
 	}
+}
+
+/* Without its library no digest of it is ever begun: digest_setup() refuses. */
+static void blake3_begin(struct digest *digest)
+{
+#ifdef BP_HAVE_BLAKE3
+	if (!digest->blake3)
+		digest->blake3 = xcalloc(1, sizeof(*digest->blake3));
+	blake3_hasher_init(digest->blake3);
+#else
+	(void)digest;
+#endif
+}
+
+static void blake3_update(struct digest *digest, const void *data, size_t len)
+{
+#ifdef BP_HAVE_BLAKE3
+	blake3_hasher_update(digest->blake3, data, len);
+#else
+	(void)digest;
+	(void)data;
+	(void)len;
+#endif
+}
+
+static void blake3_finish(struct digest *digest, unsigned char *result)
+{
+#ifdef BP_HAVE_BLAKE3
+	blake3_hasher_finalize(digest->blake3, result, digest->alg->size);
+#else
+	(void)digest;
+	(void)result;
+#endif
 }
 
 static void begin_evp(struct digest *digest)
@@ -101,6 +152,9 @@ void digest_begin(struct digest *digest, const struct digest_alg *alg)
 		break;
 	case DIGEST_BLAKE2B:
 		must(!blake2b_init(&digest->blake2b, alg->size));
+		break;
+	case DIGEST_BLAKE3:
+		blake3_begin(digest);
 		break;
 	case DIGEST_CRC32:
 		digest->crc32 = 0;
@@ -132,6 +186,9 @@ void digest_update(struct digest *digest, const void *data, size_t len)
 		break;
 	case DIGEST_BLAKE2B:
 		must(!blake2b_update(&digest->blake2b, data, len));
+		break;
+	case DIGEST_BLAKE3:
+		blake3_update(digest, data, len);
 		break;
 	case DIGEST_CRC32:
 		digest->crc32 = (uint32_t)crc32_z(digest->crc32, data, len);
@@ -176,6 +233,9 @@ void digest_finish(struct digest *digest, unsigned char *result)
 		break;
 	case DIGEST_BLAKE2B:
 		must(!blake2b_final(&digest->blake2b, result, alg->size));
+		break;
+	case DIGEST_BLAKE3:
+		blake3_finish(digest, result);
 		break;
 	case DIGEST_CRC32:
 		put_number(alg, digest->crc32, result);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * digest: the algorithms (algs.c), and their computing over OpenSSL's EVP, libxxhash, zlib and
- * libb2 (digest.c).
+ * digest: the algorithms (algs.c), and their computing over OpenSSL's EVP, libxxhash, zlib, libb2
+ * and libblake3 (digest.c).
  *
  * A struct digest is the state of one computation. It is made once, used for many files one
  * after the other by one thread at a time. digest_setup() must have been called for the
@@ -14,20 +14,21 @@
 #include <stddef.h>
 
 #define DIGEST_SIZE_MAX 64
-#define DIGEST_ALGS 88
+#define DIGEST_ALGS 89
 
 /* For people, with @end where a line may end. */
 #define DIGEST_NAMES(end)                                                                          \
 	"sha256, sha1, md5, sha512, sha224, sha384, sha512-224, sha512-256," end                   \
 	"sha3-224, sha3-256, sha3-384, sha3-512, sm3, ripemd160, blake2s," end                     \
 	"blake2b, blake2b-8 to blake2b-504 (bits, by 8), xxh32, xxh64, xxh3," end                  \
-	"xxh128, these four with -le, crc32"
+	"xxh128, these four with -le, crc32; blake3 where libblake3 was there"
 
 struct digest;
 
 enum digest_kind {
 	DIGEST_EVP,
 	DIGEST_BLAKE2B,
+	DIGEST_BLAKE3, /* where this was built with its library */
 	DIGEST_CRC32,
 	DIGEST_XXH32,
 	DIGEST_XXH64,
@@ -69,8 +70,9 @@ const char *digest_read(void *to, const char *arg);
 /* Whether its computing takes no longer than copying the data once does. */
 bool digest_is_quick(const struct digest_alg *alg);
 
-/* Readies an algorithm; 0, or -ENOTSUP where this OpenSSL does not offer it. */
+/* Readies an algorithm; 0, or -ENOTSUP where it is not to be had; and why that is. */
 int digest_setup(const struct digest_alg *alg);
+const char *digest_lacks(const struct digest_alg *alg);
 
 /* Whether it has been readied. Any thread, once no more are. */
 bool digest_is_ready(const struct digest_alg *alg);

@@ -11,6 +11,7 @@
 #include "journal/journal.h"
 #include "run/feed.h"
 #include "base/buf.h"
+#include "base/status.h"
 #include "base/device.h"
 #include "digest/digest.h"
 #include "digest/hashfile.h"
@@ -45,13 +46,19 @@ static int hash_work(struct item *item)
 	struct hash_item *own = item_priv(item);
 	int err;
 
-	item->why = cannot_be_listed(item, set->format);
+	item->why = set->bag ? hash_bag_refuses(item) : cannot_be_listed(item, set->format);
 	if (item->why)
 		return -EINVAL;
 	err = set->format == SUMFORMAT_MTREE ? hash_mtree_look(item) : 0;
 	if (err)
 		return err < 0 ? err : 0;
+	own->kept = set->known &&
+		    hash_update_knows(set->known, item, own->size, &own->facts, own->digest);
+	if (own->kept)
+		return 0;
 	err = hashfile_digest(item, set->alg, true, own->digest);
+	if (!err && set->bag && item->status == STATUS_OK)
+		err = hash_bag_add(set->bag_run, item, own->digest, item->bytes);
 	if (err == -EISDIR && !set->recursive)
 		item->why = "is a directory (-r hashes what is in it)";
 	return err;
@@ -67,7 +74,9 @@ static void add_entry(const struct item *item, const struct buf *path, struct bu
 		line.alg = set->alg;
 		memcpy(line.digest, own->digest, set->alg->size);
 		line.sized = true;
-		line.size = item->restored ? item->source.size : item->bytes;
+		line.size = own->kept	   ? own->size :
+			    item->restored ? item->source.size :
+					     item->bytes;
 	}
 	sumformat_add(buf, set->format, &line);
 }
@@ -78,7 +87,7 @@ static void hash_text(const struct item *item, struct buf *buf)
 	const struct settings *set = item->settings;
 	struct buf path = {0};
 
-	if (!item_done(item))
+	if (!item_done(item) || set->bag)
 		return;
 	item_path(item, &path);
 	if (set->format == SUMFORMAT_LINES)
@@ -101,6 +110,8 @@ static void hash_json(const struct item *item, struct buf *buf)
 		buf_hex(buf, own->digest, set->alg->size);
 		buf_char(buf, '"');
 	}
+	if (own->kept)
+		buf_str(buf, ",\"kept\":true");
 }
 
 static void hash_journal_options(const void *settings, struct buf *buf)
@@ -129,7 +140,10 @@ static bool hash_journal_restore(struct item *item, const char *result, size_t l
 	/* The journal has no permissions. */
 	if (set->format == SUMFORMAT_MTREE && hash_mtree_look(item))
 		return false;
-	return sumfield_parse(own->digest, set->alg, result, len);
+	if (!sumfield_parse(own->digest, set->alg, result, len))
+		return false;
+	return !set->bag || (!hash_bag_refuses(item) &&
+			     !hash_bag_add(set->bag_run, item, own->digest, item->source.size));
 }
 
 static void hash_release(struct item *item)
@@ -182,6 +196,10 @@ static const char *hash_check(const struct jobspec *spec)
 {
 	const struct settings *set = spec->class->settings;
 
+	if (set->bag)
+		return "cannot make a bag here";
+	if (set->update)
+		return "cannot bring a list up to date here";
 	/* It has a heading, and what a list of jobs prints is no list of its own. */
 	if (set->format == SUMFORMAT_HASHDEEP)
 		return "cannot write --format hashdeep here";
@@ -219,12 +237,19 @@ static const char *hash_settle(void *settings, struct common *common)
 	(void)common;
 	if (set->check)
 		return "-c is the command verify";
+	if (set->bag &&
+	    (set->update || set->format || set->style.tag || set->style.zero || set->style.base64))
+		return "--bag writes the manifests of a bag, and no list in another form";
+	if (set->update && set->format && set->format != SUMFORMAT_MTREE)
+		return "--update is for lists of --format mtree";
+	if (set->update)
+		set->format = SUMFORMAT_MTREE;
 	if (!set->alg)
 		set->alg = digest_by_name(set->format == SUMFORMAT_SFV ? "crc32" : "sha256");
 	why = sumformat_refuses(set->format, set->alg, set->style);
 	if (why)
 		return why;
-	return digest_setup(set->alg) ? "this OpenSSL does not offer the algorithm" : NULL;
+	return digest_setup(set->alg) ? digest_lacks(set->alg) : NULL;
 }
 
 /* Whether the rest of a word of letters is an argument, so that it has no letter of its own. */
@@ -308,17 +333,52 @@ static void hash_feed(struct job *job)
 	feed_each(job);
 }
 
-static int hash_run(const struct options *options)
+static int make_bag(const struct options *given, struct settings *set)
 {
-	const struct settings *set = options->settings;
 	const struct job_ops ops = {
-		.walk = set->recursive ? &walk_hooks : NULL,
+		.walk = &walk_hooks,
 		.journal = &journal_hooks,
-		.one_each = !set->recursive,
+		.expands = true,
+		.feed = hash_bag_feed,
+		.finish = hash_bag_finish,
+	};
+	struct options options = *given;
+	int status;
+
+	if (given->arg_count != 1 || given->list_count)
+		return usage_error(given->verb, "--bag makes a bag of one directory at a time");
+	if (given->shard.parts)
+		return usage_error(given->verb, "--bag cannot be divided by --shard");
+	set->bag_run = hash_bag_new(set->alg);
+	options.settings = set;
+	status = feed_run(&options, &ops);
+	hash_bag_free(set->bag_run);
+	return status;
+}
+
+static int hash_run(const struct options *given)
+{
+	struct settings set = *(const struct settings *)given->settings;
+	struct options options = *given;
+	const struct job_ops ops = {
+		.walk = set.recursive ? &walk_hooks : NULL,
+		.journal = &journal_hooks,
+		.one_each = !set.recursive,
 		.feed = hash_feed,
 	};
+	int status;
 
-	return feed_run(options, &ops);
+	if (set.bag)
+		return make_bag(given, &set);
+	if (set.update) {
+		set.known = hash_update_read(set.update, set.alg);
+		if (!set.known)
+			return EXIT_USAGE;
+	}
+	options.settings = &set;
+	status = feed_run(&options, &ops);
+	hash_update_free(set.known);
+	return status;
 }
 
 static const struct opt hash_options[] = {
@@ -330,6 +390,10 @@ static const struct opt hash_options[] = {
 	 OPT_FLAG(struct settings, style.star)},
 	{'t', "text", NULL, "none (the default); files are read alike", read_text,
 	 OPT_AT(struct settings, style.star, bool)},
+	{0, "bag", NULL,
+	 "make a bag (BagIt) of the directory PATH, in place: what is in it goes\n"
+	 "to its data/, and manifests are written",
+	 OPT_FLAG(struct settings, bag)},
 	{'r', "recursive", NULL,
 	 "walk directories; symbolic links in them are passed over, FIFOs,\n"
 	 "sockets and devices are skipped with a record",
@@ -342,6 +406,10 @@ static const struct opt hash_options[] = {
 	 "a list in the form of sfv (with crc32), hashdeep (md5, sha1, sha256)\n"
 	 "or mtree (with type, mode, size and time, directories and links)",
 	 read_format, OPT_AT(struct settings, format, enum sumformat)},
+	{0, "update", "LIST",
+	 "print a list as --format mtree does, and read only those files whose\n"
+	 "size or time is another than in LIST, or that it has not",
+	 OPT_TEXT(struct settings, update)},
 	{'z', "zero", NULL, "end lines with NUL, and escape no names",
 	 OPT_FLAG(struct settings, style.zero)},
 	OPT_END,

@@ -307,7 +307,7 @@ const char *copy_settle(void *settings, struct common *common)
 	if (!set->suffix || !*set->suffix || strchr(set->suffix, '/'))
 		set->suffix = "~";
 	if (set->alg && digest_setup(set->alg))
-		return "this OpenSSL does not offer the algorithm";
+		return digest_lacks(set->alg);
 	set->way = way_of(set);
 	return NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * hash: what its parts share: hash.c has the verb, mtree.c what its lists in that form say beside
- * digests.
+ * digests, update.c what of such a list is still so, bag.c makes bags.
  */
 #ifndef BATCHPROC_HASH_H
 #define BATCHPROC_HASH_H
@@ -12,9 +12,12 @@
 #include "digest/digest.h"
 #include "digest/sumlist.h"
 
+struct bag_run;
+struct buf;
 struct dirnode;
 struct item;
 struct job;
+struct update;
 
 struct settings {
 	const struct digest_alg *alg;
@@ -22,12 +25,19 @@ struct settings {
 	bool check; /* where it could not be taken for verify */
 	struct sumstyle style;
 	enum sumformat format;
+	const char *update; /* a list, or NULL */
+	bool bag;
+	/* Of a run: */
+	struct update *known;
+	struct bag_run *bag_run;
 };
 
 struct hash_item {
 	unsigned char digest[DIGEST_SIZE_MAX];
 	struct sumfacts facts; /* of an mtree list; its link is in text */
 	char *text;
+	uint64_t size; /* of a file, by its name */
+	bool kept; /* its digest is that of --update, and it was not read */
 };
 
 /* ---- mtree.c */
@@ -44,5 +54,31 @@ int hash_mtree_look(struct item *item);
  */
 int hash_mtree_enter(struct dirnode *dir);
 void hash_mtree_parents(struct job *job, const char *name);
+
+/* ---- update.c */
+
+/* Reads an mtree list; NULL where that cannot be had, and it is said. Before the run. */
+struct update *hash_update_read(const char *name, const struct digest_alg *alg);
+void hash_update_free(struct update *update);
+
+/* Whether the list has a file with that size and time; then its digest. Any thread. */
+bool hash_update_knows(const struct update *update, const struct item *item, uint64_t size,
+		       const struct sumfacts *facts, unsigned char *digest);
+
+/* ---- bag.c */
+
+struct bag_run *hash_bag_new(const struct digest_alg *alg);
+void hash_bag_free(struct bag_run *bag);
+
+/* As in struct job_ops. */
+void hash_bag_feed(struct job *job);
+bool hash_bag_finish(struct job *job);
+
+/* NULL, or why a bag cannot hold it. */
+const char *hash_bag_refuses(const struct item *item);
+
+/* Adds a file to the manifest. Returns 0 or -errno. Any thread. */
+int hash_bag_add(struct bag_run *bag, const struct item *item, const unsigned char *digest,
+		 uint64_t size);
 
 #endif

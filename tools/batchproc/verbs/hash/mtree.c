@@ -70,6 +70,7 @@ int hash_mtree_look(struct item *item)
 	if (err)
 		return err;
 	note(&own->facts, &at.st);
+	own->size = (uint64_t)at.st.st_size;
 	own->facts.link_len = at.link ? (size_t)at.len : 0;
 	return at.link != NULL;
 }

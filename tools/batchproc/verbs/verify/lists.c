@@ -125,9 +125,20 @@ static struct further *further_new(const struct sumline *line)
 	return further;
 }
 
+static char *not_checked(const char *why)
+{
+	struct buf text = {0};
+
+	buf_str(&text, "not checked: ");
+	buf_str(&text, why);
+	buf_char(&text, '\0');
+	return text.data;
+}
+
 void verify_entry_submit(struct item *item, struct list *list, const struct sumline *line)
 {
 	struct verify_item *own = item_priv(item);
+	const struct digest_alg *lacking = line->alg;
 	int err = line->alg ? digest_setup(line->alg) : 0;
 
 	if (line->alg)
@@ -136,11 +147,14 @@ void verify_entry_submit(struct item *item, struct list *list, const struct suml
 	own->sized = line->sized;
 	own->size = line->size;
 	own->further = further_new(line);
-	for (size_t i = 0; i < line->more_count && !err; i++)
-		err = digest_setup(line->more[i].alg);
+	for (size_t i = 0; i < line->more_count && !err; i++) {
+		lacking = line->more[i].alg;
+		err = digest_setup(lacking);
+	}
 	if (err) {
 		own->verdict = UNCHECKED;
-		item->why = "not checked: this OpenSSL does not offer the algorithm";
+		own->why = not_checked(digest_lacks(lacking));
+		item->why = own->why;
 		item_finish(item, STATUS_FAILED, err);
 		return;
 	}

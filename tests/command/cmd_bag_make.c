@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd_bag_make - bags that hash --bag makes in place, also when it is killed on the way; and lists
+ * that hash --update brings up to date
+ */
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "support/cmd.h"
+
+static void make_content(void)
+{
+	expect_exit(SH("rm -rf dir"), 0);
+	make_dir("dir");
+	make_dir("dir/data");
+	make_dir("dir/sub");
+	make_dir("dir/sub/empty");
+	make_file("dir/a", "hello");
+	make_file("dir/data/a", "other");
+	make_file("dir/data/per%0Acent", "3");
+	make_file("dir/sub/new\nline", "4");
+	make_file("dir/sub/ blank ", "");
+	make_file("dir/.hidden", "6");
+}
+
+/* The bag is whole, for us and by its manifest, and has all that was in the directory. */
+static void expect_bag(void)
+{
+	struct run *run = BP("verify", "--quiet", "--bag", "dir");
+
+	expect_exit(run, 0);
+	expect_out(run, "");
+	expect_exit(
+		SH("cd dir && sed 's/%0A/\\n/g' tagmanifest-sha256.txt | exec sha256sum -c --strict --quiet"),
+		0);
+	expect_exit(
+		SH("cd dir && test ! -e .batchproc-bag && test -d data/sub/empty && "
+		   "test \"$(find data -type f | wc -l)\" = 7 && "
+		   "test \"$(cat data/a data/data/a data/data/per%0Acent data/.hidden)\" = hello"
+		   "other36 && grep -q '^Payload-Oxum: 13.6$' bag-info.txt && "
+		   "grep -q '  data/data/per%250Acent$' manifest-sha256.txt && "
+		   "grep -q '  data/sub/new%0Aline$' manifest-sha256.txt"),
+		0);
+}
+
+static void a_directory_becomes_a_bag(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	make_content();
+	expect_exit(BP("hash", "--bag", "-n", "dir"), 0);
+	expect_gone("dir/.batchproc-bag");
+	run = BP("hash", "--bag", "dir/");
+	expect_exit(run, 0);
+	expect_out(run, "");
+	expect_err(run, "");
+	expect_bag();
+	run = BP("hash", "--bag", "dir");
+	expect_exit(run, 1);
+	expect_says(run, "dir: is a bag already");
+	expect_bag();
+	/* Of nothing, in another algorithm. */
+	make_dir("nothing");
+	expect_exit(BP("hash", "--bag", "-a", "sha512", "nothing"), 0);
+	expect_exit(BP("verify", "--bag", "nothing"), 0);
+	expect_there("nothing/manifest-sha512.txt");
+	expect_there("nothing/data");
+	expect_exit(BP("hash", "--bag", "gone"), 1);
+	expect_exit(BP("hash", "--bag"), 2);
+	expect_exit(BP("hash", "--bag", "a", "b"), 2);
+	expect_exit(BP("hash", "--bag", "--tag", "dir"), 2);
+}
+
+static void bagit_python_takes_it(struct test *t)
+{
+	if (SH("python3 -c 'import bagit' 2>/dev/null")->status)
+		skip_because(t, "no bagit-python here");
+	fresh_dir(t);
+	make_content();
+	/* That library leaves %25 as it is. */
+	assert_int_equal(unlink("dir/data/per%0Acent"), 0);
+	expect_exit(BP("hash", "--bag", "dir"), 0);
+	expect_exit(SH("python3 -m bagit --validate dir"), 0);
+}
+
+/* Wherever it ends, nothing is lost, it is no bag before it is whole, and the next run goes on. */
+static void a_run_that_is_killed_goes_on(struct test *t)
+{
+	static const long calls[] = {SYS_fsync,	    SYS_mkdirat, SYS_renameat2, SYS_unlinkat,
+#ifdef SYS_renameat
+				     SYS_renameat,
+#endif
+#ifdef SYS_rename
+				     SYS_rename,
+#endif
+				     SYS_getdents64};
+
+	need_denial(t);
+	for (size_t i = 0; i < COUNT_OF(calls); i++) {
+		fresh_dir(t);
+		make_content();
+		RUN(HOW(.killed_at = calls[i]), "hash", "--bag", "dir");
+		if (is_there("dir/.batchproc-bag/data"))
+			expect_gone("dir/bagit.txt");
+		expect_exit(SH("test \"$(find dir -type f -name 'per%0Acent' | wc -l)\" = 1"), 0);
+		if (is_there("dir/.batchproc-bag") || !is_there("dir/bagit.txt"))
+			expect_exit(BP("hash", "-q", "--bag", "dir"), 0);
+		expect_bag();
+	}
+}
+
+/* As a run leaves it that is killed between two names. */
+static void what_was_moved_stays_moved(struct test *t)
+{
+	struct run *run;
+
+	need_denial(t);
+	fresh_dir(t);
+	make_content();
+	RUN(HOW(.killed_at = SYS_renameat2), "hash", "--bag", "dir");
+	if (!is_there("dir/.batchproc-bag/data"))
+		skip_because(t, "no renameat2 here");
+	expect_exit(SH("mv dir/data dir/.hidden dir/.batchproc-bag/data/"), 0);
+	run = BP("hash", "--bag", "-a", "md5", "dir");
+	expect_exit(run, 0);
+	expect_says(run, "an earlier run has read all files");
+	expect_bag();
+	expect_exit(
+		SH("mkdir dir/.batchproc-bag && mv dir/bagit.txt dir/bag-info.txt dir/.batchproc-bag"),
+		0);
+	expect_exit(BP("hash", "--bag", "dir"), 0);
+	expect_bag();
+	/* A name that has come twice is nobody's to choose. */
+	expect_exit(SH("rm -r dir"), 0);
+	make_content();
+	RUN(HOW(.killed_at = SYS_renameat2), "hash", "--bag", "dir");
+	expect_exit(SH("cp dir/a dir/.batchproc-bag/data/a"), 0);
+	run = BP("hash", "--bag", "dir");
+	expect_exit(run, 1);
+	expect_says(run, "the same command goes on with it");
+	expect_there("dir/a");
+	expect_exit(SH("rm dir/.batchproc-bag/data/a"), 0);
+	expect_exit(BP("hash", "--bag", "dir"), 0);
+	expect_bag();
+}
+
+static void what_cannot_be_in_a_bag_leaves_all_as_it_was(struct test *t)
+{
+	static const char *const bad[] = {"ln -s a dir/link", "mkfifo dir/fifo",
+					  ": >\"dir/$(printf 'bad\\377')\""};
+	struct run *run;
+
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		fresh_dir(t);
+		make_content();
+		expect_exit(SH(bad[i]), 0);
+		run = BP("hash", "--bag", "dir");
+		expect_exit(run, 1);
+		expect_says(run, "dir: no bag was made");
+		expect_gone("dir/.batchproc-bag");
+		expect_there("dir/a");
+		expect_there("dir/data/a");
+	}
+	/* Nor what the run itself writes there. */
+	fresh_dir(t);
+	make_content();
+	expect_exit(BP("hash", "--bag", "--journal", "dir/j", "dir"), 1);
+	expect_exit(BP("hash", "--bag", "--journal", "j", "dir/sub"), 0);
+	expect_there("dir/sub/bagit.txt");
+}
+
+/* What the journal has need not be read again. */
+static void a_journal_spares_the_reading(struct test *t)
+{
+	fresh_dir(t);
+	make_content();
+	assert_int_equal(symlink("x", "dir/link"), 0);
+	expect_exit(BP("hash", "--bag", "--journal", "j", "dir"), 1);
+	assert_int_equal(unlink("dir/link"), 0);
+	expect_exit(SH("\"$BATCHPROC\" hash --bag --journal j --resume --json dir | "
+		       "grep -q '\"skipped\":6'"),
+		    0);
+	expect_bag();
+}
+
+/* ---- --update */
+
+static void only_what_has_changed_is_read(struct test *t)
+{
+	static const char count[] =
+		"\"$BATCHPROC\" hash -r --update list --json tree | grep -c '\"kept\":true'";
+
+	fresh_dir(t);
+	make_dir("tree");
+	make_dir("tree/sub");
+	make_file("tree/a", "hello");
+	make_file("tree/sub/b\nc", "two");
+	make_file("tree/d", "three");
+	expect_exit(SH("\"$BATCHPROC\" hash -r --format mtree tree >list; sort list >sorted"), 0);
+	expect_out(
+		SH("\"$BATCHPROC\" hash -r --update list ./tree | sort | diff sorted - && echo same"),
+		"same\n");
+	expect_out(SH(count), "3\n");
+	/* The time, the size; what is new, what has gone. */
+	expect_exit(SH("printf hallo >tree/a; touch -d '2001-01-01' tree/a; touch -r tree/d x; "
+		       "printf more >>tree/d; touch -r x tree/d; printf new >tree/new"),
+		    0);
+	expect_out(SH(count), "1\n");
+	expect_exit(SH("rm tree/sub/b*; \"$BATCHPROC\" hash -r --update list tree >new && "
+		       "exec \"$BATCHPROC\" verify --strict new"),
+		    0);
+	expect_exit(SH("grep -q 'tree/sub/b' new"), 1);
+	/* A digest is taken from the list, and only one of the same algorithm. */
+	expect_exit(
+		SH("sed 's/sha256digest=./sha256digest=0/' new >wrong; touch -d '2002-02-02' tree/new; "
+		   "\"$BATCHPROC\" hash -r --update wrong tree >newer; "
+		   "exec \"$BATCHPROC\" verify --status newer"),
+		1);
+	expect_exit(SH("\"$BATCHPROC\" hash -a md5 -r --update wrong tree >newer; "
+		       "exec \"$BATCHPROC\" verify --strict newer"),
+		    0);
+	/* bsdtar's lists have all that is asked for. */
+	if (have_program("bsdtar"))
+		expect_exit(SH("bsdtar --format=mtree --options=mtree:sha256 -cf list tree; "
+			       "test \"$(eval \"$1\")\" = 3",
+			       count),
+			    0);
+	make_file("plain", "x\n");
+	expect_exit(BP("hash", "--update", "plain", "tree/a"), 2);
+	expect_exit(BP("hash", "--update", "gone", "tree/a"), 2);
+	expect_exit(BP("hash", "--update", "list", "--format", "sfv", "tree/a"), 2);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		ONCE(a_directory_becomes_a_bag),
+		ONCE(bagit_python_takes_it),
+		ONCE(a_run_that_is_killed_goes_on),
+		ONCE(what_was_moved_stays_moved),
+		ONCE(what_cannot_be_in_a_bag_leaves_all_as_it_was),
+		ONCE(a_journal_spares_the_reading),
+		ONCE(only_what_has_changed_is_read),
+	};
+
+	return RUN_CASES(argc, argv, cases);
+}
