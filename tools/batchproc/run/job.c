@@ -388,6 +388,8 @@ static int run_items(struct job *job)
 	job->ops->feed(job);
 	if (job->walk)
 		job->ops->walk->wait(job->walk);
+	if (job->ops->then)
+		job->ops->then(job);
 	all_fed(job);
 	atomic_store(&job->fed, true);
 	bp_wait(job->group);

@@ -107,6 +107,8 @@ struct job_ops {
 	void (*again)(const struct item *item, struct buf *buf);
 	/* Gives the items, in the main thread. */
 	void (*feed)(struct job *job);
+	/* More items, when all that was fed has ended; may be NULL. Main thread. */
+	void (*then)(struct job *job);
 	/* After the last item: messages, and whether the verb itself found something wrong. */
 	bool (*finish)(struct job *job);
 };

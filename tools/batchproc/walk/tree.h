@@ -62,6 +62,8 @@ struct tree_ops {
 	 * record says "skipped" and dir->why.
 	 */
 	int (*enter)(struct dirnode *dir);
+	/* One that was entered has been read to its end, without an error. */
+	void (*whole)(struct dirnode *dir);
 	/*
 	 * A directory that was not entered, or not read to its end, has a record as well: fills in
 	 * the verb's part of that item. @parent is NULL for the root of the tree.

@@ -423,6 +423,8 @@ struct pending *walkdir_read(struct walk *walk, struct dirnode *dir, struct pend
 		/* A block of nothing but links and directories has not let anybody else run. */
 		bp_yield();
 	}
+	if (!last && dir->tree->ops->whole)
+		dir->tree->ops->whole(dir);
 	/* Removed by somebody else, it is empty; when it is left that is found out. */
 	if (last < 0 && !(last == -ENOENT && dir->tree->ops->unread)) {
 		dir->recorded = true;

@@ -296,6 +296,8 @@ static const char *copy_check(const struct jobspec *spec)
 
 	if (set->target)
 		return "names its destination last, not with -t";
+	if (set->mirror)
+		return "--delete is for a command of its own";
 	if (set->exact && spec->count > 2)
 		return "takes one source with --no-target-directory";
 	return spec->count >= 2 ? NULL : "takes a source and a destination";
@@ -363,6 +365,29 @@ static bool lists_are_lists(const struct options *opt, int *status)
 	return true;
 }
 
+/*
+ * What is merged from several sources has no single one that tells what is to be there. False:
+ * *@status is the exit status.
+ */
+static bool may_mirror(const struct options *opt, int *status)
+{
+	struct buf path = {0};
+	bool named = true;
+
+	for (size_t i = 0; i < opt->arg_count && named; i++)
+		named = opt->arg_count == 1 || copy_add_destination(&path, "", opt->args[i]);
+	buf_free(&path);
+	if (opt->shard.parts || opt->list_count)
+		*status = usage_error(opt->verb, "--delete and %s exclude each other",
+				      opt->list_count ? "-T" : "--shard");
+	else if (!named)
+		*status = usage_error(opt->verb, "--delete takes one source where its content is "
+						 "copied into the destination itself");
+	else
+		return true;
+	return false;
+}
+
 static int copy_run(const struct options *options)
 {
 	struct copy_settings *set = options->settings;
@@ -372,6 +397,7 @@ static int copy_run(const struct options *options)
 		.journal = &journal_hooks,
 		.one_each = !set->recursive,
 		.feed = copy_feed,
+		.then = set->mirror ? mirror_run : NULL,
 	};
 	struct stat st;
 	int status;
@@ -382,6 +408,8 @@ static int copy_run(const struct options *options)
 			return usage_error(options->verb, "no destination was given");
 		set->dst = own.args[--own.arg_count];
 	}
+	if (set->mirror && !may_mirror(&own, &status))
+		return status;
 	if (!lists_are_lists(&own, &status))
 		return status;
 	if ((set->target || own.arg_count > 1 || own.list_count || set->parents) &&
@@ -420,6 +448,7 @@ static void copy_cleanup(struct job *job)
 	if (job->copy) {
 		hardlinks_free(job->copy->links);
 		claims_free(job->copy->claims);
+		mirror_free(job->copy->mirror);
 		dest_run_free(job->copy->dest);
 		pthread_mutex_destroy(&job->copy->lock);
 		free(job->copy);

@@ -14,6 +14,7 @@
  *	file.c		one regular file: its begin, its end; make.c what it is written into, data.c
  *			its bytes
  *	special.c	symbolic links, FIFOs and devices
+ *	mirror.c	what --delete removes
  *	backup.c	where what is replaced goes with --backup
  *	hardlinks.c	which files with several names have been copied, and where to
  *	claims.c	which destinations are taken
@@ -45,6 +46,7 @@ struct hardlinks;
 struct names_list;
 struct item;
 struct job;
+struct mirror;
 struct jobspec;
 struct item_class;
 
@@ -94,6 +96,9 @@ struct copy_settings {
 	} sparse;
 	enum backup backup;
 	const char *suffix;
+	bool mirror; /* --delete */
+	bool has_max_delete;
+	uint64_t max_delete;
 	bool atomic;
 	bool inplace;
 	bool sync;
@@ -148,6 +153,7 @@ struct copy_run {
 	struct dest_run *dest;
 	struct hardlinks *links;
 	struct claims *claims;
+	struct mirror *mirror; /* NULL: nothing is removed */
 	pthread_mutex_t lock; /* of what follows, and of lists of names: see names.c */
 	bool swept; /* see leftovers.c */
 };
@@ -377,6 +383,7 @@ struct copy_item {
 	struct copy_mark mark; /* of what was named itself, or could not be entered */
 	bool claimed; /* nobody else has its destination, or may have it */
 	bool keeps_above; /* what it is copied into keeps the times of what its source is in */
+	size_t below; /* of what goes with --delete: where in @name its last part begins */
 	bool into_fd; /* it is written to what is open already as @fd: standard output */
 	int fd;
 	struct copy_lost lost; /* what the copy should have kept, and did not */
@@ -407,6 +414,16 @@ int special_link(struct item *item, const struct hardlink_copy *copy, const stru
 int backup_make(struct item *item, int from, const struct stat *st, const struct at_name *to);
 /* Takes that back: nothing came of it. */
 void backup_undo(struct item *item, const struct at_name *to);
+
+/* ---- --delete (mirror.c) */
+
+/* A tree that is copied to @name in @dir, or to that itself. Main thread. */
+void mirror_note_root(struct job *job, const char *path, struct dirnode *dir, const char *name);
+/* A directory of it was read to its end. Any thread. */
+void mirror_note_listed(struct job *job, const struct dirnode *dir);
+/* After all has been copied: removes what their sources have not. Main thread. */
+void mirror_run(struct job *job);
+void mirror_free(struct mirror *mirror);
 
 /* ---- the journal (journal.c): see struct item_ops */
 

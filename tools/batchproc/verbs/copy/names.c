@@ -253,6 +253,28 @@ const char *names_meet(const struct job *job, struct dest *dest, int dirfd, cons
 	       "this file system";
 }
 
+bool names_copy_of(int dirfd, const char *name, const struct stat *st, int from)
+{
+	char turned[NAME_MAX + 1];
+	const bool has_letters = turn_case(name, turned);
+	bool found = false;
+	struct dirent *entry;
+	struct stat other;
+	DIR *dir;
+
+	if (has_letters ? fstatat(dirfd, turned, &other, AT_SYMLINK_NOFOLLOW) : is_ascii(name))
+		return false;
+	dir = open_list(from);
+	if (!dir)
+		return true;
+	while (!found && (entry = readdir(dir)))
+		found = strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") &&
+			!fstatat(dirfd, entry->d_name, &other, AT_SYMLINK_NOFOLLOW) &&
+			other.st_dev == st->st_dev && other.st_ino == st->st_ino;
+	closedir(dir);
+	return found;
+}
+
 void names_forget(struct dest *dest)
 {
 	free(dest->names);

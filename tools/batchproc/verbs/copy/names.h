@@ -5,6 +5,7 @@
 #ifndef BATCHPROC_NAMES_H
 #define BATCHPROC_NAMES_H
 
+#include <stdbool.h>
 #include <sys/stat.h>
 
 struct dest;
@@ -18,6 +19,12 @@ struct job;
  */
 const char *names_meet(const struct job *job, struct dest *dest, int dirfd, const char *name,
 		       const struct stat *st, int from);
+
+/*
+ * Whether what is @st under a name in the directory @dirfd, which that in @from has not, is there
+ * under another name that @from has: where names that differ in case are one.
+ */
+bool names_copy_of(int dirfd, const char *name, const struct stat *st, int from);
 
 /* Frees what is known of a directory. */
 void names_forget(struct dest *dest);

@@ -62,7 +62,7 @@ bool replace_renews(const struct item *item)
 {
 	const struct copy_settings *set = item->settings;
 
-	return set->archive && set->update && !set->ignore_existing && item->dir;
+	return set->archive && (set->update || set->mirror) && !set->ignore_existing && item->dir;
 }
 
 /* What is written into it is gone. */

@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "base/array.h"
+#include "base/parse.h"
 #include "cli/options.h"
 #include "digest/digest.h"
 #include "verb.h"
@@ -210,6 +211,14 @@ static const char *read_suffix(void *to, const char *arg)
 	return set->backup ? NULL : read_backup(set, NULL);
 }
 
+static const char *read_max_delete(void *to, const char *arg)
+{
+	struct copy_settings *set = to;
+
+	set->has_max_delete = true;
+	return parse_count(arg, 0, UINT64_MAX / 2, &set->max_delete) ? NULL : "a number of things";
+}
+
 /* ---- what they are together */
 
 /*
@@ -260,6 +269,12 @@ static const char *clash(const struct copy_settings *set)
 
 	if (set->target && set->exact)
 		return "-t and --no-target-directory exclude each other";
+	if (set->mirror && !set->recursive)
+		return "--delete needs -r or -a";
+	if (set->has_max_delete && !set->mirror)
+		return "--max-delete needs --delete";
+	if (set->mirror && set->parents)
+		return "--delete and --parents exclude each other";
 	if (set->hard && set->soft)
 		return "-l and -s exclude each other";
 	if (set->parents && set->exact)
@@ -373,6 +388,11 @@ const struct opt copy_options[] = {
 	{'u', "update", NULL, "skip a file whose copy is there and not older", FLAG(update)},
 	{0, "ignore-existing", NULL, "skip a file whose copy is there", FLAG(ignore_existing)},
 	{0, "no-clobber", NULL, "the same (cp -n)", FLAG(ignore_existing)},
+	{0, "delete", NULL,
+	 "remove from the copy of a directory what that has not, after all is\n"
+	 "copied, and where it was listed without an error",
+	 FLAG(mirror)},
+	{0, "max-delete", "N", "but not more than so many things", read_max_delete, OPT_WHOLE},
 	{0, "reflink", "WHEN", "auto, always, never: share blocks where the file system can",
 	 read_reflink, OPT_WHOLE},
 	{0, "sparse", "WHEN", "auto: holes stay holes; always: blocks of zeros become some; never",

@@ -240,6 +240,15 @@ static int enter_directory(struct dirnode *from)
 	return 0;
 }
 
+static void note_whole(struct dirnode *from)
+{
+	const struct copy_settings *set = from->tree->class->settings;
+	const struct copy_tree *tree = from->tree->data;
+
+	if (set->mirror)
+		mirror_note_listed(tree->job, from);
+}
+
 /* Where its copy would be. */
 static void missed_directory(struct item *item, struct tree *of, struct dirnode *parent,
 			     const char *name)
@@ -272,9 +281,9 @@ static void release_tree(void *data)
 /* With -H and -L the root may be a link; with -L what is found, too. */
 #define TREES(also, named, all)                                                                    \
 	{                                                                                          \
-		.takes = 1 << DT_LNK | (also), .leaves = true, .enter = enter_directory,           \
-		.missed = missed_directory, .forget = forget_directory, .follows = (named),        \
-		.follows_all = (all),                                                              \
+		.whole = note_whole, .takes = 1 << DT_LNK | (also), .leaves = true,                \
+		.enter = enter_directory, .missed = missed_directory, .forget = forget_directory,  \
+		.follows = (named), .follows_all = (all),                                          \
 	}
 #define ODD_TYPES (1 << DT_FIFO | 1 << DT_SOCK | 1 << DT_CHR | 1 << DT_BLK)
 
@@ -312,6 +321,8 @@ void copy_tree_add(struct job *job, const struct item_class *class, const char *
 	tree->job = job;
 	tree->at = *at;
 	job->empty_is_fine = true;
+	if (set->mirror)
+		mirror_note_root(job, path, at->dir, at->name);
 	walk_add(job->walk, &root, path, strlen(path));
 }
 
