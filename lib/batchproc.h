@@ -483,7 +483,7 @@ static inline struct bp_group_opts bp_group_opts_default(void)
 
 /**
  * struct bp_group_stats - what a group has done and is doing
- * @sz:		set by the caller to sizeof(struct bp_group_stats), or 0 for the same
+ * @sz:		set by the caller to sizeof(struct bp_group_stats); 0: as far as @wait_ns
  * @limit:	the limit now
  * @accepted:	items that bp_go() and its relatives took; the four ends add up to it
  * @succeeded:	items that ended with 0 or more
@@ -786,7 +786,7 @@ int bp_wait_until(struct bp_group *group, uint64_t deadline_ns);
 /**
  * bp_group_stats() - counts and times of a group
  * @group:	the group
- * @stats:	filled up to @stats->sz bytes (0: all that this header knows)
+ * @stats:	filled up to @stats->sz bytes (0: as far as @wait_ns, as in 0.1.0)
  *
  * Context: outside, task, callback.
  */

@@ -299,12 +299,11 @@ void bp_group_stats(const struct bp_group *group, struct bp_group_stats *stats)
 	}
 	st.wait_ns = lifetime > st.compute_ns ? lifetime - st.compute_ns : 0;
 	engine_unlock(engine);
-	if (stats->sz && stats->sz < sizeof(st)) {
-		st.sz = stats->sz;
-		memcpy(stats, &st, st.sz);
-	} else {
-		*stats = st;
-	}
+	/* Without a size it may be the struct of 0.1.0, which had no more. */
+	st.sz = stats->sz ? stats->sz : offsetof(struct bp_group_stats, places);
+	if (st.sz > sizeof(st))
+		st.sz = sizeof(st);
+	memcpy(stats, &st, st.sz);
 }
 
 void *bp_group_winner(const struct bp_group *group)

@@ -121,8 +121,8 @@ SAME_PLACE(old_op, bp_op, done);
 SAME_PLACE(old_op, bp_op, cqe_flags);
 _Static_assert(sizeof(struct old_op) == sizeof(struct bp_op), "programs embed a struct bp_op");
 _Static_assert(_Alignof(struct old_op) == _Alignof(struct bp_op), "likewise");
-_Static_assert(sizeof(struct old_group_stats) == sizeof(struct bp_group_stats),
-	       "a size of 0 stands for all that is known");
+_Static_assert(sizeof(struct old_group_stats) == offsetof(struct bp_group_stats, places),
+	       "a size of 0 stands for what 0.1.0 knew");
 _Static_assert(sizeof(struct old_timeout) == offsetof(struct bp_timeout, spare_),
 	       "what an older program has of a scope");
 
