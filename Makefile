@@ -241,7 +241,7 @@ dest-of-page = $(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(1)))
 so-names := libbatchproc.so.$(VERSION) libbatchproc.so.$(VERSION_MAJOR) libbatchproc.so
 
 guides := docs/guide.md docs/backends.md docs/design.md
-guide-examples := $(wildcard docs/examples/*.[ch] docs/examples/*.manifest)
+guide-examples := $(wildcard docs/examples/*.[ch] docs/examples/*.cc docs/examples/*.manifest)
 
 install: $(lib-files) $(command) $(pc-file) $(man-built)
 	@echo '  INSTALL $(DESTDIR)$(prefix)'

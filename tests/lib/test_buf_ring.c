@@ -115,7 +115,7 @@ static int sender(void *arg)
 {
 	const struct end *e = arg;
 	int fd = e->s->fds[e->number][0];
-	unsigned char buf[10], back[10];
+	unsigned char buf[10], back[10] = {0};
 	unsigned int at = 0;
 
 	for (int i = 0; i < PIECES; i++) {

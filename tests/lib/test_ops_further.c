@@ -264,6 +264,14 @@ static void wake(struct test *t, struct waiting *w)
 	}
 }
 
+/** Valgrind 3.19 knows neither futex_waitv() nor the newer opcodes. */
+static bool no_waits_here(struct test *t)
+{
+	if (under_valgrind())
+		skip_because(t, "valgrind does not know the calls that wait");
+	return under_valgrind();
+}
+
 static void each_is_woken(struct test *t)
 {
 	for (size_t i = 0; i < COUNT_OF(waits); i++) {
@@ -284,6 +292,8 @@ static void each_is_woken(struct test *t)
 
 static void what_waits_is_woken(struct test *t)
 {
+	if (no_waits_here(t))
+		return;
 	both_ways(t, each_is_woken);
 }
 
@@ -310,6 +320,8 @@ static void each_is_cancelled(struct test *t)
 
 static void what_waits_is_ended_by_a_cancel(struct test *t)
 {
+	if (no_waits_here(t))
+		return;
 	both_ways(t, each_is_cancelled);
 }
 
@@ -338,6 +350,8 @@ static void each_times_out(struct test *t)
 
 static void what_waits_is_ended_by_its_timeout(struct test *t)
 {
+	if (no_waits_here(t))
+		return;
 	both_ways(t, each_times_out);
 }
 
@@ -354,8 +368,11 @@ static int wake_by_task(void *arg)
 static void a_task_is_woken_by_a_task(struct test *t)
 {
 	struct waiting w = {.wait = wait_for_word};
-	struct bp_group *g = group_with(t, .limit = BP_LIMIT_NONE);
+	struct bp_group *g;
 
+	if (no_waits_here(t))
+		return;
+	g = group_with(t, .limit = BP_LIMIT_NONE);
 	expect_eq(bp_go(g, wait_task, &w), 0);
 	expect_eq(bp_go(g, wake_by_task, &w), 0);
 	expect_eq(bp_wait(g), 0);
