@@ -45,8 +45,8 @@ static void begin(struct test *t)
 	"END\n"                                                                                        \
 	"exec nginx -p $PWD -c n.conf -e n.err"
 
-#define TLS                                                                                          \
-	"MORE=\"listen $(($1 + 1)) ssl; ssl_certificate $PWD/s.pem; ssl_certificate_key $PWD/s.key;" \
+#define TLS                                                                                        \
+	"MORE=\"listen $2 ssl; ssl_certificate $PWD/s.pem; ssl_certificate_key $PWD/s.key;"        \
 	"ssl_client_certificate $PWD/ca.pem; ssl_verify_client $VERIFY;\"\n" NGINX
 
 /* A name and its value for a process. */
@@ -106,7 +106,7 @@ static void proxies_are_gone_through(struct test *t)
 	expect_exit(run, 0);
 	expect_exit(SH("cmp got www/text.txt"), 0);
 	expect_eq(proxied("GET http://127.0.0.1"), 1);
-	snprintf(url, sizeof(url), "https://localhost:%u/text.txt", nginx.port + 1u);
+	snprintf(url, sizeof(url), "https://localhost:%u/text.txt", nginx.second);
 	run = RUN(HOW(.env = env), "fetch", "--cacert", "ca.pem", "-o", "tls", url);
 	expect_exit(run, 0);
 	expect_exit(SH("cmp tls www/text.txt"), 0);
@@ -192,7 +192,7 @@ static void a_server_may_ask_for_a_certificate(struct test *t)
 	begin(t);
 	make_certs();
 	expect(server_start_script(&nginx, "nginx", "VERIFY=on\n" TLS));
-	snprintf(url, sizeof(url), "https://localhost:%u/f", nginx.port + 1u);
+	snprintf(url, sizeof(url), "https://localhost:%u/f", nginx.second);
 	make_file("f", "precious");
 	run = BP("fetch", "--cacert", "ca.pem", url);
 	expect_exit(run, 1);

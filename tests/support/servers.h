@@ -14,6 +14,7 @@ struct server {
 	const char *name;
 	struct run *run;
 	uint16_t port;
+	uint16_t second; /* for a script */
 };
 
 /**
@@ -25,7 +26,7 @@ bool server_start(struct server *server, const char *name);
 bool server_start_proxy(struct server *server, uint16_t backend);
 /**
  * Another one, by a script for sh that ends in an exec: $1 is its port, on which it takes
- * connections when this returns. False: there is no program of that name.
+ * connections when this returns, and $2 another one. False: there is no program of that name.
  */
 bool server_start_script(struct server *server, const char *name, const char *script);
 void server_stop(struct server *server);
