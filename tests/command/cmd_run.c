@@ -102,7 +102,7 @@ static void verbs_are_mixed_in_one_run(struct test *t)
 	/* What asks cannot be asked. */
 	run = RUN(FROM("rm -I a\n"), "run");
 	expect_exit(run, 1);
-	expect_says(run, "rm -I asks");
+	expect_says(run, "rm -i and -I ask");
 }
 
 static void two_jobs_with_one_destination_are_never_mixed(struct test *t)
