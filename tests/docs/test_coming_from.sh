@@ -43,6 +43,7 @@ run()
 }
 
 rows=0 bad=0
+# shellcheck disable=SC2016 # backquotes of the page
 sed -n 's/^| `\(.*\)` | `\(.*\)` |$/\1\t\2/p' "$page" | sed 's/\\|/|/g' >pairs
 while IFS="$(printf '\t')" read -r theirs ours; do
 	program=${theirs%% *}

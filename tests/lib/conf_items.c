@@ -45,7 +45,7 @@ static void one_item_is_cancelled_alone(struct test *t)
 static void an_operation_item_is_cancelled_alone(struct test *t)
 {
 	struct bp_group *g = group_with(t, .limit = BP_LIMIT_NONE);
-	struct bp_handle *handle;
+	struct bp_handle *handle = NULL;
 	struct crowd_op op;
 	struct crowd crowd;
 	int result = 1;

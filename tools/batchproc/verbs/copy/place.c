@@ -391,6 +391,7 @@ static void add_source(struct job *job, const struct item_class *class, const st
 	const struct copy_settings *set = class->settings;
 	char *plain = set->strip_slashes ? without_slashes(path) : NULL;
 	struct source src = {.path = plain ? plain : path};
+	struct copy_mark mark = {MARK_NONE};
 	const char *why = NULL;
 	bool tree;
 	int err = 0;
@@ -410,15 +411,15 @@ static void add_source(struct job *job, const struct item_class *class, const st
 	}
 	if (!err && src.dir && src.known && t->shared)
 		err = claim(job, &src, set, &why);
+	if (!set->parents)
+		mark = mark_of(src.path, t->into && src.name, from_list);
 	if (!err && !why && tree && src.dir)
 		copy_tree_add(job, class, src.path,
 			      &(struct copy_root){
 				      .dir = src.dir,
 				      .name = src.name,
 				      .overlap = overlap_of(t, &src),
-				      .mark = set->parents ? (struct copy_mark){MARK_NONE} :
-							     mark_of(src.path, t->into && src.name,
-								     from_list),
+				      .mark = mark,
 				      .keeps_above = src.keeps_above,
 			      });
 	else
