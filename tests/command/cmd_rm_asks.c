@@ -123,6 +123,34 @@ static void what_cannot_be_asked(struct test *t)
 	expect_err(run, "");
 }
 
+/* Whose path no call takes at once is asked about all the same, and kept where it is the run's own. */
+static void a_path_longer_than_any_call_takes(struct test *t)
+{
+	static const char deep[] =
+		"rm -rf l; n=$(printf %0200d 1); L=l; mkdir l && cd l && for i in $(seq 25); do "
+		"mkdir $n && cd -P $n && L=$L/$n; done && echo f >f && mkdir e && cd $top";
+	struct run *run;
+
+	fresh_dir(t);
+	run = SH("top=$PWD; eval \"$1\"; $BATCHPROC rm -i $L/f </dev/null; "
+		 "echo n | $BATCHPROC rm -i -d $L/e; $BATCHPROC rm -i $L/e </dev/null; "
+		 "echo $?; find l -name f -o -name e | sed 's/.*\\///' | sort",
+		 deep);
+	expect_out(run, "1\ne\nf\n");
+	expect_says(run, "remove regular file '");
+	expect_says(run, "remove directory '");
+	expect_says(run, "is a directory (-r removes it");
+	run = SH(
+		"top=$PWD; eval \"$1\"; echo y | $BATCHPROC rm -i $L/f; echo y | $BATCHPROC rm -i -d $L/e; "
+		"find l -name f -o -name e",
+		deep);
+	expect_out(run, "");
+	/* Above what can be looked at there is nothing that may go. */
+	run = SH("top=$PWD; eval \"$1\"; ln -s loop loop; echo y | $BATCHPROC rm -i loop/f", deep);
+	expect_exit(run, 1);
+	expect_eq(text_count(&run->err, "?"), 0);
+}
+
 static void what_is_mounted_is_preserved(struct test *t)
 {
 	struct run *run;
@@ -142,9 +170,9 @@ static void what_is_mounted_is_preserved(struct test *t)
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
-		ONCE(the_same_questions_as_rm),	      ONCE(one_after_the_other),
-		ONCE(what_stays_keeps_what_it_is_in), ONCE(what_cannot_be_asked),
-		ONCE(what_is_mounted_is_preserved),
+		ONCE(the_same_questions_as_rm),		 ONCE(one_after_the_other),
+		ONCE(what_stays_keeps_what_it_is_in),	 ONCE(what_cannot_be_asked),
+		ONCE(a_path_longer_than_any_call_takes), ONCE(what_is_mounted_is_preserved),
 	};
 
 	return RUN_CASES(argc, argv, cases);

@@ -121,24 +121,24 @@ static bool says_yes(struct job *job, const char *what, bool is_protected, const
 	return yes;
 }
 
-bool ask_may_go(struct item *item, bool directories)
+int ask_may_go(struct item *item, int dirfd, const char *name, bool directories)
 {
-	const int dirfd = item->dir ? dirnode_fd(item->dir) : AT_FDCWD;
 	struct buf path = {0}, kind = {0};
-	bool yes = true, locked;
 	struct stat st;
+	bool yes, locked;
 
-	if (!fstatat(dirfd, item->name.data, &st, AT_SYMLINK_NOFOLLOW)) {
-		/* It is an error, and no question. */
-		if (S_ISDIR(st.st_mode) && !item->self && !directories)
-			return true;
-		item_path(item, &path);
-		locked = !S_ISLNK(st.st_mode) &&
-			 faccessat(dirfd, item->name.data, W_OK, AT_EACCESS) && errno == EACCES;
-		buf_printf(&kind, " %s%c", kind_of(&st), '\0');
-		yes = says_yes(item->job, "remove", locked, kind.data, &path);
-		item->why = yes ? NULL : "was to stay";
-	}
+	/* Of what is not there the removal says so. */
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? 1 : -errno;
+	/* It is an error, and no question. */
+	if (S_ISDIR(st.st_mode) && !item->self && !directories)
+		return 1;
+	item_path(item, &path);
+	locked = !S_ISLNK(st.st_mode) && faccessat(dirfd, name, W_OK, AT_EACCESS) &&
+		 errno == EACCES;
+	buf_printf(&kind, " %s%c", kind_of(&st), '\0');
+	yes = says_yes(item->job, "remove", locked, kind.data, &path);
+	item->why = yes ? NULL : "was to stay";
 	if (!yes) {
 		item->status = STATUS_SKIPPED;
 		dirnode_spare(item->self ? item->self->parent : item->dir);

@@ -25,10 +25,11 @@ bool ask_yes(struct job *job, const char *question);
 bool ask_possible(const struct options *options, const char *option, int *status);
 
 /*
- * Whether an item may be removed, as rm(1) asks, which @directories may be too; if not it is skipped,
- * says so, and spares what it is in. Task.
+ * Whether an item may be removed, as rm(1) asks, which @directories may be too: 1; 0: it is skipped,
+ * says so, and spares what it is in; -errno: what it is cannot be told, and so not be asked about.
+ * One call can take @name, which is in @dirfd. Task.
  */
-bool ask_may_go(struct item *item, bool directories);
+int ask_may_go(struct item *item, int dirfd, const char *name, bool directories);
 /*
  * Whether a directory may be entered for that; if not it stays with all that is in it. Of an empty
  * one it is asked once, when it is left. Task.

@@ -76,53 +76,90 @@ static int why_refused(struct item *item, int dirfd, const char *path, int err)
 	return err;
 }
 
-static int remove_operand(struct item *item, bool directory)
+/* Where an item is: a directory, and what one call can take for its name there. */
+struct place {
+	int dirfd;
+	const char *name;
+	int opened; /* to be closed; -1: nothing is */
+};
+
+/* Returns 0 or -errno; @at is to be closed in any case. */
+static int place_find(const struct item *item, struct place *at)
+{
+	size_t len;
+
+	*at = (struct place){AT_FDCWD, item->name.data, -1};
+	if (item->dir) {
+		at->dirfd = dirnode_fd(item->dir);
+		return 0;
+	}
+	if (item->self) {
+		at->dirfd = item->self->tree->above;
+		at->name = path_name(item->name.data, &len);
+		return 0;
+	}
+	return path_shorten(&at->dirfd, &at->name, &at->opened);
+}
+
+static void place_close(struct place *at)
+{
+	if (at->opened >= 0)
+		close(at->opened);
+}
+
+static int remove_operand(struct item *item, const struct place *at, int flags)
 {
 	const struct settings *set = item->settings;
-	const char *path = item->name.data;
-	int dirfd = AT_FDCWD, opened, err;
+	int err = bp_unlinkat(at->dirfd, at->name, flags);
 
-	err = path_shorten(&dirfd, &path, &opened);
-	if (!err)
-		err = bp_unlinkat(dirfd, path, directory ? AT_REMOVEDIR : 0);
 	if (err == -EISDIR && set->dirs) {
-		err = bp_unlinkat(dirfd, path, AT_REMOVEDIR);
+		err = bp_unlinkat(at->dirfd, at->name, AT_REMOVEDIR);
 		if (!err)
 			item->type = DT_DIR;
 	} else if (err == -EISDIR || err == -EROFS) {
-		err = why_refused(item, dirfd, path, err);
+		err = why_refused(item, at->dirfd, at->name, err);
 	}
-	if (opened >= 0)
-		close(opened);
 	return err;
 }
 
-static int remove_name(struct item *item)
+static int remove_at(struct item *item, const struct place *at)
 {
 	const int flags = item->type == DT_DIR ? AT_REMOVEDIR : 0;
-	size_t len;
+	const struct dirnode *in = item->dir ? item->dir : item->self;
 
-	if (item->dir)
-		return device_unlink(item->dir->kind, dirnode_fd(item->dir), item->name.data,
-				     flags);
-	if (item->self)
-		return device_unlink(item->self->kind, item->self->tree->above,
-				     path_name(item->name.data, &len), flags);
-	return remove_operand(item, flags);
+	return in ? device_unlink(in->kind, at->dirfd, at->name, flags) :
+		    remove_operand(item, at, flags);
 }
 
 /* What this run writes to must be there when it has ended. */
-static bool is_own(struct item *item)
+static bool is_own(struct item *item, const struct place *at)
 {
-	const char *path = item->name.data;
-	int dirfd = item->dir ? dirnode_fd(item->dir) : AT_FDCWD;
 	struct stat st;
 
-	if (!own_file_called(item->job->own, path) ||
-	    fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW))
+	if (!own_file_called(item->job->own, item->name.data) ||
+	    fstatat(at->dirfd, at->name, &st, AT_SYMLINK_NOFOLLOW))
 		return false;
 	item->why = own_file_as_source(item->job->own, &st);
 	return item->why != NULL;
+}
+
+/* Return: 1: it was removed; 0: it stays, as the item says; -errno. */
+static int remove_asked(struct item *item)
+{
+	const struct settings *set = item->settings;
+	struct place at;
+	int err = place_find(item, &at), may = 1;
+
+	if (!err && is_own(item, &at))
+		err = -EINVAL;
+	if (!err && set->ask == ASK_ALWAYS)
+		may = ask_may_go(item, at.dirfd, at.name, set->dirs || set->recursive);
+	if (may < 0)
+		err = may;
+	if (!err && may)
+		err = remove_at(item, &at);
+	place_close(&at);
+	return err ? err : may;
 }
 
 static int rm_work(struct item *item)
@@ -131,8 +168,7 @@ static int rm_work(struct item *item)
 	int unread = item->err, err;
 
 	item->source.kind = ORIGIN_NAME;
-	if (is_own(item))
-		return -EINVAL;
+	item->err = 0;
 	if (item->self && atomic_load(&item->self->failed)) {
 		item->why = "not removed: something in it could not be";
 		item->silent = true;
@@ -143,13 +179,12 @@ static int rm_work(struct item *item)
 		item->why = "not removed: something in it was left out";
 		return 0;
 	}
-	if (set->ask == ASK_ALWAYS && !ask_may_go(item, set->dirs || set->recursive))
+	err = remove_asked(item);
+	if (err >= 0)
 		return 0;
-	err = remove_name(item);
 	/* Only an empty one can be removed without a look into it; why it had none says more. */
 	if (unread && (err == -ENOTEMPTY || err == -EEXIST))
 		return unread;
-	item->err = 0;
 	if (set->force && (err == -ENOENT || (err == -ENOTDIR && !item->dir && !item->self))) {
 		item->status = STATUS_SKIPPED;
 		item->why = "does not exist";
