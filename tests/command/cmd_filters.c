@@ -5,6 +5,7 @@
  * Each set of rules is given to rsync too, over the same tree with a slash behind it: both take the
  * same names.
  */
+#include "support/badmount.h"
 #include "support/cmd.h"
 #include "support/copies.h"
 #include "support/records.h"
@@ -201,6 +202,71 @@ static void what_is_left_out_is_not_removed(struct test *t)
 	expect_there("d/a/b/keep");
 }
 
+/* Of what a filter by size or time is for, and of a directory, what was there before stays. */
+static void what_no_filter_chose_is_not_removed(struct test *t)
+{
+	static const char tree[] =
+		"rm -rf d o && mkdir -p d/empty d/m/n d/gone d/x && head -c 2000 /dev/zero | "
+		"tee d/gone/l >d/large && echo s >d/x/small && ln -s large d/m/link && mkfifo d/m/n/p";
+	static const char *const ways[] = {"", "-k --retries=1"};
+	struct run *run;
+
+	fresh_dir(t);
+	for (size_t i = 0; i < COUNT_OF(ways); i++) {
+		run = SH("eval \"$1\"; $BATCHPROC rm -r $2 --min-size=1K d && find d | sort", tree,
+			 ways[i]);
+		expect_exit(run, 0);
+		expect_out(run, "d\nd/empty\nd/m\nd/m/link\nd/m/n\nd/m/n/p\nd/x\nd/x/small\n");
+		/* A link has a time of its own. */
+		run = SH("eval \"$1\"; touch -hd 2001-01-01 d/m/link d/x/small; "
+			 "$BATCHPROC rm -r $2 --older=30d d && find d | sort",
+			 tree, ways[i]);
+		expect_out(run, "d\nd/empty\nd/gone\nd/gone/l\nd/large\nd/m\nd/m/n\nd/m/n/p\n");
+		run = SH(
+			"mkdir -p o/a/b; $BATCHPROC rm -r $1 --json --older=30d o && find o | sort",
+			ways[i]);
+		expect_exit(run, 0);
+		expect_eq(text_count(&run->out, "not removed: it was empty before"), 1);
+		expect_there("o/a/b");
+	}
+	/* By name alone nothing is judged by what it is. */
+	expect_exit(BP("rm", "-r", "--exclude=large", "d"), 0);
+	expect_out(SH("find d | sort"), "d\nd/large\n");
+	run = SH("eval \"$1\"; $BATCHPROC list -r --min-size=1 d | sort", tree);
+	expect_out(run, "d/gone/l\nd/large\nd/x/small\n");
+}
+
+/* What cannot be looked at is in nobody's choice: it fails, and stays. */
+static void what_cannot_be_judged_is_not_removed(struct test *t)
+{
+	static const char *const all[] = {"--min-size=1", "--max-size=1M", "--older=1970-01-02",
+					  "--newer=1970-01-02"};
+	struct badmount *bad;
+	struct run *run;
+
+	fresh_dir(t);
+	make_dir("b");
+	make_dir("m");
+	run_sh("mkdir b/d && echo f >b/d/f && echo g >b/d/g");
+	bad = BADMOUNT(t, "b", "m", "error getattr 5 f");
+	for (size_t i = 0; i < COUNT_OF(all); i++) {
+		run = BP("rm", "-rf", all[i], "m/d");
+		expect_exit(run, 1);
+		expect_says(run, "m/d/f: Input/output error");
+		expect_there("b/d/f");
+		expect_exit(BP("hash", "-r", all[i], "m/d"), 1);
+	}
+	expect_gone("b/d/g");
+	badmount_end(bad);
+	/* Nor is what cannot be looked into. */
+	need_root(t);
+	run_sh("mkdir -p d/x && chmod 0 d/x && chown -R 65534 d");
+	run = RUN(HOW(.uid = NOBODY), "rm", "-r", "--older=1h", "d");
+	expect_exit(run, 1);
+	expect_says(run, "d/x: Permission denied");
+	expect_there("d/x");
+}
+
 static void values_that_are_none(struct test *t)
 {
 	static const char *const all[][2] = {
@@ -229,10 +295,15 @@ static void values_that_are_none(struct test *t)
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
-		ONCE(patterns_are_those_of_rsync),  ONCE(many_patterns),
-		ONCE(sizes_times_and_depth),	    ONCE(hidden_files_are_taken),
-		ONCE(what_was_left_out_is_counted), ONCE(what_is_left_out_is_not_removed),
+		ONCE(patterns_are_those_of_rsync),
+		ONCE(many_patterns),
+		ONCE(sizes_times_and_depth),
+		ONCE(hidden_files_are_taken),
+		ONCE(what_was_left_out_is_counted),
+		ONCE(what_is_left_out_is_not_removed),
 		ONCE(values_that_are_none),
+		ONCE(what_no_filter_chose_is_not_removed),
+		ONCE(what_cannot_be_judged_is_not_removed),
 	};
 
 	return RUN_CASES(argc, argv, cases);

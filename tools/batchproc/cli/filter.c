@@ -194,9 +194,14 @@ bool filter_by_name(const struct filter *filter, const char *path, size_t depth,
 	return false;
 }
 
+bool filter_sizes(const struct filter *filter)
+{
+	return filter->min_size > 0 || filter->max_size > 0;
+}
+
 bool filter_looks(const struct filter *filter)
 {
-	return filter->min_size > 0 || filter->max_size > 0 || filter->is_newer || filter->is_older;
+	return filter_sizes(filter) || filter->is_newer || filter->is_older;
 }
 
 bool filter_by_look(const struct filter *filter, const struct filter_look *look)

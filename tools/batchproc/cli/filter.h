@@ -63,6 +63,8 @@ bool filter_is_set(const struct filter *filter);
 bool filter_by_name(const struct filter *filter, const char *path, size_t depth, bool directory);
 /* Whether what no directory is has to be looked at, and whether that leaves it out. */
 bool filter_looks(const struct filter *filter);
+/* Whether sizes count. */
+bool filter_sizes(const struct filter *filter);
 bool filter_by_look(const struct filter *filter, const struct filter_look *look);
 
 /* What they are together; NULL, or what is wrong. */

@@ -141,8 +141,11 @@ static const struct item_ops list_items = {
 
 static void add_one(struct job *job, const struct item_class *class, const char *name)
 {
-	static const struct tree_ops all = {.follows = true, .takes = ~0u, .leaves = true};
-	static const struct tree_ops files = {.follows = true, .takes = ~0u};
+	static const struct tree_ops all = {.follows = true,
+					    .takes = ~0u,
+					    .leaves = true,
+					    .sized = true};
+	static const struct tree_ops files = {.follows = true, .takes = ~0u, .sized = true};
 	const struct settings *set = class->settings;
 	struct walk_root root = {.class = class};
 	struct stat st;

@@ -28,6 +28,7 @@
 #include "base/calls.h"
 #include "base/device.h"
 #include "cli/inputs.h"
+#include "cli/filter.h"
 #include "run/job.h"
 #include "run/steer.h"
 #include "cli/options.h"
@@ -83,7 +84,7 @@ struct place {
 	int opened; /* to be closed; -1: nothing is */
 };
 
-/* Returns 0 or -errno; @at is to be closed in any case. */
+/* Returns 0 or -errno; what is opened is to be closed in any case. */
 static int place_find(const struct item *item, struct place *at)
 {
 	size_t len;
@@ -99,12 +100,6 @@ static int place_find(const struct item *item, struct place *at)
 		return 0;
 	}
 	return path_shorten(&at->dirfd, &at->name, &at->opened);
-}
-
-static void place_close(struct place *at)
-{
-	if (at->opened >= 0)
-		close(at->opened);
 }
 
 static int remove_operand(struct item *item, const struct place *at, int flags)
@@ -158,14 +153,17 @@ static int remove_asked(struct item *item)
 		err = may;
 	if (!err && may)
 		err = remove_at(item, &at);
-	place_close(&at);
+	if (at.opened >= 0)
+		close(at.opened);
 	return err ? err : may;
 }
 
 static int rm_work(struct item *item)
 {
 	const struct settings *set = item->settings;
+	const bool looks = filter_looks(&item->job->opt->filter);
 	int unread = item->err, err;
+	bool spared;
 
 	item->source.kind = ORIGIN_NAME;
 	item->err = 0;
@@ -174,12 +172,16 @@ static int rm_work(struct item *item)
 		item->silent = true;
 		return -ENOTEMPTY;
 	}
-	if (item->self && atomic_load(&item->self->spared)) {
+	spared = item->self && atomic_load(&item->self->spared);
+	if (spared || (item->self && looks && !atomic_load(&item->self->found))) {
 		item->status = STATUS_SKIPPED;
-		item->why = "not removed: something in it was left out";
+		item->why = spared ? "not removed: something in it was left out" :
+				     "not removed: it was empty before, and filters are for files";
+		dirnode_spare(item->self->parent);
 		return 0;
 	}
-	err = remove_asked(item);
+	/* What nobody has looked at, or into, is in no filter's choice. */
+	err = unread && (looks || item->type != DT_DIR) ? unread : remove_asked(item);
 	if (err >= 0)
 		return 0;
 	/* Only an empty one can be removed without a look into it; why it had none says more. */
@@ -284,6 +286,7 @@ static const struct tree_ops trees = {
 	.leaves = true,
 	.unread = true,
 	.above = true,
+	.sized = true,
 	.enter = rm_enter,
 };
 

@@ -4,6 +4,7 @@
  * walkdir.h.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -11,6 +12,7 @@
 #include "base/device.h"
 #include "cli/filter.h"
 #include "run/job.h"
+#include "run/steer.h"
 #include "walk/tree.h"
 #include "walk/walkdir.h"
 
@@ -74,39 +76,64 @@ static size_t depth_of(const struct dirnode *dir)
 	return depth;
 }
 
-static bool is_unfit(const struct filter *filter, const struct dirnode *dir, const char *name,
-		     unsigned char type, bool follows)
+static bool is_unfit_by_name(const struct filter *filter, const struct dirnode *dir,
+			     const char *name, unsigned char type)
 {
-	struct filter_look look = {.is_file = type == DT_REG};
-
-	/* What cannot be looked at is not left out for that: it fails. */
-	return type != DT_DIR && filter_looks(filter) &&
-	       !device_measure(dir->kind, dirnode_fd(dir), name, follows, &look.size,
-			       &look.mtime_ns) &&
-	       filter_by_look(filter, &look);
-}
-
-/* Whether a filter leaves it out; then it is counted. */
-static bool is_left_out(struct walk *walk, struct dirnode *dir, const char *name,
-			unsigned char type, bool follows)
-{
-	const struct filter *filter = &walk->job->opt->filter;
 	struct buf path = {0};
 	bool out;
 
-	if (!filter_is_set(filter))
-		return false;
 	dirnode_path_below(dir, &path);
 	buf_add(&path, name, strlen(name) + 1);
 	out = filter_by_name(filter, path.data, depth_of(dir), type == DT_DIR);
 	buf_free(&path);
+	return out;
+}
+
+/* *@err: it cannot be looked at, and so not be judged: it is not left out, but fails. */
+static bool is_unfit(const struct filter *filter, const struct dirnode *dir, const char *name,
+		     unsigned char type, bool follows, int *err)
+{
+	struct filter_look look = {.is_file = type == DT_REG};
+
+	if (type == DT_DIR || !filter_looks(filter))
+		return false;
+	if (!look.is_file && dir->tree->ops->sized && filter_sizes(filter))
+		return true;
+	*err = device_measure(dir->kind, dirnode_fd(dir), name, follows, &look.size,
+			      &look.mtime_ns);
+	return !*err && filter_by_look(filter, &look);
+}
+
+/* Whether a filter leaves it out; then it is counted. */
+static bool is_left_out(struct walk *walk, struct dirnode *dir, const char *name,
+			unsigned char type, bool follows, int *err)
+{
+	const struct filter *filter = &walk->job->opt->filter;
+	bool out;
+
+	if (!filter_is_set(filter))
+		return false;
+	out = is_unfit_by_name(filter, dir, name, type);
 	if (!out && type != DT_UNKNOWN)
-		out = is_unfit(filter, dir, name, type, follows);
+		out = is_unfit(filter, dir, name, type, follows, err);
 	if (out) {
 		atomic_fetch_add(&walk->job->excluded, 1);
 		dirnode_spare(dir);
 	}
 	return out;
+}
+
+/* One that is not known, or not judged. */
+static void end_unknown(struct walk *walk, struct item *item, const struct tree_ops *ops, int err)
+{
+	if (err == -ENOENT && ops->unread) {
+		item->err = err;
+		walkdir_give(walk, item);
+	} else if (err == -ECANCELED && steer_stopping(walk->job)) {
+		item_finish(item, STATUS_NOT_STARTED, 0);
+	} else {
+		item_finish(item, STATUS_FAILED, err);
+	}
 }
 
 void walkdir_take_entry(struct walk *walk, struct dirnode *dir, const struct dirent64 *entry,
@@ -122,11 +149,13 @@ void walkdir_take_entry(struct walk *walk, struct dirnode *dir, const struct dir
 
 	if (!strcmp(name, ".") || !strcmp(name, ".."))
 		return;
+	if (!atomic_load_explicit(&dir->found, memory_order_relaxed))
+		atomic_store(&dir->found, true);
 	type = type_of(dir, entry, &err);
 	followed = type == DT_LNK && dir->tree->ops->follows_all;
 	if (followed)
 		type = type_behind(dir, name, &err);
-	if (is_left_out(walk, dir, name, type, followed))
+	if (is_left_out(walk, dir, name, type, followed, &err))
 		return;
 	if (type == DT_LNK && !takes(dir->tree, DT_LNK))
 		return;
@@ -144,7 +173,7 @@ void walkdir_take_entry(struct walk *walk, struct dirnode *dir, const struct dir
 	item = item_new(walk->job, dir->tree->class, dirnode_get_open(dir), name, len);
 	item->type = type;
 	if (err) {
-		item_finish(item, STATUS_FAILED, err);
+		end_unknown(walk, item, dir->tree->ops, err);
 	} else if (takes(dir->tree, type)) {
 		walkdir_give(walk, item);
 	} else {

@@ -51,9 +51,12 @@ struct tree_ops {
 	bool leaves;
 	/*
 	 * A directory that must not be read, or is gone, becomes an item as well, with its error in
-	 * item->err and without item->self: it may be empty, or need not be there.
+	 * item->err and without item->self: it may be empty, or need not be there. So does anything
+	 * else that is gone before it is known what it is.
 	 */
 	bool unread;
+	/* A filter that goes by size leaves out what has none: all but regular files. */
+	bool sized;
 	/* The directory that a root is in is open as tree->above, and the root was opened in it. */
 	bool above;
 	/*
@@ -108,6 +111,7 @@ struct dirnode {
 	int fd; /* or -1; under the lock while opens is 0 */
 	bool recorded; /* it has a record already, because it could not be read */
 	bool written_off; /* likewise, since nobody waits for what is below it */
+	atomic_bool found; /* something was found in it */
 	atomic_bool failed; /* something in it did not succeed */
 	atomic_bool spared; /* something below it was left out: by a filter, or by an answer */
 	const char *why; /* of enter() */
