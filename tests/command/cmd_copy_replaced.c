@@ -49,6 +49,55 @@ static void what_is_replaced(struct test *t)
 	beside_cp(t, all, COUNT_OF(all), 0);
 }
 
+/*
+ * The backup of one has the name of the other's copy: whichever comes first, one of them is an error,
+ * and all that was there is there still.
+ */
+static void a_backup_and_a_copy_of_its_name(struct test *t)
+{
+	static const char *const ways[] = {"-b s/f s/f~ d", "-b s/f~ s/f d", "-ab s/. x/. d",
+					   "-b -T list d", "-ab --exclude=nothing s/. d"};
+	struct run *run;
+
+	fresh_dir(t);
+	run_sh("printf 's/f\\ns/f~\\n' >list; mkdir x s d");
+	for (size_t i = 0; i < 3 * COUNT_OF(ways); i++) {
+		run_sh("rm -f s/* d/*; head -c 3M /dev/zero >s/f; echo copy >s/f~; echo OLD >d/f");
+		run = SH("$BATCHPROC copy $1", ways[i % COUNT_OF(ways)]);
+		expect_exit(run, 1);
+		expect_(strstr(run->err.data, "the backup of what is there would be called") ||
+				strstr(run->err.data, "has the same destination"),
+			"it says why", __FILE__, __LINE__);
+		run = SH("cat d/f d/f~ 2>/dev/null | tr -d '\\0' | sort");
+		/* OLD beside the new f, or beside the new f~. */
+		expect_(!strcmp(run->out.data, "OLD\n") || !strcmp(run->out.data, "OLD\ncopy\n"),
+			"nothing is lost", __FILE__, __LINE__);
+	}
+	/* Numbers give each a name. */
+	run_sh("rm -f s/* d/*; echo new >s/f; echo copy >s/f.~1~; echo OLD >d/f");
+	expect_exit(SH("$BATCHPROC copy --backup=numbered s/f s/f.~1~ d"), 0);
+	expect_out(SH("cat d/* | sort"), "OLD\ncopy\nnew\n");
+}
+
+/* What is not copied is in no backup's way. */
+static void a_backup_beside_what_is_left_out(struct test *t)
+{
+	static const char *const ways[] = {"-ab --exclude=*~ s/. d", "-ab --max-size=4 s/. d",
+					   "-ab --newer=1d s/. d", "-b -r s/. d"};
+	struct run *run;
+
+	fresh_dir(t);
+	run_sh("mkdir s d");
+	for (size_t i = 0; i < COUNT_OF(ways); i++) {
+		run_sh("rm -f s/* d/*; echo new >s/f; echo OLD >d/f; echo kept >d/f~");
+		/* Without -a a FIFO is passed over. */
+		run = SH("case $1 in -ab*) echo large >s/f~; touch -d 2001-01-01 s/f~;; "
+			 "*) mkfifo s/f~;; esac; $BATCHPROC copy $1; cat d/f d/f~",
+			 ways[i]);
+		expect_out(run, "new\nOLD\n");
+	}
+}
+
 static void whole_names(struct test *t)
 {
 	static const struct beside all[] = {
@@ -240,6 +289,8 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		ONCE(what_is_replaced),
+		ONCE(a_backup_and_a_copy_of_its_name),
+		ONCE(a_backup_beside_what_is_left_out),
 		ONCE(whole_names),
 		ONCE(holes),
 		ONCE(what_may_not_be_written),

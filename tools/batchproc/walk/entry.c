@@ -5,6 +5,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -14,6 +15,7 @@
 #include "run/job.h"
 #include "run/steer.h"
 #include "walk/tree.h"
+#include "walk/walk.h"
 #include "walk/walkdir.h"
 
 static unsigned char type_of(const struct dirnode *dir, const struct dirent64 *entry, int *err)
@@ -102,6 +104,29 @@ static bool is_unfit(const struct filter *filter, const struct dirnode *dir, con
 	*err = device_measure(dir->kind, dirnode_fd(dir), name, follows, &look.size,
 			      &look.mtime_ns);
 	return !*err && filter_by_look(filter, &look);
+}
+
+bool walk_takes(const struct dirnode *dir, const char *name)
+{
+	const struct filter *filter = &dir->tree->walk->job->opt->filter;
+	struct filter_look look;
+	unsigned char type;
+	struct stat st;
+
+	if (fstatat(dirnode_fd(dir), name, &st,
+		    dir->tree->ops->follows_all ? 0 : AT_SYMLINK_NOFOLLOW))
+		return errno != ENOENT;
+	type = IFTODT(st.st_mode);
+	if (filter_is_set(filter) && is_unfit_by_name(filter, dir, name, type))
+		return false;
+	if (type == DT_DIR)
+		return true;
+	look = (struct filter_look){
+		.size = (uint64_t)st.st_size,
+		.mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
+		.is_file = type == DT_REG,
+	};
+	return takes(dir->tree, type) && !filter_by_look(filter, &look);
 }
 
 /* Whether a filter leaves it out; then it is counted. */

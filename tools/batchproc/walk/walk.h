@@ -11,11 +11,13 @@
 #ifndef BATCHPROC_WALK_H
 #define BATCHPROC_WALK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/device.h"
 #include "run/job.h"
 
+struct dirnode;
 struct tree;
 struct tree_ops;
 struct walk;
@@ -34,6 +36,12 @@ struct walk_root {
 
 /* Adds a tree. With --keep-order it returns when all its items were given. Main thread. */
 void walk_add(struct walk *walk, const struct walk_root *root, const char *path, size_t len);
+
+/*
+ * Whether a name in a directory, which is held open, is there and neither left out nor passed over;
+ * one that cannot be looked at counts as one that is not. Plain calls.
+ */
+bool walk_takes(const struct dirnode *dir, const char *name);
 
 /* The run that a tree is walked for. */
 struct job *walk_tree_job(const struct tree *tree);

@@ -5,7 +5,8 @@
  *
  * A numbered one is one more than the highest that is there, and never takes another one's place. A
  * simple one replaces the backup that is there, unless that is the source, or will be the copy of
- * another source.
+ * another source. So its name is claimed, as that of a copy is: which of both comes second fails. In
+ * a tree, where names need no claim, the directory of the source tells.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -19,7 +20,10 @@
 #include "base/alloc.h"
 #include "base/calls.h"
 #include "run/job.h"
+#include "verbs/copy/claims.h"
 #include "verbs/copy/copy.h"
+#include "walk/tree.h"
+#include "walk/walk.h"
 
 #define NUMBER_DIGITS 19 /* of the largest number that is counted on from */
 #define TRIES_MOST 1000
@@ -82,11 +86,27 @@ static int take_number(const struct at_name *to, uint64_t number, char backup[NA
 	return err;
 }
 
-static int take_simple(struct item *item, int from, const struct stat *st, const struct at_name *to,
+/* The item has it, or -EEXIST: its copy is there already, or would take the place of the backup. */
+static int claim(const struct item *item, const struct stat *st, const char *backup)
+{
+	const struct copy_settings *set = item->settings;
+	const char *name;
+	const struct dest *dest = copy_place(item, &name)->data;
+	int found;
+
+	if (item->dir && walk_takes(item->dir, backup))
+		return -EEXIST;
+	/* In another way than its source's copy. Of the attempt before it is the same. */
+	found = claims_take(item->job->copy->claims, dest->dev, dest->ino, backup, st, ~set->way);
+	return found == CLAIM_OTHER ? -EEXIST : found < 0 ? found : 0;
+}
+
+static int take_simple(struct item *item, const struct stat *st, const struct at_name *to,
 		       char backup[NAME_MAX + 1])
 {
 	const struct copy_settings *set = item->settings;
 	struct stat there;
+	int err;
 
 	if (snprintf(backup, NAME_MAX + 1, "%s%s", to->name, set->suffix) > NAME_MAX)
 		return -ENAMETOOLONG;
@@ -95,16 +115,14 @@ static int take_simple(struct item *item, int from, const struct stat *st, const
 		item->why = "the backup of what is there would take the place of the source";
 		return -EEXIST;
 	}
-	/* Its copy is there already, or would take the place of the backup. */
-	if (from >= 0 && !fstatat(from, backup, &there, AT_SYMLINK_NOFOLLOW)) {
+	err = claim(item, st, backup);
+	if (err == -EEXIST)
 		item->why = "the backup of what is there would be called as the copy of another "
 			    "file (--backup=numbered gives it a name of its own)";
-		return -EEXIST;
-	}
-	return call_renameat(to->dirfd, to->name, backup);
+	return err ? err : call_renameat(to->dirfd, to->name, backup);
 }
 
-int backup_make(struct item *item, int from, const struct stat *st, const struct at_name *to)
+int backup_make(struct item *item, const struct stat *st, const struct at_name *to)
 {
 	const struct copy_settings *set = item->settings;
 	struct copy_item *own = item_priv(item);
@@ -115,9 +133,8 @@ int backup_make(struct item *item, int from, const struct stat *st, const struct
 	if (set->backup != BACKUP_SIMPLE)
 		err = highest(to->dirfd, to->name, &number);
 	if (!err)
-		err = set->backup == BACKUP_NUMBERED || number ?
-			      take_number(to, number, backup) :
-			      take_simple(item, from, st, to, backup);
+		err = set->backup == BACKUP_NUMBERED || number ? take_number(to, number, backup) :
+								 take_simple(item, st, to, backup);
 	if (err && !item->why)
 		item->why = err == -ENAMETOOLONG ? "the name of its backup would be too long" :
 						   "what is there cannot be renamed to a backup";

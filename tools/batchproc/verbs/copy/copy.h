@@ -408,10 +408,10 @@ int special_link(struct item *item, const struct hardlink_copy *copy, const stru
 /* ---- backups (backup.c); plain calls */
 
 /*
- * Gives what is there under @to the name of its backup, which the item notes; the source is @st,
- * found in the directory @from, or -1. Returns 0 or -errno, with the item's reason.
+ * Gives what is there under @to the name of its backup, which the item notes; the source is @st.
+ * Returns 0 or -errno, with the item's reason.
  */
-int backup_make(struct item *item, int from, const struct stat *st, const struct at_name *to);
+int backup_make(struct item *item, const struct stat *st, const struct at_name *to);
 /* Takes that back: nothing came of it. */
 void backup_undo(struct item *item, const struct at_name *to);
 

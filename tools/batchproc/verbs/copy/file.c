@@ -174,29 +174,33 @@ static int rename_if_new(struct copying *c)
 /* Where nothing was there, another item may have come by a name that is the same here. */
 static int give_name(struct copying *c)
 {
+	bool backs_up = c->set->backup && c->old_fd >= 0;
 	struct stat st;
 	int err;
 
-	if (c->old_fd >= 0 && c->set->backup) {
-		err = backup_make(c->item, c->item->dir ? c->from.dirfd : -1, &c->st, &c->to);
-		if (err)
-			return err;
-		err = call_renameat(c->to.dirfd, c->temp, c->to.name);
-		if (err)
-			backup_undo(c->item, &c->to);
-		return err;
-	}
 	if (c->old_fd < 0) {
 		err = call_rename_new(c->to.dirfd, c->temp, c->to.name);
 		if (err == -EINVAL || err == -ENOSYS || err == -EPERM)
 			err = rename_if_new(c);
 		if (err != -EEXIST)
 			return err;
-		if (!fstatat(c->to.dirfd, c->to.name, &st, AT_SYMLINK_NOFOLLOW) &&
-		    copy_meets_other(c, &st))
-			return -EEXIST;
+		if (!fstatat(c->to.dirfd, c->to.name, &st, AT_SYMLINK_NOFOLLOW)) {
+			if (copy_meets_other(c, &st))
+				return -EEXIST;
+			backs_up = c->set->backup && !S_ISDIR(st.st_mode);
+		}
+	}
+	if (backs_up) {
+		err = backup_make(c->item, &c->st, &c->to);
+		if (err)
+			return err;
 	}
 	err = call_renameat(c->to.dirfd, c->temp, c->to.name);
+	if (backs_up) {
+		if (err)
+			backup_undo(c->item, &c->to);
+		return err;
+	}
 	if (c->old_fd >= 0)
 		copy_tell_of_inplace(c, err);
 	return err;

@@ -135,7 +135,7 @@ static int replace(struct making *m, const struct stat *old)
 	if (!err)
 		set_metadata(m, temp);
 	if (!err && old->st_ino && m->set->backup)
-		err = backup_make(m->item, m->item->dir ? m->from.dirfd : -1, &m->st, &m->to);
+		err = backup_make(m->item, &m->st, &m->to);
 	if (!err) {
 		err = call_renameat(m->to.dirfd, temp, m->to.name);
 		if (err && ((struct copy_item *)item_priv(m->item))->backup)
