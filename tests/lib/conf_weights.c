@@ -25,7 +25,7 @@ static int carry(void *arg)
 {
 	struct heavy *h = arg;
 	struct load *load = h->load;
-	unsigned long now = load->inside += h->weight;
+	unsigned long now = atomic_fetch_add(&load->inside, h->weight) + h->weight;
 	int err;
 
 	if (now > load->most)
@@ -45,7 +45,7 @@ static int carry_briefly(void *arg)
 	struct load *load = h->load;
 	int err;
 
-	expect_between(load->inside += h->weight, 1, 10);
+	expect_between(atomic_fetch_add(&load->inside, h->weight) + h->weight, 1, 10);
 	err = bp_yield();
 	load->inside -= h->weight;
 	load->done++;

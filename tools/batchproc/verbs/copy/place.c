@@ -391,7 +391,7 @@ static void add_source(struct job *job, const struct item_class *class, const st
 	const struct copy_settings *set = class->settings;
 	char *plain = set->strip_slashes ? without_slashes(path) : NULL;
 	struct source src = {.path = plain ? plain : path};
-	struct copy_mark mark = {MARK_NONE};
+	struct copy_mark mark = {.kind = MARK_NONE};
 	const char *why = NULL;
 	bool tree;
 	int err = 0;
