@@ -3,6 +3,7 @@
  * cmd_fetch_keeps - what fetch keeps: files that nothing takes the place of, their modes, lines as
  * they were given, secrets to itself; and what it sends
  */
+#include <pthread.h>
 #include <sys/stat.h>
 
 #include "support/cmd.h"
@@ -10,7 +11,18 @@
 #include "support/records.h"
 
 static struct httpd httpd;
-static char posted[8192];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static char posted[8192]; /* the last request's head; under the lock */
+
+static bool was_posted(const char *line)
+{
+	bool was;
+
+	pthread_mutex_lock(&lock);
+	was = strstr(posted, line);
+	pthread_mutex_unlock(&lock);
+	return was;
+}
 
 /* "URL/path", kept until the next eight calls. */
 static const char *at(const char *path)
@@ -26,7 +38,9 @@ static const char *at(const char *path)
 static void answer(struct asked *a, void *ctx)
 {
 	(void)ctx;
+	pthread_mutex_lock(&lock);
 	snprintf(posted, sizeof(posted), "%s", a->head);
+	pthread_mutex_unlock(&lock);
 	if (!strcmp(a->path, "/none"))
 		say(a, "HTTP/1.1 204 No Content\r\n\r\n");
 	else if (!strcmp(a->path, "/reset"))
@@ -154,7 +168,7 @@ static void jobs_that_failed_are_given_back_whole(struct test *t)
 	run = BP("run", "--json", "again");
 	expect_exit(run, 1);
 	expect(strstr(run->out.data, "does not have the digest"));
-	expect(strstr(posted, "Authorization: Basic bWU6c2VjcmV0\r\n"));
+	expect(was_posted("Authorization: Basic bWU6c2VjcmV0\r\n"));
 	expect_exit(SH("sed -i s,/head,/f, again"), 0);
 	expect_exit(BP("run", "again"), 0);
 	expect_out(SH("cat d/a/b"), "hello");
@@ -181,20 +195,20 @@ static void data_is_sent_as_curl_sends_it(struct test *t)
 	begin(t);
 	make_file("data", "a=1\r\nb=2\n");
 	expect_out(BP("fetch", "-o", "-", "-d", "x=y", at("/post")), "x=y");
-	expect(strstr(posted, "POST /post HTTP/1.1\r\n"));
-	expect(strstr(posted, "Content-Type: application/x-www-form-urlencoded\r\n"));
+	expect(was_posted("POST /post HTTP/1.1\r\n"));
+	expect(was_posted("Content-Type: application/x-www-form-urlencoded\r\n"));
 	expect_out(BP("fetch", "-o", "-", "-d", "@data", at("/post")), "a=1b=2");
 	expect_out(BP("fetch", "-o", "-", "--data-binary", "@data", at("/post")), "a=1\r\nb=2\n");
 	expect_out(BP("fetch", "-o", "-", "-d", "x=y", "-d", "@data", "-d", "z", at("/post")),
 		   "x=y&a=1b=2&z");
 	expect_out(BP("fetch", "-o", "-", "-X", "PUT", "-d", "", at("/post")), "");
-	expect(strstr(posted, "PUT /post HTTP/1.1\r\n"));
-	expect(strstr(posted, "Content-Length: 0\r\n"));
+	expect(was_posted("PUT /post HTTP/1.1\r\n"));
+	expect(was_posted("Content-Length: 0\r\n"));
 	expect_exit(BP("fetch", "-o", "-", "-d", "@missing", at("/post")), 2);
 	expect_exit(BP("fetch", "-o", "-", "-d", "@-", at("/post")), 2);
 	expect_exit(BP("probe", "-d", "@data", "--expect-body", "^a=1b=2$", at("/post")), 0);
 	expect_exit(BP("probe", "--user", "me:secret", at("/f")), 0);
-	expect(strstr(posted, "Authorization: Basic bWU6c2VjcmV0\r\n"));
+	expect(was_posted("Authorization: Basic bWU6c2VjcmV0\r\n"));
 	httpd_stop(&httpd);
 }
 
@@ -209,11 +223,11 @@ static void users_stand_in_netrc(struct test *t)
 	make_file(".netrc", "machine example.org login no password no\n"
 			    "machine 127.0.0.1 login me password secret\n");
 	expect_exit(RUN(HOW(.env = env), "fetch", "-o", "none", at("/f")), 0);
-	expect(!strstr(posted, "Authorization"));
+	expect(!was_posted("Authorization"));
 	expect_exit(RUN(HOW(.env = env), "fetch", "--netrc", "-o", "none", at("/f")), 0);
-	expect(strstr(posted, "Authorization: Basic bWU6c2VjcmV0\r\n"));
+	expect(was_posted("Authorization: Basic bWU6c2VjcmV0\r\n"));
 	expect_exit(RUN(HOW(.env = env), "probe", "--netrc", at("/f")), 0);
-	expect(strstr(posted, "Authorization: Basic bWU6c2VjcmV0\r\n"));
+	expect(was_posted("Authorization: Basic bWU6c2VjcmV0\r\n"));
 	make_file(".netrc", "machine\n");
 	expect_exit(RUN(HOW(.env = env), "fetch", "--netrc", "-o", "none", at("/f")), 2);
 	httpd_stop(&httpd);
