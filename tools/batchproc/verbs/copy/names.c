@@ -253,24 +253,56 @@ const char *names_meet(const struct job *job, struct dest *dest, int dirfd, cons
 	       "this file system";
 }
 
+/* False where that cannot be said. */
+static bool has_entry(int dirfd, const char *name)
+{
+	DIR *dir = open_list(dirfd);
+	bool found = false;
+	struct dirent *entry;
+
+	while (dir && !found && (entry = readdir(dir)))
+		found = !strcmp(entry->d_name, name);
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/*
+ * Whether @other leads to what is listed as @name, and is not listed itself. Where each name is an
+ * inode of its own the case of letters is all there is to see.
+ */
+static bool is_called_too(int dirfd, const char *name, const struct stat *st, const char *other)
+{
+	const bool alike = !strcasecmp(name, other) ||
+			   (!is_ascii(name) && differ_in_case(name, other));
+	struct stat there;
+
+	if (!strcmp(other, ".") || !strcmp(other, ".."))
+		return false;
+	if (alike ? fstatat(dirfd, other, &there, AT_SYMLINK_NOFOLLOW) != 0 :
+		    !is_same(dirfd, other, st))
+		return false;
+	return !has_entry(dirfd, other);
+}
+
 bool names_copy_of(int dirfd, const char *name, const struct stat *st, int from)
 {
 	char turned[NAME_MAX + 1];
 	const bool has_letters = turn_case(name, turned);
 	bool found = false;
-	struct dirent *entry;
+	struct dirent *entry = NULL;
 	struct stat other;
 	DIR *dir;
 
-	if (has_letters ? fstatat(dirfd, turned, &other, AT_SYMLINK_NOFOLLOW) : is_ascii(name))
+	/* What has other letters may be folded, or normalized, all the same. */
+	if (is_ascii(name) && (!has_letters || fstatat(dirfd, turned, &other, AT_SYMLINK_NOFOLLOW)))
 		return false;
 	dir = open_list(from);
 	if (!dir)
 		return true;
-	while (!found && (entry = readdir(dir)))
-		found = strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") &&
-			!fstatat(dirfd, entry->d_name, &other, AT_SYMLINK_NOFOLLOW) &&
-			other.st_dev == st->st_dev && other.st_ino == st->st_ino;
+	while (!found && (errno = 0, entry = readdir(dir)))
+		found = is_called_too(dirfd, name, st, entry->d_name);
+	found |= !entry && errno;
 	closedir(dir);
 	return found;
 }
