@@ -49,12 +49,210 @@ static void names_that_are_two(struct test *t)
 	expect_out(SH("ls dst | wc -l; cat dst/readme"), "2\na\n");
 }
 
+/* ---- what is a source stays */
+
+static void a_source_in_the_destination(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	run_sh("mkdir -p d/src/in d/old && echo 1 >d/src/in/f && echo 2 >d/old/g");
+	run = BP("copy", "-a", "--delete", "d/src/.", "d");
+	expect_exit(run, 0);
+	expect_says(run, "d/src: not removed: it is a source of this run");
+	expect_out(SH("cat d/src/in/f d/in/f"), "1\n1\n");
+	expect_gone("d/old");
+	/* Deep in what goes; a file, and a link. */
+	run_sh("mkdir -p A D/A/x/y/B D/A/x/z && echo 1 >A/f && echo 2 >D/A/x/y/B/g && "
+	       "echo 3 >D/A/file && ln -s file D/A/link");
+	run = BP("copy", "-a", "--delete", "A", "D/A/x/y/B", "D/A/file", "D/A/link", "D");
+	expect_exit(run, 0);
+	expect_out(SH("cat D/A/x/y/B/g D/A/file D/A/link D/B/g D/A/f"), "2\n3\n3\n2\n1\n");
+	expect_gone("D/A/x/z");
+	/* A copy that is a source itself. */
+	run_sh("mkdir -p E/s e/E/s && echo 1 >e/E/s/only && echo 2 >E/f");
+	run = BP("copy", "-a", "--delete", "E", "e/E/s", "e");
+	expect_exit(run, 0);
+	expect_says(run, "e/E/s: nothing is removed in it: it is a source of this run");
+	expect_out(SH("cat e/E/s/only e/s/only"), "1\n1\n");
+}
+
+static void a_source_that_could_not_be_read(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	need_root(t);
+	run_sh("mkdir -p A D/A/B && echo 1 >A/f && echo 2 >D/A/B/g && chown -R 65534:65534 A D . && "
+	       "chmod 0 D/A/B/g");
+	run = RUN(HOW(.uid = NOBODY), "copy", "-a", "--delete", "A", "D/A/B", "D");
+	expect_exit(run, 1);
+	expect_eq(text_count(&run->err, "--delete: nothing was removed: not all was copied"), 1);
+	expect_there("D/A/B/g");
+}
+
+/* ---- not where something failed */
+
+static void nothing_goes_where_the_copy_has_no_room(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	mount_at(t, "fs", "mount -t tmpfs -o size=1m none fs");
+	run_sh("mkdir es fs/ed && head -c 700000 /dev/zero | tr '\\0' x >fs/ed/oldname && "
+	       "cp fs/ed/oldname es/newname");
+	run = BP("copy", "-a", "--delete", "es/.", "fs/ed");
+	expect_exit(run, 1);
+	expect_eq(text_count(&run->err, "--delete: nothing was removed: not all was copied"), 1);
+	run_sh("cmp es/newname fs/ed/oldname");
+	unmount("fs");
+}
+
+static void a_link_to_what_it_is_in(struct test *t)
+{
+	fresh_dir(t);
+	run_sh("mkdir -p src/a dst/a/loop && ln -s .. src/a/loop && touch dst/a/loop/x dst/y");
+	expect_exit(BP("copy", "-rL", "--delete", "src/.", "dst"), 1);
+	expect_there("dst/a/loop/x");
+	expect_there("dst/y");
+	/* By two ways, both of which were read. */
+	run_sh("rm src/a/loop && mkdir src/b && touch src/b/f && ln -s ../b src/a/loop && "
+	       "mkdir dst/b && touch dst/b/x");
+	expect_exit(BP("copy", "-rL", "--delete", "src/.", "dst"), 0);
+	expect_out(SH("cd dst && find . -type f | sort"), "./a/loop/f\n./b/f\n");
+}
+
+/* What was moved to where it was not seen is not copied; its copy is all there is of it. */
+static void a_source_that_changes_meanwhile(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	run_sh("mkdir -p src/sub src/same dst/sub dst/same && echo f >src/sub/f && mkfifo src/p && "
+	       "touch dst/same/x && sleep 0.05");
+	run = START(HOW(.feed = false), "copy", "-r", "--copy-contents", "--delete", "-v", "src/.",
+		    "dst");
+	until_printed(run, 1, "sub/f' -> ", 1);
+	run_sh("mv src/sub src/sub2 && echo fed >src/p");
+	run_end(run);
+	expect_exit(run, 1);
+	expect_says(run, "dst: nothing was removed from it: its source has changed meanwhile");
+	expect_out(SH("cat dst/sub/f dst/p"), "f\nfed\n");
+	expect_gone("dst/same/x");
+	expect_exit(BP("copy", "-r", "--delete", "--copy-contents", "--exclude=p", "src/.", "dst"),
+		    0);
+	expect_out(SH("cd dst && find . -type f | sort"), "./p\n./sub2/f\n");
+}
+
+/* ---- what is mounted in the destination */
+
+static void what_is_mounted_is_not_entered(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	run_sh("mkdir -p src/m src/in dst/in out && touch out/keep dst/gone dst/in/gone");
+	mount_at(t, "dst/m", "mount --bind out dst/m");
+	mount_at(t, "dst/t", "mount -t tmpfs none dst/t");
+	run_sh("mkdir src/t && touch dst/t/keep");
+	for (int i = 0; i < 2; i++) {
+		run = BP("copy", i ? "-ax" : "-a", "--delete", "src/.", "dst");
+		expect_exit(run, 0);
+		expect_says(run, "dst/m: nothing is removed in it: a file system is mounted there");
+		expect_says(run, "dst/t: nothing is removed in it: a file system is mounted there");
+		expect_there("out/keep");
+		expect_there("dst/t/keep");
+		expect_gone("dst/gone");
+		expect_gone("dst/in/gone");
+	}
+	/* In what is to go, too. */
+	run_sh("rmdir src/m src/t");
+	run = BP("copy", "-a", "--delete", "src/.", "dst");
+	expect_exit(run, 1);
+	expect_says(run, "dst/m: not removed: ");
+	expect_says(run, "dst/t: not removed: ");
+	expect_there("out/keep");
+	expect_there("dst/t/keep");
+	/* What was named is meant, but not what is below that. */
+	run_sh("touch dst/t/other && mkdir -p as/m && touch as/m/f");
+	run = BP("copy", "-a", "--delete", "as/m", "dst");
+	expect_exit(run, 0);
+	expect_says(run, "dst/m: nothing is removed in it");
+	expect_there("out/keep");
+	expect_exit(BP("copy", "-a", "--delete", "as/m/.", "dst/t"), 0);
+	expect_out(SH("ls dst/t"), "f\n");
+	unmount("dst/t");
+	unmount("dst/m");
+}
+
+/* ---- what is not done is said, and what stays is as it was */
+
+static void what_cannot_be_opened_is_said(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	run_sh("d=$(seq -s/ 150) && mkdir -p src/$d dst/$d && touch dst/$d/extra");
+	run = RUN(HOW(.nofile = 220), "copy", "-r", "--delete", "src/.", "dst");
+	/* However many it takes, it is removed or said. */
+	if (run->status) {
+		expect_exit(run, 1);
+		expect_says(run, "Too many open files");
+	} else {
+		expect_out(SH("find dst -name extra"), "");
+	}
+	expect_exit(BP("copy", "-r", "--delete", "src/.", "dst"), 0);
+	expect_out(SH("find dst -name extra"), "");
+}
+
+static void directories_have_their_times(struct test *t)
+{
+	fresh_dir(t);
+	run_sh("mkdir -p s/d t/d/gone t/old && touch t/d/a t/d/b t/d/c t/x && touch -d @1000000001.5 "
+	       "s/d && touch -d @1000000002 s");
+	expect_exit(BP("copy", "-a", "--delete", "s/.", "t"), 0);
+	expect_out(SH("stat -c %.Y t/d t; ls t t/d"), "1000000001.500000000\n1000000002.000000000\n"
+						      "t:\nd\n\nt/d:\n");
+	/* Not without -p. */
+	run_sh("touch t/d/a");
+	expect_exit(BP("copy", "-r", "--delete", "s/.", "t"), 0);
+	run_sh("test $(stat -c %Y t/d) -gt 1000000001 && test ! -e t/d/a");
+}
+
+static void directories_that_may_not_be_written(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	need_root(t);
+	run_sh("mkdir -p s/d t/d/gone/deep && touch s/d/f t/d/a t/d/b t/d/c t/d/gone/deep/f && "
+	       "chmod 555 s/d t/d/gone/deep t/d/gone && chown -R 65534:65534 s t .");
+	run = RUN(HOW(.uid = NOBODY), "copy", "-a", "--delete", "s/.", "t");
+	expect_exit(run, 0);
+	expect_out(SH("ls t/d; stat -c %a t/d"), "f\n555\n");
+	/* What stays for a reason has its mode. */
+	run_sh("chmod 755 t/d && mkdir t/d/gone && touch t/d/gone/a t/d/gone/core && "
+	       "chmod 555 t/d/gone && chown -R 65534:65534 t");
+	run = RUN(HOW(.uid = NOBODY), "copy", "-a", "--delete", "--exclude=core", "s/.", "t");
+	expect_exit(run, 0);
+	expect_out(SH("ls t/d/gone; stat -c %a t/d/gone t/d"), "core\n555\n555\n");
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		ONCE(names_that_differ_in_case),
 		ONCE(names_that_differ_in_case_and_inode),
 		ONCE(names_that_are_two),
+		ONCE(a_source_in_the_destination),
+		ONCE(a_source_that_could_not_be_read),
+		ONCE(nothing_goes_where_the_copy_has_no_room),
+		ONCE(a_link_to_what_it_is_in),
+		ONCE(a_source_that_changes_meanwhile),
+		ONCE(what_is_mounted_is_not_entered),
+		ONCE(what_cannot_be_opened_is_said),
+		ONCE(directories_have_their_times),
+		ONCE(directories_that_may_not_be_written),
 	};
 
 	return RUN_CASES(argc, argv, cases);

@@ -14,7 +14,7 @@
  *	file.c		one regular file: its begin, its end; make.c what it is written into, data.c
  *			its bytes
  *	special.c	symbolic links, FIFOs and devices
- *	mirror.c	what --delete removes
+ *	mirror.c	what --delete removes; removal.c one thing of that
  *	backup.c	where what is replaced goes with --backup
  *	hardlinks.c	which files with several names have been copied, and where to
  *	claims.c	which destinations are taken
@@ -383,7 +383,6 @@ struct copy_item {
 	struct copy_mark mark; /* of what was named itself, or could not be entered */
 	bool claimed; /* nobody else has its destination, or may have it */
 	bool keeps_above; /* what it is copied into keeps the times of what its source is in */
-	size_t below; /* of what goes with --delete: where in @name its last part begins */
 	bool into_fd; /* it is written to what is open already as @fd: standard output */
 	int fd;
 	struct copy_lost lost; /* what the copy should have kept, and did not */
@@ -419,7 +418,11 @@ void backup_undo(struct item *item, const struct at_name *to);
 
 /* A tree that is copied to @name in @dir, or to that itself. Main thread. */
 void mirror_note_root(struct job *job, const char *path, struct dirnode *dir, const char *name);
-/* A directory of it was read to its end. Any thread. */
+/* A source of whatever kind, as it was named; nothing of it is removed. Main thread. */
+void mirror_note_source(struct job *job, const char *path);
+/* A directory of a tree, which is @st, was opened and will be read. Any thread. */
+void mirror_note_entered(struct job *job, const struct stat *st);
+/* It was read to its end. Any thread. */
 void mirror_note_listed(struct job *job, const struct dirnode *dir);
 /* After all has been copied: removes what their sources have not. Main thread. */
 void mirror_run(struct job *job);

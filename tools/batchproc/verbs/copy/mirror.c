@@ -2,12 +2,15 @@
 /*
  * mirror: --delete: what a copy of a tree has and the tree has not is removed.
  *
- * While trees are copied each directory that was read to its end is noted, by device and inode.
- * When all has ended, the copies are gone through beside their sources, in the main thread: in a
- * directory whose source was not noted, is not there any more, or is another one now, nothing is
- * removed. What is in the way there is no item; what goes is one, with all that is in it. No link
- * is followed, no other file system entered. A name that a filter leaves out stays, as with rsync;
- * so do what this run writes, backups that it makes, and unfinished copies.
+ * While trees are copied it is noted of each of their directories, by device and inode, that it is
+ * a source, and what its times were before it was read; and when it was read to its end, by the
+ * way that led there too. When all has ended, and nothing has failed, the copies are gone through
+ * beside their sources, in the main thread: in a directory whose source was not noted, is not there
+ * any more, or is another one now, nothing is removed; where it has changed since, something may
+ * have been moved that was not copied, and that what is to go is there is a failure. What is in the
+ * way there no item; what goes is one, with all that is in it: see removal.c. No link is followed,
+ * nothing entered that is mounted in the destination, and no source removed. A name that a filter
+ * leaves out stays, as with rsync; so do what this run writes, and unfinished copies.
  *
  * Where names that differ in case are one, what is listed by another name than the source's may be
  * its copy: such a one is looked for among the source's names.
@@ -15,23 +18,25 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "base/alloc.h"
-#include "base/blocking.h"
 #include "base/buf.h"
 #include "base/calls.h"
+#include "base/message.h"
 #include "cli/filter.h"
-#include "journal/journal.h"
 #include "run/job.h"
 #include "run/ownfiles.h"
 #include "run/steer.h"
 #include "verbs/copy/claims.h"
 #include "verbs/copy/copy.h"
+#include "verbs/copy/mirror.h"
 #include "verbs/copy/names.h"
 #include "walk/tree.h"
 #include "walk/walk.h"
@@ -43,14 +48,9 @@ struct mirror_root {
 	char *name;
 };
 
-struct mirror {
-	struct item_class class; /* of what goes */
-	struct claims *listed;
-	struct mirror_root *roots;
-	_Atomic uint64_t removed;
-};
+/* ---- what is noted of sources */
 
-static const struct item_ops delete_items;
+static const char as_source[] = "source", with_times[] = "times";
 
 static struct mirror *mirror_of(struct job *job)
 {
@@ -60,7 +60,8 @@ static struct mirror *mirror_of(struct job *job)
 		run->mirror = xcalloc(1, sizeof(*run->mirror));
 		run->mirror->class.ops = &delete_items;
 		run->mirror->class.settings = job->class.settings;
-		run->mirror->listed = claims_new();
+		run->mirror->noted = claims_new();
+		pthread_mutex_init(&run->mirror->modes, NULL);
 	}
 	return run->mirror;
 }
@@ -77,12 +78,67 @@ void mirror_note_root(struct job *job, const char *path, struct dirnode *dir, co
 	m->roots = root;
 }
 
+static void note_source(struct mirror *m, const struct stat *st)
+{
+	if (claims_take(m->noted, st->st_dev, st->st_ino, as_source, &(struct stat){0}, 0) < 0)
+		atomic_store(&m->lost, true);
+}
+
+void mirror_note_source(struct job *job, const char *path)
+{
+	struct mirror *m = mirror_of(job);
+	struct stat st;
+
+	/* A link, and what it leads to. */
+	if (!lstat(path, &st))
+		note_source(m, &st);
+	if (!stat(path, &st))
+		note_source(m, &st);
+}
+
+bool mirror_is_source(struct mirror *m, const struct stat *st)
+{
+	return claims_taken(m->noted, st->st_dev, st->st_ino, as_source);
+}
+
+static int take_times(struct mirror *m, const struct stat *st)
+{
+	const int64_t times[] = {st->st_mtim.tv_sec, st->st_mtim.tv_nsec, st->st_ctim.tv_sec,
+				 st->st_ctim.tv_nsec};
+
+	return claims_take(m->noted, st->st_dev, st->st_ino, with_times, &(struct stat){0},
+			   XXH3_64bits(times, sizeof(times)));
+}
+
+void mirror_note_entered(struct job *job, const struct stat *st)
+{
+	struct mirror *m = job->copy->mirror;
+
+	note_source(m, st);
+	/* One that changes while it is read by several ways is a changed one to all of them. */
+	if (take_times(m, st) < 0)
+		atomic_store(&m->lost, true);
+}
+
+/* The name of a way to a directory: through links there may be several. */
+static void way_to(const char *root, const char *below, size_t len, char way[17])
+{
+	const XXH64_hash_t from = XXH3_64bits(root, strlen(root));
+
+	snprintf(way, 17, "%016llx", (unsigned long long)XXH3_64bits_withSeed(below, len, from));
+}
+
 void mirror_note_listed(struct job *job, const struct dirnode *dir)
 {
 	const struct stat none = {0};
+	struct buf below = {0};
+	char way[17];
 
+	dirnode_path_below(dir, &below);
+	way_to(dirnode_root(dir)->name, below.data, below.len, way);
+	buf_free(&below);
 	/* One that cannot be noted is not gone through. */
-	claims_take(job->copy->mirror->listed, dir->dev, dir->ino, "", &none, 0);
+	claims_take(job->copy->mirror->noted, dir->dev, dir->ino, way, &none, 0);
 }
 
 void mirror_free(struct mirror *m)
@@ -98,263 +154,98 @@ void mirror_free(struct mirror *m)
 		free(root->name);
 		free(root);
 	}
-	claims_free(m->listed);
+	claims_free(m->noted);
+	pthread_mutex_destroy(&m->modes);
 	free(m);
 }
-
-/* ---- removing one thing, with all that is in it */
-
-struct removing {
-	struct item *item;
-	struct buf below; /* its path below the root, for filters */
-	dev_t dev;
-};
-
-static bool is_spared(struct removing *r, int dirfd, const char *name, bool directory)
-{
-	const struct job *job = r->item->job;
-	size_t depth = 1;
-	struct stat st;
-
-	for (const char *at = r->below.data; (at = strchr(at, '/')); at++)
-		depth++;
-	if (filter_by_name(&job->opt->filter, r->below.data, depth, directory)) {
-		r->item->why = "not removed: something in it is excluded";
-		return true;
-	}
-	if (!own_file_called(job->own, name) || fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW))
-		return false;
-	r->item->why = own_file_as_source(job->own, &st);
-	return r->item->why;
-}
-
-static int remove_inside(struct removing *r, int fd);
-
-static int remove_directory(struct removing *r, int dirfd, const char *name)
-{
-	int fd = call_openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0), err;
-	struct stat st;
-
-	if (fd < 0)
-		return fd;
-	err = fstat(fd, &st) ? -errno : 0;
-	if (!err && st.st_dev != r->dev) {
-		r->item->why = "not removed: another file system is mounted in it";
-		err = -EXDEV;
-	}
-	if (err) {
-		close(fd);
-		return err;
-	}
-	err = remove_inside(r, fd);
-	return err ? err : call_unlinkat(dirfd, name, AT_REMOVEDIR);
-}
-
-static int remove_one(struct removing *r, int dirfd, const char *name)
-{
-	struct stat st;
-
-	if (steer_stopped(r->item->job))
-		return -ECANCELED;
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW))
-		return errno == ENOENT ? 0 : -errno;
-	if (is_spared(r, dirfd, name, S_ISDIR(st.st_mode)))
-		return -ENOTEMPTY;
-	return S_ISDIR(st.st_mode) ? remove_directory(r, dirfd, name) :
-				     call_unlinkat(dirfd, name, 0);
-}
-
-/* Closes @fd. The first error is the one that is told; all else is removed. */
-static int remove_inside(struct removing *r, int fd)
-{
-	const size_t len = r->below.len;
-	DIR *dir = fdopendir(fd);
-	struct dirent *entry;
-	int first = 0;
-
-	if (!dir) {
-		first = -errno;
-		close(fd);
-		return first;
-	}
-	while ((errno = 0, entry = readdir(dir))) {
-		int err;
-
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
-		r->below.len = len - 1;
-		buf_char(&r->below, '/');
-		buf_add(&r->below, entry->d_name, strlen(entry->d_name) + 1);
-		err = remove_one(r, dirfd(dir), entry->d_name);
-		first = first ? first : err;
-	}
-	if (errno && !first)
-		first = -errno;
-	closedir(dir);
-	r->below.len = len;
-	r->below.data[len - 1] = '\0';
-	return first;
-}
-
-/* How many things there are, itself included, as far as @most. */
-static uint64_t count_of(int dirfd_, const char *name, uint64_t most)
-{
-	int fd = call_openat(dirfd_, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	uint64_t count = 1;
-
-	while (dir && count <= most && (entry = readdir(dir)))
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
-			count += count_of(dirfd(dir), entry->d_name, most - count);
-	if (dir)
-		closedir(dir);
-	else if (fd >= 0)
-		close(fd);
-	return count;
-}
-
-/* Whether so many more may go; as a whole, or not at all. */
-static bool reserve(struct item *item, const struct at_name *at)
-{
-	const struct copy_settings *set = item->settings;
-	struct mirror *m = item->job->copy->mirror;
-	uint64_t count, before = atomic_load(&m->removed);
-
-	if (!set->has_max_delete)
-		return true;
-	count = count_of(at->dirfd, at->name, set->max_delete);
-	do {
-		if (before + count > set->max_delete) {
-			item->why = "not removed: more would go than --max-delete allows";
-			return false;
-		}
-	} while (!atomic_compare_exchange_weak(&m->removed, &before, before + count));
-	return true;
-}
-
-static int remove_item(void *arg)
-{
-	struct item *item = arg;
-	const struct copy_item *own = item_priv_const(item);
-	const struct at_name at = {own->fd, own->name + own->below};
-	struct removing r = {.item = item};
-	struct stat st;
-	int err;
-
-	if (fstat(own->fd, &st))
-		return -errno;
-	r.dev = st.st_dev;
-	if (!reserve(item, &at))
-		return -EDQUOT;
-	buf_add(&r.below, own->name, strlen(own->name) + 1);
-	err = remove_one(&r, at.dirfd, at.name);
-	buf_free(&r.below);
-	/* It stays as it was to. */
-	if (err == -ENOTEMPTY && item->why) {
-		item->status = STATUS_SKIPPED;
-		return 0;
-	}
-	return err;
-}
-
-static int delete_work(struct item *item)
-{
-	return blocking_long(remove_item, item);
-}
-
-static bool delete_permanent(const struct item *item, int err)
-{
-	return item->why || err == -EDQUOT;
-}
-
-static void delete_text(const struct item *item, struct buf *buf)
-{
-	struct buf path = {0};
-
-	if (item->status != STATUS_OK || !item->job->opt->verbose)
-		return;
-	item_path(item, &path);
-	buf_str(buf, "deleted '");
-	buf_visible(buf, path.data, path.len);
-	buf_str(buf, "'\n");
-	buf_free(&path);
-}
-
-static void delete_release(struct item *item)
-{
-	struct copy_item *own = item_priv(item);
-
-	if (own->name)
-		close(own->fd);
-	free(own->name);
-	own->name = NULL;
-}
-
-static bool delete_always(const struct item *item)
-{
-	(void)item;
-	return true;
-}
-
-static const struct item_ops delete_items = {
-	.op = "delete",
-	.priv_size = sizeof(struct copy_item),
-	.descriptors = 3,
-	.roots_cover = true,
-	.work = delete_work,
-	.permanent = delete_permanent,
-	.text = delete_text,
-	.release = delete_release,
-	.journal_always = delete_always,
-};
 
 /* ---- what goes */
 
 struct going {
 	struct job *job;
 	const struct copy_settings *set;
+	const char *root; /* the source, as it was named */
 	struct buf shown, below; /* paths, with a slash at the end unless they are empty */
 	size_t depth;
 };
 
-static void let_go(struct going *g, int fd, const char *name)
+/* A directory and its copy. */
+struct pair {
+	int from, to;
+	struct stat source, copy;
+	bool changed; /* the source, since it was begun to be read */
+	bool kept; /* something stays for that */
+};
+
+/* A name in the copy, or NULL: the directory itself. */
+static struct item *new_item(struct going *g, const char *name)
 {
-	struct mirror *m = g->job->copy->mirror;
 	struct buf path = {0};
-	struct copy_item *own;
 	struct item *item;
 
 	buf_add(&path, g->shown.data, g->shown.len);
-	buf_str(&path, name);
-	item = item_new(g->job, &m->class, NULL, path.data, path.len);
-	own = item_priv(item);
-	path.len = 0;
-	buf_add(&path, g->below.data, g->below.len);
-	buf_add(&path, name, strlen(name) + 1);
+	if (name)
+		buf_str(&path, name);
+	else if (path.len > 1)
+		path.len--;
+	if (!path.len)
+		buf_char(&path, '.');
+	item = item_new(g->job, &g->job->copy->mirror->class, NULL, path.data, path.len);
 	item->below = true;
-	own->below = g->below.len;
-	own->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (own->fd >= 0) {
-		own->name = path.data;
-		item_submit(item);
-		return;
-	}
 	buf_free(&path);
-	item_finish(item, STATUS_FAILED, -errno);
+	return item;
 }
 
-/* Whatever the source has, a backup or an unfinished copy is not its. */
-static bool is_ours(const struct going *g, const char *name)
+static void fail(struct going *g, const char *name, int err, const char *why)
 {
-	const size_t len = strlen(name), suffix = g->set->suffix ? strlen(g->set->suffix) : 0;
+	struct item *item = new_item(g, name);
 
-	if (temp_is_one(name))
-		return true;
-	if (!g->set->backup || !suffix)
-		return false;
-	return (len > suffix && !strcmp(name + len - suffix, g->set->suffix)) ||
-	       (len > 3 && name[len - 1] == '~' && strstr(name, ".~"));
+	item->why = why;
+	item_finish(item, STATUS_FAILED, err);
+}
+
+/* Nothing in it goes, and that is no failure; but the copy is no mirror, so it is said. */
+static void pass(struct going *g, const char *name, const char *why)
+{
+	const struct options *opt = g->job->opt;
+	struct item *item = new_item(g, name);
+	struct buf path = {0}, text = {0};
+
+	item->why = why;
+	if (!opt->quiet && (!opt->verbose || opt->dry_run)) {
+		item_path(item, &path);
+		buf_visible(&text, path.data, path.len);
+		buf_char(&text, '\0');
+		message("%s: %s", text.data, why);
+		buf_free(&text);
+		buf_free(&path);
+	}
+	item_finish(item, STATUS_SKIPPED, 0);
+}
+
+static void let_go(struct going *g, const struct pair *p, const char *name)
+{
+	struct delete_item *own;
+	struct buf path = {0};
+	struct item *item = new_item(g, name);
+	int fd = fcntl(p->to, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0) {
+		item_finish(item, STATUS_FAILED, -errno);
+		return;
+	}
+	buf_add(&path, g->below.data, g->below.len);
+	buf_add(&path, name, strlen(name) + 1);
+	own = item_priv(item);
+	own->fd = fd;
+	own->name = path.data;
+	own->below = g->below.len;
+	own->mode = p->copy.st_mode;
+	own->owner = p->copy.st_uid;
+	own->mtime = p->source.st_mtim;
+	if (!g->set->keep_times)
+		own->mtime.tv_nsec = UTIME_OMIT;
+	item_submit(item);
 }
 
 static bool stays(struct going *g, int fd, const char *name, bool directory)
@@ -366,7 +257,7 @@ static bool stays(struct going *g, int fd, const char *name, bool directory)
 	buf_add(&g->below, name, strlen(name) + 1);
 	out = filter_by_name(&g->job->opt->filter, g->below.data, g->depth, directory);
 	g->below.len = len;
-	if (out || is_ours(g, name))
+	if (out || temp_is_one(name))
 		return true;
 	return own_file_called(g->job->own, name) && !fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) &&
 	       own_file_as_source(g->job->own, &st);
@@ -377,15 +268,25 @@ static int open_directory(int fd, const char *name, bool follows)
 	return call_openat(fd, name, O_RDONLY | O_DIRECTORY | (follows ? 0 : O_NOFOLLOW), 0);
 }
 
+/* What is not there any more, or is no directory, has nothing that could go. */
+static bool is_none(int err)
+{
+	return err == -ENOENT || err == -ENOTDIR || err == -ELOOP;
+}
+
 static void go_through(struct going *g, int from, int to);
 
-static void go_below(struct going *g, int from, int to, const char *name)
+static void go_below(struct going *g, const struct pair *p, const char *name)
 {
 	const size_t shown = g->shown.len, below = g->below.len;
-	int source = open_directory(from, name, copy_follows(g->set, false));
-	int copy = source < 0 ? -1 : open_directory(to, name, false);
+	int source = open_directory(p->from, name, copy_follows(g->set, false));
+	int copy = source < 0 ? source : open_directory(p->to, name, false);
 
-	if (copy >= 0) {
+	if (copy < 0 && !is_none(copy))
+		fail(g, name, copy, NULL);
+	if (copy >= 0 && mirror_crosses(copy, p->copy.st_dev)) {
+		pass(g, name, "nothing is removed in it: a file system is mounted there");
+	} else if (copy >= 0) {
 		buf_str(&g->shown, name);
 		buf_char(&g->shown, '/');
 		buf_str(&g->below, name);
@@ -402,72 +303,119 @@ static void go_below(struct going *g, int from, int to, const char *name)
 		close(source);
 }
 
-static void judge(struct going *g, int from, int to, const char *name)
+static void judge(struct going *g, struct pair *p, const char *name)
 {
 	struct stat copy, source;
 
-	if (fstatat(to, name, &copy, AT_SYMLINK_NOFOLLOW) ||
-	    stays(g, to, name, S_ISDIR(copy.st_mode)))
+	if (fstatat(p->to, name, &copy, AT_SYMLINK_NOFOLLOW)) {
+		if (errno != ENOENT)
+			fail(g, name, -errno, NULL);
 		return;
-	if (!fstatat(from, name, &source, AT_SYMLINK_NOFOLLOW)) {
+	}
+	if (stays(g, p->to, name, S_ISDIR(copy.st_mode)))
+		return;
+	if (!fstatat(p->from, name, &source, AT_SYMLINK_NOFOLLOW)) {
 		if (S_ISDIR(copy.st_mode))
-			go_below(g, from, to, name);
-	} else if (errno == ENOENT && !names_copy_of(to, name, &copy, from)) {
-		let_go(g, to, name);
+			go_below(g, p, name);
+	} else if (errno != ENOENT) {
+		fail(g, name, -errno, NULL);
+	} else if (names_copy_of(p->to, name, &copy, p->from)) {
+		return;
+	} else if (p->changed) {
+		p->kept = true;
+	} else {
+		let_go(g, p, name);
 	}
 }
 
 /* Names are collected first: some file systems lose their place where entries go meanwhile. */
-static bool names_in(int fd, struct buf *names)
+static int names_in(int fd, struct buf *names)
 {
-	int own = call_openat(fd, ".", O_RDONLY | O_DIRECTORY, 0);
+	int own = call_openat(fd, ".", O_RDONLY | O_DIRECTORY, 0), err = own < 0 ? own : 0;
 	DIR *dir = own < 0 ? NULL : fdopendir(own);
 	struct dirent *entry;
-	bool whole;
 
 	if (!dir) {
-		if (own >= 0)
+		if (own >= 0) {
+			err = -errno;
 			close(own);
-		return false;
+		}
+		return err;
 	}
 	while ((errno = 0, entry = readdir(dir)))
 		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
 			buf_add(names, entry->d_name, strlen(entry->d_name) + 1);
-	whole = !errno;
+	err = -errno;
 	closedir(dir);
-	return whole;
+	return err;
+}
+
+static bool was_listed(const struct going *g, const struct stat *source)
+{
+	char way[17];
+
+	way_to(g->root, g->below.data, g->below.len, way);
+	return claims_taken(g->job->copy->mirror->noted, source->st_dev, source->st_ino, way);
 }
 
 static void go_through(struct going *g, int from, int to)
 {
+	struct mirror *m = g->job->copy->mirror;
+	struct pair p = {.from = from, .to = to};
 	struct buf names = {0};
-	struct stat st;
+	int err = 0;
 
-	if (!fstat(from, &st) &&
-	    claims_taken(g->job->copy->mirror->listed, st.st_dev, st.st_ino, "") &&
-	    names_in(to, &names))
-		for (size_t at = 0; at < names.len && !steer_stopping(g->job);
-		     at += strlen(names.data + at) + 1)
-			judge(g, from, to, names.data + at);
+	if (fstat(from, &p.source) || fstat(to, &p.copy))
+		err = -errno;
+	else if (!was_listed(g, &p.source))
+		return;
+	else if (mirror_is_source(m, &p.copy))
+		pass(g, NULL, "nothing is removed in it: it is a source of this run");
+	else
+		err = names_in(to, &names);
+	if (err)
+		fail(g, NULL, err, NULL);
+	p.changed = !err && take_times(m, &p.source) != CLAIM_SAME;
+	for (size_t at = 0; !err && at < names.len && !steer_stopping(g->job);
+	     at += strlen(names.data + at) + 1)
+		judge(g, &p, names.data + at);
+	if (p.kept)
+		fail(g, NULL, -EAGAIN,
+		     "nothing was removed from it: its source has changed meanwhile");
 	buf_free(&names);
+}
+
+static int open_root_copy(struct going *g, const struct mirror_root *root)
+{
+	const int above = dirnode_fd(root->dir);
+	struct stat st;
+	int fd;
+
+	if (above < 0)
+		return -ENOENT;
+	fd = open_directory(above, root->name ? root->name : ".", false);
+	if (fd < 0 || !root->name || (!fstat(above, &st) && !mirror_crosses(fd, st.st_dev)))
+		return fd;
+	close(fd);
+	pass(g, NULL, "nothing is removed in it: a file system is mounted there");
+	return -ENOENT;
 }
 
 static void go_through_root(struct job *job, const struct mirror_root *root)
 {
-	struct going g = {.job = job, .set = job->class.settings, .depth = 1};
-	int from = open_directory(AT_FDCWD, root->path, copy_follows(g.set, true));
-	int to =
-		from < 0 || dirnode_fd(root->dir) < 0 ?
-			-1 :
-			open_directory(dirnode_fd(root->dir), root->name ? root->name : ".", false);
+	struct going g = {.job = job, .set = job->class.settings, .root = root->path, .depth = 1};
+	int from = open_directory(AT_FDCWD, root->path, copy_follows(g.set, true)), to;
 
 	dirnode_path(root->dir, &g.shown);
 	if (root->name) {
 		buf_str(&g.shown, root->name);
 		buf_char(&g.shown, '/');
 	}
+	to = from < 0 ? from : open_root_copy(&g, root);
 	if (to >= 0)
 		go_through(&g, from, to);
+	else if (!is_none(to))
+		fail(&g, NULL, to, NULL);
 	if (to >= 0)
 		close(to);
 	if (from >= 0)
@@ -475,6 +423,8 @@ static void go_through_root(struct job *job, const struct mirror_root *root)
 	buf_free(&g.shown);
 	buf_free(&g.below);
 }
+
+/* ---- when */
 
 /* Whether all that was fed has ended. */
 static bool all_ended(struct job *job)
@@ -487,14 +437,38 @@ static bool all_ended(struct job *job)
 	return all;
 }
 
+/* NULL: something may be. */
+static const char *why_nothing_goes(struct job *job)
+{
+	const struct counts *counts = &job->counts;
+	bool failed;
+
+	if (steer_stopping(job))
+		return "the run was stopped";
+	pthread_mutex_lock(&job->lock);
+	failed = counts->ended != counts->of[STATUS_OK] + counts->of[STATUS_SKIPPED];
+	pthread_mutex_unlock(&job->lock);
+	if (failed)
+		return "not all was copied";
+	return atomic_load(&job->copy->mirror->lost) ? "there is no room to note the sources" :
+						       NULL;
+}
+
 void mirror_run(struct job *job)
 {
 	const struct timespec nap = {0, 2000000};
+	const char *why;
 
 	if (!job->copy || !job->copy->mirror)
 		return;
 	while (!steer_stopping(job) && !all_ended(job))
 		nanosleep(&nap, NULL);
+	why = why_nothing_goes(job);
+	if (why) {
+		if (!job->opt->quiet)
+			message("--delete: nothing was removed: %s", why);
+		return;
+	}
 	for (const struct mirror_root *root = job->copy->mirror->roots;
 	     root && !steer_stopping(job); root = root->next)
 		go_through_root(job, root);

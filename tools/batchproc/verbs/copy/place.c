@@ -404,6 +404,8 @@ static void add_source(struct job *job, const struct item_class *class, const st
 	}
 	if (!src.dir && !src.name && job->ops->mixes)
 		src.name = as_given(t);
+	if (set->mirror)
+		mirror_note_source(job, src.path);
 	tree = src.known && S_ISDIR(src.st.st_mode) && set->recursive;
 	if (!err && tree && into_itself(&src)) {
 		err = -EINVAL;

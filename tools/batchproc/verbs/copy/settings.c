@@ -273,6 +273,8 @@ static const char *clash(const struct copy_settings *set)
 		return "--delete needs -r or -a";
 	if (set->has_max_delete && !set->mirror)
 		return "--max-delete needs --delete";
+	if (set->mirror && set->backup)
+		return "--delete and --backup exclude each other: what goes has no backup";
 	if (set->mirror && set->parents)
 		return "--delete and --parents exclude each other";
 	if (set->hard && set->soft)
@@ -390,7 +392,7 @@ const struct opt copy_options[] = {
 	{0, "no-clobber", NULL, "the same (cp -n)", FLAG(ignore_existing)},
 	{0, "delete", NULL,
 	 "remove from the copy of a directory what that has not, after all is\n"
-	 "copied, and where it was listed without an error",
+	 "copied, and if nothing has failed; not with -b",
 	 FLAG(mirror)},
 	{0, "max-delete", "N", "but not more than so many things", read_max_delete, OPT_WHOLE},
 	{0, "reflink", "WHEN", "auto, always, never: share blocks where the file system can",

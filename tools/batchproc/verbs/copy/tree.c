@@ -201,6 +201,8 @@ static int enter_directory(struct dirnode *from)
 		from->why = "is the destination, which is not copied into itself";
 		return -EINVAL;
 	}
+	if (set->mirror)
+		mirror_note_entered(tree->job, &st);
 	if (from->parent && may_meet(from->parent))
 		found = dest_claim(tree->job, parent, name, &st, set);
 	if (found < 0)
