@@ -173,8 +173,7 @@ struct going {
 struct pair {
 	int from, to;
 	struct stat source, copy;
-	bool changed; /* the source, since it was begun to be read */
-	bool kept; /* something stays for that */
+	bool kept; /* something stays, since the source has changed since it was begun to be read */
 };
 
 /* A name in the copy, or NULL: the directory itself. */
@@ -303,6 +302,15 @@ static void go_below(struct going *g, const struct pair *p, const char *name)
 		close(source);
 }
 
+/* Asked for each name, which was looked for before: what was renamed meanwhile is not copied. */
+static bool has_changed(const struct going *g, const struct pair *p)
+{
+	struct stat now;
+
+	return p->kept || fstat(p->from, &now) ||
+	       take_times(g->job->copy->mirror, &now) != CLAIM_SAME;
+}
+
 static void judge(struct going *g, struct pair *p, const char *name)
 {
 	struct stat copy, source;
@@ -321,7 +329,7 @@ static void judge(struct going *g, struct pair *p, const char *name)
 		fail(g, name, -errno, NULL);
 	} else if (names_copy_of(p->to, name, &copy, p->from)) {
 		return;
-	} else if (p->changed) {
+	} else if (has_changed(g, p)) {
 		p->kept = true;
 	} else {
 		let_go(g, p, name);
@@ -375,7 +383,6 @@ static void go_through(struct going *g, int from, int to)
 		err = names_in(to, &names);
 	if (err)
 		fail(g, NULL, err, NULL);
-	p.changed = !err && take_times(m, &p.source) != CLAIM_SAME;
 	for (size_t at = 0; !err && at < names.len && !steer_stopping(g->job);
 	     at += strlen(names.data + at) + 1)
 		judge(g, &p, names.data + at);
