@@ -442,10 +442,13 @@ static atomic_ulong handled;
 
 static void on_signal(int sig)
 {
+	const int err = errno;
+
 	(void)sig;
 	errno = 77;
 	bp_post(signalled, cancels, signalled_group);
 	atomic_fetch_add(&handled, errno == 77);
+	errno = err;
 }
 
 static void *signals(void *thread)
