@@ -32,8 +32,9 @@ static const char both[] =
 	"| sort | sed 's,/[cb]p/,/.p/,'); done >all\n"
 	"n=$(($(wc -l <all) / 2)); head -n $n all >cp.all; tail -n +$((n + 1)) all >bp.all\n"
 	"cmp -s cp.all bp.all || diff -U1 cp.all bp.all\n"
-	"[ $3 = 0 ] || { for i in cp bp; do (cd $i && find . -mindepth 2 -printf "
-	"'%p %TY%Tm%Td%TH%TM\\n' | sort); done >all; n=$(($(wc -l <all) / 2)); "
+	"[ $3 = 0 ] || { for i in cp bp; do (cd $i && find . -mindepth 2 "
+	"\\( -mmin +600 -printf '%p %TY%Tm%Td%TH%TM\\n' -o -printf '%p now\\n' \\) | sort); "
+	"done >all; n=$(($(wc -l <all) / 2)); "
 	"head -n $n all >cp.all; tail -n +$((n + 1)) all >bp.all; diff -U1 cp.all bp.all; }\n"
 	"diff -r --no-dereference -x fifo -x ff cp bp 2>&1 | grep -v '^Symbolic links' || :";
 
