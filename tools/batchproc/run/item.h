@@ -79,7 +79,7 @@ struct item {
 	struct origin source; /* as the work found it before it read it; no path: its name */
 	uint64_t bytes;
 	unsigned int attempts;
-	uint64_t began_ns; /* where --timeout is given: when its time began */
+	_Atomic uint64_t began_ns; /* where --timeout is given: when its time began */
 	uint64_t start_ns; /* 0: it never started */
 	uint64_t end_ns;
 
