@@ -205,7 +205,7 @@ static void what_is_left_out_is_not_removed(struct test *t)
 /* Of what a filter by size or time is for, and of a directory, what was there before stays. */
 static void what_no_filter_chose_is_not_removed(struct test *t)
 {
-	static const char tree[] =
+	static const char full[] =
 		"rm -rf d o && mkdir -p d/empty d/m/n d/gone d/x && head -c 2000 /dev/zero | "
 		"tee d/gone/l >d/large && echo s >d/x/small && ln -s large d/m/link && mkfifo d/m/n/p";
 	static const char *const ways[] = {"", "-k --retries=1"};
@@ -213,14 +213,14 @@ static void what_no_filter_chose_is_not_removed(struct test *t)
 
 	fresh_dir(t);
 	for (size_t i = 0; i < COUNT_OF(ways); i++) {
-		run = SH("eval \"$1\"; $BATCHPROC rm -r $2 --min-size=1K d && find d | sort", tree,
+		run = SH("eval \"$1\"; $BATCHPROC rm -r $2 --min-size=1K d && find d | sort", full,
 			 ways[i]);
 		expect_exit(run, 0);
 		expect_out(run, "d\nd/empty\nd/m\nd/m/link\nd/m/n\nd/m/n/p\nd/x\nd/x/small\n");
 		/* A link has a time of its own. */
 		run = SH("eval \"$1\"; touch -hd 2001-01-01 d/m/link d/x/small; "
 			 "$BATCHPROC rm -r $2 --older=30d d && find d | sort",
-			 tree, ways[i]);
+			 full, ways[i]);
 		expect_out(run, "d\nd/empty\nd/gone\nd/gone/l\nd/large\nd/m\nd/m/n\nd/m/n/p\n");
 		run = SH(
 			"mkdir -p o/a/b; $BATCHPROC rm -r $1 --json --older=30d o && find o | sort",
@@ -232,7 +232,7 @@ static void what_no_filter_chose_is_not_removed(struct test *t)
 	/* By name alone nothing is judged by what it is. */
 	expect_exit(BP("rm", "-r", "--exclude=large", "d"), 0);
 	expect_out(SH("find d | sort"), "d\nd/large\n");
-	run = SH("eval \"$1\"; $BATCHPROC list -r --min-size=1 d | sort", tree);
+	run = SH("eval \"$1\"; $BATCHPROC list -r --min-size=1 d | sort", full);
 	expect_out(run, "d/gone/l\nd/large\nd/x/small\n");
 }
 
