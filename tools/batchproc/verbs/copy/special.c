@@ -332,11 +332,10 @@ static int copy_linked(struct making *m)
 	return err;
 }
 
-int special_copy(struct item *item, const struct at_name *from, const struct at_name *to,
-		 struct dest *dest)
+static struct making *making_new(struct item *item, const struct at_name *from,
+				 const struct at_name *to, struct dest *dest)
 {
 	struct making *m = xcalloc(1, sizeof(*m));
-	int err;
 
 	item->source.kind = ORIGIN_NAME;
 	m->item = item;
@@ -345,6 +344,15 @@ int special_copy(struct item *item, const struct at_name *from, const struct at_
 	m->to = *to;
 	m->dest = dest;
 	m->fd = -1;
+	return m;
+}
+
+int special_copy(struct item *item, const struct at_name *from, const struct at_name *to,
+		 struct dest *dest)
+{
+	struct making *m = making_new(item, from, to, dest);
+	int err;
+
 	err = run_by_name(m);
 	if (err == COPY_LINKED)
 		err = copy_linked(m);
@@ -411,16 +419,9 @@ static int make_instead(void *arg)
 int special_instead(struct item *item, const struct at_name *from, const struct at_name *to,
 		    struct dest *dest)
 {
-	struct making *m = xcalloc(1, sizeof(*m));
+	struct making *m = making_new(item, from, to, dest);
 	int err;
 
-	item->source.kind = ORIGIN_NAME;
-	m->item = item;
-	m->set = item->settings;
-	m->from = *from;
-	m->to = *to;
-	m->dest = dest;
-	m->fd = -1;
 	m->instead = true;
 	err = blocking(make_instead, m);
 	free(m);
