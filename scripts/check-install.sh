@@ -32,6 +32,12 @@ for file in lib/libbatchproc.a lib/libbatchproc.so include/batchproc.h include/b
 	[ -f "$dest/usr/$file" ] || { echo "$file was not installed"; exit 1; }
 done
 
+# A page of that name, not one line that leads to another page.
+if grep -q '^\.so ' "$dest/usr/share/man/man3/batchproc.3"; then
+	echo "batchproc(3) is not its own page"
+	exit 1
+fi
+
 cat >"$stage/probe.c" <<'END'
 #include <batchproc.h>
 #include <string.h>

@@ -13,7 +13,7 @@ shift 2
 for page; do
 	section=${page##*.}
 	file=$(basename "$page")
-	names=$(sed -n '/^\.Sh NAME$/,/^\.Nd /s/^\.Nm \([A-Za-z0-9_-]*\).*$/\1/p' "$page")
+	names=$(sed -n '/^\.Sh NAME$/,/^\.Nd /s/^\.Nm \([A-Za-z0-9_.-]*\).*$/\1/p' "$page")
 	for name in $names; do
 		alias=$mandir/man$section/$name.$section
 		[ "$name.$section" != "$file" ] || continue
