@@ -49,6 +49,7 @@ patch|program patch|patch|patch|patch|patch|patch
 shellcheck|program shellcheck|shellcheck|ShellCheck|shellcheck|shellcheck|ShellCheck
 valgrind|program valgrind|valgrind|valgrind|valgrind|valgrind|valgrind
 libcurl|compiles curl -lcurl|libcurl4-openssl-dev|libcurl-devel|curl|curl-dev|libcurl-devel
+C++ compiler|program g++|g++|gcc-c++|gcc|g++|gcc-c++
 libuv|compiles uv -luv|libuv1-dev|libuv-devel|libuv|libuv-dev|libuv-devel
 nginx|program nginx|nginx-light|nginx|nginx|nginx|nginx
 lighttpd|program lighttpd|lighttpd|lighttpd|lighttpd|lighttpd|lighttpd
