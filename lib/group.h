@@ -114,12 +114,13 @@ static inline struct group_waiter *group_waiter_of_link(struct bp_link_ *link)
 /* One item, for who wants to cancel it alone or to join it; see handle.h. Under the lock. */
 struct bp_handle {
 	struct bp_engine *engine;
-	struct bp_op *op; /* NULL: it has ended */
+	struct bp_op *op; /* NULL: it is the caller's again */
 	struct bp_loop *loop; /* that has taken it; NULL: none yet */
 	void *arg;
 	struct bp_link_ joiners;
 	unsigned int refs;
 	bool stop_posted;
+	bool ended; /* and its report has returned */
 	_Atomic bool cancelled; /* alone; written under the lock */
 	int cause, result;
 	enum bp_end end;
@@ -247,6 +248,9 @@ void admit_refuse_all(struct bp_group *group, int result);
 
 /** Breaks a circle that has closed because no place of the group became free. */
 void admit_check_deadlock(struct bp_group *group);
+
+/** One that stands in bp_go() gets -EDEADLK, and those behind it go on if they can. Under the lock. */
+void admit_give_up(struct group_waiter *waiter);
 
 /** The first of those who wait in bp_go(); there must be one. */
 static inline struct group_waiter *first_waiter(const struct bp_group *group)

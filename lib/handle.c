@@ -47,7 +47,7 @@ void handle_ended(struct bp_handle *handle, enum bp_end end, int result)
 	bp_report_fn told;
 
 	engine_assert_locked(engine);
-	handle->op = NULL;
+	handle->ended = true;
 	handle->end = end;
 	handle->result = result;
 	while (!list_empty(&handle->joiners))
@@ -116,9 +116,9 @@ int bp_handle_join(struct bp_handle *handle, int *result)
 	struct bp_task *self = call_context(engine) == CONTEXT_TASK ? task_current() : NULL;
 	int err = wait_reason(engine);
 
-	if (!err && handle->op && self && handle->op == &self->op)
+	if (!err && self && handle->op == &self->op)
 		err = -EDEADLK;
-	else if (!err && handle->op)
+	else if (!err && !handle->ended)
 		err = wait_in_line(&waiter, &handle->joiners);
 	if (!err && result)
 		*result = handle->result;
@@ -129,7 +129,7 @@ int bp_handle_join(struct bp_handle *handle, int *result)
 int bp_handle_end(const struct bp_handle *handle, enum bp_end *end, int *result)
 {
 	struct bp_engine *engine = handle_enter(handle, __func__);
-	int err = handle->op ? -EAGAIN : 0;
+	int err = handle->ended ? 0 : -EAGAIN;
 
 	if (!err && end)
 		*end = handle->end;
@@ -149,7 +149,7 @@ int bp_handle_notify(struct bp_handle *handle, bp_report_fn fn, void *arg)
 	if (!fn)
 		return -EINVAL;
 	engine = handle_enter(handle, __func__);
-	ended = !handle->op;
+	ended = handle->ended;
 	if (handle->told) {
 		err = -EBUSY;
 	} else {

@@ -75,16 +75,16 @@ static enum bp_end account_alone(struct bp_group *group, bool started)
 	return started ? BP_END_STOPPED : BP_END_NEVER_STARTED;
 }
 
-/** What an item has beyond others ends. Under the lock. Return: the places that it held. */
-static uint64_t end_special(struct bp_op *op, enum bp_end end, int result)
+/** Takes off an item what it has beyond others. Under the lock. Return: its handle, or NULL. */
+static struct bp_handle *strip_special(struct bp_op *op, uint64_t *beside)
 {
 	struct bp_handle *handle = handle_of(op);
-	uint64_t beside = heavy_of(op);
 
+	*beside = heavy_of(op);
 	op->extra_ = 0;
 	if (handle)
-		handle_ended(handle, end, result);
-	return beside;
+		handle->op = NULL;
+	return handle;
 }
 
 /**
@@ -99,6 +99,7 @@ end_item(struct bp_loop *loop, struct bp_op *op, int result, bool started, const
 	struct group_member *member = &group->members[loop->index];
 	struct bp_task *task = op->kind_ == OP_KIND_TASK ? task_of_op(op) : NULL;
 	void *arg = task ? task->arg : op;
+	struct bp_handle *handle = NULL;
 	uint64_t beside = 0;
 	enum bp_end end;
 
@@ -124,13 +125,16 @@ end_item(struct bp_loop *loop, struct bp_op *op, int result, bool started, const
 	} else {
 		end = account(group, op, arg, result, started);
 	}
+	/* From the report on the operation is the caller's, who may free it or add it again. */
+	if (special)
+		handle = strip_special(op, &beside);
 	if (group->report) {
 		engine_unlock(engine);
 		group->report(group->report_arg, arg, end, result);
 		engine_lock(engine);
 	}
-	if (special)
-		beside = end_special(op, end, result);
+	if (special && handle)
+		handle_ended(handle, end, result);
 	if (task && task != group->winner_task)
 		task_free(engine, task);
 	admit_release(group, beside);

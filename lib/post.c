@@ -14,11 +14,12 @@
 static void run_posted(struct bp_loop *loop, struct bp_message *message)
 {
 	struct post *post = container_of(message, struct post, message);
-	/* What these post themselves has its turn later. */
-	size_t end = atomic_load(&post->head);
+	size_t end;
 
 	(void)loop;
 	atomic_exchange(&post->told, false);
+	/* After that: who claims a cell from here on tells anew. What these post has its turn later. */
+	end = atomic_load(&post->head);
 	while (post->tail != end) {
 		struct post_cell *cell = &post->cells[post->tail % POST_CELLS];
 		size_t filled = post->tail / POST_CELLS * 2 + 1;

@@ -2,6 +2,9 @@
 /*
  * conf_items - items with a handle, or a loop of their own
  */
+#include <stdlib.h>
+#include <string.h>
+
 #include "group.h"
 #include "support/harness.h"
 
@@ -103,6 +106,64 @@ static int join(void *arg)
 
 	j->err = bp_handle_join(j->handle, &j->result);
 	return j->err;
+}
+
+struct again {
+	struct bp_op op;
+	struct bp_group *group;
+	struct bp_handle **second;
+	bool frees;
+};
+
+static void nop_prep(struct bp_op *op, struct io_uring_sqe *sqe)
+{
+	(void)op;
+	io_uring_prep_nop(sqe);
+}
+
+static int nop_done(struct bp_op *op, int res)
+{
+	(void)op;
+	return res;
+}
+
+/* The operation is the caller's: it goes, or is added once more. */
+static void uses_it_anew(void *ctx, void *item, enum bp_end end, int result)
+{
+	struct again *a = item;
+
+	(void)ctx, (void)end, (void)result;
+	if (a->frees) {
+		memset(a, 0xff, sizeof(*a));
+		free(a);
+		return;
+	}
+	a->frees = true;
+	expect_eq(bp_go_op_with(a->group, &a->op,
+				&BP_GO_OPTS(.try_now = true, .weight = 2, .handle = a->second)),
+		  0);
+}
+
+static void the_report_has_the_operation_for_itself(struct test *t)
+{
+	struct bp_group *g = group_with(t, .limit = BP_LIMIT_NONE, .report = uses_it_anew);
+	struct bp_handle *first, *second = NULL;
+	struct again *a = calloc(1, sizeof(*a));
+	int result = 1;
+
+	a->op = (struct bp_op)BP_OP_INIT(nop_prep, nop_done);
+	a->group = g;
+	a->second = &second;
+	expect_eq(bp_go_op_with(g, &a->op, &BP_GO_OPTS(.weight = 3, .handle = &first)), 0);
+	expect_eq(bp_handle_join(first, &result), 0);
+	expect_eq(result, 0);
+	expect_eq(bp_handle_join(second, &result), 0);
+	expect_eq(result, 0);
+	expect_eq(bp_wait(g), 0);
+	expect_eq(stats_of(g).places, 0);
+	bp_group_destroy(g);
+	bp_handle_release(first);
+	bp_handle_release(second);
 }
 
 static void joins_are_cancelled_with_their_group(struct test *t)
@@ -358,6 +419,7 @@ static const struct test_case cases[] = {
 	EACH_ROW(one_item_is_cancelled_alone),
 	EACH_ROW(an_operation_item_is_cancelled_alone),
 	DRIVEN_ROWS(one_that_has_not_started_never_does),
+	EACH_ROW(the_report_has_the_operation_for_itself),
 	EACH_ROW(joins_are_cancelled_with_their_group),
 	EACH_ROW(one_is_told_of_the_end),
 	EACH_ROW(an_item_may_use_its_own_handle),
