@@ -4,7 +4,7 @@
  *
  * Waiting calls stand in one queue per group. A place that becomes free is handed to the first of
  * them before anybody else can see it, so a stream of bp_try_go() cannot starve a bp_go(), and a
- * limit raised by k wakes exactly k.
+ * limit raised by k lets in exactly those at the head of the queue that k more places are enough for.
  */
 #include <limits.h>
 #include <stdlib.h>
@@ -70,6 +70,16 @@ void admit_refuse_all(struct bp_group *group, int result)
 	admit_forget(group);
 }
 
+void admit_give_up(struct group_waiter *waiter)
+{
+	struct bp_group *group = waiter->group;
+
+	waiter_wake(waiter, -EDEADLK);
+	/* There may be enough for who stood behind it. */
+	if (group_special(group))
+		admit_waiters(group);
+}
+
 void admit_check_deadlock(struct bp_group *group)
 {
 	struct group_waiter *breaker;
@@ -77,10 +87,7 @@ void admit_check_deadlock(struct bp_group *group)
 	engine_assert_locked(group->engine);
 	if (!circle_closed(group, true, &breaker) || !breaker)
 		return;
-	waiter_wake(breaker, -EDEADLK);
-	/* There may be enough for who stood behind it. */
-	if (group_special(breaker->group))
-		admit_waiters(breaker->group);
+	admit_give_up(breaker);
 }
 
 /** Lets in who waits for room in the queues, as far as there is any. Under the lock. */
@@ -127,7 +134,7 @@ bool admit_break_idle(struct bp_engine *engine)
 		struct bp_group *group = container_of(link, struct bp_group, engine_link);
 
 		if (!list_empty(&group->go_waiters)) {
-			waiter_wake(first_waiter(group), -EDEADLK);
+			admit_give_up(first_waiter(group));
 			return true;
 		}
 	}
@@ -362,7 +369,7 @@ static void after_accept(struct bp_engine *engine)
 
 void admit_announce(struct bp_engine *engine)
 {
-	if (!engine->driven)
+	if (engine->told)
 		after_accept(engine);
 }
 

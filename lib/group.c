@@ -79,7 +79,7 @@ static void enter_circle(struct group_waiter *waiter, const char *call)
 		bp_fatal(
 			"%s: deadlock: the group waits, through its own items, for this task's group",
 			call);
-	waiter_wake(breaker, -EDEADLK);
+	admit_give_up(breaker);
 }
 
 /** Waits until the group is done. Under the lock. Return: 0, or -ETIMEDOUT. */

@@ -53,6 +53,9 @@ int bp_engine_turn(struct bp_engine *engine, uint64_t *wait_ns)
 		loops_drive(engine, 0);
 		until = loop_rest(loop);
 	} while (!until && ++turns < TURNS_MAX);
+	/* There is more to do: the descriptor says so, for who does not ask how long to wait. */
+	if (!until)
+		loop_wake(loop);
 	now = bp_now(engine);
 	if (wait_ns && until != BP_NEVER)
 		*wait_ns = until > now ? until - now : 0;

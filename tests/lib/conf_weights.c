@@ -234,7 +234,49 @@ static void operation_items_have_weights_too(struct test *t)
 	crowd_free(&crowd);
 }
 
+struct asks {
+	struct bp_group *g;
+	uint64_t weight;
+	int err;
+};
+
+static int asks_for_places(void *arg)
+{
+	struct asks *a = arg;
+
+	a->err = bp_go_weighted(a->g, a->weight, succeed, NULL);
+	return 0;
+}
+
+static int waits_for_the_event(void *event)
+{
+	return bp_event_wait(event);
+}
+
+/* Where nothing goes on, the first in line gives up, and those behind it have places enough. */
+static void who_stood_behind_one_that_gave_up_goes_on(struct test *t)
+{
+	struct bp_group *g = group_with(t, .limit = 4), *others = group_with(t);
+	struct asks heavy = {g, 4, 1}, light = {g, 1, 1};
+	struct bp_event event;
+
+	bp_event_init(&event, t->engine);
+	expect_eq(bp_go_weighted(g, 2, waits_for_the_event, &event), 0);
+	expect_eq(bp_go(others, asks_for_places, &heavy), 0);
+	until_in_line(t, g, 1);
+	expect_eq(bp_go(others, asks_for_places, &light), 0);
+	until_in_line(t, g, 2);
+	expect_eq(bp_wait(others), 0);
+	expect_eq(heavy.err, -EDEADLK);
+	expect_eq(light.err, 0);
+	bp_event_set(&event);
+	expect_eq(bp_wait(g), 0);
+	bp_group_destroy(others);
+	bp_group_destroy(g);
+}
+
 static const struct test_case cases[] = {
+	DRIVEN_ROWS(who_stood_behind_one_that_gave_up_goes_on),
 	EACH_ROW(the_weights_of_what_runs_are_never_more_than_the_limit),
 	EACH_ROW(a_heavy_item_is_not_overtaken),
 	EACH_ROW(who_waits_behind_a_heavy_one_that_is_cancelled_goes_on),
