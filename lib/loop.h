@@ -14,7 +14,7 @@
  *	                            RUNNING --+--> BACKLOG --> IN_FLIGHT -+  an operation
  *	                               |      +--> SLEEPING --------------+  bp_sleep()
  *	                               |      +--> POOLED ----------------+  bp_offload()
- *	                               v      +--> WAITING ---------------+  bp_go(), bp_wait()
+ *	                               v      +--> WAITING ---------------+  for another: wait.h, op_multi.c
  *	                             ENDED
  *
  * An operation item has no code to run between its operations: it goes from READY to BACKLOG or

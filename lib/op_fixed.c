@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -185,16 +186,14 @@ void op_need_outside(const struct bp_engine *engine, const char *call)
 		bp_fatal("%s: called in a task or a callback", call);
 }
 
-static int do_register(struct bp_engine *engine, const char *call, enum enroll what,
-		       const void *entries, unsigned int count)
+/* Threads register one after the other. The loops, which are waited for meanwhile, never do. */
+static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+
+static int register_alone(struct bp_engine *engine, enum enroll what, const void *entries,
+			  unsigned int count)
 {
 	struct enrolling e = {.what = what};
-	int saved = errno;
 
-	bp_need(engine, call, "engine");
-	op_need_outside(engine, call);
-	if (!entries || !count)
-		return -EINVAL;
 	if (engine->fixed[what])
 		return -EBUSY;
 	e.table = table_new(what, entries, count);
@@ -210,8 +209,23 @@ static int do_register(struct bp_engine *engine, const char *call, enum enroll w
 		engine->fixed[what] = e.table;
 		op_on_each_loop(engine, publish, &e);
 	}
-	errno = saved;
 	return e.err ? e.err : !e.refused;
+}
+
+static int do_register(struct bp_engine *engine, const char *call, enum enroll what,
+		       const void *entries, unsigned int count)
+{
+	int saved = errno, err;
+
+	bp_need(engine, call, "engine");
+	op_need_outside(engine, call);
+	if (!entries || !count)
+		return -EINVAL;
+	pthread_mutex_lock(&one_at_a_time);
+	err = register_alone(engine, what, entries, count);
+	pthread_mutex_unlock(&one_at_a_time);
+	errno = saved;
+	return err;
 }
 
 static void do_unregister(struct bp_engine *engine, const char *call, enum enroll what)
@@ -221,11 +235,13 @@ static void do_unregister(struct bp_engine *engine, const char *call, enum enrol
 
 	bp_need(engine, call, "engine");
 	op_need_outside(engine, call);
-	if (!engine->fixed[what])
-		return;
-	op_on_each_loop(engine, withdraw, &e);
-	table_free(engine->fixed[what]);
-	engine->fixed[what] = NULL;
+	pthread_mutex_lock(&one_at_a_time);
+	if (engine->fixed[what]) {
+		op_on_each_loop(engine, withdraw, &e);
+		table_free(engine->fixed[what]);
+		engine->fixed[what] = NULL;
+	}
+	pthread_mutex_unlock(&one_at_a_time);
 	errno = saved;
 }
 

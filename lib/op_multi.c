@@ -92,10 +92,21 @@ static void ring_unmake(struct bp_loop *loop, void *arg)
 	bufs_exit(bufs);
 }
 
+static void ring_forget(struct bp_buf_ring *ring)
+{
+	struct bp_engine *engine = ring->engine;
+
+	engine_lock(engine);
+	list_del(&ring->link);
+	engine_unlock(engine);
+	free(ring);
+}
+
 static bool group_taken(const struct bp_engine *engine, unsigned short group)
 {
 	const struct bp_link_ *link;
 
+	engine_assert_locked(engine);
 	for (link = engine->buf_rings.next; link != &engine->buf_rings; link = link->next)
 		if (container_of(link, struct bp_buf_ring, link)->group == group)
 			return true;
@@ -121,15 +132,17 @@ int bp_buf_ring_create(struct bp_buf_ring **out, struct bp_engine *engine, unsig
 	ring->engine = engine;
 	ring->count = count;
 	ring->size = size;
+	engine_lock(engine);
 	while (group_taken(engine, ring->group))
 		ring->group++;
+	list_add_tail(&engine->buf_rings, &ring->link);
+	engine_unlock(engine);
 	op_on_each_loop(engine, ring_make, ring);
 	err = ring->err;
 	if (err) {
 		op_on_each_loop(engine, ring_unmake, ring);
-		free(ring);
+		ring_forget(ring);
 	} else {
-		list_add_tail(&engine->buf_rings, &ring->link);
 		*out = ring;
 	}
 	errno = saved;
@@ -149,8 +162,7 @@ void bp_buf_ring_destroy(struct bp_buf_ring *ring)
 			bp_fatal("%s: %u of its buffers were not given back", __func__,
 				 ring->loops[i].out);
 	op_on_each_loop(ring->engine, ring_unmake, ring);
-	list_del(&ring->link);
-	free(ring);
+	ring_forget(ring);
 	errno = saved;
 }
 
@@ -165,21 +177,27 @@ static struct bufs *bufs_here(struct bp_buf_ring *ring, const char *call)
 	return &ring->loops[loop->index];
 }
 
-/** A buffer is free again: for who has waited longest. */
+static void wake_task(struct multi *m)
+{
+	if (!m->waiting)
+		return;
+	m->waiting = false;
+	m->task->op.res_ = 0;
+	loop_make_runnable(m->op.loop_, &m->task->op);
+}
+
+/**
+ * A buffer is free again. All who wait are told: who has something to receive takes it, and one whose peer is
+ * silent never would.
+ */
 static void give_back(struct bufs *bufs, uint16_t number)
 {
 	struct bp_link_ *link;
 
 	bufs->out--;
 	bufs_return(bufs, number);
-	link = list_pop(&bufs->waiters);
-	if (link) {
-		struct multi *m = container_of(link, struct multi, wait);
-
-		m->waiting = false;
-		m->task->op.res_ = 0;
-		loop_make_runnable(m->op.loop_, &m->task->op);
-	}
+	while ((link = list_pop(&bufs->waiters)))
+		wake_task(container_of(link, struct multi, wait));
 }
 
 /* ---------------------------------------------------------------- operation items */
@@ -276,15 +294,6 @@ void bp_buf_ring_put(struct bp_buf_ring *ring, void *buf)
 }
 
 /* ---------------------------------------------------------------- tasks */
-
-static void wake_task(struct multi *m)
-{
-	if (!m->waiting)
-		return;
-	m->waiting = false;
-	m->task->op.res_ = 0;
-	loop_make_runnable(m->op.loop_, &m->task->op);
-}
 
 /** Notes a piece that has come. */
 static void queue(struct multi *m, uint16_t number, uint32_t len)
@@ -405,6 +414,9 @@ static int receive(struct multi *m)
 	give_back(m->bufs, number);
 	if (res == -EAGAIN)
 		return 0;
+	/* The task's time or its group ended it, not the connection. */
+	if (res && res == task_reason(m->task))
+		return res;
 	m->res = res;
 	m->over = true;
 	return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How a cancel or a timeout reaches a task, whatever it does: one that sleeps is woken, an operation in
- * flight is cancelled, a function that no helper thread has begun is taken back, who waits for a
- * place or a group is told. On the task's own loop.
+ * flight is cancelled, a function that no helper thread has begun is taken back, who waits for
+ * another is told. On the task's own loop.
  */
 #include "task.h"
 

@@ -223,6 +223,67 @@ static int send_one(void *arg)
 	return bp_send(e->s->fds[e->number][0], "0123456789", 10, 0) == 10 ? 0 : -EIO;
 }
 
+/* The first to come holds the only buffer until it is told to let go. */
+static int holds(void *arg)
+{
+	const struct end *e = arg;
+	struct bp_recv_multi m;
+	void *data;
+
+	expect_eq(bp_recv_multi_begin(&m, e->s->fds[e->number][1], e->s->ring, 0), 0);
+	expect_eq(bp_recv_multi_next(&m, &data), 10);
+	e->s->begun++;
+	while (e->s->begun < 4)
+		expect_eq(bp_sleep(MS / 10), 0);
+	bp_recv_multi_end(&m);
+	return 0;
+}
+
+static int receives_one(void *arg)
+{
+	const struct end *e = arg;
+	struct bp_recv_multi m;
+	void *data;
+	ssize_t n;
+
+	expect_eq(bp_recv_multi_begin(&m, e->s->fds[e->number][1], e->s->ring, 0), 0);
+	e->s->begun++;
+	n = bp_recv_multi_next(&m, &data);
+	bp_recv_multi_end(&m);
+	e->s->ended++;
+	return n < 0 ? (int)n : 0;
+}
+
+/* The free buffer is not kept from who has something to receive by who stood in front of it. */
+static void passed(struct test *t)
+{
+	struct end end[3];
+	struct scene s;
+
+	scene_init(&s, t, 1, 100);
+	for (int i = 0; i < 3; i++)
+		end[i] = (struct end){&s, i};
+	expect_eq(run_task(t, send_one, &end[0]), 0);
+	expect_eq(bp_go_on(s.g, 0, holds, &end[0]), 0);
+	until_count(t, &s.begun, 1);
+	for (int i = 1; i < 3; i++) {
+		expect_eq(bp_go_on(s.g, 0, receives_one, &end[i]), 0);
+		until_count(t, &s.begun, (unsigned long)i + 1);
+		many_turns(t);
+	}
+	expect_eq(run_task(t, send_one, &end[2]), 0);
+	s.begun++;
+	until_count(t, &s.ended, 1);
+	bp_cancel(s.g, -EPIPE);
+	expect_eq(bp_wait(s.g), -EPIPE);
+	scene_free(&s, t);
+}
+
+static void a_silent_one_does_not_keep_the_buffer(struct test *t)
+{
+	both_ways(t, passed);
+}
+
 /* One holds the only buffer, the others wait for it or for something to come. */
 static int hold_or_wait(void *arg)
 {
@@ -520,6 +581,7 @@ static void misuse_ends_the_program(struct test *t)
 static const struct test_case cases[] = {
 	EACH_ROW(tasks_receive_from_few_buffers),
 	EACH_ROW(a_task_sends_while_it_receives),
+	EACH_ROW(a_silent_one_does_not_keep_the_buffer),
 	EACH_ROW(what_receives_is_ended_by_a_cancel),
 	EACH_ROW(a_timeout_ends_a_wait_and_not_the_receive),
 	EACH_ROW(operation_items_receive_from_few_buffers),
