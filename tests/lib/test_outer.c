@@ -251,10 +251,6 @@ static void what_is_done_between_turns_is_noticed(struct test *t)
 	expect(readable(&o, 0));
 	until_done(&o, other);
 	/* With options, too. */
-	nop_op_init(&nop, 0, NULL);
-	expect_eq(bp_go_op_with(other, &nop.op, &BP_GO_OPTS(.weight = 2)), 0);
-	expect(readable(&o, 0));
-	until_done(&o, other);
 	expect_eq(bp_go_weighted(other, 2, succeed, NULL), 0);
 	expect(readable(&o, 0));
 	until_done(&o, other);
