@@ -73,6 +73,15 @@ why()
 	esac
 }
 
+# Sets cpu to the seconds of CPU time of all that this shell has waited for.
+look_at_cpu()
+{
+	# Not in a subshell, which would have children of its own.
+	times >"$base.times"
+	cpu=$(awk -F '[ms ]' 'END { printf "%d", $1 * 60 + $2 + $4 * 60 + $5 }' "$base.times")
+	rm -f "$base.times"
+}
+
 # run_one KIND NAME COMMAND [ARGUMENT...]
 run_one()
 {
@@ -99,6 +108,7 @@ run_one()
 	TMPDIR=$tmp timeout -k 10 "$limit" $RUNNER "$@" </dev/null >"$log" 2>&1
 	status=$?
 	took=$(($(date +%s) - start))
+	look_at_cpu
 	if ! rmdir "$tmp" 2>/dev/null; then
 		left=$(find "$tmp" -mindepth 1 -maxdepth 1 | head -n 3 | tr '\n' ' ')
 		echo "left behind: $left" >>"$log"
@@ -144,7 +154,7 @@ run_one()
 	[ "$2" -eq 0 ] || text="$text, $2 FAILED"
 	[ "$3" -eq 0 ] || text="$text, $3 skipped"
 	{
-		printf '  %-7s %-28s %s (%d s)\n' TEST "$name" "$text" "$took"
+		printf '  %-7s %-28s %s (%d s, %d s of CPU time)\n' TEST "$name" "$text" "$took" "$cpu"
 		if [ "$2" -ne 0 ] || [ "$V" = 1 ]; then
 			sed 's/^/    | /' "$log"
 		fi
