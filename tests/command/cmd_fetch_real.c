@@ -11,23 +11,9 @@
 
 #include "support/cmd.h"
 #include "support/records.h"
+#include "support/servers.h"
 
 #define MANY "1300" /* requests: more than any of them answers on one connection */
-
-/* A port that nobody has at present. */
-static unsigned int free_port(void)
-{
-	struct sockaddr_in addr = {.sin_family = AF_INET,
-				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(addr);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, len) ||
-	    getsockname(fd, (struct sockaddr *)&addr, &len))
-		abort();
-	close(fd);
-	return ntohs(addr.sin_port);
-}
 
 static bool answers(unsigned int port)
 {
