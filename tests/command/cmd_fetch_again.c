@@ -153,6 +153,31 @@ static void what_may_be_of_something_else_begins_anew(struct test *t)
 	EXPECT_WHOLE(1, 1, .etag = "\"v\"", .status = 200);
 }
 
+/* It breaks off before the first byte, and then there is no such thing any more. */
+static void answer_once_with_nothing(struct asked *a, void *ctx)
+{
+	atomic_uint *times = ctx;
+
+	if (atomic_fetch_add(times, 1)) {
+		say(a, "HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n");
+		return;
+	}
+	say(a, "HTTP/1.1 200 OK\r\nETag: \"v\"\r\nContent-Length: %u\r\n\r\n", BODY_BYTES);
+	say_end(a);
+}
+
+static void a_part_without_a_byte_does_not_stay(struct test *t)
+{
+	atomic_uint times = 0;
+
+	need_attributes(t);
+	begin(t, answer_once_with_nothing, &times);
+	expect_exit(BP("fetch", "--retries", "3", "--retry-delay", "1ms", at("/f")), 1);
+	expect_eq(atomic_load(&times), 2);
+	expect_eq(files_here(), 0);
+	httpd_stop(&httpd);
+}
+
 static void answer_full_length(struct asked *a, void *ctx)
 {
 	(void)ctx;
@@ -243,6 +268,28 @@ static void only_what_has_changed_is_got(struct test *t)
 	expect_exit(run, 0);
 	expect_eq(expect_records(run, 1)->ok, 1);
 	expect_out(SH("cat f"), "later");
+	httpd_stop(&httpd);
+}
+
+static void answer_not_modified(struct asked *a, void *ctx)
+{
+	(void)ctx;
+	say(a, "HTTP/1.1 304 Not Modified\r\n\r\n");
+}
+
+static void a_part_of_what_stays_as_it_is_goes(struct test *t)
+{
+	struct manner m = {.etag = "\"v\""};
+
+	need_attributes(t);
+	begin(t, answer_in_parts, &m);
+	make_file("f", "precious");
+	expect_exit(BP("fetch", "--journal", "j", at("/f")), 1);
+	expect_eq(files_here(), 2);
+	httpd.answer = answer_not_modified;
+	expect_exit(BP("fetch", "-u", at("/f")), 0);
+	expect_out(SH("cat f"), "precious");
+	expect_eq(files_here(), 1);
 	httpd_stop(&httpd);
 }
 
@@ -495,9 +542,11 @@ static void a_run_that_was_killed_is_gone_on_with(struct test *t)
 static const struct test_case cases[] = {
 	ONCE(the_rest_is_taken_where_it_is_of_the_same),
 	ONCE(what_may_be_of_something_else_begins_anew),
+	ONCE(a_part_without_a_byte_does_not_stay),
 	ONCE(a_part_that_is_the_whole_needs_no_more),
 	ONCE(a_digest_holds_over_both_parts),
 	ONCE(only_what_has_changed_is_got),
+	ONCE(a_part_of_what_stays_as_it_is_goes),
 	ONCE(redirections_are_followed_and_bounded),
 	ONCE(credentials_stay_with_their_host),
 	ONCE(a_name_that_begins_with_a_blank_is_done_once),

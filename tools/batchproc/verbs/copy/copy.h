@@ -321,8 +321,8 @@ bool temp_is_one(const char *name);
  * of a run that was killed is removed first. Returns its descriptor, or -errno.
  */
 int temp_create(int dirfd, const char *temp, int flags, mode_t mode);
-/* Removes what has a temporary name, unless a run is at it. */
-void temp_give_way(int dirfd, const char *temp);
+/* Removes what has a temporary name. 0, also if there is nothing; -EBUSY a run is at it; -errno. */
+int temp_give_way(int dirfd, const char *temp);
 /* Removes a leftover of what is called @name, that a run which was killed may have left. */
 void temp_remove(const struct dest *dest, int dirfd, const char *name);
 /* Likewise for one that is passed over; cheap where no such run was. */

@@ -67,9 +67,9 @@ static int remove_leftover(int dirfd, const char *temp)
 	return err;
 }
 
-void temp_give_way(int dirfd, const char *temp)
+int temp_give_way(int dirfd, const char *temp)
 {
-	remove_leftover(dirfd, temp);
+	return remove_leftover(dirfd, temp);
 }
 
 void temp_remove(const struct dest *dest, int dirfd, const char *name)

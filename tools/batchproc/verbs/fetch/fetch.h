@@ -208,6 +208,9 @@ int place_commit(struct place *place, const struct finish *finish);
 /* Closes all; the temporary file is removed unless @keep. */
 void place_close(struct place *place, bool keep);
 
+/* Removes what a run that was killed has left of what needs not be got. Plain calls. */
+void place_give_way(const struct place *place);
+
 /* Removes what an attempt of the item has left. */
 void place_discard(struct item *item);
 

@@ -372,11 +372,20 @@ static int take_nothing(struct getting *g)
 	return 0;
 }
 
+static int give_way(void *arg)
+{
+	struct getting *g = arg;
+
+	place_give_way(&g->place);
+	return 0;
+}
+
 int get_take_answer(struct getting *g)
 {
 	int status = g->ask->x.head.status, err = 0;
 
 	if (status == 304 && g->ask->request.if_modified_since) {
+		blocking(give_way, g);
 		g->item->status = STATUS_SKIPPED;
 		g->item->why = "not modified";
 		return 0;
@@ -451,6 +460,9 @@ static bool is_worth_keeping(const struct getting *g, int err)
 
 	if (!err || err == -EFBIG || err == -EBADMSG || bp_cancelled() || !g->place.validator[0] ||
 	    g->place.unnoted)
+		return false;
+	/* Of nothing there is no rest. */
+	if (!g->place.total && !g->place.offset && !g->body.at)
 		return false;
 	return opt->journal || g->item->attempts <= opt->retries;
 }

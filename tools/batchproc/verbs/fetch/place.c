@@ -542,6 +542,11 @@ void place_close(struct place *p, bool keep)
 	p->dirfd = -1;
 }
 
+void place_give_way(const struct place *p)
+{
+	temp_give_way(p->dirfd, p->temp);
+}
+
 void place_discard(struct item *item)
 {
 	struct place p;
@@ -550,12 +555,12 @@ void place_discard(struct item *item)
 
 	if (line_url(item, 0, &url))
 		return;
-	/* Nobody comes after this who could remove it. */
-	for (int tries = 0; err && err != -ENOENT && tries < 3; tries++) {
+	/* Nobody comes after this who could remove it. It may be empty, and so no part of anything. */
+	for (int tries = 0; err && tries < 3; tries++) {
 		err = place_find(&p, item, &url, NULL);
 		if (!err)
-			err = place_reopen(&p);
-		place_close(&p, err != 0);
+			err = temp_give_way(p.dirfd, p.temp);
+		place_close(&p, true);
 	}
 	url_free(&url);
 }
