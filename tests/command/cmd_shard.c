@@ -153,7 +153,7 @@ static void what_cannot_be_read_fails_in_every_part(struct test *t)
 {
 	fresh_dir(t);
 	for (int i = 1; i <= 3; i++) {
-		char part[8];
+		char part[12];
 
 		snprintf(part, sizeof(part), "%d/3", i);
 		expect_exit(BP("verify", "--shard", part, "nosuch"), 1);
@@ -163,7 +163,7 @@ static void what_cannot_be_read_fails_in_every_part(struct test *t)
 	assert_int_equal(chmod("d/0", 0), 0);
 	for (int i = 1; i <= 3; i++) {
 		struct run *run;
-		char part[8];
+		char part[12];
 
 		snprintf(part, sizeof(part), "%d/3", i);
 		run = RUN(HOW(.uid = NOBODY), "hash", "--shard", part, "-r", "d");

@@ -18,6 +18,8 @@
 #include "support/cmd.h"
 #include "support/watch.h"
 
+#define STATUS_SECONDS 9 /* a run that lasts less has not said how far it is unless it was asked */
+
 static struct run *all_runs;
 
 static uint64_t now_ns(void)
@@ -382,12 +384,38 @@ void run_signal(struct run *run, int sig)
 
 	run_kill(run, sig);
 	if (sig == SIGUSR1) {
+		run->asked = true;
 		until_printed(run, 2, " in flight, ", lines + 1);
 	} else if (!is_over(run)) {
 		/* One thread takes all signals: when it answers, it is done with the other. */
 		kill(run->pid, SIGUSR1);
 		while (text_count(&run->err, " in flight, ") <= lines && take_output(run))
 			;
+	}
+}
+
+/*
+ * Takes away what a run that takes long says every ten seconds: on a slow machine any does.
+ */
+static void drop_status_lines(struct text *text)
+{
+	char *to = text->data, *line = to, *end;
+
+	for (; line && *line; line = end) {
+		unsigned long items;
+		int at = 0;
+
+		end = line + strcspn(line, "\n");
+		end += *end == '\n';
+		sscanf(line, "batchproc: %*[a-z]: %lu items, %n", &items, &at);
+		if (at && memmem(line, (size_t)(end - line), " in flight, ", 12))
+			continue;
+		memmove(to, line, (size_t)(end - line));
+		to += end - line;
+	}
+	if (to) {
+		*to = '\0';
+		text->len = (size_t)(to - text->data);
 	}
 }
 
@@ -401,6 +429,8 @@ struct run *run_end(struct run *run)
 	run->seconds = (double)(now_ns() - run->start_ns) / 1e9;
 	run->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 	run->ended = true;
+	if (run->seconds >= STATUS_SECONDS && !run->asked && !strstr(run->line, "progress"))
+		drop_status_lines(&run->err);
 	run_feed_end(run);
 	if (run->watch >= 0)
 		close(run->watch);

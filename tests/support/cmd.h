@@ -62,6 +62,7 @@ struct run {
 	int watch; /* tells of the calls that are watched */
 	uint64_t call; /* the one that it stands still at; 0: none */
 	struct text out, err;
+	bool asked; /* for its state, by a signal */
 	bool ended;
 	int status; /* as a shell says it: 128 + N for signal N */
 	struct rusage usage; /* the largest size is at least the test program's own */
