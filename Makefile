@@ -175,11 +175,13 @@ endif
 kind-test_sysctl.sh := alone
 
 # Where io_uring is refused: the command, and the conformance cases on what is left. At a twentieth of their size,
-# since what is another there is how it begins; the cases not under sanitizers, where they have run on threads already;
-# and where it is not there at all, a few, since that is the same program again.
+# since what is another there is how it begins. Under sanitizers one program for each thing that the command does
+# on threads, and no cases, which have run there already. Where it is not there at all, a few: the same program again.
 refused = 'cmocka $(1)/$(notdir $(3)) env TEST_REFUSE=$(2) TEST_SHARE=20 $(3) $(4)'
 tests-of = $(filter $(O)/tests/$(2)/$(1)_%,$(all-tests))
-refused-list = $(foreach t,$(call tests-of,cmd,command),$(call refused,denied,EPERM,$(t))) \
+refused-few := run copy copy_resume hash verify rm rm_trees list fetch fetch_segments probe signals stops
+refused-cmds = $(if $(SAN),$(refused-few:%=$(O)/tests/command/cmd_%),$(call tests-of,cmd,command))
+refused-list = $(foreach t,$(refused-cmds),$(call refused,denied,EPERM,$(t))) \
 	$(if $(SAN),,$(foreach t,$(call tests-of,conf,lib),$(call refused,denied,EPERM,$(t),*[threads*))) \
 	$(foreach t,cmd_hash cmd_limits,$(call refused,hidden,ENOSYS,$(O)/tests/command/$(t)))
 
