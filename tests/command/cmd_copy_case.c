@@ -69,12 +69,31 @@ static void sources_that_were_named(struct test *t)
 	unmount("fs");
 }
 
+/* Each name has an inode of its own there: cp empties the file. */
+static void a_source_by_another_name_is_itself(struct test *t)
+{
+	static const char *const ways[] = {"-v", "-a", "--atomic", "--inplace", "--verify", "-b"};
+
+	mount_folding(t);
+	run_sh("echo precious >fs/name; mkdir fs/dir; echo too >fs/dir/f;");
+	for (size_t i = 0; i < COUNT_OF(ways); i++) {
+		struct run *run = BP("copy", ways[i], "fs/name", "fs/NAME");
+
+		expect_exit(run, 1);
+		expect_says(run, "source and destination are the same file");
+		expect_exit(BP("copy", "-r", ways[i], "fs/name", "fs/dir", "fs/"), 1);
+		expect_out(SH("ls fs; cat fs/name fs/dir/f"), "dir\nname\nprecious\ntoo\n");
+	}
+	unmount("fs");
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		ONCE(of_two_files_one_is_copied),
 		ONCE(of_two_directories_one_is_copied),
 		ONCE(sources_that_were_named),
+		ONCE(a_source_by_another_name_is_itself),
 	};
 
 	return RUN_CASES(argc, argv, cases);

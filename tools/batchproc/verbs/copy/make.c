@@ -43,7 +43,7 @@ static bool give_way(struct copying *c)
 
 bool copy_meets_other(struct copying *c, const struct stat *st)
 {
-	const char *why = names_meet(c->item->job, c->dest, c->to.dirfd, c->to.name, st,
+	const char *why = names_meet(c->item->job, c->dest, c->to.dirfd, c->to.name, st, &c->st,
 				     c->item->dir ? c->from.dirfd : -1);
 
 	if (why)

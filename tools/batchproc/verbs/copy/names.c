@@ -32,6 +32,7 @@
 #include "verbs/copy/claims.h"
 #include "verbs/copy/copy.h"
 #include "verbs/copy/names.h"
+#include "verbs/copy/replace.h"
 
 #define LOOKS_MOST 10
 
@@ -238,7 +239,7 @@ static bool find_other(int dirfd, const char *name, const struct stat *st, char 
 }
 
 const char *names_meet(const struct job *job, struct dest *dest, int dirfd, const char *name,
-		       const struct stat *st, int from)
+		       const struct stat *st, const struct stat *source, int from)
 {
 	char other[NAME_MAX + 1];
 	struct stat sibling;
@@ -246,6 +247,9 @@ const char *names_meet(const struct job *job, struct dest *dest, int dirfd, cons
 	if (!folds(dest, dirfd, name) || is_listed(job, dest, dirfd, name) ||
 	    !find_other(dirfd, name, st, other))
 		return NULL;
+	if (!fstatat(dirfd, other, &sibling, AT_SYMLINK_NOFOLLOW) &&
+	    sibling.st_dev == source->st_dev && sibling.st_ino == source->st_ino)
+		return replace_same_text;
 	if (!claims_taken(job->copy->claims, dest->dev, dest->ino, other) &&
 	    (from < 0 || fstatat(from, other, &sibling, AT_SYMLINK_NOFOLLOW)))
 		return NULL;

@@ -185,7 +185,7 @@ static bool leads_elsewhere(const struct making *m, const struct stat *old)
 
 static bool meets_other(const struct making *m, const struct stat *old)
 {
-	const char *why = names_meet(m->item->job, m->dest, m->to.dirfd, m->to.name, old,
+	const char *why = names_meet(m->item->job, m->dest, m->to.dirfd, m->to.name, old, &m->st,
 				     m->item->dir ? dirnode_fd(m->item->dir) : -1);
 
 	if (why)

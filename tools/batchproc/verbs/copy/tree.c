@@ -140,12 +140,13 @@ static const char *meets_other(const struct copy_tree *tree, struct dirnode *fro
 {
 	const bool known = from->parent && !dirnode_open(from->parent);
 	const char *why = NULL;
-	struct stat st;
+	struct stat st, source = {0};
 
 	if (!dirnode_open(parent)) {
+		(void)fstat(dirnode_fd(from), &source);
 		if (!fstatat(dirnode_fd(parent), name, &st, AT_SYMLINK_NOFOLLOW))
 			why = names_meet(tree->job, parent->data, dirnode_fd(parent), name, &st,
-					 known ? dirnode_fd(from->parent) : -1);
+					 &source, known ? dirnode_fd(from->parent) : -1);
 		dirnode_put_open(parent);
 	}
 	if (known)
