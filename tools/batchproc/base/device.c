@@ -17,11 +17,14 @@
 #include <linux/magic.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
 #include "batchproc.h"
+#include "base/alloc.h"
 #include "base/array.h"
 #include "base/blocking.h"
 #include "base/calls.h"
@@ -135,7 +138,64 @@ enum device_kind device_kind_of_path(dev_t dev, const char *path)
 	return look_up(dev, (struct question){.path = path}, false);
 }
 
+#define NAMED_MOST 512u
+
+/* The directory that this thread was asked for last. */
+static _Thread_local struct {
+	char path[NAMED_MOST];
+	enum device_kind kind;
+} named;
+
+static bool look_at_directory(const char *path, enum device_kind *kind)
+{
+	struct device_file file;
+	int fd = path_open(AT_FDCWD, path, O_PATH | O_DIRECTORY), err;
+
+	if (fd < 0)
+		return false;
+	err = device_look(fd, &file);
+	if (!err)
+		*kind = device_kind(file.dev, fd);
+	bp_close(fd);
+	return !err;
+}
+
+/* Of what the first @len bytes name. */
+static enum device_kind kind_of_directory(const char *path, size_t len)
+{
+	enum device_kind kind = DEVICE_OTHER;
+	char *directory;
+
+	if (len < NAMED_MOST && !strncmp(named.path, path, len) && !named.path[len])
+		return named.kind;
+	directory = xcalloc(1, len + 1);
+	memcpy(directory, path, len);
+	if (look_at_directory(directory, &kind) && len < NAMED_MOST) {
+		memcpy(named.path, directory, len + 1);
+		named.kind = kind;
+	}
+	free(directory);
+	return kind;
+}
+
+enum device_kind device_kind_within(const char *directory)
+{
+	return kind_of_directory(directory, strlen(directory));
+}
+
+enum device_kind device_kind_around(const char *path)
+{
+	size_t len, above = (size_t)(path_name(path, &len) - path);
+
+	return above ? kind_of_directory(path, above) : device_kind_within(".");
+}
+
 /* ---- calls */
+
+int device_call(enum device_kind kind, int (*fn)(void *arg), void *arg)
+{
+	return kind == DEVICE_OTHER ? blocking_long(fn, arg) : blocking(fn, arg);
+}
 
 struct call {
 	int dirfd; /* or the descriptor itself */
@@ -340,7 +400,7 @@ int device_measure(enum device_kind kind, int dirfd, const char *name, bool foll
 		   int64_t *mtime_ns)
 {
 	struct measuring m = {dirfd, name, follows ? 0 : AT_SYMLINK_NOFOLLOW, {0}};
-	int err = kind == DEVICE_OTHER ? blocking_long(measure, &m) : blocking(measure, &m);
+	int err = device_call(kind, measure, &m);
 
 	*size = (uint64_t)m.st.st_size;
 	*mtime_ns = (int64_t)m.st.st_mtim.tv_sec * 1000000000 + m.st.st_mtim.tv_nsec;

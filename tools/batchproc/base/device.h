@@ -49,6 +49,18 @@ enum device_kind device_kind_waiting(dev_t dev, int fd);
 enum device_kind device_kind_of_path(dev_t dev, const char *path);
 
 /*
+ * The kind of the device that the directory is on which a path's last name is in; what cannot be
+ * opened is DEVICE_OTHER. What was found for the last directory is remembered, since names come by
+ * directories. Task only.
+ */
+enum device_kind device_kind_around(const char *path);
+/* The same of a directory itself. */
+enum device_kind device_kind_within(const char *directory);
+
+/* Runs plain calls that are for files on it: as blocking() does, or blocking_long(). Task only. */
+int device_call(enum device_kind kind, int (*fn)(void *arg), void *arg);
+
+/*
  * Calls for names and files on a device of a known kind: as those of batchproc.h, or on a helper
  * thread where the kind asks for that. Paths may be of any length, and are opened with O_CLOEXEC.
  * Task only.

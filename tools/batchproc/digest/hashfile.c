@@ -15,7 +15,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "base/blocking.h"
 #include "base/reader.h"
 #include "cli/inputs.h"
 #include "digest/ahead.h"
@@ -265,29 +264,6 @@ static bool is_own(struct item *item, int fd)
 	       own_file_skips(item, &st);
 }
 
-struct source {
-	struct item *item;
-	int fd;
-};
-
-static int look(void *arg)
-{
-	const struct source *source = arg;
-
-	journal_looks(source->item, source->fd);
-	return 0;
-}
-
-/* What the journal notes of a file; its server may be asked. Returns 0, or why the task ends. */
-static int look_for_journal(struct hashing *h)
-{
-	struct source source = {h->item, h->reader.fd};
-
-	if (!h->item->job->journal)
-		return 0;
-	return h->reader.kind == DEVICE_OTHER ? blocking_long(look, &source) : look(&source);
-}
-
 static int hash_stdin(struct hashing *h, unsigned char *result)
 {
 	int err;
@@ -318,7 +294,7 @@ int hashfile_digest(struct item *item, const struct digest_alg *alg, bool stdin_
 	h.reader.kind = kind;
 	err = is_own(item, h.reader.fd);
 	if (!err)
-		err = look_for_journal(&h);
+		err = journal_looks(item, h.reader.fd, h.reader.kind);
 	if (!err) {
 		h.hasher = hasher_get();
 		err = digest_opened(&h, result);

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/device.h"
 #include "run/job.h"
 
 /*
@@ -42,9 +43,10 @@ bool journal_has(struct job *job, const struct item_class *class, const char *sr
 void journal_path(const struct job *job, struct buf *buf, const char *path, size_t len);
 
 /*
- * Notes what the source of an item is, from its open descriptor: a file's size and time, where
- * there is a journal to note them in. The work does so before it reads. Never waits. Any thread.
+ * Notes what the source of an item is, from its open descriptor, on a device of this kind: a file's
+ * size and time, where there is a journal to note them in. The work does so before it reads.
+ * Returns 0, or why the task ends. Task only.
  */
-void journal_looks(struct item *item, int fd);
+int journal_looks(struct item *item, int fd, enum device_kind kind);
 
 #endif

@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "batchproc.h"
+#include "base/blocking.h"
 #include "base/buf.h"
+#include "base/device.h"
 #include "base/path.h"
 #include "journal/file.h"
 #include "journal/index.h"
@@ -34,12 +36,28 @@ void journal_add_options(const struct item_ops *ops, const void *settings, struc
 
 /* ---- items */
 
-void journal_looks(struct item *item, int fd)
+struct source {
+	struct item *item;
+	int fd;
+};
+
+static int note(void *arg)
 {
+	const struct source *source = arg;
 	struct stat st;
 
-	if (item->job->journal && !fstat(fd, &st))
-		item_note_source(item, &st);
+	if (!fstat(source->fd, &st))
+		item_note_source(source->item, &st);
+	return 0;
+}
+
+int journal_looks(struct item *item, int fd, enum device_kind kind)
+{
+	struct source source = {item, fd};
+
+	if (!item->job->journal)
+		return 0;
+	return kind == DEVICE_OTHER ? blocking_long(note, &source) : note(&source);
 }
 
 void journal_path(const struct job *job, struct buf *buf, const char *path, size_t len)
@@ -165,23 +183,28 @@ static int find_line(struct item *item, struct buf *buf, struct journal_line *li
 
 /*
  * Looks at the source. By descriptor, as hashfile.c does it: what io_uring is asked by name it
- * gives to a worker thread. Return: 0 or -errno.
+ * gives to a worker thread; and a server that is asked must not hold up others. Return: 0 or
+ * -errno.
  */
 static int look(struct item *item)
 {
 	int flags = O_PATH | O_CLOEXEC | (item->dir ? O_NOFOLLOW : 0);
 	int dirfd = item->dir ? item->job->ops->walk->descriptor(item->dir) : AT_FDCWD;
+	enum device_kind kind = DEVICE_OTHER;
 	unsigned int tries = 0;
-	int fd;
+	struct device_file file;
+	int fd, err;
 
 	do {
 		fd = path_open(dirfd, item->name.data, flags);
 	} while (steer_await_descriptor(item->job, fd, &tries));
 	if (fd < 0)
 		return fd;
-	journal_looks(item, fd);
+	if (!device_look(fd, &file))
+		kind = device_kind(file.dev, fd);
+	err = journal_looks(item, fd, kind);
 	bp_close(fd);
-	return 0;
+	return err;
 }
 
 static bool unchanged(struct item *item, struct span stamp)

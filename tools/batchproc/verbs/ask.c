@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -81,6 +82,31 @@ bool ask_possible(const struct options *options, const char *option, int *status
 		return false;
 	}
 	return true;
+}
+
+bool ask_each_possible(const struct options *o, int *status)
+{
+	const char *other = o->timeout_ns  ? "--timeout" :
+			    o->retries	   ? "--retries" :
+			    o->rate > 0	   ? "--rate" :
+			    o->reject	   ? "--on-full reject" :
+			    o->shard.parts ? "--shard" :
+			    o->jobs > 1	   ? "-j" :
+					     NULL;
+
+	if (other)
+		*status = usage_error(o->verb, "-i and %s exclude each other", other);
+	return !other && ask_possible(o, "-i", status);
+}
+
+bool ask_said_yes(void)
+{
+	char *line = NULL;
+	size_t size = 0;
+	bool yes = getline(&line, &size, stdin) > 0 && (*line == 'y' || *line == 'Y');
+
+	free(line);
+	return yes;
 }
 
 /* ---- before a removal */

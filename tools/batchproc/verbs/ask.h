@@ -24,6 +24,11 @@ bool ask_yes(struct job *job, const char *question);
  */
 bool ask_possible(const struct options *options, const char *option, int *status);
 
+/* The same where there is a question before each item, which is why one goes at a time. */
+bool ask_each_possible(const struct options *options, int *status);
+/* Before anything has started: whether a line of standard input is a yes. Main thread. */
+bool ask_said_yes(void);
+
 /*
  * Whether an item may be removed, as rm(1) asks, which @directories may be too: 1; 0: it is skipped,
  * says so, and spares what it is in; -errno: what it is cannot be told, and so not be asked about.

@@ -102,13 +102,22 @@ static int place_find(const struct item *item, struct place *at)
 	return path_shorten(&at->dirfd, &at->name, &at->opened);
 }
 
+/* The server of the directory may be slow, and others are on the loop. */
+static enum device_kind kind_of(const struct item *item)
+{
+	const struct dirnode *in = item->dir ? item->dir : item->self;
+
+	return in ? in->kind : device_kind_around(item->name.data);
+}
+
 static int remove_operand(struct item *item, const struct place *at, int flags)
 {
 	const struct settings *set = item->settings;
-	int err = bp_unlinkat(at->dirfd, at->name, flags);
+	const enum device_kind kind = kind_of(item);
+	int err = device_unlink(kind, at->dirfd, at->name, flags);
 
 	if (err == -EISDIR && set->dirs) {
-		err = bp_unlinkat(at->dirfd, at->name, AT_REMOVEDIR);
+		err = device_unlink(kind, at->dirfd, at->name, AT_REMOVEDIR);
 		if (!err)
 			item->type = DT_DIR;
 	} else if (err == -EISDIR || err == -EROFS) {
@@ -120,22 +129,36 @@ static int remove_operand(struct item *item, const struct place *at, int flags)
 static int remove_at(struct item *item, const struct place *at)
 {
 	const int flags = item->type == DT_DIR ? AT_REMOVEDIR : 0;
-	const struct dirnode *in = item->dir ? item->dir : item->self;
 
-	return in ? device_unlink(in->kind, at->dirfd, at->name, flags) :
-		    remove_operand(item, at, flags);
+	return item->dir || item->self ? device_unlink(kind_of(item), at->dirfd, at->name, flags) :
+					 remove_operand(item, at, flags);
+}
+
+struct looking {
+	const struct place *at;
+	struct stat st;
+};
+
+static int look(void *arg)
+{
+	struct looking *l = arg;
+
+	return call_fstatat(l->at->dirfd, l->at->name, &l->st, AT_SYMLINK_NOFOLLOW);
 }
 
 /* What this run writes to must be there when it has ended. */
-static bool is_own(struct item *item, const struct place *at)
+static int refuse_own(struct item *item, const struct place *at)
 {
-	struct stat st;
+	struct looking l = {.at = at};
+	int err;
 
-	if (!own_file_called(item->job->own, item->name.data) ||
-	    fstatat(at->dirfd, at->name, &st, AT_SYMLINK_NOFOLLOW))
-		return false;
-	item->why = own_file_as_source(item->job->own, &st);
-	return item->why != NULL;
+	if (!own_file_called(item->job->own, item->name.data))
+		return 0;
+	err = device_call(kind_of(item), look, &l);
+	if (err)
+		return err;
+	item->why = own_file_as_source(item->job->own, &l.st);
+	return item->why ? -EINVAL : 0;
 }
 
 /* Return: 1: it was removed; 0: it stays, as the item says; -errno. */
@@ -145,8 +168,8 @@ static int remove_asked(struct item *item)
 	struct place at;
 	int err = place_find(item, &at), may = 1;
 
-	if (!err && is_own(item, &at))
-		err = -EINVAL;
+	if (!err)
+		err = refuse_own(item, &at);
 	if (!err && set->ask == ASK_ALWAYS)
 		may = ask_may_go(item, at.dirfd, at.name, set->dirs || set->recursive);
 	if (may < 0)
@@ -479,16 +502,6 @@ static const char *rm_settle(void *settings, struct common *common)
 	return NULL;
 }
 
-static bool said_yes(void)
-{
-	char *line = NULL;
-	size_t size = 0;
-	bool yes = getline(&line, &size, stdin) > 0 && (*line == 'y' || *line == 'Y');
-
-	free(line);
-	return yes;
-}
-
 /* -I: one question before anything starts. False: *@status is the exit status. */
 static bool ask(const struct options *options, int *status)
 {
@@ -504,23 +517,7 @@ static bool ask(const struct options *options, int *status)
 		lists ? " and all that the lists name" : "", set->recursive ? " recursively" : "");
 	fflush(stderr);
 	*status = EXIT_OK;
-	return said_yes();
-}
-
-/* What makes more than one item wait at a time. False: *@status is the exit status. */
-static bool may_ask(const struct options *o, int *status)
-{
-	const char *other = o->timeout_ns  ? "--timeout" :
-			    o->retries	   ? "--retries" :
-			    o->rate > 0	   ? "--rate" :
-			    o->reject	   ? "--on-full reject" :
-			    o->shard.parts ? "--shard" :
-			    o->jobs > 1	   ? "-j" :
-					     NULL;
-
-	if (other)
-		*status = usage_error(o->verb, "-i and %s exclude each other", other);
-	return !other && ask_possible(o, "-i", status);
+	return ask_said_yes();
 }
 
 static int rm_run(const struct options *options)
@@ -537,7 +534,7 @@ static int rm_run(const struct options *options)
 	int status;
 
 	if (ops.one_by_one && !own.dry_run) {
-		if (!may_ask(options, &status))
+		if (!ask_each_possible(options, &status))
 			return status;
 		/* They come in the order of the input anyway. */
 		own.keep_order = false;

@@ -367,7 +367,8 @@ static bool gains_by_two(const struct dirnode *dir)
 {
 	struct statfs fs;
 
-	return !fstatfs(dirnode_fd(dir), &fs) && fs.f_type == EXT4_SUPER_MAGIC;
+	return dir->kind == DEVICE_TRUSTED && !fstatfs(dirnode_fd(dir), &fs) &&
+	       fs.f_type == EXT4_SUPER_MAGIC;
 }
 
 /*

@@ -17,8 +17,8 @@
 #include "run/feed.h"
 #include "base/alloc.h"
 #include "batchproc.h"
-#include "base/blocking.h"
 #include "base/buf.h"
+#include "base/device.h"
 #include "verbs/copy/claims.h"
 #include "verbs/copy/copy.h"
 #include "verbs/copy/hardlinks.h"
@@ -45,18 +45,34 @@ static int skip(struct item *item, const char *why)
 	return 0;
 }
 
+enum device_kind copy_source_kind(const struct item *item)
+{
+	const struct dirnode *in = item->self ? item->self : item->dir;
+
+	return in ? in->kind : ((const struct copy_item *)item_priv_const(item))->kind;
+}
+
+enum device_kind copy_kind(const struct item *item, const struct dest *dest, int dirfd)
+{
+	enum device_kind kind = copy_source_kind(item);
+
+	return kind == DEVICE_OTHER ? kind : device_kind(dest->dev, dirfd);
+}
+
 /* The type of what was named itself; one found in a walk is known. */
 static int look_at(struct item *item, const struct at_name *from)
 {
-	struct stat st;
+	const bool follows = copy_follows(item->settings, true);
+	unsigned int mode;
+	int err;
 
 	if (item->type != DT_UNKNOWN)
 		return 0;
-	if (fstatat(from->dirfd, from->name, &st,
-		    copy_follows(item->settings, true) ? 0 : AT_SYMLINK_NOFOLLOW))
-		return -errno;
-	item->type = IFTODT(st.st_mode);
-	return 0;
+	err = (follows ? device_look_through : device_look_at)(DEVICE_OTHER, from->dirfd,
+							       from->name, &mode);
+	if (!err)
+		item->type = IFTODT(mode);
+	return err;
 }
 
 static int copy_by_type(struct item *item, const struct at_name *from, const struct at_name *to,
@@ -115,7 +131,7 @@ static int set_above(void *arg)
 }
 
 /* What the copy was made in was changed by that, even where it came to nothing. */
-static void keep_above(const struct item *item, int to)
+static void keep_above(const struct item *item, const struct dest *dest, int to)
 {
 	const struct copy_item *own = item_priv_const(item);
 	const struct copy_settings *set = item->settings;
@@ -123,7 +139,7 @@ static void keep_above(const struct item *item, int to)
 	if (!own->keeps_above || !set->keep_times)
 		return;
 	bp_shield_begin();
-	blocking(set_above, &(struct above){item, to});
+	device_call(copy_kind(item, dest, to), set_above, &(struct above){item, to});
 	bp_shield_end();
 }
 
@@ -149,7 +165,7 @@ static int copy_attempt(struct item *item)
 		err = path_shorten(&from.dirfd, &from.name, &opened);
 	if (!err)
 		err = copy_by_type(item, &from, &to, dir->data);
-	keep_above(item, to.dirfd);
+	keep_above(item, dir->data, to.dirfd);
 	if (opened >= 0)
 		close(opened);
 	dirnode_put_open(dir);

@@ -33,6 +33,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "base/device.h"
 #include "digest/digest.h"
 #include "verb.h"
 #include "verbs/copy/lost.h"
@@ -385,11 +386,19 @@ struct copy_item {
 	bool keeps_above; /* what it is copied into keeps the times of what its source is in */
 	bool into_fd; /* it is written to what is open already as @fd: standard output */
 	int fd;
+	enum device_kind kind; /* of what was named itself: what its device is */
 	struct copy_lost lost; /* what the copy should have kept, and did not */
 	char *backup; /* the name that what was there has now, or NULL */
 	bool has_digest;
 	unsigned char digest[DIGEST_SIZE_MAX];
 };
+
+/*
+ * The kind of device by which calls for an item are made: of the source; or of both, where @dest,
+ * which is open as @dirfd, is asked too. Task.
+ */
+enum device_kind copy_source_kind(const struct item *item);
+enum device_kind copy_kind(const struct item *item, const struct dest *dest, int dirfd);
 
 /* One attempt at an item that is a file, a link, a FIFO ...; its directories are held open. */
 int copy_file(struct item *item, const struct at_name *from, const struct at_name *to,

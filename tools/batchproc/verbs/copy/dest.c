@@ -21,7 +21,6 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "base/blocking.h"
 #include "base/calls.h"
 #include "verbs/copy/attributes.h"
 #include "verbs/copy/claims.h"
@@ -31,6 +30,7 @@
 #include "run/job.h"
 #include "walk/tree.h"
 #include "base/alloc.h"
+#include "base/device.h"
 
 static void forget(struct dirnode *dir)
 {
@@ -382,7 +382,7 @@ int dest_enter(struct dirnode *parent, const char *name, mode_t mode, struct dir
 	if (fd < 0)
 		return fd;
 	call.parent = dirnode_fd(parent);
-	fd = blocking(make_and_open, &call);
+	fd = device_call(device_kind(call.in->dev, call.parent), make_and_open, &call);
 	*why = call.why;
 	if (fd >= 0) {
 		*dir = node(parent, name, fd, &dest);

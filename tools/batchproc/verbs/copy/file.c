@@ -365,10 +365,7 @@ static void forget_progress(struct copying *c)
 /* Whether a server may be asked, as far as is known before the source is open. */
 static bool may_take_long(const struct copying *c)
 {
-	const struct dirnode *from = c->item->dir;
-
-	return c->item->type != DT_REG || (from && from->kind == DEVICE_OTHER) ||
-	       device_kind(c->dest->dev, c->to.dirfd) == DEVICE_OTHER;
+	return c->item->type != DT_REG || c->kind == DEVICE_OTHER;
 }
 
 static int run_begin(struct copying *c)
@@ -388,19 +385,26 @@ static int run_begin(struct copying *c)
 	return err;
 }
 
+static void close_slowly(int *fd)
+{
+	if (*fd >= 0)
+		device_close(DEVICE_OTHER, *fd);
+	*fd = -1;
+}
+
 static void clean_up(struct copying *c)
 {
 	if (c->made) {
 		bp_shield_begin();
-		blocking(copy_abandon, c);
+		device_call(c->kind, copy_abandon, c);
 		bp_shield_end();
 	}
-	copy_close(&c->dst);
-	/* A server is told, and waited for. */
-	if (c->to_end && c->src >= 0) {
-		device_close(DEVICE_OTHER, c->src);
-		c->src = -1;
+	/* A server is told of a close, and waited for. */
+	if (c->kind == DEVICE_OTHER || c->to_end) {
+		close_slowly(&c->dst);
+		close_slowly(&c->src);
 	}
+	copy_close(&c->dst);
 	copy_close(&c->src);
 	copy_close(&c->old_fd);
 }
@@ -504,6 +508,7 @@ int copy_file(struct item *item, const struct at_name *from, const struct at_nam
 		.dst = -1,
 		.old_fd = -1,
 		.hasher = hasher_get(),
+		.kind = copy_kind(item, dest, to->dirfd),
 		.paced = pace_bytes_limited(item->job),
 	};
 	int err = copy_whole(&c);

@@ -19,6 +19,7 @@ struct copying {
 	struct hasher *hasher;
 	struct at_name from, to;
 	struct dest *dest;
+	enum device_kind kind; /* of the slower one of both their devices */
 	int src, dst;
 	struct stat st; /* of the source when it was opened */
 	bool looked; /* @st is that */

@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "batchproc.h"
-#include "base/blocking.h"
 #include "base/buf.h"
+#include "base/device.h"
 #include "verbs/copy/copy.h"
 #include "verbs/copy/hardlinks.h"
 #include "verbs/copy/replace.h"
@@ -233,7 +233,8 @@ bool copy_journal_restore(struct item *item, const char *result, size_t len)
 	l.dest = dir->data;
 	if (item->dir)
 		l.from.dirfd = dirnode_fd(item->dir);
-	there = blocking(look, &l) > 0 && !copy_claim(item, &l.st, &skip) &&
+	there = device_call(copy_kind(item, l.dest, l.to.dirfd), look, &l) > 0 &&
+		!copy_claim(item, &l.st, &skip) &&
 		(!l.is_linked || hardlink_restore(item, &l.st, own->digest));
 	dirnode_put_open(dir);
 	return there;
@@ -260,6 +261,6 @@ bool copy_journal_pass(struct item *item)
 		return true;
 	if (item->dir)
 		l.from.dirfd = dirnode_fd(item->dir);
-	blocking(look_at_source, &l);
+	device_call(copy_source_kind(item), look_at_source, &l);
 	return !copy_claim(item, &l.st, &skip);
 }

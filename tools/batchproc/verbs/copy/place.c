@@ -28,6 +28,7 @@
 #include "cli/options.h"
 #include "walk/tree.h"
 #include "base/alloc.h"
+#include "base/device.h"
 #include "verb.h"
 
 /* What DST means for the sources that it is given with. */
@@ -314,7 +315,12 @@ static void add_item(struct job *job, const struct item_class *class, const stru
 	own->into_fd = t->fd >= 0;
 	own->fd = t->fd;
 	own->keeps_above = src->keeps_above && !job->opt->dry_run;
-	item->type = src->known ? IFTODT(src->st.st_mode) : DT_UNKNOWN;
+	own->kind = DEVICE_OTHER;
+	item->type = DT_UNKNOWN;
+	if (src->known) {
+		own->kind = device_kind_of_path(src->st.st_dev, src->path);
+		item->type = IFTODT(src->st.st_mode);
+	}
 	if ((!err && !why) || steer_stopping(job)) {
 		item_submit(item);
 		return;

@@ -20,7 +20,6 @@
 #include <unistd.h>
 
 #include "batchproc.h"
-#include "base/blocking.h"
 #include "base/buf.h"
 #include "base/calls.h"
 #include "verbs/copy/copy.h"
@@ -33,6 +32,7 @@
 #include "run/ownfiles.h"
 #include "walk/tree.h"
 #include "base/alloc.h"
+#include "base/device.h"
 
 /* ---- making one */
 
@@ -295,13 +295,18 @@ static int copy_by_name(void *arg)
 	return make_lasting(m);
 }
 
+static enum device_kind kind_of(const struct making *m)
+{
+	return copy_kind(m->item, m->dest, m->to.dirfd);
+}
+
 static int run_by_name(struct making *m)
 {
 	unsigned int tries = 0;
 	int err;
 
 	do {
-		err = bp_cancelled() ? bp_yield() : blocking(copy_by_name, m);
+		err = bp_cancelled() ? bp_yield() : device_call(kind_of(m), copy_by_name, m);
 	} while (steer_await_descriptor(m->item->job, err, &tries));
 	return err;
 }
@@ -423,7 +428,7 @@ int special_instead(struct item *item, const struct at_name *from, const struct 
 	int err;
 
 	m->instead = true;
-	err = blocking(make_instead, m);
+	err = device_call(kind_of(m), make_instead, m);
 	free(m);
 	return err;
 }
@@ -451,7 +456,7 @@ int special_link(struct item *item, const struct hardlink_copy *copy, const stru
 	m->dest = dest;
 	if (!err) {
 		m->link = (struct at_name){dirnode_fd(copy->dir), copy->name};
-		err = blocking(make_link, m);
+		err = device_call(kind_of(m), make_link, m);
 		dirnode_put_open(copy->dir);
 	}
 	free(m);

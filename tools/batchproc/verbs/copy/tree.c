@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 
 #include "batchproc.h"
-#include "base/blocking.h"
 #include "base/buf.h"
 #include "base/calls.h"
 #include "verbs/copy/claims.h"
@@ -23,6 +22,7 @@
 #include "run/steer.h"
 #include "walk/tree.h"
 #include "base/alloc.h"
+#include "base/device.h"
 #include "walk/walk.h"
 
 const char copy_claimed[] = "another item of this run has the same destination";
@@ -134,24 +134,53 @@ static bool may_meet(const struct dirnode *dir)
 	return tree->at.overlap == OVERLAP_ALL || (tree->at.overlap == OVERLAP_TOP && !dir->parent);
 }
 
+struct meeting {
+	const struct copy_tree *tree;
+	struct dirnode *in;
+	const char *name;
+	int source; /* itself */
+	int from; /* what the source is in, or -1 */
+	const char *why;
+};
+
+static int meet(void *arg)
+{
+	struct meeting *m = arg;
+	struct stat st, source = {0};
+	int err = call_fstatat(dirnode_fd(m->in), m->name, &st, AT_SYMLINK_NOFOLLOW);
+
+	if (!err) {
+		(void)call_fstat(m->source, &source);
+		m->why = names_meet(m->tree->job, m->in->data, dirnode_fd(m->in), m->name, &st,
+				    &source, m->from);
+	}
+	return err;
+}
+
 /* It was there, by another name than that of the source: see names.h. */
 static const char *meets_other(const struct copy_tree *tree, struct dirnode *from,
 			       struct dirnode *parent, const char *name)
 {
 	const bool known = from->parent && !dirnode_open(from->parent);
-	const char *why = NULL;
-	struct stat st, source = {0};
+	struct meeting m = {
+		.tree = tree,
+		.in = parent,
+		.name = name,
+		.source = dirnode_fd(from),
+		.from = known ? dirnode_fd(from->parent) : -1,
+	};
+	const struct dest *dest = parent->data;
+	enum device_kind kind = from->kind;
 
 	if (!dirnode_open(parent)) {
-		(void)fstat(dirnode_fd(from), &source);
-		if (!fstatat(dirnode_fd(parent), name, &st, AT_SYMLINK_NOFOLLOW))
-			why = names_meet(tree->job, parent->data, dirnode_fd(parent), name, &st,
-					 &source, known ? dirnode_fd(from->parent) : -1);
+		if (kind != DEVICE_OTHER)
+			kind = device_kind(dest->dev, dirnode_fd(parent));
+		device_call(kind, meet, &m);
 		dirnode_put_open(parent);
 	}
 	if (known)
 		dirnode_put_open(from->parent);
-	return why;
+	return m.why;
 }
 
 /* Makes the copy of a directory, or finds it. Returns 0 or -errno, with from->why. */
@@ -185,6 +214,18 @@ static int enter_copy(const struct copy_tree *tree, struct dirnode *from, struct
 	return why ? -EEXIST : 0;
 }
 
+struct looking {
+	int fd;
+	struct stat *st;
+};
+
+static int look_at(void *arg)
+{
+	const struct looking *l = arg;
+
+	return call_fstat(l->fd, l->st);
+}
+
 static int enter_directory(struct dirnode *from)
 {
 	const struct copy_settings *set = from->tree->class->settings;
@@ -196,8 +237,9 @@ static int enter_directory(struct dirnode *from)
 	struct stat st;
 	int err, found = CLAIM_FIRST;
 
-	if (fstat(dirnode_fd(from), &st))
-		return -errno;
+	err = device_call(from->kind, look_at, &(struct looking){dirnode_fd(from), &st});
+	if (err)
+		return err;
 	if (from->parent && st.st_dev == tree->top_dev && st.st_ino == tree->top_ino) {
 		from->why = "is the destination, which is not copied into itself";
 		return -EINVAL;
@@ -454,6 +496,7 @@ int copy_leave(struct item *item)
 	const struct copy_tree *tree = from->tree->data;
 	const bool keeps_above = tree->at.keeps_above && !from->parent && l.set->keep_times;
 	struct dirnode *above = (l.set->sync && !from->parent) || keeps_above ? to->parent : NULL;
+	enum device_kind kind;
 	unsigned int tries = 0;
 	int err;
 
@@ -471,7 +514,8 @@ int copy_leave(struct item *item)
 		l.above = dirnode_fd(above);
 	if (above && keeps_above)
 		l.root = from->name;
-	err = l.set->sync ? blocking_long(finish_directory, &l) : blocking(finish_directory, &l);
+	kind = l.set->sync ? DEVICE_OTHER : copy_kind(item, l.dest, l.to);
+	err = device_call(kind, finish_directory, &l);
 	dirnode_put_open(above);
 	dirnode_put_open(to);
 	dirnode_put_open(from);

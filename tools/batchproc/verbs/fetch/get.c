@@ -15,6 +15,7 @@
 #include "base/blocking.h"
 #include "base/buf.h"
 #include "base/calls.h"
+#include "base/device.h"
 #include "batchproc.h"
 #include "cli/options.h"
 #include "digest/hasher.h"
@@ -27,6 +28,16 @@
 #define BUSY_NS 20000000ull
 
 /* ---- the request */
+
+/* For plain calls where the file is to be: a slow server there must not hold up the others. */
+int get_call(struct getting *g, int (*fn)(void *getting))
+{
+	const struct fetch_settings *set = g->set;
+
+	return device_call(set->output ? device_kind_around(set->output) :
+					 device_kind_within(set->dir ? set->dir : "."),
+			   fn, g);
+}
 
 static int find_place(void *arg)
 {
@@ -72,7 +83,7 @@ static void ask_for_the_rest(struct getting *g)
 	 * What a killed run had handed to the kernel may hold the file a moment longer than the run
 	 * lived.
 	 */
-	while ((err = blocking(look_for_partial, g)) == -EBUSY && tries++ < BUSY_TRIES)
+	while ((err = get_call(g, look_for_partial)) == -EBUSY && tries++ < BUSY_TRIES)
 		if (bp_sleep(BUSY_NS))
 			return;
 	if (err)
@@ -110,9 +121,9 @@ static int prepare(struct getting *g)
 	g->has_place = !set->drop && !set->to_stdout && strcmp(g->ask->request.method, "HEAD") != 0;
 	plain_get = !strcmp(g->ask->request.method, "GET") && !set->compressed;
 	if (g->has_place && !set->by_disposition) {
-		err = blocking(find_place, g);
+		err = get_call(g, find_place);
 		if (!err && set->update)
-			err = blocking(look_at_existing, g);
+			err = get_call(g, look_at_existing);
 		if (!err && plain_get)
 			ask_for_the_rest(g);
 		if (!err && plain_get && may_divide(g))
@@ -285,7 +296,7 @@ static int move_body(struct getting *g)
 	if (err != -EAGAIN)
 		return err;
 	if (g->has_place) {
-		err = blocking(create_file, g);
+		err = get_call(g, create_file);
 		if (err)
 			return err;
 		b->place = &g->place;
@@ -340,7 +351,7 @@ static int receive(struct getting *g, bool nothing_more)
 		err = get_check_digest(g);
 	g->own->size = g->body.at;
 	if (!err && g->has_place)
-		err = blocking(get_commit, g);
+		err = get_call(g, get_commit);
 	return err;
 }
 
@@ -355,7 +366,7 @@ static int find_wanted_place(struct getting *g)
 		buf_char(&name, '\0');
 		g->wanted = name.data;
 	}
-	err = blocking(find_place, g);
+	err = get_call(g, find_place);
 	g->wanted = NULL;
 	buf_free(&name);
 	return err;
@@ -467,10 +478,17 @@ static bool is_worth_keeping(const struct getting *g, int err)
 	return opt->journal || g->item->attempts <= opt->retries;
 }
 
+static int close_place(void *arg)
+{
+	struct getting *g = arg;
+
+	place_close(&g->place, g->keep);
+	return 0;
+}
+
 static void finish_with(struct getting *g, int err)
 {
-	bool keep = is_worth_keeping(g, err);
-
+	g->keep = is_worth_keeping(g, err);
 	if (err && g->began && !bp_cancelled())
 		mirror_has_cut(g->item, g->ask->mirror);
 	ask_end(g->ask);
@@ -479,10 +497,13 @@ static void finish_with(struct getting *g, int err)
 	if (g->hasher)
 		hasher_put(g->hasher);
 	g->hasher = NULL;
-	if (keep)
+	if (g->keep)
 		g->own->repeats = true;
-	if (g->has_place)
-		place_close(&g->place, keep);
+	if (g->has_place) {
+		bp_shield_begin();
+		get_call(g, close_place);
+		bp_shield_end();
+	}
 	url_free(&g->first);
 }
 

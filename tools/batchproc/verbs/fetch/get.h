@@ -15,6 +15,7 @@ struct getting {
 	struct url first; /* that gives it its name */
 	bool has_place;
 	bool anew; /* without the partial file */
+	bool keep; /* what has come, for another attempt */
 	bool began; /* what was asked for has begun to come */
 	struct place place;
 	struct asking *ask; /* one of its mirrors; of several, that which answered first */
@@ -32,6 +33,8 @@ struct getting {
 
 /* Sets why, and returns @err. */
 int get_refuse(struct getting *g, int err, const char *why);
+/* Runs plain calls where the file is to be. */
+int get_call(struct getting *g, int (*fn)(void *getting));
 /* Asks the only one there is, or whoever of the mirrors answers first. */
 int get_ask_all(struct getting *g);
 /* What the answer means, and all that comes of it. */

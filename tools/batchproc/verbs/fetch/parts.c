@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/blocking.h"
 #include "base/calls.h"
 #include "batchproc.h"
 #include "digest/hasher.h"
@@ -33,7 +32,7 @@ int parts_finish(struct getting *g)
 		err = get_begin_digest(g);
 	if (!err)
 		err = get_check_digest(g);
-	return err ? err : blocking(get_commit, g);
+	return err ? err : get_call(g, get_commit);
 }
 
 static int create_in_segments(void *arg)
@@ -64,7 +63,7 @@ static int begin_segments(struct getting *g)
 	if (range->total > g->set->max_size)
 		return get_refuse(g, -EFBIG, "is larger than --max-size allows");
 	get_note_finish(g);
-	err = blocking(create_in_segments, g);
+	err = get_call(g, create_in_segments);
 	if (err)
 		return err;
 	g->body =

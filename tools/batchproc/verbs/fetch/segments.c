@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/blocking.h"
+#include "base/device.h"
 #include "batchproc.h"
 #include "digest/hasher.h"
 #include "net/fields.h"
@@ -61,6 +61,11 @@ static int note_task(void *arg)
 	note(s);
 	pthread_mutex_unlock(&s->lock);
 	return 0;
+}
+
+static int take_note(struct segments *s)
+{
+	return device_call(device_kind(s->place->dev, s->place->dirfd), note_task, s);
 }
 
 static bool is_wanted(const struct segment *one)
@@ -111,7 +116,7 @@ static int move(struct segment *one)
 		err = n < 0 ? (int)n : write_piece(one, piece, (size_t)n);
 		if (!err && one->moved - noted >= NOTE_BYTES) {
 			noted = one->moved;
-			err = blocking(note_task, one->segments);
+			err = take_note(one->segments);
 		}
 	}
 	if (!err && one->at < one->to)
@@ -244,13 +249,15 @@ int segments_move(struct item *item, struct place *place)
 	pthread_mutex_init(&s->lock, NULL);
 	err = prepare(s);
 	if (!err)
-		err = blocking(note_task, s);
+		err = take_note(s);
 	if (!err)
 		err = run(s);
 	for (size_t i = 0; i < s->count; i++)
 		item->bytes += s->list[i].moved;
 	/* Also in a task that was ended: the file may be gone on with. */
-	note(s);
+	bp_shield_begin();
+	take_note(s);
+	bp_shield_end();
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 	return err;
