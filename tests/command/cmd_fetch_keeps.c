@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
+#include "support/badmount.h"
 #include "support/cmd.h"
 #include "support/httpd.h"
 #include "support/records.h"
@@ -13,6 +14,8 @@
 static struct httpd httpd;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char posted[8192]; /* the last request's head; under the lock */
+
+static const char large[1 << 20];
 
 static bool was_posted(const char *line)
 {
@@ -49,6 +52,8 @@ static void answer(struct asked *a, void *ctx)
 		say(a, "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
 	else if (!strncmp(a->path, "/post", 5) || a->body_len)
 		say_ok(a, "", a->body_len ? a->body : "", a->body_len);
+	else if (!strcmp(a->path, "/large"))
+		say_ok(a, "", large, sizeof(large));
 	else if (!strcmp(a->path, "/head"))
 		say_ok(a, "", a->head, strlen(a->head));
 	else
@@ -124,6 +129,28 @@ static void a_file_keeps_the_mode_of_the_one_before(struct test *t)
 	expect_eq(mode_of("link"), 0644);
 	expect_eq(mode_of("f"), 0640);
 	httpd_stop(&httpd);
+}
+
+/* Some file systems tell only at a close that they could not write. */
+static void a_close_that_fails_costs_no_file(struct test *t)
+{
+	static const char *const paths[] = {"/f", "/large"};
+	struct badmount *bad;
+
+	begin(t);
+	make_dir("b");
+	make_dir("m");
+	make_file("b/f", "old");
+	make_file("b/large", "old");
+	bad = BADMOUNT(t, "b", "m", "size real");
+	badmount_say(bad, "error flush %d", EIO);
+	for (size_t i = 0; i < COUNT_OF(paths); i++) {
+		expect_exit(BP("fetch", "-P", "m", at(paths[i])), 1);
+		expect_exit(BP("fetch", "-P", "m", "--backend", "threads", at(paths[i])), 1);
+	}
+	expect_out(SH("cat b/f b/large; ls -A b"), "oldoldf\nlarge\n");
+	httpd_stop(&httpd);
+	badmount_end(bad);
 }
 
 static void what_may_have_passwords_is_for_its_owner_alone(struct test *t)
@@ -281,6 +308,7 @@ static const struct test_case cases[] = {
 	ONCE(an_answer_without_content_makes_no_file),
 	ONCE(what_made_no_file_is_done_too),
 	ONCE(a_file_keeps_the_mode_of_the_one_before),
+	ONCE(a_close_that_fails_costs_no_file),
 	ONCE(what_may_have_passwords_is_for_its_owner_alone),
 	ONCE(jobs_that_failed_are_given_back_whole),
 	ONCE(bodies_of_a_manifest_are_not_mixed),

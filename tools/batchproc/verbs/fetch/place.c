@@ -516,6 +516,12 @@ int place_commit(struct place *p, const struct finish *finish)
 		fsetxattr(p->fd, ETAG_ATTR, finish->etag, strlen(finish->etag), 0);
 	if (!err && finish->mtime != INT64_MIN && futimens(p->fd, times))
 		err = -errno;
+	/* Some file systems tell only at a close that they could not write; the lock has to stay. */
+	if (!err) {
+		int fd = dup(p->fd);
+
+		err = fd < 0 ? -errno : call_close(fd);
+	}
 	/* One that was made here was looked at when it was locked, a moment ago. */
 	if (!err && !finish->data && !dest_is_named(p->dirfd, p->temp, p->fd))
 		err = -ESTALE;
