@@ -233,7 +233,7 @@ static int wait_for_place(struct bp_group *group, uint64_t weight)
 static inline __attribute__((always_inline)) bool admit_now(struct bp_group *group, uint64_t weight)
 {
 	engine_assert_locked(group->engine);
-	if (unlikely(group->closed || group_cancelled(group)))
+	if (unlikely(group_marks(&group->head, GROUP_CLOSED | GROUP_CANCELLED)))
 		return false;
 	if (unlikely(!group_has_place(group, weight) || !list_empty(&group->go_waiters)) ||
 	    unlikely(loops_full(group->engine)))
@@ -247,7 +247,7 @@ static __attribute__((noinline)) int admit_otherwise(struct bp_group *group, uin
 						     bool try)
 {
 	engine_assert_locked(group->engine);
-	if (group->closed)
+	if (group_closed(group))
 		return -EBADF;
 	if (group_cancelled(group)) {
 		group->refused = true;
@@ -496,7 +496,7 @@ int bp_group_set_limit(struct bp_group *group, long limit)
 	engine_check_thread(engine, __func__);
 	engine_lock(engine);
 	group->limit = limit;
-	if (atomic_load_explicit(&group->head.special, memory_order_relaxed))
+	if (group_special(group))
 		refuse_too_heavy(group);
 	admit_waiters(group);
 	admit_check_deadlock(group);

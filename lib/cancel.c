@@ -131,7 +131,7 @@ static bool cancel_one(struct bp_group *group, int cause, enum cancel_by by,
 	}
 	if (group_cancelled(group))
 		return false;
-	atomic_store_explicit(&group->head.cancelled, true, memory_order_relaxed);
+	group_mark(&group->head, GROUP_CANCELLED);
 	group->cancel_start = bp_now(group->engine);
 	group_drop_deadline(group);
 	admit_refuse_all(group, -ECANCELED);
@@ -172,7 +172,7 @@ void group_cancel_with(struct bp_group *group, int cause, struct cause_text *tex
 	engine_assert_locked(group->engine);
 	if (cause == 0)
 		cause = -ECANCELED;
-	if (!group->closed)
+	if (!group_closed(group))
 		cancel_tree(group, cause < 0 ? cause : -cause, CANCEL_BY_CALLER, text);
 }
 

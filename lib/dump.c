@@ -132,7 +132,7 @@ static void dump_group(FILE *out, const struct bp_group *group, uint64_t now)
 	unsigned int i, items = 0, total = 0;
 
 	fprintf(out, "  group %p: %s, made %.3f s ago, ", (const void *)group,
-		states[group->closed ? 2 : group_cancelled(group)],
+		states[group_closed(group) ? 2 : group_cancelled(group)],
 		seconds_since(group->created_ns, now));
 	if (group->limit < 0)
 		fprintf(out, "no limit");

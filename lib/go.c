@@ -22,7 +22,7 @@ static void make_special(struct bp_group *group, struct bp_op *op, const struct 
 	engine_assert_locked(group->engine);
 	if (!handle && opts->weight == 1)
 		return;
-	atomic_store_explicit(&group->head.special, true, memory_order_relaxed);
+	group_mark(&group->head, GROUP_SPECIAL);
 	if (!handle) {
 		op->extra_ = (opts->weight - 1) << 1 | 1;
 		return;

@@ -43,9 +43,9 @@ static void close_group(struct bp_group *group)
 
 	engine_assert_locked(group->engine);
 	/* From here on the result stands, whatever happens to the parent. */
-	if (!group->closed)
+	if (!group_closed(group))
 		group->result = result_of(group);
-	group->closed = true;
+	group_mark(&group->head, GROUP_CLOSED);
 	group_drop_deadline(group);
 	for (link = group->children.next; link != &group->children; link = link->next)
 		group_cancel_locked(container_of(link, struct bp_group, sibling), -ECANCELED,
@@ -204,7 +204,10 @@ int bp_group_create(struct bp_group **groupp, struct bp_engine *engine,
 		return -ENOMEM;
 	group->engine = engine;
 	group->created_ns = bp_now(engine);
-	group->head.stack_size = opts.stack_size;
+	if (opts.stack_size) {
+		group->head.stack_size = opts.stack_size;
+		group_mark(&group->head, GROUP_STACKS);
+	}
 	group->limit = opts.limit;
 	group->asked = 1;
 	group->stop_after_failures = opts.stop_after_failures;
@@ -223,7 +226,7 @@ int bp_group_create(struct bp_group **groupp, struct bp_engine *engine,
 		list_init(&group->members[i].pinned);
 	}
 	engine_lock(engine);
-	if (opts.parent && opts.parent->closed)
+	if (opts.parent && group_closed(opts.parent))
 		err = -EINVAL;
 	else
 		adopt(group, opts.parent, opts.deadline_ns);

@@ -50,7 +50,6 @@ struct cause_text {
 
 struct bp_group {
 	struct task_group head;
-	bool closed;
 	bool cause_set;
 	bool refused; /* a bp_go() was turned away because of the cancel */
 	bool late; /* the cancel came from outside when all items had ended */
@@ -162,13 +161,19 @@ static inline struct bp_engine *group_engine(const struct bp_group *group, const
 
 static inline bool group_cancelled(const struct bp_group *group)
 {
-	return atomic_load_explicit(&group->head.cancelled, memory_order_relaxed);
+	return group_marks(&group->head, GROUP_CANCELLED);
 }
 
 /** Whether some items of the group are or were more than ordinary. */
 static inline bool group_special(const struct bp_group *group)
 {
-	return atomic_load_explicit(&group->head.special, memory_order_relaxed);
+	return group_marks(&group->head, GROUP_SPECIAL);
+}
+
+/** Whether bp_wait() has returned. Under the lock. */
+static inline bool group_closed(const struct bp_group *group)
+{
+	return group_marks(&group->head, GROUP_CLOSED);
 }
 
 /* item.c */

@@ -208,12 +208,18 @@ static inline __attribute__((always_inline)) void resume(struct bp_loop *loop, s
 		task_over(loop, task);
 }
 
+/** Whether an item was cancelled, alone or with its group. */
+static __attribute__((noinline)) bool is_cancelled(const struct bp_op *op)
+{
+	return group_cancelled(op->group_) || cancelled_alone(op);
+}
+
 static inline __attribute__((always_inline)) void start_item(struct bp_loop *loop, struct bp_op *op)
 {
 	struct bp_group *group = op->group_;
 
-	if (unlikely(group_cancelled(group)) ||
-	    (unlikely(group_special(group)) && cancelled_alone(op))) {
+	if (unlikely(group_marks(&group->head, GROUP_CANCELLED | GROUP_SPECIAL)) &&
+	    is_cancelled(op)) {
 		item_end(loop, op, -ECANCELED, false);
 		return;
 	}
@@ -347,8 +353,9 @@ static void item_done(struct bp_loop *loop, struct bp_op *op, int res, unsigned 
 		ret = op->end_;
 	if (ret != BP_OP_AGAIN)
 		item_end(loop, op, ret, true);
-	else if (unlikely(group_cancelled(op->group_) || (op->flags_ & OPF_TIMED_OUT)) ||
-		 (unlikely(group_special(op->group_)) && cancelled_alone(op)))
+	else if (unlikely(op->flags_ & OPF_TIMED_OUT) ||
+		 (unlikely(group_marks(&op->group_->head, GROUP_CANCELLED | GROUP_SPECIAL)) &&
+		  is_cancelled(op)))
 		item_end(loop, op, -ECANCELED, true);
 	else
 		loop_submit(loop, op);

@@ -280,7 +280,7 @@ static void look_at_clock(struct bp_task *task)
 	if (engine_next_deadline(loop->engine) <= loop->now)
 		loop->hooks->deadlines(loop);
 	if ((task->op.flags_ & OPF_TIMED) && task->op.timer_.when <= loop->now &&
-	    !atomic_load_explicit(&group->cancelled, memory_order_relaxed))
+	    !group_marks(group, GROUP_CANCELLED))
 		task->op.flags_ |= OPF_TIMED_OUT;
 	for (scope = task->scopes; scope; scope = scope->outer_)
 		if (scope->timer_.when <= loop->now)
@@ -294,8 +294,8 @@ bool bp_cancelled(void)
 
 	look_at_clock(task);
 
-	return atomic_load_explicit(&group->cancelled, memory_order_relaxed) ||
-	       (task->op.flags_ & OPF_TIMED_OUT) || task->scopes_fired;
+	return group_marks(group, GROUP_CANCELLED) || (task->op.flags_ & OPF_TIMED_OUT) ||
+	       task->scopes_fired;
 }
 
 void bp_shield_begin(void)

@@ -12,12 +12,31 @@
 #include "loop.h"
 #include "pool.h"
 
+/* What is rarely so of a group, in one byte that is looked at once where several matter. */
+enum {
+	GROUP_CANCELLED = 1 << 0,
+	GROUP_CLOSED = 1 << 1, /* its wait has returned */
+	GROUP_SPECIAL = 1 << 2, /* it has had items that are more than ordinary: see handle.h */
+	GROUP_STACKS = 1 << 3, /* its tasks have stacks of their own size */
+};
+
 /* How a group looks to a task: the first member of struct bp_group. */
 struct task_group {
-	_Atomic bool cancelled;
-	_Atomic bool special; /* it has had items that are more than ordinary: see handle.h */
-	size_t stack_size; /* of its tasks; 0: the engine's */
+	_Atomic unsigned char marks; /* written under the lock, or before others know it */
+	size_t stack_size; /* of its tasks, with GROUP_STACKS */
 };
+
+/** Those of @marks that the group has. Any thread. */
+static inline unsigned int group_marks(const struct task_group *group, unsigned int marks)
+{
+	return atomic_load_explicit(&group->marks, memory_order_relaxed) & marks;
+}
+
+static inline void group_mark(struct task_group *group, unsigned int mark)
+{
+	atomic_store_explicit(&group->marks, (unsigned char)(group_marks(group, 0xff) | mark),
+			      memory_order_relaxed);
+}
 
 struct task_local;
 struct waiter;
@@ -125,14 +144,14 @@ static inline int task_reason(const struct bp_task *task)
 {
 	const struct task_group *group = (const struct task_group *)task->op.group_;
 
-	if (likely(!atomic_load_explicit(&group->cancelled, memory_order_relaxed) &&
-		   !(task->op.flags_ & OPF_TIMED_OUT) && !task->scopes_fired))
+	if (likely(!group_marks(group, GROUP_CANCELLED) && !(task->op.flags_ & OPF_TIMED_OUT) &&
+		   !task->scopes_fired))
 		return 0;
 	if (task_shielded(task))
 		return 0;
 	if (task->shield)
 		return -ETIMEDOUT;
-	if (task->alone || atomic_load_explicit(&group->cancelled, memory_order_relaxed))
+	if (task->alone || group_marks(group, GROUP_CANCELLED))
 		return -ECANCELED;
 	return -ETIMEDOUT;
 }

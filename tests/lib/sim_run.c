@@ -310,7 +310,7 @@ int run_wait(struct run *run, struct ginst *g, uint64_t until)
 			g->maybe_closed_seq = run->seq;
 		return res;
 	}
-	if (until != BP_NEVER && !g->g->closed) {
+	if (until != BP_NEVER && !group_closed(g->g)) {
 		/* Nothing had been added when it looked, and the group stays open. */
 		must(run, res == (g->o->successes ? -ENOENT : 0),
 		     "group %d: bp_wait_until on nothing says %d", g->id, res);
