@@ -22,7 +22,10 @@ static inline void take_place(struct bp_group *group, uint64_t weight)
 {
 	engine_assert_locked(group->engine);
 	group->running++;
-	group->heavy += weight - 1;
+	if (unlikely(weight > 1)) {
+		group->heavy += weight - 1;
+		group_set_room(group);
+	}
 	if (group->running > group->peak)
 		group->peak = group->running;
 }
@@ -496,6 +499,7 @@ int bp_group_set_limit(struct bp_group *group, long limit)
 	engine_check_thread(engine, __func__);
 	engine_lock(engine);
 	group->limit = limit;
+	group_set_room(group);
 	if (group_special(group))
 		refuse_too_heavy(group);
 	admit_waiters(group);

@@ -78,11 +78,23 @@ void signals_keep_out(sigset_t *old)
 }
 
 unsigned int base_forks;
+BP_THREAD_LOCAL uint64_t base_this_thread;
+
+uint64_t base_thread(void)
+{
+	static _Atomic uint64_t threads;
+
+	if (!base_this_thread)
+		base_this_thread = atomic_fetch_add(&threads, 1) + 1;
+	return base_this_thread;
+}
+
 static void (*after_fork)(void);
 
 static void forked(void)
 {
 	base_forks++;
+	base_this_thread = 0;
 	after_fork();
 }
 

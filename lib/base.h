@@ -54,10 +54,30 @@ __attribute__((format(printf, 4, 5))) int say_why(char *room, size_t size, int e
 void signals_keep_out(sigset_t *old);
 
 /*
+ * A thread's own variable that is read in each operation. Where it can be laid out when the library is
+ * loaded, no function has to be called to find it; musl does not do that for a library that is opened
+ * later.
+ */
+#ifdef __GLIBC__
+#define BP_THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
+#else
+#define BP_THREAD_LOCAL __thread
+#endif
+
+/*
  * How often this process has come out of a fork() since base_watch_forks(). An engine of another
  * number is the parent's.
  */
 extern unsigned int base_forks;
+
+/*
+ * The calling thread's number, given by base_thread(): no other thread of this process has it, nor had,
+ * and a forked child's thread has none.
+ */
+extern BP_THREAD_LOCAL uint64_t base_this_thread;
+
+/** Gives the calling thread its number, where it has none. Return: that. */
+uint64_t base_thread(void);
 
 /** From here on base_forks counts; @in_child is called in each child. Any number of times. */
 void base_watch_forks(void (*in_child)(void));

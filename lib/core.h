@@ -31,12 +31,13 @@ struct bp_engine {
 	void *backend_data; /* what the backend shares between its loops */
 	const struct bp_loop_hooks *hooks;
 	bool threaded; /* the loops are threads: the lock is a real one */
+	bool locks; /* threaded, or preempt is there: to take the lock is to do something */
 	bool driven; /* loops = 0: the calling thread drives the one loop */
 	unsigned int nloops, depth;
 	bool patient; /* depth was left open: operations that wait for a peer take none of it */
 	size_t stack_size;
 	uint64_t seed;
-	pthread_t owner; /* of an engine without threads */
+	uint64_t owner; /* base_thread() of who made it: the only one to use an engine without threads */
 	unsigned int forks; /* base_forks when it was made */
 	void (*preempt)(struct bp_engine *engine); /* loops without threads: another may go on */
 	bool driver_woken; /* of a caller-driven engine: what its thread waits for has come */
@@ -105,20 +106,24 @@ static inline void engine_assert_locked(const struct bp_engine *engine)
 
 static inline void engine_lock(struct bp_engine *engine)
 {
-	if (engine->threaded)
-		pthread_mutex_lock(&engine->lock);
-	else if (unlikely(engine->preempt))
-		engine->preempt(engine);
+	if (engine->locks) {
+		if (likely(engine->threaded))
+			pthread_mutex_lock(&engine->lock);
+		else
+			engine->preempt(engine);
+	}
 	engine_note_locked(engine, true);
 }
 
 static inline void engine_unlock(struct bp_engine *engine)
 {
 	engine_note_locked(engine, false);
-	if (engine->threaded)
-		pthread_mutex_unlock(&engine->lock);
-	else if (unlikely(engine->preempt))
-		engine->preempt(engine);
+	if (engine->locks) {
+		if (likely(engine->threaded))
+			pthread_mutex_unlock(&engine->lock);
+		else
+			engine->preempt(engine);
+	}
 }
 
 /**
@@ -166,12 +171,21 @@ static inline void engine_set_ready(struct bp_engine *engine, size_t n)
 		atomic_store(&engine->ready, n);
 }
 
-/** Ends the program when the calling thread may not use this engine's groups. */
-static inline void engine_check_thread(const struct bp_engine *engine, const char *call)
+/** Ends the program where the engine is the parent's of this process. */
+static inline void engine_check_forks(const struct bp_engine *engine, const char *call)
 {
 	if (unlikely(engine->forks != base_forks))
 		bp_fatal("%s: called in a child of fork() on its parent's engine", call);
-	if (unlikely(!engine->threaded && !pthread_equal(engine->owner, pthread_self())))
+}
+
+/** Ends the program when the calling thread may not use this engine's groups. */
+static inline void engine_check_thread(const struct bp_engine *engine, const char *call)
+{
+	/* In a child no thread is the owner. */
+	if (likely(engine->owner == base_this_thread))
+		return;
+	engine_check_forks(engine, call);
+	if (unlikely(!engine->threaded))
 		bp_fatal("%s: called from a foreign thread on an engine with loops = 0", call);
 }
 

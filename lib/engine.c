@@ -69,6 +69,7 @@ static struct bp_engine *engine_alloc(const struct bp_engine_opts *opts,
 	engine->backend = backend;
 	engine->driven = opts->loops == 0;
 	engine->threaded = opts->loops > 0 && !backend->start;
+	engine->locks = engine->threaded;
 	engine->told = !engine->driven;
 	engine->nloops = opts->loops ? opts->loops : 1;
 	engine->patient = !opts->depth;
@@ -76,7 +77,7 @@ static struct bp_engine *engine_alloc(const struct bp_engine_opts *opts,
 	engine->stack_size = opts->stack_size ? opts->stack_size : BP_STACK_DEFAULT;
 	engine->seed = opts->seed;
 	engine->hooks = &group_hooks;
-	engine->owner = pthread_self();
+	engine->owner = base_thread();
 	engine->forks = base_forks;
 	atomic_store(&engine->next_deadline, BP_NEVER);
 	pthread_mutex_init(&engine->lock, NULL);
@@ -267,8 +268,7 @@ const struct bp_engine_info *bp_engine_info(const struct bp_engine *const_engine
 	unsigned int i;
 
 	bp_need(engine, __func__, "engine");
-	if (unlikely(engine->forks != base_forks))
-		bp_fatal("%s: called in a child of fork() on its parent's engine", __func__);
+	engine_check_forks(engine, __func__);
 	engine_lock(engine);
 	copy = engine->info;
 	for (i = 0; i < engine->nloops; i++) {

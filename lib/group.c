@@ -209,6 +209,7 @@ int bp_group_create(struct bp_group **groupp, struct bp_engine *engine,
 		group_mark(&group->head, GROUP_STACKS);
 	}
 	group->limit = opts.limit;
+	group_set_room(group);
 	group->asked = 1;
 	group->stop_after_failures = opts.stop_after_failures;
 	group->stop_after_successes = opts.stop_after_successes;

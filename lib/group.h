@@ -68,6 +68,7 @@ struct bp_group {
 	struct bp_timer_ deadline;
 
 	long limit;
+	uint64_t room; /* for running: what the limit leaves beside what is heavy; see group_set_room() */
 	unsigned long stop_after_failures, stop_after_successes;
 	uint64_t item_timeout_ns;
 	bp_report_fn report;
@@ -266,7 +267,18 @@ static inline struct group_waiter *first_waiter(const struct bp_group *group)
 /** Whether there are so many places, whoever else may want them. */
 static inline bool group_has_place(const struct bp_group *group, uint64_t weight)
 {
-	return group->limit < 0 || group->running + group->heavy + weight <= (uint64_t)group->limit;
+	return group->running < group->room && weight <= group->room - group->running;
+}
+
+/** After a change of limit or heavy. */
+static inline void group_set_room(struct bp_group *group)
+{
+	if (group->limit < 0)
+		group->room = UINT64_MAX;
+	else if ((uint64_t)group->limit > group->heavy)
+		group->room = (uint64_t)group->limit - group->heavy;
+	else
+		group->room = 0;
 }
 
 /** Whether there are enough for the first in line, or for the one that is about to stand there. */
@@ -318,7 +330,10 @@ static inline void admit_release(struct bp_group *group, uint64_t beside)
 	engine_assert_locked(group->engine);
 	bp_assert(group->running > 0);
 	group->running--;
-	group->heavy -= beside;
+	if (unlikely(beside)) {
+		group->heavy -= beside;
+		group_set_room(group);
+	}
 	if (unlikely(!list_empty(&group->go_waiters))) {
 		admit_waiters(group);
 		admit_check_deadlock(group);

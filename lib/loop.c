@@ -32,7 +32,7 @@
 	 BIT(IORING_OP_POLL_ADD) | BIT(IORING_OP_TIMEOUT) | BIT(BP_IORING_OP_EPOLL_WAIT) |         \
 	 BIT(BP_IORING_OP_WAITID) | BIT(BP_IORING_OP_FUTEX_WAIT))
 
-__thread struct bp_loop *bp_this_loop;
+BP_THREAD_LOCAL struct bp_loop *bp_this_loop;
 
 uint64_t bp_now(const struct bp_engine *engine)
 {

@@ -160,7 +160,7 @@ struct bp_loop {
 };
 
 /* The loop whose thread this is, while it drives; else NULL. */
-extern __thread struct bp_loop *bp_this_loop;
+extern BP_THREAD_LOCAL struct bp_loop *bp_this_loop;
 
 /** In a child of fork(): no loop is the calling thread's any more. */
 void loop_forget_this(void);

@@ -97,6 +97,7 @@ int loops_start(struct bp_engine *engine)
 	if (!engine->threaded) {
 		err = engine->backend->start(engine);
 		engine->preempt = err ? NULL : engine->backend->preempt;
+		engine->locks = engine->preempt;
 		return err;
 	}
 	for (i = 0; i < engine->nloops && !err; i++)
@@ -114,6 +115,7 @@ void loops_stop(struct bp_engine *engine)
 		stop_threads(engine);
 	} else {
 		engine->preempt = NULL;
+		engine->locks = false;
 		engine->backend->stop(engine);
 	}
 }

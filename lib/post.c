@@ -75,8 +75,7 @@ int bp_post(struct bp_engine *engine, void (*fn)(void *arg), void *arg)
 	bp_need(engine, __func__, "engine");
 	if (!fn)
 		return -EINVAL;
-	if (unlikely(engine->forks != base_forks))
-		bp_fatal("%s: called in a child of fork() on its parent's engine", __func__);
+	engine_check_forks(engine, __func__);
 	post = engine->post;
 	pos = claim(post);
 	if (pos == SIZE_MAX)
