@@ -27,18 +27,22 @@ enum cancel_by {
 	CANCEL_BY_DEADLINE,
 };
 
-/* A group's part on one loop. */
+/* A group's part on one loop. What each resume, start and end looks at comes first. */
 struct group_member {
-	struct bp_group *group;
 	struct bp_link_ items; /* started and not ended; the loop's own */
+	unsigned int count; /* items; under the lock */
+	unsigned int untimed, period; /* resumes until the next timed one; between two */
+	bool stop_posted, start_posted; /* under the lock */
+	_Atomic uint64_t compute_ns, lifetime_ns;
+	struct bp_group *group;
 	struct bp_message stop; /* tells the loop that the group was cancelled */
 	struct bp_link_ pinned; /* accepted for this loop, and not taken; under the lock */
 	struct bp_message start; /* tells the loop of them */
-	unsigned int count; /* items; under the lock */
-	bool stop_posted, start_posted; /* under the lock */
-	unsigned int period, untimed; /* resumes between two timed ones; left of them */
-	_Atomic uint64_t compute_ns, lifetime_ns;
+	uint64_t spare[3];
 };
+
+/* The one of a loop is found by a shift. */
+_Static_assert(sizeof(void *) != 8 || sizeof(struct group_member) == 128, "a power of two");
 
 /* The words of a cause, shared with the groups below. Under the lock. */
 struct cause_text {

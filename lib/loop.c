@@ -111,7 +111,7 @@ static void flush_backlog(struct bp_loop *loop)
 	struct bp_link_ *link;
 
 	while (loop_in_flight(loop) < loop->depth && (link = list_pop(&loop->backlog))) {
-		if (!loop_try_submit(loop, op_of_link(link))) {
+		if (!loop_try_submit(loop, op_of_link(link), loop_in_flight(loop))) {
 			list_add_head(&loop->backlog, link);
 			return;
 		}

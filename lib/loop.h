@@ -203,6 +203,12 @@ static inline int *loop_errno(const struct bp_loop *loop)
 	return (int *)(loop->errno_at & ~(uintptr_t)LOOP_CXX);
 }
 
+/** The same where loop_has_cxx() is false. */
+static inline int *loop_errno_plain(const struct bp_loop *loop)
+{
+	return (int *)loop->errno_at;
+}
+
 /** Whether a C++ runtime is loaded, whose exceptions belong to tasks. */
 static inline bool loop_has_cxx(const struct bp_loop *loop)
 {
@@ -266,13 +272,13 @@ static inline void loop_count_end(struct bp_loop *loop, struct bp_op *op)
 		loop_in_flight_add(loop, -1u);
 }
 
-/** Gives an operation to the backend. Return: whether it took it. */
-static inline bool loop_try_submit(struct bp_loop *loop, struct bp_op *op)
+/** Gives an operation to the backend, beside those @in_flight. Return: whether it took it. */
+static inline bool loop_try_submit(struct bp_loop *loop, struct bp_op *op, unsigned int in_flight)
 {
 	int err;
 
 	/* Counted first: prep() may ask for more, and must see the place taken. */
-	loop_in_flight_add(loop, 1);
+	atomic_store_explicit(&loop->in_flight, in_flight + 1, memory_order_relaxed);
 	loop->submitting = true;
 	err = loop->backend->submit(loop, op);
 	loop->submitting = false;
@@ -281,7 +287,7 @@ static inline bool loop_try_submit(struct bp_loop *loop, struct bp_op *op)
 		return false;
 	}
 	op_set_state(op, OP_IN_FLIGHT);
-	if (unlikely(loop->patient_ops >> (op->opcode_ % 64) & 1))
+	if (unlikely(1ull << (op->opcode_ % 64) & loop->patient_ops))
 		loop_be_patient(loop, op);
 	return true;
 }
@@ -296,9 +302,11 @@ static inline bool loop_has_ready(const struct bp_loop *loop)
 static inline __attribute__((always_inline)) void loop_submit(struct bp_loop *loop,
 							      struct bp_op *op)
 {
+	unsigned int in_flight = loop_in_flight(loop);
+
 	op->flags_ &= OPF_NO_CANCEL | OPF_TIMED | OPF_TIMED_OUT;
-	if (unlikely(loop_in_flight(loop) >= loop->depth || !list_empty(&loop->backlog)) ||
-	    unlikely(!loop_try_submit(loop, op)))
+	if (unlikely(in_flight >= loop->depth || !list_empty(&loop->backlog)) ||
+	    unlikely(!loop_try_submit(loop, op, in_flight)))
 		loop_backlog(loop, op);
 }
 

@@ -177,7 +177,7 @@ static enum stack_guard guard_install(char *page, enum stack_guard weakest)
 	return STACK_GUARD_CANARY;
 }
 
-static __attribute__((noinline)) struct bp_stack *stack_cut(struct stack_pool *pool)
+struct bp_stack *stack_cut(struct stack_pool *pool)
 {
 	size_t page = page_size(), each = pool->size + page;
 	struct stack_slab *slab = pool->slabs;
@@ -200,8 +200,12 @@ static __attribute__((noinline)) struct bp_stack *stack_cut(struct stack_pool *p
 	stack->guard = pool->first->guard;
 	stack->low = map + page;
 	stack->sp = stack;
-	if (stack->guard == STACK_GUARD_CANARY)
-		*(uint64_t *)stack->low = STACK_CANARY;
+	stack->ctx.low = stack->low;
+	stack->ctx.size = (size_t)((char *)stack->sp - (char *)stack->low);
+	if (stack->guard == STACK_GUARD_CANARY) {
+		stack->ctx.canary = stack->low;
+		*stack->ctx.canary = STACK_CANARY;
+	}
 #ifdef BP_TSAN
 	stack->tsan_fiber = __tsan_create_fiber(0);
 #endif
@@ -218,19 +222,9 @@ static __attribute__((noinline)) struct bp_stack *stack_cut(struct stack_pool *p
 /* Tasks that one of ThreadSanitizer's fibers serves before it is made anew. */
 #define TSAN_USES_MAX 1000u
 
-struct bp_stack *stack_get(struct stack_pool *pool)
-{
-	struct bp_stack *stack = pool->free;
-
-	if (likely(stack)) {
-		pool->free = stack->next;
-		stack->empty = false;
-		return stack;
-	}
-	return stack_cut(pool);
-}
-
-void stack_put(struct stack_pool *pool, struct bp_stack *stack)
+#ifdef BP_TELL_SANITIZERS
+/** What ran on a stack has ended. */
+void stack_quit(struct bp_stack *stack)
 {
 #ifdef BP_ASAN
 	ASAN_UNPOISON_MEMORY_REGION(stack->low, (size_t)((char *)stack->sp - (char *)stack->low));
@@ -246,9 +240,9 @@ void stack_put(struct stack_pool *pool, struct bp_stack *stack)
 		stack->tsan_uses = 0;
 	}
 #endif
-	stack->next = pool->free;
-	pool->free = stack;
+	(void)stack;
 }
+#endif
 
 static bool trim_pool(struct stack_pool *pool)
 {

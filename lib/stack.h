@@ -70,9 +70,8 @@ void stack_pool_exit(struct stack_pool *pool);
  */
 struct stack_pool *stack_pool_of(struct stack_pool *first, size_t size);
 
-/** A stack, or NULL when there is no memory. The last one freed comes first: it is warm. */
-struct bp_stack *stack_get(struct stack_pool *pool);
-void stack_put(struct stack_pool *pool, struct bp_stack *stack);
+/** A new stack, or NULL when there is no memory. */
+struct bp_stack *stack_cut(struct stack_pool *pool);
 
 /**
  * Gives the memory of free stacks of all sizes back, but for those that were used last: where many more
@@ -105,6 +104,7 @@ void context_entered(struct bp_context *from);
 #ifdef BP_TELL_SANITIZERS
 void context_leaving(struct bp_context *from, struct bp_context *to, bool last);
 void context_resumed(struct bp_context *ctx);
+void stack_quit(struct bp_stack *stack);
 #else
 static inline void context_leaving(struct bp_context *from, struct bp_context *to, bool last)
 {
@@ -115,7 +115,50 @@ static inline void context_resumed(struct bp_context *ctx)
 {
 	(void)ctx;
 }
+
+static inline void stack_quit(struct bp_stack *stack)
+{
+	(void)stack;
+}
 #endif
+
+/** A free stack, or NULL. The last one freed comes first: it is warm. */
+static inline struct bp_stack *stack_get_free(struct stack_pool *pool)
+{
+	struct bp_stack *stack = pool->free;
+
+	if (unlikely(!stack))
+		return NULL;
+	pool->free = stack->next;
+	stack->empty = false;
+	return stack;
+}
+
+/** A stack, or NULL when there is no memory. */
+static inline struct bp_stack *stack_get(struct stack_pool *pool)
+{
+	struct bp_stack *stack = stack_get_free(pool);
+
+	return likely(stack) ? stack : stack_cut(pool);
+}
+
+static inline void stack_put(struct stack_pool *pool, struct bp_stack *stack)
+{
+	stack_quit(stack);
+	stack->next = pool->free;
+	pool->free = stack;
+}
+
+/** As context_init() of the stack's own context, where all but that has stood since it was cut. */
+static inline void context_begin(struct bp_stack *stack, void (*entry)(void *), void *arg,
+				 const struct bp_context *self)
+{
+#ifdef BP_TELL_SANITIZERS
+	stack->ctx.fake_stack = NULL;
+	stack->ctx.tsan_fiber = stack->tsan_fiber;
+#endif
+	bp_regs_prepare(&stack->ctx.regs, stack->sp, entry, arg, &self->regs);
+}
 
 #define STACK_CANARY 0x62617463687072ull
 

@@ -87,8 +87,10 @@ static int mutex_lock(struct bp_mutex *mutex, bool try, const char *call)
 		err = wait_for_mutex(mutex, self);
 	else if (!err)
 		own(mutex, self, self == &bp_this_loop ? NULL : self);
-	if (!err && mutex->task_)
+	if (!err && mutex->task_) {
 		task_current()->mutexes++;
+		task_current()->owes = true;
+	}
 	engine_unlock(engine);
 	return err;
 }

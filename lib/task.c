@@ -25,7 +25,7 @@ struct bp_task *task_need(const char *call)
 	return task;
 }
 
-static __attribute__((noinline)) bool slab_create(struct bp_engine *engine)
+bool task_slab_create(struct bp_engine *engine)
 {
 	struct task_slab *slab = calloc(1, sizeof(*slab));
 	unsigned int i;
@@ -39,28 +39,10 @@ static __attribute__((noinline)) bool slab_create(struct bp_engine *engine)
 	return true;
 }
 
-struct bp_task *task_alloc(struct bp_engine *engine)
+void task_free_copy(struct bp_task *task)
 {
-	struct bp_link_ *link;
-
-	engine_assert_locked(engine);
-	if (unlikely(!engine->task_free) && !slab_create(engine))
-		return NULL;
-	link = engine->task_free;
-	engine->task_free = link->next;
-	link->next = NULL;
-	return task_of_op(op_of_link(link));
-}
-
-void task_free(struct bp_engine *engine, struct bp_task *task)
-{
-	engine_assert_locked(engine);
-	if (unlikely(task->copy)) {
-		free(task->copy);
-		task->copy = NULL;
-	}
-	task->op.link_.next = engine->task_free;
-	engine->task_free = &task->op.link_;
+	free(task->copy);
+	task->copy = NULL;
 }
 
 void task_slabs_free(struct bp_engine *engine)
@@ -73,66 +55,47 @@ void task_slabs_free(struct bp_engine *engine)
 	}
 }
 
-static void task_prep(struct bp_op *op, struct io_uring_sqe *sqe)
+void task_prep(struct bp_op *op, struct io_uring_sqe *sqe)
 {
 	*sqe = task_of_op(op)->sqe;
 }
 
-/** First code on a task's stack. */
-static void task_entry(void *arg)
+/** What a task leaves at its end, on its own stack: its values are destroyed, all else is misuse. */
+static __attribute__((noinline)) void task_settle(struct bp_task *task)
+{
+	task_locals_end(task);
+	if (task->scopes)
+		bp_fatal("a task ended inside bp_timeout_begin()");
+	if (task->mutexes)
+		bp_fatal("a task ended that holds a mutex");
+}
+
+void task_entry(void *arg)
 {
 	struct bp_task *task = arg;
 	int res;
 
 	context_entered(&task->op.loop_->self);
 	res = task->fn(task->arg);
-	if (unlikely(task->locals))
-		task_locals_end(task);
+	if (unlikely(task->owes))
+		task_settle(task);
 	task->op.res_ = res;
 	op_set_state(&task->op, OP_ENDED);
 	context_leave(&task->stack->ctx, &task->op.loop_->self, true);
 	bp_fatal("an ended task was resumed");
 }
 
-static inline void live_tasks_add(struct bp_loop *loop, unsigned int n)
-{
-	atomic_store_explicit(&loop->live_tasks,
-			      atomic_load_explicit(&loop->live_tasks, memory_order_relaxed) + n,
-			      memory_order_relaxed);
-}
-
-int task_start(struct bp_loop *loop, struct bp_task *task)
+struct bp_stack *task_stack(struct bp_loop *loop, const struct bp_task *task)
 {
 	const struct task_group *group = (const struct task_group *)task->op.group_;
 	struct stack_pool *pool = &loop->stacks;
 	struct bp_stack *stack;
 
-	if (unlikely(group->stack_size))
+	if (group_marks(group, GROUP_STACKS))
 		pool = stack_pool_of(pool, group->stack_size);
-	stack = likely(pool) ? stack_get(pool) : NULL;
-	if (unlikely(!stack))
-		return -ENOMEM;
+	stack = pool ? stack_get(pool) : NULL;
 	loop_note_stacks(loop);
-	task->stack = stack;
-	context_init(&stack->ctx, stack, task_entry, task, &loop->self);
-	task->op.prep = task_prep;
-	task->shield = 0;
-	task->scopes_fired = 0;
-	task->scopes = NULL;
-	task->prepared = false;
-	task->alone = false;
-	live_tasks_add(loop, 1);
-	return 0;
-}
-
-void task_finish(struct bp_loop *loop, struct bp_task *task)
-{
-	if (task->scopes)
-		bp_fatal("a task ended inside bp_timeout_begin()");
-	if (task->mutexes)
-		bp_fatal("a task ended that holds a mutex");
-	stack_put(task->stack->pool, task->stack);
-	live_tasks_add(loop, -1u);
+	return stack;
 }
 
 int task_suspend_cxx(struct bp_task *task)
@@ -337,6 +300,7 @@ void bp_timeout_begin(struct bp_timeout *scope, uint64_t ns)
 	scope->outer_ = task->scopes;
 	scope->shield_ = task->shield;
 	task->scopes = scope;
+	task->owes = true;
 	scope->timer_.when = time_after(bp_now(loop->engine), ns);
 	scope->timer_.fire = scope_fired;
 	timer_add(&loop->timers, &scope->timer_);

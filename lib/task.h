@@ -49,9 +49,10 @@ struct bp_task {
 	void *copy; /* what bp_go_copy() allocated, or NULL */
 	unsigned int shield;
 	unsigned int scopes_fired;
-	unsigned int mutexes; /* that it holds */
 	bool alone; /* it was cancelled without its group */
 	bool prepared; /* bp_sqe() was called, and bp_await() was not since */
+	bool owes; /* it has begun a scope, locked a mutex or set a value: see task_settle() */
+	unsigned int mutexes; /* that it holds */
 	struct bp_timeout *scopes;
 	struct task_local *locals; /* see task_local.c */
 	/* While it waits (wait.h): told that the task shall end. */
@@ -81,13 +82,74 @@ static inline struct bp_task *task_current(void)
 /** The task that calls; ends the program when the caller is none. */
 struct bp_task *task_need(const char *call);
 
-/** A task struct from the engine's pool, or NULL. Under the engine's lock. */
-struct bp_task *task_alloc(struct bp_engine *engine);
-void task_free(struct bp_engine *engine, struct bp_task *task);
+/** Makes some task structs for the engine's pool. Return: whether it could. */
+bool task_slab_create(struct bp_engine *engine);
 void task_slabs_free(struct bp_engine *engine);
+void task_free_copy(struct bp_task *task);
+
+/** A task struct from the engine's pool, or NULL. Under the engine's lock. */
+static inline struct bp_task *task_alloc(struct bp_engine *engine)
+{
+	struct bp_link_ *link;
+
+	engine_assert_locked(engine);
+	if (unlikely(!engine->task_free) && !task_slab_create(engine))
+		return NULL;
+	link = engine->task_free;
+	engine->task_free = link->next;
+	link->next = NULL;
+	return task_of_op(op_of_link(link));
+}
+
+static inline void task_free(struct bp_engine *engine, struct bp_task *task)
+{
+	engine_assert_locked(engine);
+	if (unlikely(task->copy))
+		task_free_copy(task);
+	task->op.link_.next = engine->task_free;
+	engine->task_free = &task->op.link_;
+}
+
+/** A stack for the task where none is free, or where it is not of the usual size; or NULL. */
+struct bp_stack *task_stack(struct bp_loop *loop, const struct bp_task *task);
+
+/** First code on a task's stack, with the task. */
+void task_entry(void *arg);
+
+/** Fills a task's SQE. */
+void task_prep(struct bp_op *op, struct io_uring_sqe *sqe);
+
+static inline void live_tasks_add(struct bp_loop *loop, unsigned int n)
+{
+	atomic_store_explicit(&loop->live_tasks,
+			      atomic_load_explicit(&loop->live_tasks, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
 
 /** Gives the task a stack, on which task_resume() will start it. Return: 0 or -ENOMEM. */
-int task_start(struct bp_loop *loop, struct bp_task *task);
+static inline int task_start(struct bp_loop *loop, struct bp_task *task)
+{
+	const struct task_group *group = (const struct task_group *)task->op.group_;
+	struct bp_stack *stack = NULL;
+
+	if (likely(!group_marks(group, GROUP_STACKS)))
+		stack = stack_get_free(&loop->stacks);
+	if (unlikely(!stack)) {
+		stack = task_stack(loop, task);
+		if (!stack)
+			return -ENOMEM;
+	}
+	task->stack = stack;
+	context_begin(stack, task_entry, task, &loop->self);
+	task->op.prep = task_prep;
+	task->shield = 0;
+	task->scopes_fired = 0;
+	task->alone = false;
+	task->prepared = false;
+	task->owes = false;
+	live_tasks_add(loop, 1);
+	return 0;
+}
 
 /** Goes on with a suspended task until it suspends or ends. */
 static inline void task_resume(struct bp_loop *loop, struct bp_task *task)
@@ -100,7 +162,11 @@ static inline void task_resume(struct bp_loop *loop, struct bp_task *task)
 }
 
 /** Gives the stack of an ended task back. */
-void task_finish(struct bp_loop *loop, struct bp_task *task);
+static inline void task_finish(struct bp_loop *loop, struct bp_task *task)
+{
+	stack_put(task->stack->pool, task->stack);
+	live_tasks_add(loop, -1u);
+}
 
 /*
  * errno is the task's own, as a thread's is the thread's: it finds it as it was, whatever ran on
@@ -117,13 +183,14 @@ int task_suspend_cxx(struct bp_task *task);
 static inline int task_suspend(struct bp_task *task)
 {
 	struct bp_loop *loop = task->op.loop_;
-	int saved;
+	int *errno_at, saved;
 
 	if (unlikely(loop_has_cxx(loop)))
 		return task_suspend_cxx(task);
-	saved = *loop_errno(loop);
+	errno_at = loop_errno_plain(loop);
+	saved = *errno_at;
 	context_leave(&task->stack->ctx, &loop->self, false);
-	*loop_errno(loop) = saved;
+	*errno_at = saved;
 	return task->op.res_;
 }
 

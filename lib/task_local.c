@@ -36,6 +36,7 @@ int bp_local_set(const struct bp_local_key *key, void *value)
 		local->key = key;
 		local->next = task->locals;
 		task->locals = local;
+		task->owes = true;
 	}
 	local->value = value;
 	return 0;
