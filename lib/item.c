@@ -163,11 +163,13 @@ static void item_timed_out(struct bp_loop *loop, struct bp_timer_ *timer)
 
 	if (group_cancelled(op->group_))
 		return;
-	op->flags_ |= OPF_TIMED_OUT;
-	if (op->kind_ == OP_KIND_TASK)
+	if (op->kind_ == OP_KIND_TASK) {
+		task_time_out(task_of_op(op));
 		task_stop(loop, task_of_op(op));
-	else
+	} else {
+		op->flags_ |= OPF_TIMED_OUT;
 		loop_cancel(loop, op);
+	}
 }
 
 static void task_over(struct bp_loop *loop, struct bp_task *task)
@@ -235,7 +237,7 @@ static inline __attribute__((always_inline)) void start_item(struct bp_loop *loo
 		timer_add(&loop->timers, &op->timer_);
 	}
 	if (op->kind_ == OP_KIND_ITEM) {
-		loop_submit(loop, op);
+		loop_submit(loop, op, 0);
 	} else if (unlikely(task_start(loop, task_of_op(op)))) {
 		item_end(loop, op, -ENOMEM, true);
 	} else {
@@ -349,16 +351,19 @@ static void item_done(struct bp_loop *loop, struct bp_op *op, int res, unsigned 
 		}
 		return;
 	}
-	if (unlikely(op->flags_ & OPF_FIRST_RES))
-		ret = op->end_;
+	if (unlikely(op->flags_ & (OPF_FIRST_RES | OPF_TIMED_OUT))) {
+		if (op->flags_ & OPF_FIRST_RES)
+			ret = op->end_;
+		else if (ret == BP_OP_AGAIN)
+			ret = -ECANCELED;
+	}
 	if (ret != BP_OP_AGAIN)
 		item_end(loop, op, ret, true);
-	else if (unlikely(op->flags_ & OPF_TIMED_OUT) ||
-		 (unlikely(group_marks(&op->group_->head, GROUP_CANCELLED | GROUP_SPECIAL)) &&
-		  is_cancelled(op)))
+	else if (unlikely(group_marks(&op->group_->head, GROUP_CANCELLED | GROUP_SPECIAL)) &&
+		 is_cancelled(op))
 		item_end(loop, op, -ECANCELED, true);
 	else
-		loop_submit(loop, op);
+		loop_submit(loop, op, 0);
 }
 
 static inline __attribute__((always_inline)) void hand_over(struct bp_loop *loop, struct bp_op *op,

@@ -298,13 +298,16 @@ static inline bool loop_has_ready(const struct bp_loop *loop)
 	return atomic_load(&loop->engine->ready) && loop_in_flight(loop) < loop->depth;
 }
 
-/** Puts an operation on its way: to the backend, or to the backlog when the ring has no place. */
+/**
+ * Puts an operation on its way: to the backend, or to the backlog when the ring has no place. @flags:
+ * OPF_NO_CANCEL or 0.
+ */
 static inline __attribute__((always_inline)) void loop_submit(struct bp_loop *loop,
-							      struct bp_op *op)
+							      struct bp_op *op, unsigned int flags)
 {
 	unsigned int in_flight = loop_in_flight(loop);
 
-	op->flags_ &= OPF_NO_CANCEL | OPF_TIMED | OPF_TIMED_OUT;
+	op->flags_ = (unsigned char)((op->flags_ & (OPF_TIMED | OPF_TIMED_OUT)) | flags);
 	if (unlikely(in_flight >= loop->depth || !list_empty(&loop->backlog)) ||
 	    unlikely(!loop_try_submit(loop, op, in_flight)))
 		loop_backlog(loop, op);

@@ -441,7 +441,7 @@ static int receive_more(struct multi *m)
 			return err;
 		m->armed = true;
 		m->res = 0;
-		loop_submit(m->op.loop_, &m->op);
+		loop_submit(m->op.loop_, &m->op, 0);
 	}
 	multi_wait(m, multi_interrupted);
 	return task_reason(m->task);

@@ -229,7 +229,7 @@ static void scope_over(struct bp_timeout *scope)
 	if (scope->fired_)
 		return;
 	scope->fired_ = true;
-	task->scopes_fired++;
+	task->fired++;
 }
 
 /** A task that computes keeps its loop from looking at the clock: it looks itself. */
@@ -244,7 +244,7 @@ static void look_at_clock(struct bp_task *task)
 		loop->hooks->deadlines(loop);
 	if ((task->op.flags_ & OPF_TIMED) && task->op.timer_.when <= loop->now &&
 	    !group_marks(group, GROUP_CANCELLED))
-		task->op.flags_ |= OPF_TIMED_OUT;
+		task_time_out(task);
 	for (scope = task->scopes; scope; scope = scope->outer_)
 		if (scope->timer_.when <= loop->now)
 			scope_over(scope);
@@ -257,8 +257,7 @@ bool bp_cancelled(void)
 
 	look_at_clock(task);
 
-	return group_marks(group, GROUP_CANCELLED) || (task->op.flags_ & OPF_TIMED_OUT) ||
-	       task->scopes_fired;
+	return group_marks(group, GROUP_CANCELLED) || task->fired;
 }
 
 void bp_shield_begin(void)
@@ -315,7 +314,7 @@ int bp_timeout_end(struct bp_timeout *scope)
 	task->scopes = scope->outer_;
 	timer_del(&task->op.loop_->timers, &scope->timer_);
 	if (scope->fired_)
-		task->scopes_fired--;
+		task->fired--;
 	else if (bp_now(task->op.loop_->engine) < scope->timer_.when)
 		return 0;
 	return -ETIMEDOUT;

@@ -48,7 +48,8 @@ struct bp_task {
 	void *arg;
 	void *copy; /* what bp_go_copy() allocated, or NULL */
 	unsigned int shield;
-	unsigned int scopes_fired;
+	unsigned int
+		fired; /* times that ran out: of its scopes, of the item; and one where it was cancelled alone */
 	bool alone; /* it was cancelled without its group */
 	bool prepared; /* bp_sqe() was called, and bp_await() was not since */
 	bool owes; /* it has begun a scope, locked a mutex or set a value: see task_settle() */
@@ -143,7 +144,7 @@ static inline int task_start(struct bp_loop *loop, struct bp_task *task)
 	context_begin(stack, task_entry, task, &loop->self);
 	task->op.prep = task_prep;
 	task->shield = 0;
-	task->scopes_fired = 0;
+	task->fired = 0;
 	task->alone = false;
 	task->prepared = false;
 	task->owes = false;
@@ -197,7 +198,15 @@ static inline int task_suspend(struct bp_task *task)
 /** Ends what a suspended task waits for, because its group was cancelled or a timeout fired. */
 void task_stop(struct bp_loop *loop, struct bp_task *task);
 
-/** The same for one task, whose group goes on. */
+/** The item's time has run out. */
+static inline void task_time_out(struct bp_task *task)
+{
+	if (!(task->op.flags_ & OPF_TIMED_OUT))
+		task->fired++;
+	task->op.flags_ |= OPF_TIMED_OUT;
+}
+
+/** Ends what one task waits for, and its group goes on. */
 void task_stop_alone(struct bp_loop *loop, struct bp_task *task);
 
 /** Destroys the values of a task that ends, on its own stack. */
@@ -211,8 +220,7 @@ static inline int task_reason(const struct bp_task *task)
 {
 	const struct task_group *group = (const struct task_group *)task->op.group_;
 
-	if (likely(!group_marks(group, GROUP_CANCELLED) && !(task->op.flags_ & OPF_TIMED_OUT) &&
-		   !task->scopes_fired))
+	if (likely(!group_marks(group, GROUP_CANCELLED) && !task->fired))
 		return 0;
 	if (task_shielded(task))
 		return 0;
@@ -243,11 +251,7 @@ static inline int task_await(struct bp_task *task, bool always)
 
 	if (unlikely(reason) && !always)
 		return reason;
-	if (always)
-		task->op.flags_ |= OPF_NO_CANCEL;
-	else
-		task->op.flags_ &= ~OPF_NO_CANCEL;
-	loop_submit(task->op.loop_, &task->op);
+	loop_submit(task->op.loop_, &task->op, always ? OPF_NO_CANCEL : 0);
 	res = task_suspend(task);
 	return always ? res : task_result(task, res);
 }

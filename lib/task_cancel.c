@@ -52,6 +52,6 @@ void task_stop_alone(struct bp_loop *loop, struct bp_task *task)
 		return;
 	/* As a scope around the whole task that has run out. */
 	task->alone = true;
-	task->scopes_fired++;
+	task->fired++;
 	task_stop(loop, task);
 }

@@ -245,8 +245,14 @@ static inline struct io_uring_sqe *get_sqe(struct uring *u)
 {
 	struct io_uring_sq *sq = &u->ring.sq;
 
-	if (likely(sq->sqe_tail - __atomic_load_n(sq->khead, __ATOMIC_RELAXED) < sq->ring_entries))
-		return &sq->sqes[sq->sqe_tail++ & sq->ring_mask];
+	if (likely(sq->sqe_tail - __atomic_load_n(sq->khead, __ATOMIC_RELAXED) <
+		   sq->ring_entries)) {
+		struct io_uring_sqe *sqe = &sq->sqes[sq->sqe_tail++ & sq->ring_mask];
+
+		if (!sqe)
+			__builtin_unreachable();
+		return sqe;
+	}
 	/* EAGAIN and EBUSY: the kernel wants completions to be reaped first. */
 	io_uring_submit(&u->ring);
 	return io_uring_get_sqe(&u->ring);
@@ -339,6 +345,13 @@ static unsigned int sort_out(struct uring *u, struct bp_completion *out, unsigne
 	return kept;
 }
 
+/* Whether a completion looks as the CQE that it is made of does: then one move copies it. */
+#define SAME_AS_CQE                                                                                \
+	(sizeof(struct bp_completion) == sizeof(struct io_uring_cqe) &&                            \
+	 sizeof(struct bp_op *) == sizeof(((struct io_uring_cqe *)0)->user_data) &&                \
+	 offsetof(struct bp_completion, res) == offsetof(struct io_uring_cqe, res) &&              \
+	 offsetof(struct bp_completion, flags) == offsetof(struct io_uring_cqe, flags))
+
 /** Copies CQEs out, with as little work for each as can be: most are plain operations'. */
 static unsigned int copy_out(struct uring *u, struct bp_completion *out, unsigned int max)
 {
@@ -352,10 +365,14 @@ static unsigned int copy_out(struct uring *u, struct bp_completion *out, unsigne
 	for (i = 0; i < n; i++) {
 		const struct io_uring_cqe *cqe = &cq->cqes[(head + i) & mask];
 
+		tags |= (uintptr_t)cqe->user_data;
+		if (SAME_AS_CQE) {
+			memcpy(&out[i], cqe, sizeof(out[i]));
+			continue;
+		}
 		out[i].op = (struct bp_op *)(uintptr_t)cqe->user_data;
 		out[i].res = cqe->res;
 		out[i].flags = cqe->flags;
-		tags |= (uintptr_t)cqe->user_data;
 	}
 	io_uring_smp_store_release(cq->khead, head + n);
 	return unlikely(tags & TAG_MASK) ? sort_out(u, out, n) : n;
