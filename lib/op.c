@@ -22,9 +22,6 @@
 #define PAUSE_MIN_NS 100000ull
 #define PAUSE_MAX_NS 100000000ull
 
-/* As read(2) and its relatives: at most this many bytes in one call. */
-#define LEN_MAX 0x7ffff000u
-
 /* Attempts without a readiness to wait for before -EAGAIN is taken at its word. */
 #define AGAIN_MAX 10
 
@@ -289,9 +286,7 @@ ssize_t bp_read(int fd, void *buf, size_t len, off_t offset)
 {
 	struct bp_task *task = task_need(__func__);
 
-	if (len > LEN_MAX)
-		len = LEN_MAX;
-	io_uring_prep_read(&task->sqe, fd, buf, (unsigned int)len, (uint64_t)offset);
+	io_uring_prep_read(&task->sqe, fd, buf, op_len(len), (uint64_t)offset);
 	return lane_or_call(task, LANE_READ, POLLIN);
 }
 
@@ -299,9 +294,7 @@ ssize_t bp_write(int fd, const void *buf, size_t len, off_t offset)
 {
 	struct bp_task *task = task_need(__func__);
 
-	if (len > LEN_MAX)
-		len = LEN_MAX;
-	io_uring_prep_write(&task->sqe, fd, buf, (unsigned int)len, (uint64_t)offset);
+	io_uring_prep_write(&task->sqe, fd, buf, op_len(len), (uint64_t)offset);
 	return op_call(task, POLLOUT);
 }
 
@@ -403,9 +396,7 @@ ssize_t bp_splice(int fd_in, off_t off_in, int fd_out, off_t off_out, size_t len
 {
 	struct bp_task *task = task_need(__func__);
 
-	if (len > LEN_MAX)
-		len = LEN_MAX;
-	io_uring_prep_splice(&task->sqe, fd_in, off_in, fd_out, off_out, (unsigned int)len, flags);
+	io_uring_prep_splice(&task->sqe, fd_in, off_in, fd_out, off_out, op_len(len), flags);
 	return op_call_unless(task, 0, flags & SPLICE_F_NONBLOCK);
 }
 
@@ -437,9 +428,7 @@ ssize_t bp_send(int fd, const void *buf, size_t len, int flags)
 {
 	struct bp_task *task = task_need(__func__);
 
-	if (len > LEN_MAX)
-		len = LEN_MAX;
-	io_uring_prep_send(&task->sqe, fd, buf, len, flags);
+	io_uring_prep_send(&task->sqe, fd, buf, op_len(len), flags);
 	return op_call_unless(task, POLLOUT, flags & MSG_DONTWAIT);
 }
 
@@ -447,9 +436,7 @@ ssize_t bp_recv(int fd, void *buf, size_t len, int flags)
 {
 	struct bp_task *task = task_need(__func__);
 
-	if (len > LEN_MAX)
-		len = LEN_MAX;
-	io_uring_prep_recv(&task->sqe, fd, buf, len, flags);
+	io_uring_prep_recv(&task->sqe, fd, buf, op_len(len), flags);
 	return op_call_unless(task, POLLIN, flags & MSG_DONTWAIT);
 }
 

@@ -8,6 +8,12 @@
 
 #include "task.h"
 
+/** Bytes of one call, as read(2) and its relatives have it: at most so many. */
+static inline unsigned int op_len(size_t len)
+{
+	return len < 0x7ffff000u ? (unsigned int)len : 0x7ffff000u;
+}
+
 /** Awaits the task's SQE, retried on -EINTR and -EAGAIN; @events: what to poll its descriptor for. */
 int op_call(struct bp_task *task, unsigned int events);
 

@@ -18,9 +18,6 @@
 #include "compat.h"
 #include "op.h"
 
-/* As read(2): at most this many bytes in one call. */
-#define LEN_MAX 0x7ffff000u
-
 /* One for the buffers and one for the files of an engine; read-only once the loops have it. */
 struct fixed_table {
 	unsigned int count;
@@ -347,16 +344,13 @@ static ssize_t transfer(struct bp_task *task, const struct transfer *t)
 	return err ? err : op_call(task, t->events);
 }
 
-static unsigned int cut(size_t len)
-{
-	return len < LEN_MAX ? (unsigned int)len : LEN_MAX;
-}
-
 ssize_t bp_read_fixed(int file, void *buf, size_t len, off_t offset, int buffer, unsigned int flags)
 {
-	const struct transfer t = {
-		IORING_OP_READ, IORING_OP_READ_FIXED, POLLIN, file, buffer, buf, cut(len), offset,
-		flags};
+	const struct transfer t = {IORING_OP_READ, IORING_OP_READ_FIXED,
+				   POLLIN,	   file,
+				   buffer,	   buf,
+				   op_len(len),	   offset,
+				   flags};
 
 	return transfer(task_need(__func__), &t);
 }
@@ -370,7 +364,7 @@ ssize_t bp_write_fixed(int file, const void *buf, size_t len, off_t offset, int 
 				   file,
 				   buffer,
 				   buf,
-				   cut(len),
+				   op_len(len),
 				   offset,
 				   flags};
 

@@ -7,9 +7,6 @@
 #include "compat.h"
 #include "op.h"
 
-/* At most this many bytes in one call, as send(2). */
-#define LEN_MAX 0x7ffff000u
-
 int bp_pipe(int fds[2], int flags)
 {
 	struct bp_task *task = task_need(__func__);
@@ -82,9 +79,7 @@ ssize_t bp_send_zc(int fd, const void *buf, size_t len, int flags, bool *copied)
 	struct bp_task *task = task_need(__func__);
 	int res;
 
-	if (len > LEN_MAX)
-		len = LEN_MAX;
-	io_uring_prep_send_zc(&task->sqe, fd, buf, len, flags,
+	io_uring_prep_send_zc(&task->sqe, fd, buf, op_len(len), flags,
 			      copied ? IORING_SEND_ZC_REPORT_USAGE : 0);
 	task->op.cqe_flags = IORING_NOTIF_USAGE_ZC_COPIED;
 	if (op_known(task, IORING_OP_SEND_ZC)) {
