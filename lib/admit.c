@@ -88,9 +88,9 @@ void admit_check_deadlock(struct bp_group *group)
 	struct group_waiter *breaker;
 
 	engine_assert_locked(group->engine);
-	if (!circle_closed(group, true, &breaker) || !breaker)
-		return;
-	admit_give_up(breaker);
+	while (!list_empty(&group->go_waiters) &&
+	       circle_closed(group, first_waiter(group)->weight, &breaker) && breaker)
+		admit_give_up(breaker);
 }
 
 /** Lets in who waits for room in the queues, as far as there is any. Under the lock. */
@@ -169,6 +169,7 @@ static void go_interrupted(struct bp_task *task)
 	if (!waiter->w.woken) {
 		waiter_wake(waiter, task_reason(task));
 		admit_waiters(waiter->group);
+		admit_check_deadlock(waiter->group);
 	}
 	engine_unlock(engine);
 }
@@ -209,13 +210,10 @@ static int wait_for_place(struct bp_group *group, uint64_t weight)
 
 		/* It would close the circle, and is the one that is told. */
 		circle_enter(&waiter);
-		group->asked = weight;
-		if (circle_closed(group, true, &breaker)) {
-			group->asked = 1;
+		if (circle_closed(group, weight, &breaker)) {
 			circle_leave(&waiter);
 			return -EDEADLK;
 		}
-		group->asked = 1;
 	}
 	waiter_block(&waiter, &group->go_waiters, BP_NEVER, go_interrupted);
 	if (waiter.w.result)

@@ -574,7 +574,9 @@ typedef int (*bp_task_fn)(void *arg);
  *	-ETIMEDOUT	the item's timeout, or a timeout scope, of the calling task ended the wait
  *	-EDEADLK	no place can ever become free: every running item of the group waits in
  *			bp_go() on it, or through bp_go() and bp_wait() on other groups for the
- *			calling task; or nothing that runs could raise the limit
+ *			calling task (with weights, and under a limit that was lowered: items that
+ *			do so hold too many places, whatever the others give back); or nothing
+ *			that runs could raise the limit
  *	-EINVAL		@fn is NULL
  *	-ENOMEM		no memory
  */

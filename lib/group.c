@@ -73,13 +73,13 @@ static void enter_circle(struct group_waiter *waiter, const char *call)
 	struct group_waiter *breaker;
 
 	circle_enter(waiter);
-	if (likely(!circle_closed(waiter->group, false, &breaker)))
-		return;
-	if (!breaker)
-		bp_fatal(
-			"%s: deadlock: the group waits, through its own items, for this task's group",
-			call);
-	admit_give_up(breaker);
+	while (unlikely(circle_closed(waiter->group, 0, &breaker))) {
+		if (!breaker)
+			bp_fatal("%s: deadlock: the group waits, through its own items, for this "
+				 "task's group",
+				 call);
+		admit_give_up(breaker);
+	}
 }
 
 /** Waits until the group is done. Under the lock. Return: 0, or -ETIMEDOUT. */
@@ -210,7 +210,6 @@ int bp_group_create(struct bp_group **groupp, struct bp_engine *engine,
 	}
 	group->limit = opts.limit;
 	group_set_room(group);
-	group->asked = 1;
 	group->stop_after_failures = opts.stop_after_failures;
 	group->stop_after_successes = opts.stop_after_successes;
 	group->item_timeout_ns = opts.item_timeout_ns;

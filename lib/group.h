@@ -67,8 +67,10 @@ struct bp_group {
 	struct bp_link_ go_waiters, starved_link;
 	struct bp_link_ wait_waiters;
 	struct bp_link_ waiting; /* items of this group that stand in bp_go() or bp_wait() */
-	uint64_t nwaiting, own_waiting; /* and those of them that stand in bp_go() on this group */
-	bool visited[2]; /* see circle.c */
+	uint64_t waiting_places; /* that these hold here */
+	uint64_t own_waiting; /* those of them that stand in bp_go() on this group */
+	uint64_t visited_place; /* see circle.c */
+	bool visited_end;
 	struct bp_timer_ deadline;
 
 	long limit;
@@ -81,7 +83,6 @@ struct bp_group {
 	uint64_t accepted, succeeded, failed, stopped, never_started, rejected;
 	uint64_t running, nready, peak;
 	uint64_t heavy; /* places that running items hold beside one each */
-	uint64_t asked; /* by who was last about to wait for places */
 	uint64_t npinned; /* accepted for a loop of their own, and not taken */
 	unsigned int stops; /* stop messages on their way */
 	unsigned int messages; /* these and the start messages */
@@ -285,13 +286,6 @@ static inline void group_set_room(struct bp_group *group)
 		group->room = 0;
 }
 
-/** Whether there are enough for the first in line, or for the one that is about to stand there. */
-static inline bool group_has_next_place(const struct bp_group *group)
-{
-	return group_has_place(group, list_empty(&group->go_waiters) ? group->asked :
-								       first_waiter(group)->weight);
-}
-
 /* circle.c; under the lock */
 
 /** Notes that a task is about to wait in bp_go() or, without a time, in bp_wait(). */
@@ -300,10 +294,10 @@ void circle_enter(struct group_waiter *waiter);
 void circle_leave(struct group_waiter *waiter);
 
 /**
- * Whether those who wait for the group, for a place or for its end, can only wait for ever. @breaker is
- * set to one of the circle that stands in bp_go() and could give up, or NULL.
+ * Whether who waits for so many places of the group, or for its end where that is 0, can only wait for
+ * ever. @breaker is set to one of the circle that stands in bp_go() and could give up, or NULL.
  */
-bool circle_closed(struct bp_group *group, bool for_place, struct group_waiter **breaker);
+bool circle_closed(struct bp_group *group, uint64_t weight, struct group_waiter **breaker);
 
 /** Takes @weight places, waiting for them unless @try. Return: 0, or what bp_go() returns. */
 int admit(struct bp_group *group, uint64_t weight, bool try);

@@ -14,7 +14,8 @@ struct scene {
 	struct bp_group *group[GROUPS];
 	struct gate gate;
 	atomic_ulong waiting;
-	int said; /* by the bp_go() of the circle */
+	atomic_int said; /* by the bp_go() of the circle */
+	struct link *wants; /* of one_waits_one_runs() */
 };
 
 /* A task that waits for the end of another group, once the gate is open. */
@@ -22,6 +23,8 @@ struct link {
 	struct scene *scene;
 	struct bp_group *other;
 	bool for_place;
+	uint64_t weight;
+	atomic_int said; /* by its bp_go_weighted() */
 };
 
 static int waits(void *arg)
@@ -67,8 +70,8 @@ static void a_place_is_held_by_who_waits_for_us(struct test *t)
 	struct link holder, wants;
 
 	begin(&s, t, 2);
-	holder = (struct link){&s, s.group[1], false};
-	wants = (struct link){&s, s.group[0], true};
+	holder = (struct link){.scene = &s, .other = s.group[1]};
+	wants = (struct link){.scene = &s, .other = s.group[0], .for_place = true};
 	expect_eq(bp_go(s.group[0], waits, &holder), 0);
 	expect_eq(bp_go(s.group[1], waits, &wants), 0);
 	gate_open(&s.gate);
@@ -92,7 +95,7 @@ static void who_stands_in_line_is_told(struct test *t)
 	struct link holder;
 
 	begin(&s, t, 2);
-	holder = (struct link){&s, s.group[1], false};
+	holder = (struct link){.scene = &s, .other = s.group[1]};
 	expect_eq(bp_go(s.group[0], waits, &holder), 0);
 	expect_eq(bp_go(s.group[1], wants_a_place, &s), 0);
 	until_in_line(t, s.group[0], 1);
@@ -110,7 +113,9 @@ static void a_circle_may_be_long(struct test *t)
 
 	begin(&s, t, GROUPS);
 	for (int i = 0; i < GROUPS; i++) {
-		link[i] = (struct link){&s, s.group[(i + 1) % GROUPS], i == 2};
+		link[i] = (struct link){.scene = &s,
+					.other = s.group[(i + 1) % GROUPS],
+					.for_place = i == 2};
 		expect_eq(bp_go(s.group[i], waits, &link[i]), 0);
 	}
 	gate_open(&s.gate);
@@ -119,31 +124,68 @@ static void a_circle_may_be_long(struct test *t)
 	end(&s, GROUPS);
 }
 
-/* The limit comes down while two run: one ends, and its place is none any more. */
+static int wants_places(void *arg)
+{
+	struct link *l = arg;
+
+	l->said = bp_go_weighted(l->other, l->weight, succeed, NULL);
+	return 0;
+}
+
+/*
+ * Two items of the first group run: one waits for the end of the second group, the other until its
+ * gate is open. An item of the second group wants places in the first.
+ */
+static void one_waits_one_runs(struct scene *s, struct test *t, struct crowd *crowd, uint64_t held,
+			       uint64_t wanted)
+{
+	static struct link holder, wants;
+
+	begin(s, t, 2);
+	crowd_init(crowd);
+	expect_eq(bp_group_set_limit(s->group[0], (long)held + 1), 0);
+	holder = (struct link){.scene = s, .other = s->group[1]};
+	wants = (struct link){.scene = s, .other = s->group[0], .weight = wanted, .said = 1};
+	s->wants = &wants;
+	expect_eq(bp_go_weighted(s->group[0], held, waits, &holder), 0);
+	expect_eq(bp_go(s->group[0], crowd_task, crowd), 0);
+	expect_eq(bp_go(s->group[1], wants_places, &wants), 0);
+	until_in_line(t, s->group[0], 1);
+	gate_open(&s->gate);
+	until_count(t, &s->waiting, 1);
+	many_turns(t);
+}
+
+/* The limit comes down: whatever the one that runs gives back, it is no place any more. */
 static void a_limit_that_falls_closes_a_circle(struct test *t)
 {
 	struct crowd crowd;
-	struct link holder;
 	struct scene s;
 
-	begin(&s, t, 2);
-	crowd_init(&crowd);
-	expect_eq(bp_group_set_limit(s.group[0], 2), 0);
-	holder = (struct link){&s, s.group[1], false};
-	expect_eq(bp_go(s.group[0], waits, &holder), 0);
-	expect_eq(bp_go(s.group[0], crowd_task, &crowd), 0);
-	expect_eq(bp_go(s.group[1], wants_a_place, &s), 0);
-	until_in_line(t, s.group[0], 1);
-	gate_open(&s.gate);
-	until_count(t, &s.waiting, 1);
-	many_turns(t);
-	expect_eq(s.said, 1);
+	one_waits_one_runs(&s, t, &crowd, 1, 1);
+	expect_eq(s.wants->said, 1);
 	expect_eq(bp_group_set_limit(s.group[0], 1), 0);
+	until_ended(t, s.group[1], 1);
+	expect_eq(s.wants->said, -EDEADLK);
+	gate_open(&crowd.gate);
+	end(&s, 2);
+	crowd_free(&crowd);
+}
+
+/* A limit of 0 is a pause: what runs may end it. */
+static void a_pause_closes_none_while_one_runs(struct test *t)
+{
+	struct crowd crowd;
+	struct scene s;
+
+	one_waits_one_runs(&s, t, &crowd, 1, 1);
+	expect_eq(bp_group_set_limit(s.group[0], 0), 0);
 	many_turns(t);
-	expect_eq(s.said, 1);
+	expect_eq(s.wants->said, 1);
 	gate_open(&crowd.gate);
 	until_ended(t, s.group[1], 1);
-	expect_eq(s.said, -EDEADLK);
+	expect_eq(s.wants->said, -EDEADLK);
+	expect_eq(bp_group_set_limit(s.group[0], 1), 0);
 	end(&s, 2);
 	crowd_free(&crowd);
 }
@@ -152,24 +194,74 @@ static void a_limit_that_falls_closes_a_circle(struct test *t)
 static void one_that_runs_is_enough(struct test *t)
 {
 	struct crowd crowd;
-	struct link holder;
 	struct scene s;
 
-	begin(&s, t, 2);
-	crowd_init(&crowd);
-	expect_eq(bp_group_set_limit(s.group[0], 2), 0);
-	holder = (struct link){&s, s.group[1], false};
-	expect_eq(bp_go(s.group[0], waits, &holder), 0);
-	expect_eq(bp_go(s.group[0], crowd_task, &crowd), 0);
-	expect_eq(bp_go(s.group[1], wants_a_place, &s), 0);
-	until_in_line(t, s.group[0], 1);
-	gate_open(&s.gate);
-	many_turns(t);
-	expect_eq(s.said, 1);
+	one_waits_one_runs(&s, t, &crowd, 1, 1);
+	expect_eq(s.wants->said, 1);
 	gate_open(&crowd.gate);
 	until_ended(t, s.group[1], 1);
-	expect_eq(s.said, 0);
+	expect_eq(s.wants->said, 0);
 	end(&s, 2);
+	crowd_free(&crowd);
+}
+
+/* The same where the one that is stuck holds several places, and the other's is enough. */
+static void a_light_one_that_runs_may_be_enough(struct test *t)
+{
+	struct crowd crowd;
+	struct scene s;
+
+	one_waits_one_runs(&s, t, &crowd, 3, 1);
+	expect_eq(s.wants->said, 1);
+	gate_open(&crowd.gate);
+	until_ended(t, s.group[1], 1);
+	expect_eq(s.wants->said, 0);
+	end(&s, 2);
+	crowd_free(&crowd);
+}
+
+/* It is not: the circle is closed although one of the items runs on and on. */
+static void a_light_one_that_runs_may_be_too_little(struct test *t)
+{
+	struct crowd crowd;
+	struct scene s;
+
+	one_waits_one_runs(&s, t, &crowd, 3, 2);
+	until_ended(t, s.group[1], 1);
+	expect_eq(s.wants->said, -EDEADLK);
+	gate_open(&crowd.gate);
+	end(&s, 2);
+	crowd_free(&crowd);
+}
+
+/* Who stands in front and wants less is not in the circle of the one behind: it will be served. */
+static void who_wants_less_in_front_is_not_stuck(struct test *t)
+{
+	struct link holder, little, much;
+	struct crowd crowd;
+	struct scene s;
+
+	begin(&s, t, 3);
+	crowd_init(&crowd);
+	expect_eq(bp_group_set_limit(s.group[0], 4), 0);
+	holder = (struct link){.scene = &s, .other = s.group[1]};
+	little = (struct link){.scene = &s, .other = s.group[0], .weight = 1, .said = 1};
+	much = (struct link){.scene = &s, .other = s.group[0], .weight = 4, .said = 1};
+	expect_eq(bp_go_weighted(s.group[0], 3, waits, &holder), 0);
+	expect_eq(bp_go(s.group[0], crowd_task, &crowd), 0);
+	expect_eq(bp_go(s.group[1], wants_places, &little), 0);
+	until_in_line(t, s.group[0], 1);
+	expect_eq(bp_go(s.group[2], wants_places, &much), 0);
+	until_in_line(t, s.group[0], 2);
+	gate_open(&s.gate);
+	until_count(t, &s.waiting, 1);
+	many_turns(t);
+	expect_eq(little.said, 1);
+	gate_open(&crowd.gate);
+	until_ended(t, s.group[2], 1);
+	expect_eq(little.said, 0);
+	expect_eq(much.said, 0);
+	end(&s, 3);
 	crowd_free(&crowd);
 }
 
@@ -275,7 +367,11 @@ static const struct test_case cases[] = {
 	EACH_ROW(who_stands_in_line_is_told),
 	EACH_ROW(a_circle_may_be_long),
 	EACH_ROW(a_limit_that_falls_closes_a_circle),
+	EACH_ROW(a_pause_closes_none_while_one_runs),
 	EACH_ROW(one_that_runs_is_enough),
+	EACH_ROW(a_light_one_that_runs_may_be_enough),
+	EACH_ROW(a_light_one_that_runs_may_be_too_little),
+	EACH_ROW(who_wants_less_in_front_is_not_stuck),
 	EACH_ROW(a_wait_with_a_time_is_no_circle),
 	EACH_ROW(a_cancel_ends_the_wait),
 	EACH_ROW(many_wait_for_their_own_group),
