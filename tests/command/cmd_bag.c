@@ -168,6 +168,77 @@ static void what_no_list_names_is_named(struct test *t)
 	expect_exit(BP("verify", "--unlisted", "", "one"), 2);
 }
 
+/* What a filter leaves out is no stranger, and what a list names is none whatever filters say. */
+static void filters_choose_among_what_no_list_names(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	expect_exit(SH("mkdir -p tree/obj/deep tree/.git; echo 1 >tree/a; echo 22 >tree/b.o; "
+		       "echo 333 >tree/obj/c; echo 4 >tree/obj/deep/d; echo 5 >tree/.git/HEAD; "
+		       "sha256sum tree/a tree/b.o >list"),
+		    0);
+	run = BP("verify", "-v", "--quiet", "--unlisted", "tree", "--exclude", "obj", "--exclude",
+		 ".git", "list");
+	expect_exit(run, 0);
+	expect_says(run, "2 ok");
+	expect_says(run, "2 excluded");
+	run = BP("verify", "--quiet", "--unlisted", "tree", "--include=*/", "--include=c",
+		 "--exclude=*", "list");
+	expect_exit(run, 1);
+	expect_out(run, "tree/obj/c: FAILED not listed\n");
+	run = BP("verify", "--quiet", "--unlisted", "tree/", "--no-hidden", "--max-depth=2",
+		 "--exclude=*.o", "list");
+	expect_exit(run, 1);
+	expect_out(run, "tree/obj/c: FAILED not listed\n");
+	run = BP("verify", "--quiet", "--unlisted", "tree", "--max-size=3", "--no-hidden", "list");
+	expect_exit(run, 1);
+	expect_out(run, "tree/obj/deep/d: FAILED not listed\n");
+	/* They have nothing to choose from. */
+	run = BP("verify", "--exclude=obj", "list");
+	expect_exit(run, 2);
+	expect_says(run, "need --unlisted");
+	expect_exit(BP("verify", "--bag", "--max-depth=1", "tree"), 2);
+}
+
+/* Walked by several, in many directories: each once, and by each part of --shard its own. */
+static void many_strangers_are_named_once(struct test *t)
+{
+	fresh_dir(t);
+	expect_exit(SH("for d in $(seq 40); do mkdir -p tree/$d/x; for f in $(seq 25); do "
+		       "echo $f >tree/$d/$f; echo $f >tree/$d/x/$f; done; done; "
+		       "find tree -type f | sort >all; awk 'NR % 3' all | xargs sha256sum >list; "
+		       "awk '!(NR % 3)' all >expected"),
+		    0);
+	expect_exit(
+		SH("\"$BATCHPROC\" verify --quiet --unlisted tree list 2>err | sed 's/: FAILED not listed//' | sort | diff - expected"),
+		0);
+	expect_exit(
+		SH("for i in 1 2 3; do \"$BATCHPROC\" verify --quiet --shard $i/3 --unlisted tree list "
+		   "2>err; done | sed 's/: FAILED not listed//' | sort | diff - expected"),
+		0);
+	expect_exit(
+		SH("\"$BATCHPROC\" verify -k --quiet --unlisted tree list 2>err | sed 's/: FAILED not listed//' | sort | diff - expected"),
+		0);
+	/* What is not looked at any more is not passed over in silence. */
+	expect_exit(BP("verify", "--halt", "now,fail=1", "--status", "--unlisted", "tree", "list"),
+		    3);
+}
+
+static void a_directory_that_cannot_be_read_is_no_proof(struct test *t)
+{
+	struct run *run;
+
+	need_root(t);
+	fresh_dir(t);
+	expect_exit(SH("mkdir -p tree/no; echo 1 >tree/a; sha256sum tree/a >list; chmod 0 tree/no"),
+		    0);
+	run = RUN(HOW(.uid = NOBODY), "verify", "--quiet", "--unlisted", "tree", "list");
+	expect_exit(run, 1);
+	expect_out(run, "tree/no: FAILED open or read\n");
+	expect_says(run, "Permission denied");
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -175,6 +246,9 @@ int main(int argc, char **argv)
 		ONCE(what_is_wrong_with_a_bag_is_named),
 		ONCE(bagit_python_s_bags_are_whole),
 		ONCE(what_no_list_names_is_named),
+		ONCE(filters_choose_among_what_no_list_names),
+		ONCE(many_strangers_are_named_once),
+		ONCE(a_directory_that_cannot_be_read_is_no_proof),
 	};
 
 	return RUN_CASES(argc, argv, cases);

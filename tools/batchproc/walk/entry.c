@@ -195,6 +195,8 @@ void walkdir_take_entry(struct walk *walk, struct dirnode *dir, const struct dir
 		*chain = p;
 		return;
 	}
+	if (dir->tree->ops->found && dir->tree->ops->found(dir, name, type))
+		return;
 	item = item_new(walk->job, dir->tree->class, dirnode_get_open(dir), name, len);
 	item->type = type;
 	if (err) {

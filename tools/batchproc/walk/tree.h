@@ -65,6 +65,11 @@ struct tree_ops {
 	 * record says "skipped" and dir->why.
 	 */
 	int (*enter)(struct dirnode *dir);
+	/*
+	 * Something was found that is no directory, of type DT_UNKNOWN where that cannot be known, and
+	 * was not left out. True: the verb has seen to it, and it becomes no item.
+	 */
+	bool (*found)(struct dirnode *dir, const char *name, unsigned char type);
 	/* One that was entered has been read to its end, without an error. */
 	void (*whole)(struct dirnode *dir);
 	/*

@@ -60,6 +60,14 @@ static void ready_others(struct verify_run *run, const struct digest_alg *alg)
 		digest_setup(other);
 }
 
+void verify_hold(struct item *item, struct list *list)
+{
+	struct verify_item *own = item_priv(item);
+
+	own->list = list;
+	atomic_fetch_add(&list->refs, 1);
+}
+
 struct item *verify_entry_new(struct job *job, struct list *list, const struct sumline *line)
 {
 	struct item *item = item_new(job, &job->class, NULL, line->name, line->len);
@@ -68,8 +76,7 @@ struct item *verify_entry_new(struct job *job, struct list *list, const struct s
 	own->alg = line->alg;
 	own->verdict = UNREADABLE;
 	own->compared = false;
-	own->list = list;
-	atomic_fetch_add(&list->refs, 1);
+	verify_hold(item, list);
 	return item;
 }
 

@@ -2,7 +2,8 @@
 /*
  * verify --unlisted: what there is in a directory tree that no list names. See unlisted.h.
  *
- * Paths are compared by what they say: absolute, without . and .. and doubled slashes.
+ * Paths are compared by what they say: absolute, without . and .. and doubled slashes. The names of
+ * the lists are taken in while they are read, and looked for by the walkers when all were read.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -15,6 +16,7 @@
 
 #include "base/alloc.h"
 #include "base/calls.h"
+#include "base/device.h"
 #include "base/message.h"
 #include "cli/options.h"
 #include "digest/seen.h"
@@ -23,6 +25,8 @@
 #include "run/steer.h"
 #include "verbs/verify/unlisted.h"
 #include "verbs/verify/verify.h"
+#include "walk/tree.h"
+#include "walk/walk.h"
 
 /* ---- a tree, directory by directory */
 
@@ -164,17 +168,20 @@ static void add_parts(struct buf *buf, const char *path, size_t len)
 	}
 }
 
+static const char *here(struct verify_run *run)
+{
+	char path[PATH_MAX];
+
+	if (!run->here)
+		run->here = xstrdup(getcwd(path, sizeof(path)) ? path : "");
+	return run->here;
+}
+
 static void absolute(struct verify_run *run, struct buf *buf, const char *path, size_t len)
 {
-	char here[PATH_MAX];
-
-	if (!run->here) {
-		run->here = getcwd(here, sizeof(here)) ? xstrdup(here) : xstrdup("");
-		run->here_len = strlen(run->here);
-	}
 	buf->len = 0;
 	if (!len || *path != '/')
-		add_parts(buf, run->here, run->here_len);
+		add_parts(buf, here(run), strlen(here(run)));
 	add_parts(buf, path, len);
 }
 
@@ -193,39 +200,98 @@ void verify_seen(struct job *job, const char *name, size_t len)
 
 /* ---- what was not seen */
 
+/* A tree that is looked through. */
 struct looking {
-	struct job *job;
 	struct list *list;
-	const char *top;
-	struct buf name;
+	struct buf top; /* absolute */
 };
 
-static bool is_own(struct job *job, const struct found *found)
+static void looking_free(void *data)
+{
+	struct looking *looking = data;
+
+	verify_list_put(looking->list);
+	buf_free(&looking->top);
+	free(looking);
+}
+
+static bool is_own(const struct job *job, const struct dirnode *dir, const char *name)
 {
 	struct stat st;
 
-	return own_file_called(job->own, found->name) &&
-	       !call_fstatat(found->dirfd, found->name, &st, AT_SYMLINK_NOFOLLOW) &&
+	return own_file_called(job->own, name) &&
+	       !call_fstatat(dirnode_fd(dir), name, &st, AT_SYMLINK_NOFOLLOW) &&
 	       own_file_as_source(job->own, &st);
 }
 
-static void take_found(void *ctx, const struct found *found)
+static bool is_seen(const struct verify_run *run, const struct dirnode *dir, const char *name)
 {
-	struct looking *looking = ctx;
-	const struct settings *set = looking->job->class.settings;
-	struct verify_run *run = set->run;
-	struct buf *name = &looking->name;
+	const struct looking *looking = dir->tree->data;
+	struct buf path = {0};
+	bool seen;
 
-	name->len = 0;
-	buf_str(name, looking->top);
-	if (name->len && name->data[name->len - 1] != '/')
-		buf_char(name, '/');
-	buf_add(name, found->path, found->len);
-	absolute(run, &run->path, name->data, name->len);
-	if (seen_find(run->seen, run->path.data, run->path.len) || is_own(looking->job, found))
-		return;
-	verify_fault(looking->job, looking->list, UNLISTED, name->data, name->len, "is in no list",
-		     0);
+	buf_add(&path, looking->top.data, looking->top.len);
+	buf_char(&path, '/');
+	dirnode_path_below(dir, &path);
+	buf_str(&path, name);
+	seen = seen_find(run->seen, path.data, path.len);
+	buf_free(&path);
+	return seen;
+}
+
+/* False: what there is to say of it is said of an item. */
+static bool take_found(struct dirnode *dir, const char *name, unsigned char type)
+{
+	struct job *job = walk_tree_job(dir->tree);
+	const struct settings *set = job->class.settings;
+	const struct looking *looking = dir->tree->data;
+	struct buf path = {0};
+
+	if (is_seen(set->run, dir, name) || is_own(job, dir, name))
+		return true;
+	if (type == DT_UNKNOWN || steer_stopping(job))
+		return false;
+	dirnode_path(dir, &path);
+	buf_str(&path, name);
+	verify_fault(job, looking->list, UNLISTED, path.data, path.len, "is in no list", 0);
+	buf_free(&path);
+	return true;
+}
+
+/* A directory that cannot be read. */
+static void missed(struct item *item, struct tree *tree, struct dirnode *parent, const char *name)
+{
+	const struct looking *looking = tree->data;
+
+	(void)parent;
+	(void)name;
+	verify_hold(item, looking->list);
+}
+
+static void look_through(struct job *job, const char *top)
+{
+	static const struct tree_ops all = {
+		.follows = true,
+		.takes = ~0u,
+		.sized = true,
+		.found = take_found,
+		.missed = missed,
+	};
+	const struct settings *set = job->class.settings;
+	struct looking *looking = xcalloc(1, sizeof(*looking));
+	struct walk_root root = {
+		.class = &job->class,
+		.ops = &all,
+		.data = looking,
+		.release = looking_free,
+	};
+	struct stat st;
+
+	looking->list = verify_list_new(set->run, top);
+	absolute(set->run, &looking->top, top, strlen(top));
+	if (!stat(top, &st))
+		root.kind = device_kind_of_path(st.st_dev, top);
+	walk_add(job->walk, &root, top, strlen(top));
 }
 
 void verify_unlisted(struct job *job)
@@ -234,26 +300,20 @@ void verify_unlisted(struct job *job)
 	struct verify_run *run = set->run;
 
 	for (size_t i = 0; i < set->unlisted_count && !steer_stopping(job); i++) {
-		const char *top = set->unlisted[i];
-		struct looking looking = {.job = job, .top = top};
-		int err;
-
 		if (run->unread) {
-			message("%s: not looked through: a list could not be read", top);
+			message("%s: not looked through: a list could not be read",
+				set->unlisted[i]);
 			continue;
 		}
 		if (!run->seen)
 			run->seen = seen_new();
-		looking.list = verify_list_new(run, top);
-		err = tree_each(job, looking.list, top, take_found, &looking);
-		if (err)
-			verify_fault(job, looking.list, UNREADABLE, top, strlen(top), NULL, err);
-		verify_list_put(looking.list);
-		buf_free(&looking.name);
+		look_through(job, set->unlisted[i]);
 	}
+}
+
+void verify_unlisted_end(struct verify_run *run)
+{
 	seen_free(run->seen);
-	run->seen = NULL;
 	buf_free(&run->path);
 	free(run->here);
-	run->here = NULL;
 }

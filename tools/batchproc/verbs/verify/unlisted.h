@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * unlisted: what there is in a directory tree that no list names. Main thread only.
+ * unlisted: what there is in a directory tree that no list names. Main thread only; the trees of
+ * --unlisted are walked by walkers, a bag's payload is not.
  */
 #ifndef BATCHPROC_UNLISTED_H
 #define BATCHPROC_UNLISTED_H
@@ -10,6 +11,7 @@
 
 struct job;
 struct list;
+struct verify_run;
 
 /* Something that is no directory: its path below the top, and its name in the open directory. */
 struct found {
@@ -30,7 +32,12 @@ int tree_each(struct job *job, struct list *list, const char *top,
 /* A name from a list, or the list itself, is no stranger. */
 void verify_seen(struct job *job, const char *name, size_t len);
 
-/* After the last list: an item for each file of --unlisted that was not seen. */
+/*
+ * After the last list: has the directories of --unlisted walked, and each file in them that was not
+ * seen is an item that has failed.
+ */
 void verify_unlisted(struct job *job);
+/* After the run. */
+void verify_unlisted_end(struct verify_run *run);
 
 #endif

@@ -23,7 +23,9 @@
 #include "base/array.h"
 #include "base/message.h"
 #include "verb.h"
+#include "verbs/verify/unlisted.h"
 #include "verbs/verify/verify.h"
+#include "walk/walk.h"
 
 static const char *const verdict_names[] = {
 	[UNREADABLE] = "unreadable", [UNCHANGED] = "unchanged", [CHANGED] = "changed",
@@ -350,16 +352,18 @@ static const struct item_ops verify_items = {
 static int verify_run(const struct options *given)
 {
 	static char *standard_input[] = {"-"};
-	static const struct job_ops ops = {
+	struct options options = *given;
+	struct settings set = *(const struct settings *)given->settings;
+	const struct job_ops ops = {
+		.walk = set.unlisted_count ? &walk_hooks : NULL,
 		.journal = &journal_hooks,
 		.expands = true,
 		.quiet_is_own = true,
 		.feed = verify_feed,
 		.finish = verify_finish,
 	};
-	struct options options = *given;
-	struct settings set = *(const struct settings *)given->settings;
 	struct verify_run run = {.set = &set};
+	int status;
 
 	if (!set.keys_given)
 		set.keys = KEY_ALL;
@@ -368,12 +372,17 @@ static int verify_run(const struct options *given)
 	if (set.bag && set.unlisted_count)
 		return usage_error(given->verb, "--bag looks for such files by itself: --unlisted "
 						"is for lists");
+	if (!set.unlisted_count && filter_is_set(&given->filter))
+		return usage_error(given->verb, "--exclude and its like say what of a directory is "
+						"left out: they need --unlisted");
 	/* As sha256sum -c has it: no list is the one on standard input. */
 	if (!set.bag && !options.arg_count && !options.list_count) {
 		options.args = standard_input;
 		options.arg_count = 1;
 	}
-	return feed_run(&options, &ops);
+	status = feed_run(&options, &ops);
+	verify_unlisted_end(&run);
+	return status;
 }
 
 /* size,type,link,mode or none */
@@ -447,7 +456,7 @@ const struct verb verify_verb = {
 	.details = "LIST - is standard input, and so is no LIST at all. --quiet prints no line\n"
 		   "for a file that is as it should be.\n"
 		   "--failed-to gets the lines of the files that are not.\n",
-	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON,
+	.takes = TAKES_RUN | TAKES_ENGINE | TAKES_JSON | TAKES_WALK,
 	.options = verify_options,
 	.items = &verify_items,
 	.settings_size = sizeof(struct settings),

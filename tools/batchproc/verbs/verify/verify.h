@@ -100,9 +100,8 @@ struct verify_run {
 	atomic_bool wrong; /* a list without a single line, or without a file verified */
 	/* These are the feed's: */
 	bool unread; /* a list could not be read */
-	struct seen *seen; /* the names of all lists; NULL: not wanted */
+	struct seen *seen; /* the names of all lists, which walkers look at; NULL: not wanted */
 	char *here; /* the working directory, or NULL */
-	size_t here_len;
 	struct buf path;
 };
 
@@ -110,14 +109,17 @@ struct verify_run {
 void verify_feed(struct job *job);
 void verify_feed_bag(struct job *job, const char *dir);
 
-/* A list as items hold it; the caller has it too. Main thread, as the next two. */
+/* A list as items hold it; the caller has it too. Main thread. */
 struct list *verify_list_new(struct verify_run *run, const char *name);
+
+/* The item is of that list. Any thread that made the item. */
+void verify_hold(struct item *item, struct list *list);
 
 /* An entry becomes an item, whatever its digest is. */
 struct item *verify_entry_new(struct job *job, struct list *list, const struct sumline *line);
 void verify_entry_submit(struct item *item, struct list *list, const struct sumline *line);
 
-/* An item that has failed already; @why stays, NULL: the error says it. */
+/* An item that has failed already, in the main thread or by a walker; @why stays, NULL: the error says it. */
 void verify_fault(struct job *job, struct list *list, enum outcome verdict, const char *name,
 		  size_t len, const char *why, int err);
 
