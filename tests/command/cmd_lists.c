@@ -336,6 +336,20 @@ static void all_that_hashdeep_tells_is_compared(struct test *t)
 		make_file("list", list.data);
 		expect_exit(BP("verify", "--strict", "list"), i != 0);
 	}
+	/* The one that does not match is told, and all are checked again. */
+	expect_exit(SH("sed -i s/^6,/5,/ list"), 0);
+	expect(strstr(BP("verify", "--json", "list")->out.data,
+		      "\"verdict\":\"changed\",\"alg\":\"md5\",\"expected\":"
+		      "\"5d41402abc4b2a76b9719d911017c593\",\"digest\":"
+		      "\"5d41402abc4b2a76b9719d911017c592\""));
+	expect_exit(BP("verify", "--failed-to", "again", "list"), 1);
+	expect_out(BP("verify", "-k", "again"), "a,b: OK\na,b: FAILED\n");
+	/* From standard input as well. */
+	expect_exit(SH("sed s/a,b/-/ list >dash; exec \"$BATCHPROC\" verify dash <a,b"), 1);
+	/* With other digests it is another entry. */
+	expect_exit(SH("sed s/c593/c592/ list >right; \"$BATCHPROC\" verify --journal j right; "
+		       "exec \"$BATCHPROC\" verify --journal j --resume list"),
+		    1);
 	/* No column that is known. */
 	make_file("list", "%%%% HASHDEEP-1.0\n%%%% size,tiger,filename\n"
 			  "5,2cfd7f6f336288a7f2741b9bf874388a54026639cadb7bf2,a,b\n");

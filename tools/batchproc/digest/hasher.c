@@ -81,6 +81,15 @@ struct hasher *hasher_get(void)
 	return hasher ? hasher : hasher_new(colour);
 }
 
+struct digest *hasher_digest(struct hasher *hasher, size_t i)
+{
+	struct digest **digest = i ? &hasher->further[i - 1] : &hasher->digest;
+
+	if (!*digest)
+		*digest = digest_new();
+	return *digest;
+}
+
 void hasher_put(struct hasher *hasher)
 {
 	hasher->next = idle;

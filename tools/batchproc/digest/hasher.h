@@ -8,18 +8,25 @@
 #ifndef BATCHPROC_HASHER_H
 #define BATCHPROC_HASHER_H
 
+#include <stddef.h>
+
 #define HASHER_BYTES 131072u
+#define HASHER_DIGESTS 8u /* that a file is read for at once, at most */
 
 struct digest;
 
 struct hasher {
 	struct hasher *next;
-	struct digest *digest;
+	struct digest *digest; /* the first */
+	struct digest *further[HASHER_DIGESTS - 1]; /* those that were ever wanted, or NULL */
 	unsigned char *memory;
 	unsigned char *buffer; /* HASHER_BYTES, within memory */
 };
 
 struct hasher *hasher_get(void);
 void hasher_put(struct hasher *hasher);
+
+/* One of several digest states, from 0. */
+struct digest *hasher_digest(struct hasher *hasher, size_t i);
 
 #endif

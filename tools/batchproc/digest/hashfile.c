@@ -28,7 +28,8 @@
 /* One file that is digested. */
 struct hashing {
 	struct item *item;
-	const struct digest_alg *alg;
+	const struct hashfile_want *wants;
+	size_t count;
 	struct hasher *hasher;
 	struct reader reader;
 };
@@ -41,7 +42,8 @@ static void moved(struct item *item, size_t bytes)
 
 static void take(struct hashing *h, const void *data, size_t len)
 {
-	digest_update(h->hasher->digest, data, len);
+	for (size_t i = 0; i < h->count; i++)
+		digest_update(hasher_digest(h->hasher, i), data, len);
 	moved(h->item, len);
 }
 
@@ -173,6 +175,11 @@ static int digest_ahead(struct hashing *h)
 	return err;
 }
 
+static bool is_quick(const struct hashing *h)
+{
+	return h->count == 1 && digest_is_quick(h->wants[0].alg);
+}
+
 /*
  * To read ahead lets a worker of the kernel copy a large file while this loop digests. It gains
  * where the digest takes longer than the copy, or where there is a disk to wait for.
@@ -182,7 +189,7 @@ static int digest_fast(struct hashing *h)
 	const uint64_t size = h->reader.kind == DEVICE_OTHER ? 0 : h->reader.size;
 	int err = 0;
 
-	if (size >= HASHER_BYTES && (size <= AHEAD_LEAST || digest_is_quick(h->alg)))
+	if (size >= HASHER_BYTES && (size <= AHEAD_LEAST || is_quick(h)))
 		err = digest_cached(h);
 	if (!err && size > h->reader.pos + AHEAD_LEAST)
 		err = digest_ahead(h);
@@ -190,18 +197,19 @@ static int digest_fast(struct hashing *h)
 	return err ? err : digest_rest(h);
 }
 
-static int digest_all(struct hashing *h, unsigned char *result)
+static int digest_all(struct hashing *h)
 {
 	int err;
 
-	digest_begin(h->hasher->digest, h->alg);
+	for (size_t i = 0; i < h->count; i++)
+		digest_begin(hasher_digest(h->hasher, i), h->wants[i].alg);
 	err = pace_bytes_limited(h->item->job) ? digest_paced(h) : digest_fast(h);
-	if (!err)
-		digest_finish(h->hasher->digest, result);
+	for (size_t i = 0; i < h->count && !err; i++)
+		digest_finish(hasher_digest(h->hasher, i), h->wants[i].result);
 	return err;
 }
 
-static int digest_opened(struct hashing *h, unsigned char *result)
+static int digest_opened(struct hashing *h)
 {
 	struct reader *reader = &h->reader;
 	size_t len = pace_bytes_limited(h->item->job) ? 0 : read_whole(h);
@@ -209,10 +217,12 @@ static int digest_opened(struct hashing *h, unsigned char *result)
 
 	if (!len) {
 		err = openfile_check(h->item, reader->fd, &reader->kind, &reader->size);
-		return err ? err : digest_all(h, result);
+		return err ? err : digest_all(h);
 	}
 	moved(h->item, len);
-	digest_once(h->hasher->digest, h->alg, h->hasher->buffer, len, result);
+	for (size_t i = 0; i < h->count; i++)
+		digest_once(hasher_digest(h->hasher, i), h->wants[i].alg, h->hasher->buffer, len,
+			    h->wants[i].result);
 	return 0;
 }
 
@@ -220,7 +230,7 @@ static int digest_opened(struct hashing *h, unsigned char *result)
  * From where it stands, whatever it is. A file is read at offsets all the same: a read by io_uring
  * that goes on after the call, as with O_DIRECT or on an overlay, leaves it standing where it was.
  */
-static int digest_stdin(struct hashing *h, unsigned char *result)
+static int digest_stdin(struct hashing *h)
 {
 	struct reader *reader = &h->reader;
 	struct device_file file;
@@ -235,7 +245,7 @@ static int digest_stdin(struct hashing *h, unsigned char *result)
 		reader->streams = from < 0;
 		reader->pos = from < 0 ? 0 : (uint64_t)from;
 	}
-	err = digest_all(h, result);
+	err = digest_all(h);
 	/* As far as it was read, for whoever has it too. */
 	if (!reader->streams)
 		lseek(STDIN_FILENO, (off_t)reader->pos, SEEK_SET);
@@ -264,7 +274,7 @@ static bool is_own(struct item *item, int fd)
 	       own_file_skips(item, &st);
 }
 
-static int hash_stdin(struct hashing *h, unsigned char *result)
+static int hash_stdin(struct hashing *h)
 {
 	int err;
 
@@ -274,20 +284,20 @@ static int hash_stdin(struct hashing *h, unsigned char *result)
 		return -EBUSY;
 	}
 	h->hasher = hasher_get();
-	err = digest_stdin(h, result);
+	err = digest_stdin(h);
 	hasher_put(h->hasher);
 	return err;
 }
 
-int hashfile_digest(struct item *item, const struct digest_alg *alg, bool stdin_name,
-		    unsigned char *result)
+int hashfile_digests(struct item *item, const struct hashfile_want *wants, size_t count,
+		     bool stdin_name)
 {
-	struct hashing h = {.item = item, .alg = alg};
+	struct hashing h = {.item = item, .wants = wants, .count = count};
 	enum device_kind kind;
 	int err;
 
 	if (stdin_name && is_stdin(item))
-		return hash_stdin(&h, result);
+		return hash_stdin(&h);
 	h.reader.fd = openfile_open(item, &kind);
 	if (h.reader.fd < 0)
 		return item->status == STATUS_SKIPPED ? 0 : h.reader.fd;
@@ -297,10 +307,18 @@ int hashfile_digest(struct item *item, const struct digest_alg *alg, bool stdin_
 		err = journal_looks(item, h.reader.fd, h.reader.kind);
 	if (!err) {
 		h.hasher = hasher_get();
-		err = digest_opened(&h, result);
+		err = digest_opened(&h);
 		hasher_put(h.hasher);
 	}
 	device_close(kind, h.reader.fd);
 	/* Positive: it is skipped. */
 	return err < 0 ? err : 0;
+}
+
+int hashfile_digest(struct item *item, const struct digest_alg *alg, bool stdin_name,
+		    unsigned char *result)
+{
+	const struct hashfile_want want = {alg, result};
+
+	return hashfile_digests(item, &want, 1, stdin_name);
 }

@@ -4,6 +4,10 @@
  * each in each algorithm, files of the payload that no manifest names, Payload-Oxum, and what
  * fetch.txt says is elsewhere. Read in the main thread; what is found wrong with the bag itself is
  * an item that has failed.
+ *
+ * A file is read once, however many manifests name it: an entry of the first manifest takes along
+ * the digests that the others have of that name, which are kept in memory. What of the others has
+ * not gone along, because it is said twice or the first does not have it, are entries of their own.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -13,6 +17,7 @@
 #include <sys/stat.h>
 
 #include "base/alloc.h"
+#include "base/array.h"
 #include "base/calls.h"
 #include "base/message.h"
 #include "cli/inputs.h"
@@ -25,6 +30,21 @@
 
 #define MANIFESTS_MOST 32u
 
+/* What manifests say of a name. */
+struct named {
+	uint32_t bits; /* the manifests of the payload that have it */
+	uint32_t kept; /* 1 << i: the i-th of the manifests that are read together has a digest */
+	bool fed; /* with the first of them */
+	unsigned char digests[];
+};
+
+/* The same of all names of manifests that are read together. */
+struct names {
+	struct seen *seen; /* the place of each in table, from 1 */
+	struct buf table;
+	size_t each;
+};
+
 struct bag {
 	struct job *job;
 	struct list *list;
@@ -32,7 +52,7 @@ struct bag {
 	bool each_names_all; /* since version 1.0 each payload manifest names all of the payload */
 	unsigned int payloads; /* manifests of the payload, */
 	uint32_t bits; /* and a bit for each */
-	struct seen *seen; /* what they name, each with the bits of those that do */
+	struct names names; /* that they have */
 	struct seen *fetched; /* what fetch.txt names */
 	bool has_oxum;
 	uint64_t oxum_bytes, oxum_count, bytes, count;
@@ -62,8 +82,8 @@ static void fault(struct bag *bag, enum outcome verdict, const char *name, size_
 
 /* ---- files of lines */
 
-/* Calls @take for each line; false where there is no such file, or it cannot be read: said. */
-static bool each_line(struct bag *bag, const char *name, bool wanted,
+/* Calls @take for each line. Returns 0, or -errno where it cannot be opened. */
+static int read_lines(struct bag *bag, const char *name,
 		      void (*take)(struct bag *bag, void *arg, char *text, size_t len), void *arg)
 {
 	struct lines lines;
@@ -78,6 +98,15 @@ static bool each_line(struct bag *bag, const char *name, bool wanted,
 			take(bag, arg, text, len);
 	}
 	lines_close(&lines);
+	return err;
+}
+
+/* The same; false where there is no such file, or it cannot be read: said. */
+static bool each_line(struct bag *bag, const char *name, bool wanted,
+		      void (*take)(struct bag *bag, void *arg, char *text, size_t len), void *arg)
+{
+	int err = read_lines(bag, name, take, arg);
+
 	if (err && (wanted || err != -ENOENT))
 		fault(bag, err == -ENOENT ? MISSING : UNREADABLE, name, strlen(name),
 		      err == -ENOENT ? "is missing: this is no bag" : NULL, err);
@@ -165,11 +194,96 @@ struct manifest {
 	char *name;
 	uint32_t bit; /* 0: of tag files */
 	uint64_t bad; /* lines */
+	struct group *group;
+	size_t place; /* in that */
+	size_t at; /* where its digests are in a struct named */
 };
+
+/* Those whose entries go together: the first, and those whose digests are kept. */
+struct group {
+	struct manifest *of[1 + SUMLINE_MORE];
+	size_t count;
+	struct names *names;
+};
+
+static struct named *named_at(const struct names *names, uint32_t number)
+{
+	return (struct named *)(names->table.data + (number - 1) * names->each);
+}
+
+/* NULL: no manifest has it. */
+static struct named *find_named(const struct names *names, const char *name, size_t len)
+{
+	const uint32_t *number = seen_find(names->seen, name, len);
+
+	return number ? named_at(names, *number) : NULL;
+}
+
+static struct named *add_named(struct names *names, const char *name, size_t len)
+{
+	static const struct named none;
+	uint32_t *number = seen_add(names->seen, name, len);
+
+	if (!*number) {
+		buf_add(&names->table, &none, offsetof(struct named, digests));
+		for (size_t i = offsetof(struct named, digests); i < names->each; i++)
+			buf_char(&names->table, '\0');
+		*number = (uint32_t)(names->table.len / names->each);
+	}
+	return named_at(names, *number);
+}
+
+static void names_free(struct names *names)
+{
+	seen_free(names->seen);
+	buf_free(&names->table);
+}
+
+/* An entry of the second manifest or a further one: its digest is kept. */
+static void keep_entry(struct bag *bag, void *arg, char *text, size_t len)
+{
+	const struct manifest *manifest = arg;
+	struct sumline line;
+	struct named *named;
+
+	if (bagline_parse(&line, manifest->alg, text, len) != SUMLINE_ENTRY ||
+	    !bagline_is_inside(line.name, line.len, manifest->bit))
+		return;
+	find_name(bag, line.name, line.len);
+	named = add_named(manifest->group->names, bag->name.data, bag->name.len);
+	if (named->kept >> manifest->place & 1)
+		return;
+	named->kept |= UINT32_C(1) << manifest->place;
+	memcpy(named->digests + manifest->at, line.digest, manifest->alg->size);
+}
+
+/* An entry of the first manifest takes along what the others have. */
+static void join_entry(const struct group *group, struct named *named, struct sumline *line)
+{
+	for (size_t i = 1; i < group->count; i++) {
+		const struct manifest *other = group->of[i];
+		struct sumdigest *more = &line->more[line->more_count];
+
+		if (!(named->kept >> i & 1))
+			continue;
+		more->alg = other->alg;
+		memcpy(more->bytes, named->digests + other->at, other->alg->size);
+		line->more_count++;
+	}
+	named->fed = true;
+}
+
+static bool has_gone_along(const struct manifest *manifest, const struct named *named,
+			   const struct sumline *line)
+{
+	return named->fed && named->kept >> manifest->place & 1 &&
+	       !memcmp(named->digests + manifest->at, line->digest, manifest->alg->size);
+}
 
 static void take_entry(struct bag *bag, void *arg, char *text, size_t len)
 {
 	struct manifest *manifest = arg;
+	struct named *named;
 	struct sumline line;
 	struct item *item;
 
@@ -185,8 +299,12 @@ static void take_entry(struct bag *bag, void *arg, char *text, size_t len)
 		return;
 	}
 	find_name(bag, line.name, line.len);
-	if (manifest->bit)
-		*seen_add(bag->seen, bag->name.data, bag->name.len) |= manifest->bit;
+	named = add_named(manifest->group->names, bag->name.data, bag->name.len);
+	named->bits |= manifest->bit;
+	if (!manifest->place)
+		join_entry(manifest->group, named, &line);
+	else if (has_gone_along(manifest, named, &line))
+		return;
 	path_in(bag, bag->name.data, bag->name.len);
 	line.name = bag->path.data;
 	line.len = bag->path.len;
@@ -198,11 +316,6 @@ static void take_entry(struct bag *bag, void *arg, char *text, size_t len)
 
 static void feed_manifest(struct bag *bag, struct manifest *manifest)
 {
-	if (!manifest->alg || digest_setup(manifest->alg)) {
-		fault(bag, UNCHECKED, manifest->name, strlen(manifest->name),
-		      "not checked: its algorithm is not known", -ENOTSUP);
-		return;
-	}
 	each_line(bag, manifest->name, true, take_entry, manifest);
 	if (manifest->bad)
 		fault(bag, UNCHECKED, manifest->name, strlen(manifest->name),
@@ -236,8 +349,46 @@ static bool is_manifest(struct manifest *manifest, const char *name)
 	return true;
 }
 
+static bool is_known(struct bag *bag, const struct manifest *manifest)
+{
+	if (manifest->alg && !digest_setup(manifest->alg))
+		return true;
+	fault(bag, UNCHECKED, manifest->name, strlen(manifest->name),
+	      "not checked: its algorithm is not known", -ENOTSUP);
+	return false;
+}
+
+/* All manifests of the payload, or all of tag files. */
+static void feed_group(struct bag *bag, struct manifest *all, size_t count, bool payload,
+		       struct names *names)
+{
+	struct group group = {.names = names};
+	size_t each = offsetof(struct named, digests);
+
+	for (size_t i = 0; i < count; i++) {
+		if ((all[i].bit != 0) != payload || !is_known(bag, &all[i]))
+			continue;
+		bag->bits |= all[i].bit;
+		all[i].group = &group;
+		all[i].place = group.count;
+		all[i].at = each - offsetof(struct named, digests);
+		if (group.count == ARRAY_SIZE(group.of))
+			continue;
+		each += group.count ? all[i].alg->size : 0;
+		group.of[group.count++] = &all[i];
+	}
+	names->each = (each + _Alignof(struct named) - 1) / _Alignof(struct named) *
+		      _Alignof(struct named);
+	for (size_t i = 1; i < group.count; i++)
+		read_lines(bag, group.of[i]->name, keep_entry, group.of[i]);
+	for (size_t i = 0; i < count; i++)
+		if ((all[i].bit != 0) == payload && all[i].group)
+			feed_manifest(bag, &all[i]);
+}
+
 static void feed_manifests(struct bag *bag)
 {
+	struct names of_tags = {.seen = seen_new()};
 	struct manifest all[MANIFESTS_MOST];
 	const struct dirent *entry;
 	size_t count = 0;
@@ -249,13 +400,14 @@ static void feed_manifests(struct bag *bag)
 		closedir(dir);
 	qsort(all, count, sizeof(all[0]), by_name);
 	for (size_t i = 0; i < count; i++) {
-		if (all[i].bit) {
+		if (all[i].bit)
 			all[i].bit = UINT32_C(1) << bag->payloads++;
-			bag->bits |= all[i].bit;
-		}
-		feed_manifest(bag, &all[i]);
-		free(all[i].name);
 	}
+	feed_group(bag, all, count, true, &bag->names);
+	feed_group(bag, all, count, false, &of_tags);
+	for (size_t i = 0; i < count; i++)
+		free(all[i].name);
+	names_free(&of_tags);
 	if (!bag->payloads)
 		fault(bag, MISSING, "manifest-sha256.txt", strlen("manifest-sha256.txt"),
 		      "is missing, and so is any other manifest of the payload", -ENOENT);
@@ -280,6 +432,7 @@ static void take_fetch(struct bag *bag, void *arg, char *text, size_t len)
 /* What it names has to be in the manifests as well. */
 static void take_fetch_again(struct bag *bag, void *arg, char *text, size_t len)
 {
+	const struct named *named;
 	const char *name;
 	size_t name_len;
 
@@ -287,7 +440,8 @@ static void take_fetch_again(struct bag *bag, void *arg, char *text, size_t len)
 	if (!bagline_fetch(&name, &name_len, text, len) || !bagline_is_inside(name, name_len, true))
 		return;
 	find_name(bag, name, name_len);
-	if (!seen_find(bag->seen, bag->name.data, bag->name.len))
+	named = find_named(&bag->names, bag->name.data, bag->name.len);
+	if (!named || !named->bits)
 		fault(bag, UNLISTED, bag->name.data, bag->name.len,
 		      "is in fetch.txt, and in no manifest", 0);
 }
@@ -295,7 +449,7 @@ static void take_fetch_again(struct bag *bag, void *arg, char *text, size_t len)
 static void take_payload(void *ctx, const struct found *found)
 {
 	struct bag *bag = ctx;
-	const uint32_t *bits;
+	const struct named *named;
 	struct stat st;
 
 	bag->name.len = 0;
@@ -304,10 +458,10 @@ static void take_payload(void *ctx, const struct found *found)
 	bag->count++;
 	if (bag->has_oxum && !call_fstatat(found->dirfd, found->name, &st, 0))
 		bag->bytes += (uint64_t)st.st_size;
-	bits = seen_find(bag->seen, bag->name.data, bag->name.len);
-	if (!bits)
+	named = find_named(&bag->names, bag->name.data, bag->name.len);
+	if (!named || !named->bits)
 		fault(bag, UNLISTED, bag->name.data, bag->name.len, "is in no manifest", 0);
-	else if (bag->each_names_all && *bits != bag->bits)
+	else if (bag->each_names_all && named->bits != bag->bits)
 		fault(bag, UNLISTED, bag->name.data, bag->name.len,
 		      "is not in each manifest of the payload", 0);
 }
@@ -367,10 +521,10 @@ void verify_feed_bag(struct job *job, const char *dir)
 
 	job->empty_is_fine = true;
 	bag.list = verify_list_new(set->run, dir);
-	bag.seen = seen_new();
+	bag.names.seen = seen_new();
 	bag.fetched = seen_new();
 	feed(&bag);
-	seen_free(bag.seen);
+	names_free(&bag.names);
 	seen_free(bag.fetched);
 	buf_free(&bag.path);
 	buf_free(&bag.name);

@@ -82,20 +82,31 @@ static int mismatch(struct item *item)
 	return -EBADMSG;
 }
 
+/* All digests of the entry, in one reading. */
+static int read_digests(struct item *item)
+{
+	struct verify_item *own = item_priv(item);
+	struct further *further = own->further;
+	struct hashfile_want wants[1 + SUMLINE_MORE] = {{own->alg, own->digest}};
+	size_t count = 1;
+
+	_Static_assert(ARRAY_SIZE(wants) <= HASHER_DIGESTS, "a file is read once");
+	for (size_t i = 0; further && i < further->more_count; i++)
+		wants[count++] = (struct hashfile_want){further->more[i].alg, further->digests[i]};
+	return hashfile_digests(item, wants, count, true);
+}
+
 /* The further digests of a list that has several. */
 static int check_more(struct item *item)
 {
-	const struct verify_item *own = item_priv_const(item);
-	unsigned char digest[DIGEST_SIZE_MAX];
-	const struct further *further = own->further;
+	struct verify_item *own = item_priv(item);
+	struct further *further = own->further;
 
-	for (size_t i = 0; further && i < further->more_count && !is_stdin(item); i++) {
+	for (size_t i = 0; further && i < further->more_count; i++) {
 		const struct sumdigest *more = &further->more[i];
-		int err = hashfile_digest(item, more->alg, true, digest);
 
-		if (err)
-			return err;
-		if (memcmp(digest, more->bytes, more->alg->size)) {
+		if (memcmp(further->digests[i], more->bytes, more->alg->size)) {
+			further->differs = more;
 			item->why = "another digest of its line does not match";
 			item->silent = true;
 			return -EBADMSG;
@@ -134,9 +145,11 @@ static int verify_work(struct item *item)
 
 	own->verdict = UNREADABLE;
 	own->compared = false;
+	if (own->further)
+		own->further->differs = NULL;
 	err = own->further && own->further->facts.given ? verify_facts(item) : 0;
 	if (!err) {
-		err = hashfile_digest(item, own->alg, true, own->digest);
+		err = read_digests(item);
 		if (!err && item->status == STATUS_SKIPPED) {
 			/* A file of the list that cannot be read is a failure. */
 			item->status = STATUS_OK;
@@ -205,56 +218,73 @@ static void verify_text(const struct item *item, struct buf *buf)
 	buf_char(buf, '\n');
 }
 
+static void add_digests(struct buf *buf, const struct digest_alg *alg,
+			const unsigned char *expected, const unsigned char *digest)
+{
+	buf_str(buf, ",\"alg\":\"");
+	buf_str(buf, alg->name);
+	buf_str(buf, "\",\"expected\":\"");
+	buf_hex(buf, expected, alg->size);
+	buf_char(buf, '"');
+	if (!digest)
+		return;
+	buf_str(buf, ",\"digest\":\"");
+	buf_hex(buf, digest, alg->size);
+	buf_char(buf, '"');
+}
+
+/* Of several digests, the one that does not match. */
 static void verify_json(const struct item *item, struct buf *buf)
 {
 	const struct verify_item *own = item_priv_const(item);
+	const struct further *further = own->further;
+	const struct sumdigest *differs = further ? further->differs : NULL;
 
 	if (!own->list)
 		return;
 	if (item->status == STATUS_OK || item->status == STATUS_FAILED || own->verdict == MISSING)
 		buf_printf(buf, ",\"verdict\":\"%s\"", verdict_names[own->verdict]);
-	if (!own->alg)
-		return;
-	buf_str(buf, ",\"alg\":\"");
-	buf_str(buf, own->alg->name);
-	buf_str(buf, "\",\"expected\":\"");
-	buf_hex(buf, own->expected, own->alg->size);
-	buf_char(buf, '"');
-	if (own->compared) {
-		buf_str(buf, ",\"digest\":\"");
-		buf_hex(buf, own->digest, own->alg->size);
-		buf_char(buf, '"');
-	}
+	if (differs)
+		add_digests(buf, differs->alg, differs->bytes,
+			    further->digests[differs - further->more]);
+	else if (own->alg)
+		add_digests(buf, own->alg, own->expected, own->compared ? own->digest : NULL);
 }
 
-/* With its tag, which says which of two algorithms of the same length it is. */
+/*
+ * With its tag, which says which of two algorithms of the same length it is; a line for each digest.
+ */
 static void verify_again(const struct item *item, struct buf *buf)
 {
 	const struct verify_item *own = item_priv_const(item);
-
-	const bool zero = run_of(item)->set->zero;
+	const struct further *further = own->further;
+	const struct sumstyle style = {.tag = true, .zero = run_of(item)->set->zero};
 
 	if (own->line) {
 		buf_str(buf, own->line);
-		buf_char(buf, zero ? '\0' : '\n');
+		buf_char(buf, style.zero ? '\0' : '\n');
 	} else if (own->further && own->further->facts.given) {
 		verify_facts_again(item, buf);
 	} else if (own->alg) {
-		sumline_add(buf, own->alg, own->expected, item->name.data, item->name.len,
-			    (struct sumstyle){.tag = true, .zero = zero});
+		sumline_add(buf, own->alg, own->expected, item->name.data, item->name.len, style);
+		for (size_t i = 0; further && i < further->more_count; i++)
+			sumline_add(buf, further->more[i].alg, further->more[i].bytes,
+				    item->name.data, item->name.len, style);
 	}
 }
 
-/* The digest that is expected: with another one it is another item. */
+/* The digests that are expected: with others it is another item. */
 static void verify_journal_key(const struct item *item, struct buf *buf)
 {
 	const struct verify_item *own = item_priv_const(item);
+	const struct further *further = own->further;
 
 	buf_char(buf, '\t');
-	if (own->alg) {
-		buf_str(buf, own->alg->name);
-		buf_char(buf, ':');
-		buf_hex(buf, own->expected, own->alg->size);
+	if (own->alg)
+		sumfield_add(buf, own->alg, own->expected);
+	for (size_t i = 0; further && i < further->more_count; i++) {
+		buf_char(buf, ',');
+		sumfield_add(buf, further->more[i].alg, further->more[i].bytes);
 	}
 	verify_facts_key(item, buf);
 }

@@ -59,6 +59,8 @@ struct further {
 	struct sumfacts facts; /* its link is in text */
 	size_t more_count;
 	struct sumdigest more[SUMLINE_MORE];
+	unsigned char digests[SUMLINE_MORE][DIGEST_SIZE_MAX]; /* those that were computed */
+	const struct sumdigest *differs; /* the one of them that does not match, or NULL */
 	char text[];
 };
 
