@@ -271,6 +271,18 @@ static void blake3_is_as_b3sum_s_or_refused(struct test *t)
 		expect_exit(run, 1);
 		expect_out(run, "a: FAILED not checked\n");
 		expect_says(run, "built without libblake3");
+		/* Wherever else such a digest is asked for. */
+		run = SH("printf 'http://127.0.0.1:1/x\\tx\\tblake3:%s\\n' \"$(cut -c14- list)\" | "
+			 "exec \"$BATCHPROC\" fetch -T -");
+		expect_exit(run, 1);
+		expect_says(run, "built without libblake3");
+		expect_exit(SH("mkdir -p b/data && echo BagIt-Version: 1.0 >b/bagit.txt && "
+			       "echo Tag-File-Character-Encoding: UTF-8 >>b/bagit.txt && "
+			       ">b/manifest-blake3.txt"),
+			    0);
+		run = BP("verify", "--bag", "b");
+		expect_out(run, "b/manifest-blake3.txt: FAILED not checked\n");
+		expect_says(run, "built without libblake3");
 		return;
 	}
 	expect_out(run, "ea8f163db38682925e4491c5e58d4bb3506ef8c14eb78a86e908c5624a67200f  a\n");

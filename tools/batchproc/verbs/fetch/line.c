@@ -44,7 +44,7 @@ static const char *take_digest(struct fetch_item *own, const char *text)
 		own->alg = NULL;
 		return "the digest is not ALGORITHM:HEXADECIMAL";
 	}
-	return digest_setup(own->alg) ? "this OpenSSL does not offer the digest's algorithm" : NULL;
+	return digest_setup(own->alg) ? digest_lacks(own->alg) : NULL;
 }
 
 /* Mirrors are separated by what cannot stand in an URL. */

@@ -354,7 +354,9 @@ static bool is_known(struct bag *bag, const struct manifest *manifest)
 	if (manifest->alg && !digest_setup(manifest->alg))
 		return true;
 	fault(bag, UNCHECKED, manifest->name, strlen(manifest->name),
-	      "not checked: its algorithm is not known", -ENOTSUP);
+	      manifest->alg ? digest_lacks(manifest->alg) :
+			      "not checked: its algorithm is not known",
+	      -ENOTSUP);
 	return false;
 }
 
