@@ -64,6 +64,42 @@ static void trees_deeper_than_a_path_can_say(struct test *t)
 	remove_deep("deep");
 }
 
+/* The operand itself, of which no call of the kernel takes the whole. */
+static void a_directory_with_a_long_path_is_one(struct test *t)
+{
+	struct text expected = {0};
+	struct run *run;
+	char *path, *dir;
+
+	fresh_dir(t);
+	path = make_deep("deep", 30, "hello");
+	assert_true(strlen(path) > PATH_MAX + 256);
+	dir = strndup(path, strlen(path) - strlen("/bottom"));
+	text_printf(&expected, HELLO_SHA256 "  %s\n", path);
+	expect_out(BP("hash", "-r", dir), expected.data);
+	run = BP("list", "-r", dir);
+	expect_exit(run, 0);
+	expect(run->out.len == strlen(path) + 1 && !memcmp(run->out.data, path, strlen(path)));
+	make_file("list", expected.data);
+	expect_exit(BP("verify", "--status", "--unlisted", dir, "list"), 0);
+	make_file("list", HELLO_SHA256 "  list\n");
+	expect_exit(BP("verify", "--status", "--unlisted", dir, "list"), 1);
+	/* What is left out, and what was empty, stays, with -d too. */
+	expect_exit(BP("rm", "-rd", "--older=1970-01-02", dir), 0);
+	expect_out(BP("hash", "-r", dir), expected.data);
+	expect_exit(BP("rm", path), 0);
+	run = BP("rm", "-rd", "--json", "--older=1970-01-02", dir);
+	expect_exit(run, 0);
+	expect(strstr(run->out.data, "it was empty before"));
+	expect_exit(BP("rm", "-rd", "--preserve-root=all", dir), 0);
+	expect_exit(BP("rm", "-r", dir), 1);
+	expect_exit(BP("rm", "-rf", dir), 0);
+	text_free(&expected);
+	free(path);
+	free(dir);
+	remove_deep("deep");
+}
+
 static void what_nobody_may_read_is_a_failure(struct test *t)
 {
 	static const struct how nobody = {.uid = NOBODY};
@@ -326,6 +362,7 @@ int main(int argc, char **argv)
 		ONCE(a_tree_is_what_find_finds),
 		ONCE(roots_may_be_named_in_any_way),
 		ONCE(trees_deeper_than_a_path_can_say),
+		ONCE(a_directory_with_a_long_path_is_one),
 		ONCE(what_nobody_may_read_is_a_failure),
 		ONCE(large_directories_take_no_more_memory),
 		ONCE(many_directories_below_one),

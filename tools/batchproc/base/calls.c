@@ -250,9 +250,34 @@ int call_fstatat(int dirfd, const char *path, struct stat *st, int flags)
 	return happens(FAULT_EIO) ? -EIO : (int)CALL(fstatat(dirfd, path, st, flags));
 }
 
+static int look_by_parts(const char *path, int flags, struct stat *st)
+{
+	int fd = path_open_parts(AT_FDCWD, path, O_PATH | flags, open_plain), err;
+
+	if (fd < 0)
+		return fd;
+	err = (int)CALL(fstat(fd, st));
+	close(fd);
+	return err;
+}
+
+static bool is_too_long(int err, const char *path)
+{
+	return err == -ENAMETOOLONG && strlen(path) >= PATH_MAX;
+}
+
 int call_lstat(const char *path, struct stat *st)
 {
-	return happens(FAULT_EIO) ? -EIO : (int)CALL(lstat(path, st));
+	int err = happens(FAULT_EIO) ? -EIO : (int)CALL(lstat(path, st));
+
+	return is_too_long(err, path) ? look_by_parts(path, O_NOFOLLOW, st) : err;
+}
+
+int call_stat(const char *path, struct stat *st)
+{
+	int err = (int)CALL(stat(path, st));
+
+	return is_too_long(err, path) ? look_by_parts(path, 0, st) : err;
 }
 
 int call_fstat(int fd, struct stat *st)

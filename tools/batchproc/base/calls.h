@@ -30,7 +30,9 @@ int call_unlinkat(int dirfd, const char *path, int flags);
 int call_rename_new(int dirfd, const char *from, const char *to);
 int call_mkdirat(int dirfd, const char *path, mode_t mode);
 int call_fstatat(int dirfd, const char *path, struct stat *st, int flags);
+/* However long the path is. */
 int call_lstat(const char *path, struct stat *st);
+int call_stat(const char *path, struct stat *st);
 int call_fstat(int fd, struct stat *st);
 int call_statx(int dirfd, const char *path, int flags, unsigned int mask, struct statx *stx);
 ssize_t call_getdents(int fd, void *buf, size_t len);

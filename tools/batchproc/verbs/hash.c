@@ -11,6 +11,7 @@
 #include "journal/journal.h"
 #include "run/feed.h"
 #include "base/buf.h"
+#include "base/calls.h"
 #include "base/status.h"
 #include "base/device.h"
 #include "digest/digest.h"
@@ -182,7 +183,7 @@ static void add_one(struct job *job, const struct item_class *class, const char 
 
 	if (mtree)
 		hash_mtree_parents(job, name);
-	if (!set->recursive || steer_stopping(job) || !strcmp(name, "-") || stat(name, &st) ||
+	if (!set->recursive || steer_stopping(job) || !strcmp(name, "-") || call_stat(name, &st) ||
 	    !S_ISDIR(st.st_mode)) {
 		item_submit(item_new(job, class, NULL, name, strlen(name)));
 		return;

@@ -10,6 +10,7 @@
 
 #include "base/array.h"
 #include "base/buf.h"
+#include "base/calls.h"
 #include "base/device.h"
 #include "cli/options.h"
 #include "journal/journal.h"
@@ -150,7 +151,8 @@ static void add_one(struct job *job, const struct item_class *class, const char 
 	struct walk_root root = {.class = class};
 	struct stat st;
 
-	if (!set->recursive || steer_stopping(job) || stat(name, &st) || !S_ISDIR(st.st_mode)) {
+	if (!set->recursive || steer_stopping(job) || call_stat(name, &st) ||
+	    !S_ISDIR(st.st_mode)) {
 		item_submit(item_new(job, class, NULL, name, strlen(name)));
 		return;
 	}

@@ -346,10 +346,10 @@ static void add_tree(struct job *job, const struct item_class *class, const char
 	walk_add(job->walk, &root, name, len);
 }
 
-/* Then it could be a directory, and must not be tried as a file. A task copes with a long name. */
+/* Then it could be a directory, and must not be tried as a file. */
 static bool cannot_be_looked_at(int err)
 {
-	return err != -ENOENT && err != -ENOTDIR && err != -ENAMETOOLONG;
+	return err != -ENOENT && err != -ENOTDIR;
 }
 
 /* A directory by its slash, and called as a tree is: in the journal it may be one. */

@@ -289,7 +289,7 @@ static void look_through(struct job *job, const char *top)
 
 	looking->list = verify_list_new(set->run, top);
 	absolute(set->run, &looking->top, top, strlen(top));
-	if (!stat(top, &st))
+	if (!call_stat(top, &st))
 		root.kind = device_kind_of_path(st.st_dev, top);
 	walk_add(job->walk, &root, top, strlen(top));
 }
