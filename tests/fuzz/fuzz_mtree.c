@@ -57,7 +57,7 @@ static void written_and_read(struct sumline *line)
 }
 
 static void take(struct mtree *mtree, const struct digest_alg *forced, const uint8_t *data,
-		 size_t len)
+		 size_t len, bool first)
 {
 	struct sumline line;
 	/* Of its own, to the byte: reading beyond the end is seen. */
@@ -65,7 +65,9 @@ static void take(struct mtree *mtree, const struct digest_alg *forced, const uin
 
 	must(text != NULL);
 	memcpy(text, data, len);
-	mtree_begins(text, len);
+	/* It is asked of first lines. */
+	if (first)
+		mtree_begins(text, len);
 	switch (mtree_take(mtree, &line, forced, text, len)) {
 	case SUMLINE_ENTRY:
 		must(line.len > 0 && !memchr(line.name, '\0', line.len));
@@ -91,7 +93,7 @@ int fuzz_mtree(const uint8_t *data, size_t size)
 		const uint8_t *end = memchr(data + at, '\n', size - at);
 		size_t len = end ? (size_t)(end - data) - at : size - at;
 
-		take(&mtree, forced, data + at, len);
+		take(&mtree, forced, data + at, len, at == 1);
 		at += len + 1;
 	}
 	mtree_free(&mtree);

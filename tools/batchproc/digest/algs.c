@@ -56,18 +56,26 @@ const struct digest_alg digest_algs[DIGEST_ALGS] = {
 
 #define SPELLING_MOST 24
 
+/* A letter or digit as it counts; NUL where it does not. */
+static char counting(char c)
+{
+	if (c == '-' || c == '/' || c == '_' || c == ' ')
+		return '\0';
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 /* What is left of a name; false where that is nothing, or more than any algorithm has. */
 static bool spell(char *spelling, const char *name, size_t len)
 {
 	size_t to = 0;
 
 	for (size_t i = 0; i < len; i++) {
-		char c = name[i];
+		const char c = counting(name[i]);
 
-		if (c == '-' || c == '/' || c == '_' || c == ' ')
+		if (!name[i])
+			return false;
+		if (!c)
 			continue;
-		if (c >= 'A' && c <= 'Z')
-			c = (char)(c - 'A' + 'a');
 		if (to == SPELLING_MOST - 1)
 			return false;
 		spelling[to++] = c;
@@ -76,13 +84,23 @@ static bool spell(char *spelling, const char *name, size_t len)
 	return to > 0;
 }
 
+static bool is_spelt(const char *name, const char *spelling)
+{
+	for (; *name; name++) {
+		const char c = counting(*name);
+
+		if (c && c != *spelling++)
+			return false;
+	}
+	return !*spelling;
+}
+
+/* Whatever an algorithm is called begins with the same letter: most are out at once. */
 static bool spells(const struct digest_alg *alg, const char *spelling)
 {
-	char own[SPELLING_MOST];
-
-	return (spell(own, alg->name, strlen(alg->name)) && !strcmp(own, spelling)) ||
-	       (spell(own, alg->tag, strlen(alg->tag)) && !strcmp(own, spelling)) ||
-	       (alg->evp && spell(own, alg->evp, strlen(alg->evp)) && !strcmp(own, spelling));
+	return alg->name[0] == spelling[0] &&
+	       (is_spelt(alg->name, spelling) || is_spelt(alg->tag, spelling) ||
+		(alg->evp && is_spelt(alg->evp, spelling)));
 }
 
 const struct digest_alg *digest_by_spelling(const char *name, size_t len)
