@@ -109,7 +109,7 @@ static void patterns_are_those_of_rsync(struct test *t)
 		same_as_rsync(rules[i]);
 }
 
-/* Patterns of a few signs over a few names, each by both. */
+/* Rules of a few signs, some of them odd, over a few names, each set by both. */
 static void many_patterns(struct test *t)
 {
 	struct run *run;
@@ -117,14 +117,23 @@ static void many_patterns(struct test *t)
 	fresh_dir(t);
 	if (!have_program("rsync"))
 		skip_because(t, "no rsync");
-	run_sh("mkdir -p d/a/b/a d/b/ab d/ab/b && touch d/a/b/a/ab d/b/ab/a d/ab/b/a d/a/a d/b/b d/ba");
-	run = SH("awk 'BEGIN { srand(7); n = split(\"a b / * ** ? [ab] [!a] /*/ ***\", s, \" \"); "
-		 "for (i = 0; i < 24; i++) { p = \"\"; k = 1 + int(rand() * 5); "
-		 "for (j = 0; j < k; j++) p = p s[1 + int(rand() * n)]; print p } }' | "
-		 "while read -r p; do rm -rf r b; mkdir r b; rsync -a --exclude=\"$p\" d/ r; "
-		 "$BATCHPROC copy -a --exclude=\"$p\" d/. b; (cd r && find . | sort) >r.out; "
-		 "(cd b && find . | sort) >b.out; cmp -s r.out b.out || { echo \"$p\"; "
-		 "diff -U0 r.out b.out; }; done");
+	run_sh("mkdir -p r d/a/b/a d/b/ab d/ab/b d/'[ab]'/x d/b-a && touch d/a/b/a/ab d/b/ab/a d/ab/b/a "
+	       "d/a/a d/b/b d/ba 'd/[ab]/x/a' 'd/b-a/]' 'd/a*b' d/- d/b/^ 'd/!a' 'd/a:]'");
+	make_file(
+		"signs",
+		"a b a b a b / / * ** ? *** /*/ [ab] [!a] [^b] [a-b] [[:alpha:]] [ - ] ! ^ [] "
+		"[]] [\\]] [a- \\* \\ [[:x:]] [![:x:]] [[:a] [[:alpha:]-z] :] [! [[: [b-a] [b-a-c] "
+		"[\\a-b] [a-\\b] []-a] [^[:alpha:]b] [::] [[::]] [[:]");
+	run = SH(
+		"LC_ALL=C awk '{ srand(7); for (i = 0; i < 200; i++) { p = \"\"; k = 1 + int(rand() * 5); "
+		"for (j = 0; j < k; j++) p = p $(1 + int(rand() * NF)); print p } }' signs >patterns; "
+		"last=x; while read -r p; do "
+		"rsync -rn --out-format=%n --exclude=\"$p\" --include=\"$last\" --exclude='?\?' d/ r | "
+		"sed 's|/$||; /^\\.$/d' | sort >r.out; "
+		"$BATCHPROC list -r --allow-empty --type=f,d --exclude=\"$p\" --include=\"$last\" "
+		"--exclude='?\?' d | sed '/^d$/d; s|^d/||' | sort >b.out; "
+		"cmp -s r.out b.out || { echo \"$p $last\"; diff -U0 r.out b.out; }; last=$p; "
+		"done <patterns");
 	expect_out(run, "");
 }
 

@@ -60,6 +60,7 @@ static void replay(const char *name, int (*harness)(const uint8_t *data, size_t 
 	}
 
 REPLAY(bagline)
+REPLAY(filter)
 REPLAY(journal)
 REPLAY(manifest)
 REPLAY(mtree)
@@ -69,9 +70,9 @@ REPLAY(url)
 REPLAY(words)
 
 static const struct test_case cases[] = {
-	ONCE(the_corpus_of_bagline), ONCE(the_corpus_of_journal),  ONCE(the_corpus_of_manifest),
-	ONCE(the_corpus_of_mtree),   ONCE(the_corpus_of_response), ONCE(the_corpus_of_sumline),
-	ONCE(the_corpus_of_url),     ONCE(the_corpus_of_words),
+	ONCE(the_corpus_of_bagline),  ONCE(the_corpus_of_filter), ONCE(the_corpus_of_journal),
+	ONCE(the_corpus_of_manifest), ONCE(the_corpus_of_mtree),  ONCE(the_corpus_of_response),
+	ONCE(the_corpus_of_sumline),  ONCE(the_corpus_of_url),	  ONCE(the_corpus_of_words),
 };
 
 int main(int argc, char **argv)

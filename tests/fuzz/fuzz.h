@@ -21,6 +21,7 @@
 #include <stdlib.h>
 
 int fuzz_bagline(const uint8_t *data, size_t size);
+int fuzz_filter(const uint8_t *data, size_t size);
 int fuzz_journal(const uint8_t *data, size_t size);
 int fuzz_manifest(const uint8_t *data, size_t size);
 int fuzz_mtree(const uint8_t *data, size_t size);

@@ -13,8 +13,8 @@
 #include "base/array.h"
 #include "base/wild.h"
 
-/* A class by its name, such as alpha in [[:alpha:]]. */
-static bool in_class(const char *name, size_t len, unsigned char c)
+/* A class by its name, such as alpha in [[:alpha:]]: whether @c is in it; -1: there is none. */
+static int in_class(const char *name, size_t len, unsigned char c)
 {
 	static const struct {
 		const char *name;
@@ -27,8 +27,16 @@ static bool in_class(const char *name, size_t len, unsigned char c)
 
 	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
 		if (strlen(classes[i].name) == len && !memcmp(classes[i].name, name, len))
-			return classes[i].is(c);
-	return false;
+			return classes[i].is(c) != 0;
+	return -1;
+}
+
+/* The end of what may be a class, which the next ] is; NULL: it has no colon, and is none. */
+static const char *class_end(const char *at)
+{
+	const char *end = at[0] == '[' && at[1] == ':' ? at + 2 + strcspn(at + 2, "]") : NULL;
+
+	return end && (!*end || (end > at + 2 && end[-1] == ':')) ? end : NULL;
 }
 
 /* One end of a range; moves behind it. '\0': the bracket has no end. */
@@ -41,7 +49,8 @@ static unsigned char bracket_char(const char **at)
 
 /*
  * The bracket at *@pattern, which is moved behind it. Returns whether @c is in it; one without an
- * end matches nothing.
+ * end, or with a class that there is not, matches nothing. The first of a range is always in it, as
+ * rsync has it.
  */
 static bool in_bracket(const char **pattern, unsigned char c)
 {
@@ -51,9 +60,14 @@ static bool in_bracket(const char **pattern, unsigned char c)
 	unsigned char low, high;
 
 	for (at = first; *at && (*at != ']' || at == first);) {
-		if (at[0] == '[' && at[1] == ':' && (end = strstr(at + 2, ":]"))) {
-			found |= in_class(at + 2, (size_t)(end - at - 2), c);
-			at = end + 2;
+		end = class_end(at);
+		if (end) {
+			int in = *end ? in_class(at + 2, (size_t)(end - at - 3), c) : -1;
+
+			if (in < 0)
+				return false;
+			found |= in;
+			at = end + 1;
 			continue;
 		}
 		low = high = bracket_char(&at);
@@ -61,7 +75,7 @@ static bool in_bracket(const char **pattern, unsigned char c)
 			at++;
 			high = bracket_char(&at);
 		}
-		found |= c >= low && c <= high;
+		found |= c == low || (c >= low && c <= high);
 	}
 	if (!*at)
 		return false;
