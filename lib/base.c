@@ -12,22 +12,42 @@
 
 #include "base.h"
 
-void bp_fatal(const char *fmt, ...)
+__thread void (*base_last_words)(bool deadlock, const char *line);
+
+__attribute__((noreturn)) static void die(bool deadlock, const char *fmt, va_list ap)
 {
+	void (*last_words)(bool, const char *) = base_last_words;
 	char line[512] = "batchproc: ";
 	size_t len = strlen(line);
-	va_list ap;
 	int n;
 
-	va_start(ap, fmt);
 	n = vsnprintf(line + len, sizeof(line) - len - 1, fmt, ap);
-	va_end(ap);
+	if (last_words) {
+		base_last_words = NULL;
+		last_words(deadlock, line + len);
+	}
 	if (n > 0)
 		len += (size_t)n < sizeof(line) - len - 1 ? (size_t)n : sizeof(line) - len - 2;
 	line[len++] = '\n';
 	if (write(STDERR_FILENO, line, len) < 0)
 		abort();
 	abort();
+}
+
+void bp_fatal(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	die(false, fmt, ap);
+}
+
+void bp_deadlock(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	die(true, fmt, ap);
 }
 
 const char *bp_version(void)

@@ -27,6 +27,15 @@
 /** Ends the program with one line on stderr: misuse, or a state from which nothing is safe. */
 __attribute__((noreturn, cold, format(printf, 1, 2))) void bp_fatal(const char *fmt, ...);
 
+/** Likewise: nothing can go on any more. */
+__attribute__((noreturn, cold, format(printf, 1, 2))) void bp_deadlock(const char *fmt, ...);
+
+/*
+ * Who takes what the thread's bp_fatal() and bp_deadlock() would say, instead of standard error; if he
+ * returns, the program ends all the same. NULL: nobody.
+ */
+extern __thread void (*base_last_words)(bool deadlock, const char *line);
+
 #define bp_assert(cond)                                                                            \
 	do {                                                                                       \
 		if (unlikely(!(cond)))                                                             \

@@ -75,9 +75,10 @@ static void enter_circle(struct group_waiter *waiter, const char *call)
 	circle_enter(waiter);
 	while (unlikely(circle_closed(waiter->group, 0, &breaker))) {
 		if (!breaker)
-			bp_fatal("%s: deadlock: the group waits, through its own items, for this "
-				 "task's group",
-				 call);
+			bp_deadlock(
+				"%s: deadlock: the group waits, through its own items, for this "
+				"task's group",
+				call);
 		admit_give_up(breaker);
 	}
 }

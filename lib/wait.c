@@ -95,7 +95,7 @@ static void block_driving(struct waiter *waiter, uint64_t until)
 		if (engine->hooks->break_idle(engine))
 			continue;
 		if (!waiter->yields)
-			bp_fatal("deadlock: everything on this engine waits for something else");
+			bp_deadlock("deadlock: everything on this engine waits for something else");
 		wait_wake(waiter, -EDEADLK);
 	} while (!waiter->woken && bp_now(engine) < until);
 	engine->driver_woken = false;

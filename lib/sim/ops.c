@@ -92,27 +92,28 @@ static void worker_done(struct bp_loop *loop, struct bp_timer_ *timer)
 	struct sim_req *req = sim_req_of_timer(timer);
 
 	(void)loop;
-	if (!req->interrupted || !sim_chance(req->loop->sim, 600))
+	req->loop->sim->about = req->id;
+	if (!req->interrupted || !sim_chance(req->loop->sim, "worker stops", 600))
 		run(req);
-	else if (is_file_work(req) && sim_chance(req->loop->sim, 500))
+	else if (is_file_work(req) && sim_chance(req->loop->sim, "worker says EINTR", 500))
 		post(req, -EINTR); /* the signal has met a system call */
 	else
 		post(req, -ECANCELED);
+	req->loop->sim->about = 0;
 }
 
-static void give_to_worker(struct sim_req *req)
+static void give_to_worker(struct sim_req *req, uint64_t ns)
 {
 	req->state = SIM_WORKER;
-	sim_at(req, sim_latency(req->loop->sim), worker_done);
+	sim_at(req, ns, worker_done);
 }
 
 void sim_file_changed(struct sim *sim, struct sim_file *file)
 {
 	struct bp_link_ *link;
 
-	(void)sim;
 	while ((link = list_pop(&file->armed)))
-		give_to_worker(container_of(link, struct sim_req, link));
+		give_to_worker(container_of(link, struct sim_req, link), sim_latency(sim));
 }
 
 static void timeout_over(struct bp_loop *loop, struct bp_timer_ *timer)
@@ -144,9 +145,9 @@ static int draw_error(struct sim *sim, const struct io_uring_sqe *sqe)
 	static const int file[] = {-EIO, -ENOSPC, -EMFILE, -ENOMEM};
 	static const int stream[] = {-ECONNRESET, -EIO, -ENOBUFS};
 
-	if (sim_chance(sim, sim->odds.again))
-		return sim_chance(sim, 500) ? -EINTR : -EAGAIN;
-	if (!sim_chance(sim, sim->odds.error))
+	if (sim_mishap(sim, SIM_AGAIN))
+		return sim_chance(sim, "EINTR", 500) ? -EINTR : -EAGAIN;
+	if (!sim_mishap(sim, SIM_ERROR))
 		return 0;
 	switch (sqe->opcode) {
 	case IORING_OP_SEND:
@@ -156,25 +157,32 @@ static int draw_error(struct sim *sim, const struct io_uring_sqe *sqe)
 	case IORING_OP_RECVMSG:
 	case IORING_OP_ACCEPT:
 	case IORING_OP_CONNECT:
-		return SIM_PICK(sim, stream);
+		return SIM_PICK(sim, "which error", stream);
 	default:
-		return SIM_PICK(sim, file);
+		return SIM_PICK(sim, "which error", file);
 	}
 }
 
-static void shorten(struct sim *sim, struct sim_req *req)
+/** How many bytes it may move. The number is drawn where it is not used too: see sim_kept. */
+static size_t draw_most(struct sim *sim, const struct sim_req *req)
 {
+	size_t len = 100;
+	bool shorter;
+	uint64_t most;
+
+	if (!sim->odds.shorter)
+		return SIZE_MAX;
 	switch (req->sqe.opcode) {
 	case IORING_OP_READ:
 	case IORING_OP_WRITE:
 	case IORING_OP_RECV:
 	case IORING_OP_SEND:
 	case IORING_OP_SEND_ZC:
-		req->most = 1 + sim_random(sim, req->sqe.len ? req->sqe.len : 1);
-		return;
-	default:
-		req->most = 1 + sim_random(sim, 100);
+		len = req->sqe.len ? req->sqe.len : 1;
 	}
+	shorter = sim_mishap(sim, SIM_SHORTER);
+	most = 1 + sim_choose(sim, "bytes less one", len, len / 2);
+	return shorter ? most : SIZE_MAX;
 }
 
 static void issue_op(struct sim_req *req)
@@ -183,6 +191,8 @@ static void issue_op(struct sim_req *req)
 	/* A close that fails has closed all the same; its model fails only with EBADF. */
 	bool close = req->sqe.opcode == IORING_OP_CLOSE;
 	int err = sim_model_target(sim, req);
+	bool at_once;
+	uint64_t ns;
 
 	if (!err && !close)
 		err = draw_error(sim, &req->sqe);
@@ -194,12 +204,13 @@ static void issue_op(struct sim_req *req)
 		issue_timeout(req);
 		return;
 	}
-	if (sim_chance(sim, sim->odds.shorter))
-		shorten(sim, req);
-	if (!sim->odds.latency_ns || sim_chance(sim, 200))
+	req->most = draw_most(sim, req);
+	at_once = !sim->odds.latency_ns || sim_chance(sim, "done at once", 200);
+	ns = sim_latency(sim);
+	if (at_once)
 		run(req);
 	else
-		give_to_worker(req);
+		give_to_worker(req, ns);
 }
 
 /* ---------------------------------------------------------------- cancels */
@@ -209,10 +220,10 @@ static int cancel_target(struct sim *sim, struct sim_req *target)
 {
 	if (!target || target->state == SIM_POSTED)
 		return -ENOENT;
-	if (sim_chance(sim, sim->odds.late)) /* between two states: not found, or not in time */
-		return sim_chance(sim, 500) ? -ENOENT : -EALREADY;
-	if (target->state == SIM_WORKER && sim_chance(sim, 600)) {
-		target->interrupted = sim_chance(sim, 500);
+	if (sim_mishap(sim, SIM_LATE)) /* between two states: not found, or not in time */
+		return sim_chance(sim, "cancel finds none", 500) ? -ENOENT : -EALREADY;
+	if (target->state == SIM_WORKER && sim_chance(sim, "cancel meets a worker", 600)) {
+		target->interrupted = sim_chance(sim, "cancel interrupts it", 500);
 		return -EALREADY;
 	}
 	if (list_linked(&target->link))
@@ -226,7 +237,7 @@ static void issue_cancel(struct sim_req *req)
 {
 	struct sim *sim = req->loop->sim;
 	struct sim_req *target = sim_req_find(req->loop, req->op, SIM_OP);
-	bool answer_first = sim_chance(sim, 400);
+	bool answer_first = sim_chance(sim, "cancel is answered first", 400);
 
 	req->state = SIM_POSTED;
 	req->flags = BP_COMPLETION_CANCEL;
@@ -236,13 +247,18 @@ static void issue_cancel(struct sim_req *req)
 	sim_note(sim, req->id, (uint64_t)(int64_t)req->res, "cancel of op %u: %d",
 		 target ? target->id : 0, req->res);
 	if (!answer_first)
-		sim_at(req, sim_chance(sim, 300) ? sim_latency(sim) : 0, posted_later);
+		sim_at(req, sim_chance(sim, "answer comes late", 300) ? sim_latency(sim) : 0,
+		       posted_later);
 }
 
 void sim_issue(struct sim_req *req)
 {
+	struct sim *sim = req->loop->sim;
+
+	sim->about = req->id;
 	if (req->kind == SIM_OP)
 		issue_op(req);
 	else
 		issue_cancel(req);
+	sim->about = 0;
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "opcode.h"
 #include "sim/sim.h"
 
 #define SLAB_REQS 64
@@ -37,6 +38,55 @@ uint64_t sim_random(struct sim *sim, uint64_t n)
 	return mix(sim->random) % n;
 }
 
+const char *const sim_mishap_names[SIM_MISHAPS] = {
+	[SIM_ERROR] = "error",	   [SIM_AGAIN] = "again", [SIM_SHORTER] = "short",
+	[SIM_FULL] = "full",	   [SIM_LATE] = "late",	  [SIM_HOLD] = "hold",
+	[SIM_PREEMPT] = "preempt", [SIM_WAKE] = "wake",	  [SIM_REORDER] = "reorder",
+};
+
+/** Takes a decision. Return: @value, or @plain where the seed has nothing to say. */
+static uint64_t decide(struct sim *sim, const char *what, uint64_t value, uint64_t plain)
+{
+	const struct sim_kept *kept = sim->kept;
+	uint64_t number = sim->decisions++;
+
+	if (kept && (number >= kept->count || !(kept->bits[number / 8] & (1u << number % 8))))
+		return plain;
+	if (value != plain && sim->decided)
+		sim->decided(sim->arg, number, what, value, plain);
+	return value;
+}
+
+uint64_t sim_choose(struct sim *sim, const char *what, uint64_t n, uint64_t plain)
+{
+	return decide(sim, what, sim_random(sim, n), plain);
+}
+
+bool sim_chance(struct sim *sim, const char *what, unsigned int of_1000)
+{
+	return of_1000 && decide(sim, what, sim_random(sim, 1000) < of_1000, false);
+}
+
+bool sim_mishap(struct sim *sim, enum sim_mishap kind)
+{
+	unsigned int odds = sim->odds.of[kind];
+
+	/* One that is off is drawn all the same: what comes after it keeps its numbers. */
+	if (!odds)
+		return false;
+	if (sim->off & (1u << kind)) {
+		sim_random(sim, 1000);
+		sim->decisions++;
+		return false;
+	}
+	if (!sim_chance(sim, sim_mishap_names[kind], odds))
+		return false;
+	sim->struck[kind]++;
+	return true;
+}
+
+#define DRAW(sim, table) ((table)[sim_random(sim, SIM_COUNT(table))])
+
 static void draw_odds(struct sim *sim)
 {
 	static const unsigned int rare[] = {0, 0, 0, 5, 30, 100};
@@ -46,16 +96,17 @@ static void draw_odds(struct sim *sim)
 	static const uint64_t turn[] = {100, 1000, 20000};
 
 	sim->odds = (struct sim_odds){
-		.error = SIM_PICK(sim, rare),
-		.again = SIM_PICK(sim, rare),
-		.shorter = SIM_PICK(sim, some),
-		.full = SIM_PICK(sim, some),
-		.late = SIM_PICK(sim, some),
-		.hold = SIM_PICK(sim, some),
-		.preempt = SIM_PICK(sim, preempt),
-		.wake = SIM_PICK(sim, rare),
-		.latency_ns = SIM_PICK(sim, latency),
-		.turn_ns = SIM_PICK(sim, turn),
+		.error = DRAW(sim, rare),
+		.again = DRAW(sim, rare),
+		.shorter = DRAW(sim, some),
+		.full = DRAW(sim, some),
+		.late = DRAW(sim, some),
+		.hold = DRAW(sim, some),
+		.preempt = DRAW(sim, preempt),
+		.wake = DRAW(sim, rare),
+		.reorder = 1000,
+		.latency_ns = DRAW(sim, latency),
+		.turn_ns = DRAW(sim, turn),
 	};
 }
 
@@ -74,14 +125,30 @@ void sim_note(struct sim *sim, uint64_t a, uint64_t b, const char *fmt, ...)
 	sim->trace(sim->arg, line);
 }
 
+/** Whether an operation takes another time than the average. Where all do, that is no decision. */
+static bool reorders(struct sim *sim)
+{
+	if (sim->odds.reorder < 1000)
+		return sim_mishap(sim, SIM_REORDER);
+	if (sim->off & (1u << SIM_REORDER))
+		return false;
+	sim->struck[SIM_REORDER]++;
+	return true;
+}
+
 uint64_t sim_latency(struct sim *sim)
 {
-	uint64_t ns = sim->odds.latency_ns;
+	uint64_t average = sim->odds.latency_ns, ns;
+	bool slow, other;
 
-	if (!ns)
+	if (!average)
 		return 0;
+	other = reorders(sim);
 	/* Most are near the average; a few take long, as on a real disk. */
-	return sim_random(sim, 2 * ns) + (sim_chance(sim, 60) ? 20 * ns : 0);
+	ns = sim_choose(sim, "takes ns", 2 * average, average);
+	slow = sim_chance(sim, "takes long", 60);
+	/* All is drawn either way, so that what comes later keeps its numbers. */
+	return other ? ns + (slow ? 20 * average : 0) : average;
 }
 
 static void run_due(struct sim *sim)
@@ -196,7 +263,7 @@ static int enqueue(struct sim_loop *sl, struct bp_op *op, enum sim_req_kind kind
 
 	if (sl->full)
 		return -EAGAIN;
-	if (sim_chance(sl->sim, sl->sim->odds.full)) {
+	if (sim_mishap(sl->sim, SIM_FULL)) {
 		sl->full = true;
 		sim_note(sl->sim, 1, sl->loop->index, "loop %u: queue full", sl->loop->index);
 		return -EAGAIN;
@@ -209,9 +276,9 @@ static int enqueue(struct sim_loop *sl, struct bp_op *op, enum sim_req_kind kind
 	if (kind == SIM_OP)
 		op_fill(op, &req->sqe);
 	sim_note(sl->sim, req->id, kind == SIM_OP ? req->sqe.opcode : 255u,
-		 kind == SIM_OP ? "loop %u: submit op %u, opcode %u" :
-				  "loop %u: submit cancel %u (%u)",
-		 sl->loop->index, req->id, req->sqe.opcode);
+		 "loop %u: submit %s %u%s%s", sl->loop->index, kind == SIM_OP ? "op" : "cancel",
+		 req->id, kind == SIM_OP ? ": " : "",
+		 kind == SIM_OP ? opcode_name(req->sqe.opcode) : "");
 	return 0;
 }
 
@@ -221,6 +288,7 @@ static int sim_submit(struct bp_loop *loop, struct bp_op *op)
 
 	if (sim_req_find(sl, op, SIM_OP) || sim_req_find(sl, op, SIM_CANCEL))
 		bp_fatal("sim: an operation is used again before it and its cancel are over");
+	sim_step(sl->sim);
 	return enqueue(sl, op, SIM_OP);
 }
 
@@ -256,7 +324,7 @@ static unsigned int copy_out(struct sim_loop *sl, struct bp_completion *out, uns
 		struct sim_req *req = container_of(sl->ready.next, struct sim_req, link);
 
 		/* It comes a moment too late for this turn. */
-		if ((n || !waited) && sim_chance(sim, sim->odds.hold))
+		if ((n || !waited) && sim_mishap(sim, SIM_HOLD))
 			break;
 		list_del(&req->link);
 		out[n].op = req->op;
@@ -274,8 +342,8 @@ static void wait_driven(struct sim_loop *sl, uint64_t until)
 {
 	while (!sl->woken && list_empty(&sl->ready) && sl->sim->clock < until)
 		if (!sim_jump(sl->sim, until) && !(sl->sim->stuck && sl->sim->stuck(sl->sim->arg)))
-			bp_fatal("sim: everything waits for ever: %u operation(s) in flight",
-				 loop_in_flight(sl->loop) + loop_patient(sl->loop));
+			bp_deadlock("sim: everything waits for ever: %u operation(s) in flight",
+				    loop_in_flight(sl->loop) + loop_patient(sl->loop));
 }
 
 static unsigned int sim_reap(struct bp_loop *loop, struct bp_completion *out, unsigned int max,
@@ -284,9 +352,11 @@ static unsigned int sim_reap(struct bp_loop *loop, struct bp_completion *out, un
 	struct sim_loop *sl = loop->backend_data;
 	struct sim *sim = sl->sim;
 
+	sim_step(sim);
 	enter(sl);
-	sim_pass(sim, 1 + sim_random(sim, sim->odds.turn_ns));
-	if (sim_chance(sim, sim->odds.wake))
+	sim_pass(sim,
+		 1 + sim_choose(sim, "turn takes ns", sim->odds.turn_ns, sim->odds.turn_ns / 2));
+	if (sim_mishap(sim, SIM_WAKE))
 		until = 0;
 	if (sim->current)
 		sim_thread_wait(sim, sl, until);
@@ -403,7 +473,12 @@ static int start_over(struct sim *sim, uint64_t seed)
 	sim->clock = SIM_EPOCH;
 	sim->trace = NULL;
 	sim->stuck = NULL;
-	sim->hash = sim->events = 0;
+	sim->step = NULL;
+	sim->decided = NULL;
+	sim->kept = NULL;
+	sim->off = sim->turn = 0;
+	memset(sim->struck, 0, sizeof(sim->struck));
+	sim->hash = sim->events = sim->decisions = 0;
 	sim->ids = 0;
 	draw_odds(sim);
 	return sim_model_init(sim);

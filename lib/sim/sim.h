@@ -21,18 +21,48 @@
 /* Where the virtual clock starts: 0 means "none" where a deadline is asked for. */
 #define SIM_EPOCH NSEC_PER_SEC
 
+/* Misfortunes, in the order of struct sim_odds. */
+enum sim_mishap {
+	SIM_ERROR,
+	SIM_AGAIN,
+	SIM_SHORTER,
+	SIM_FULL,
+	SIM_LATE,
+	SIM_HOLD,
+	SIM_PREEMPT,
+	SIM_WAKE,
+	SIM_REORDER,
+	SIM_MISHAPS,
+};
+
 /* What a seed draws first: how hostile the run is. Chances are of 1000. */
 struct sim_odds {
-	unsigned int error; /* an operation fails without being carried out */
-	unsigned int again; /* -EINTR, and -EAGAIN where the kernel may say it */
-	unsigned int shorter; /* a read or write moves fewer bytes than it could */
-	unsigned int full; /* submit() or cancel() has no room until the next reap() */
-	unsigned int late; /* a cancel does not reach its target */
-	unsigned int hold; /* completions that are there are seen a turn later */
-	unsigned int preempt; /* a simulated thread is interrupted at the lock */
-	unsigned int wake; /* a wait ends for no reason */
+	union {
+		struct {
+			unsigned int error; /* an operation fails without being carried out */
+			unsigned int again; /* -EINTR, and -EAGAIN where the kernel may say it */
+			unsigned int shorter; /* a read or write moves fewer bytes than it could */
+			unsigned int full; /* submit() or cancel(): no room until the next reap() */
+			unsigned int late; /* a cancel does not reach its target */
+			unsigned int hold; /* completions that are there are seen a turn later */
+			unsigned int preempt; /* a simulated thread is interrupted at the lock */
+			unsigned int wake; /* a wait ends for no reason */
+			unsigned int reorder; /* an operation takes another time than the average */
+		};
+		unsigned int of[SIM_MISHAPS];
+	};
 	uint64_t latency_ns; /* of an operation, on the average; 0: done at once */
 	uint64_t turn_ns; /* of a turn of a loop, at most */
+};
+
+/*
+ * Which decisions the seed takes; all others go the plain way: no misfortune, the average time, loops in
+ * turn. Decisions are known by their number in the run, and each uses up one random number. So what may be taken
+ * away, a misfortune above all, draws as many when it does not strike: what comes later is the same then.
+ */
+struct sim_kept {
+	const unsigned char *bits; /* of decisions below @count */
+	uint64_t count;
 };
 
 enum sim_req_kind {
@@ -99,6 +129,11 @@ struct sim {
 	uint64_t hash; /* of everything that has happened */
 	uint64_t events; /* things that have happened */
 	struct sim_odds odds;
+	uint64_t decisions; /* taken so far */
+	unsigned int about; /* the request that one is about, or 0 */
+	const struct sim_kept *kept; /* NULL: the seed takes them all */
+	unsigned int off; /* bits: misfortunes that do not strike, though they are drawn */
+	uint64_t struck[SIM_MISHAPS];
 	struct timer_heap due;
 	struct bp_link_ free; /* requests */
 	struct sim_slab *slabs;
@@ -110,11 +145,18 @@ struct sim {
 	struct bp_context hub; /* the engine's own thread */
 	struct sim_thread *threads;
 	struct sim_thread *current; /* the simulated thread that runs, or NULL: the engine's */
+	unsigned int turn; /* the loop that went on last */
 	struct stack_pool stacks;
 
-	/* For tests: told of each event; asked for help when everything waits for ever. */
+	/*
+	 * For tests: told of each event; asked for help when everything waits for ever; called where other
+	 * items or loops may go on; told of each decision that is not the plain one.
+	 */
 	void (*trace)(void *arg, const char *line);
 	bool (*stuck)(void *arg);
+	void (*step)(void *arg);
+	void (*decided)(void *arg, uint64_t number, const char *what, uint64_t value,
+			uint64_t plain);
 	void *arg;
 };
 
@@ -133,12 +175,24 @@ void sim_reset(struct bp_engine *engine, uint64_t seed);
 /** A random number below @n, which must not be 0. */
 uint64_t sim_random(struct sim *sim, uint64_t n);
 
-static inline bool sim_chance(struct sim *sim, unsigned int of_1000)
+/** A decision: a number below @n, or @plain where the seed does not take it. @what it is about. */
+uint64_t sim_choose(struct sim *sim, const char *what, uint64_t n, uint64_t plain);
+
+/** A decision between what may happen, so often of 1000, and nothing. */
+bool sim_chance(struct sim *sim, const char *what, unsigned int of_1000);
+
+/** Whether a misfortune strikes. */
+bool sim_mishap(struct sim *sim, enum sim_mishap kind);
+extern const char *const sim_mishap_names[SIM_MISHAPS];
+
+static inline void sim_step(struct sim *sim)
 {
-	return of_1000 && sim_random(sim, 1000) < of_1000;
+	if (sim->step)
+		sim->step(sim->arg);
 }
 
-#define SIM_PICK(sim, table) ((table)[sim_random(sim, sizeof(table) / sizeof((table)[0]))])
+#define SIM_COUNT(table) (sizeof(table) / sizeof((table)[0]))
+#define SIM_PICK(sim, what, table) ((table)[sim_choose(sim, what, SIM_COUNT(table), 0)])
 
 /** How long an operation takes. */
 uint64_t sim_latency(struct sim *sim);

@@ -90,6 +90,7 @@ static void run_thread(struct sim *sim, struct sim_thread *t)
 	bp_this_loop = outer;
 	sim->current = NULL;
 	cxx_give(exceptions);
+	sim_step(sim);
 }
 
 static bool is_runnable(const struct sim *sim, const struct sim_thread *t)
@@ -104,16 +105,20 @@ static bool is_runnable(const struct sim *sim, const struct sim_thread *t)
 /** Lets one of the runnable threads go on. Return: false when there is none. */
 static bool run_one(struct sim *sim)
 {
-	unsigned int n = sim->engine->nloops, count = 0, pick;
+	unsigned int n = sim->engine->nloops, count = 0, before = 0, pick;
 
-	for (unsigned int i = 0; i < n; i++)
+	for (unsigned int i = 0; i < n; i++) {
 		count += is_runnable(sim, &sim->threads[i]);
+		before = i == sim->turn ? count : before;
+	}
 	if (!count)
 		return false;
-	pick = (unsigned int)sim_random(sim, count);
+	/* In plain order the next one after that which went on last. */
+	pick = (unsigned int)sim_choose(sim, "loop that goes on", count, before % count);
 	for (unsigned int i = 0; i < n; i++) {
 		if (!is_runnable(sim, &sim->threads[i]) || pick--)
 			continue;
+		sim->turn = i;
 		sim_note(sim, 4, i, "loop %u goes on", i);
 		run_thread(sim, &sim->threads[i]);
 		break;
@@ -126,7 +131,7 @@ void sim_thread_wait(struct sim *sim, struct sim_loop *sl, uint64_t until)
 	(void)sl;
 	if (until == 0) {
 		/* One that never waits must not keep the others from going on for ever. */
-		if (sim_random(sim, 2))
+		if (sim_choose(sim, "loop gives way", 2, 1))
 			give_way(sim, THREAD_RUNNABLE);
 		return;
 	}
@@ -137,14 +142,18 @@ void sim_thread_wait(struct sim *sim, struct sim_loop *sl, uint64_t until)
 void sim_preempt(struct bp_engine *engine)
 {
 	struct sim *sim = engine->backend_data;
+	bool here = !sim->current, now;
+	uint64_t turns;
 
-	if (!sim_chance(sim, sim->odds.preempt))
+	if (!sim->odds.preempt)
 		return;
-	if (sim->current)
+	/* Drawn where it is not used too: see sim_kept. */
+	now = sim_mishap(sim, SIM_PREEMPT);
+	turns = here ? 1 + sim_choose(sim, "turns less one", 4, 0) : 0;
+	if (now && !here)
 		give_way(sim, THREAD_RUNNABLE);
-	else
-		for (uint64_t n = 1 + sim_random(sim, 4); n && run_one(sim); n--)
-			;
+	while (now && turns-- && run_one(sim))
+		;
 }
 
 /** All threads wait and nothing is due: should they? Return: whether they got help. */
@@ -173,7 +182,8 @@ static bool check_asleep(struct bp_engine *engine)
 	if (in_flight && sim->stuck && sim->stuck(sim->arg))
 		return true;
 	if (in_flight)
-		bp_fatal("sim: everything waits for ever: %zu operation(s) in flight", in_flight);
+		bp_deadlock("sim: everything waits for ever: %zu operation(s) in flight",
+			    in_flight);
 	return false;
 }
 
@@ -191,8 +201,9 @@ static uint64_t first_until(const struct sim *sim)
 /** A poll takes its time too, or who polls would keep the clock from ever moving. */
 static void poll_takes_time(struct sim *sim)
 {
-	sim_pass(sim, 1 + sim_random(sim, sim->odds.turn_ns));
-	if (!run_one(sim) && sim_random(sim, 2))
+	sim_pass(sim,
+		 1 + sim_choose(sim, "poll takes ns", sim->odds.turn_ns, sim->odds.turn_ns / 2));
+	if (!run_one(sim) && sim_choose(sim, "clock jumps", 2, 1))
 		sim_jump(sim, first_until(sim));
 }
 
