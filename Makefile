@@ -190,7 +190,7 @@ test-scripts := $(wildcard tests/*/test_*.sh)
 check-list = $(refused-list) $(foreach t,$(all-tests),'cmocka $(notdir $(t)) $(t)') \
 	$(foreach t,$(test-scripts),'$(or $(kind-$(notdir $(t))),script) $(basename $(notdir $(t))) $(t)') \
 	$(foreach t,$(all-examples),'program $(t:$(O)/docs/%=%) $(t) $(args-$(t))') \
-	'script symbols scripts/check-abi.sh lib/batchproc.h lib/batchproc.map $(libbatchproc).so $(libbatchproc).a' \
+	'script symbols scripts/check-abi.sh lib/batchproc.h lib/batchproc_sim.h lib/batchproc.map $(libbatchproc).so $(libbatchproc).a' \
 	'script install scripts/check-install.sh $(O)' \
 	'script floors scripts/check-floors.sh $(O)'
 
@@ -253,7 +253,7 @@ install: $(lib-files) $(command) $(pc-file) $(man-built)
 	$(Q)$(INSTALL) -m 755 $(libbatchproc).so.$(VERSION) '$(DESTDIR)$(libdir)'
 	$(Q)ln -sf $(word 1,$(so-names)) '$(DESTDIR)$(libdir)/$(word 2,$(so-names))'
 	$(Q)ln -sf $(word 2,$(so-names)) '$(DESTDIR)$(libdir)/$(word 3,$(so-names))'
-	$(Q)$(INSTALL) -m 644 lib/batchproc.h lib/batchproc.hpp '$(DESTDIR)$(includedir)'
+	$(Q)$(INSTALL) -m 644 lib/batchproc.h lib/batchproc.hpp lib/batchproc_sim.h '$(DESTDIR)$(includedir)'
 	$(Q)$(INSTALL) -m 644 $(pc-file) '$(DESTDIR)$(pkgconfigdir)'
 	$(Q)$(foreach p,$(command),$(INSTALL) -m 755 $(p) '$(DESTDIR)$(bindir)')
 	$(Q)$(foreach m,$(man-built),$(INSTALL) -d '$(call dest-of-page,$(m))' && \
@@ -267,7 +267,7 @@ install: $(lib-files) $(command) $(pc-file) $(man-built)
 uninstall:
 	@echo '  REMOVE  $(DESTDIR)$(prefix)'
 	$(Q)rm -f '$(DESTDIR)$(libdir)/libbatchproc.a' '$(DESTDIR)$(includedir)/batchproc.h' \
-		'$(DESTDIR)$(includedir)/batchproc.hpp' \
+		'$(DESTDIR)$(includedir)/batchproc.hpp' '$(DESTDIR)$(includedir)/batchproc_sim.h' \
 		'$(DESTDIR)$(pkgconfigdir)/batchproc.pc' '$(DESTDIR)$(bindir)/batchproc' \
 		$(foreach n,$(so-names),'$(DESTDIR)$(libdir)/$(n)') \
 		$(foreach m,$(man-pages),'$(call dest-of-page,$(m))/$(notdir $(m))')

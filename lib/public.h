@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The public header, as lib/ itself includes it.
+ * The public headers, as lib/ itself includes them.
  *
- * lib/ is compiled with -fvisibility=hidden; what batchproc.h declares is the exception. This must
+ * lib/ is compiled with -fvisibility=hidden; what they declare is the exception. This must
  * be the first of the library's headers that a file includes: a function that was declared
  * elsewhere before would stay hidden, and the test of the symbol map would fail.
  */
@@ -11,6 +11,7 @@
 
 #pragma GCC visibility push(default)
 #include "batchproc.h"
+#include "batchproc_sim.h"
 #pragma GCC visibility pop
 
 #endif /* BP_PUBLIC_H */

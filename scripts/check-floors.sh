@@ -26,7 +26,7 @@ floors()
 	case $1 in
 	lib)
 		cat <<'END'
-base.* bufs.* opcode.* public.h compat.h cxx.h batchproc.h
+base.* bufs.* opcode.* public.h compat.h cxx.h batchproc.h batchproc_sim.h
 timer.* | stack.* switch* | backend/backend.h | backend/exec*
 core.h
 loop.* loop_threads.c state.c
@@ -37,6 +37,7 @@ backend/* | sim/*
 group.* item.c admit.c cancel.c circle.c handle.* go.c context.c | lane.* | sync.* channel.c
 op.h op.c op_*.c | dump.c | turn.c | ordered.c
 engine.c
+explore/*
 END
 		;;
 	tools/batchproc)

@@ -27,7 +27,7 @@ install()
 }
 
 install install
-for file in lib/libbatchproc.a lib/libbatchproc.so include/batchproc.h include/batchproc.hpp lib/pkgconfig/batchproc.pc \
+for file in lib/libbatchproc.a lib/libbatchproc.so include/batchproc.h include/batchproc.hpp include/batchproc_sim.h lib/pkgconfig/batchproc.pc \
 	share/doc/batchproc/guide.md share/doc/batchproc/examples/fail_fast.c share/doc/batchproc/examples/words.cc share/man/man3/bp_go.3; do
 	[ -f "$dest/usr/$file" ] || { echo "$file was not installed"; exit 1; }
 done

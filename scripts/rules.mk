@@ -110,9 +110,10 @@ endif
 
 # ---------------------------------------------------------------- directories
 
-# The public header alone, for all that stands outside lib/.
+# The public headers alone, for all that stands outside lib/.
 public-header := $(O)/include/batchproc.h
-$(public-header): lib/batchproc.h
+public-headers := $(public-header) $(O)/include/batchproc_sim.h
+$(public-headers): $(O)/include/%: lib/%
 	@mkdir -p $(@D)
 	@ln -sf $(abspath $<) $@
 
@@ -161,7 +162,7 @@ endef
 
 define objs-rules
 $(objs): private dir-ccflags := $(ccflags-y)
-$(objs): | $(O)/config.h $(public-header) $(if $(filter-out $(CONFIG_FOUND),$(need-y)),missing/$(dir))
+$(objs): | $(O)/config.h $(public-headers) $(if $(filter-out $(CONFIG_FOUND),$(need-y)),missing/$(dir))
 missing/$(dir): ; $$(error $(call missing-text,$(need-y)))
 endef
 

@@ -14,8 +14,9 @@ tried=0
 failed=0
 
 cat >"$dir/use.c" <<'END'
+#include <batchproc_sim.h>
 #include <batchproc.h>
-#include <batchproc.h>
+#include <batchproc_sim.h>
 
 static int task(void *arg)
 {
@@ -53,9 +54,25 @@ int more(struct bp_group **group, struct bp_engine *engine)
 	return bp_go_op(*group, &nop) + bp_go_op(*group, &mine.op);
 }
 
+static int program(struct bp_engine *engine, void *arg)
+{
+	(void)engine;
+	bp_sim_note("%d", *(int *)arg);
+	return 0;
+}
+
+static void invariant(void *arg)
+{
+	bp_sim_check(*(int *)arg > 0);
+}
+
 int use(struct bp_engine **engine, struct bp_group **group, int *number)
 {
 	struct bp_engine_opts opts = BP_ENGINE_OPTS(.depth = 64, .loops = 2);
+	struct bp_sim_result result = BP_SIM_RESULT();
+
+	if (bp_sim_run(program, number, &BP_SIM_OPTS(.seeds = 5, .invariant = invariant), &result))
+		return -1;
 
 	if (bp_engine_create(engine, &opts) ||
 	    bp_group_create(group, *engine, &BP_GROUP_OPTS(.limit = 64, .stop_after_failures = 3)))
@@ -65,8 +82,9 @@ int use(struct bp_engine **engine, struct bp_group **group, int *number)
 END
 
 cat >"$dir/use.cc" <<'END'
+#include <batchproc_sim.h>
 #include <batchproc.h>
-#include <batchproc.h>
+#include <batchproc_sim.h>
 
 static int task(void *arg)
 {
@@ -98,11 +116,22 @@ int more(struct bp_group *group, item *mine)
 	return bp_go_op(group, &nop) + bp_go_op(group, &mine->op);
 }
 
+static int program(struct bp_engine *, void *arg)
+{
+	bp_sim_check(*static_cast<int *>(arg) > 0);
+	return 0;
+}
+
 int use(struct bp_engine **engine, struct bp_group **group, int *number);
 int use(struct bp_engine **engine, struct bp_group **group, int *number)
 {
 	struct bp_engine_opts engine_opts = bp_engine_opts_default();
 	struct bp_group_opts opts = bp_group_opts_default();
+	struct bp_sim_opts sim_opts = bp_sim_opts_default();
+	struct bp_sim_result result = bp_sim_result_init();
+
+	if (bp_sim_run(program, number, &sim_opts, &result))
+		return -1;
 
 	engine_opts.loops = 2;
 	opts.limit = 64;

@@ -17,6 +17,8 @@
 
 #include "support/harness.h"
 
+#include "batchproc_sim.h"
+
 /* ---------------------------------------------------------------- refusals */
 
 static atomic_long left = -1; /* calls until one is refused; negative: none is */
@@ -432,6 +434,51 @@ static void any_call_may_fail(struct test *t)
 	each_call_refused_once(t, t->row->backend);
 }
 
+/* ---------------------------------------------------------------- bp_sim_run() */
+
+static int always_fails(struct bp_engine *engine, void *arg)
+{
+	struct bp_group *g;
+	int err = bp_group_create(&g, engine, NULL);
+
+	if (!err)
+		err = bp_go(g, succeed, arg);
+	if (!err)
+		err = bp_wait(g);
+	bp_group_destroy(g);
+	return err ? err : -EPROTO;
+}
+
+/* Its children have these calls refused too, each the same one. */
+static void a_search_that_is_refused_something_leaves_nothing(struct test *t)
+{
+	struct bp_sim_opts opts =
+		BP_SIM_OPTS(.report_fd = -1, .seeds = 3, .jobs = 2, .size = 2, .shrink_runs = 20);
+	unsigned int found = 0, errors = 0;
+	int number = 0, fds;
+
+	if (UNDER_ASAN || UNDER_TSAN || under_valgrind())
+		skip_because(t, "the checkers have these functions for themselves");
+	fds = open_fds();
+	for (long n = 0; n < 60; n++) {
+		int status;
+
+		known.count = known.mapped = 0;
+		memset(known.at, 0, sizeof(known.at));
+		keeping = true;
+		atomic_store(&left, n);
+		status = bp_sim_run(always_fails, &number, &opts, NULL);
+		atomic_store(&left, -1);
+		keeping = false;
+		found += status == 1;
+		errors += status != 1;
+		if (!expect(status == 1 || expected(status)) || !expect_eq(known.count, 0) ||
+		    !expect_eq(known.mapped, 0) || !expect_eq(open_fds(), fds))
+			record_failure("after call %ld was refused, which said %d", n, status);
+	}
+	expect(found > 3 && errors > 3);
+}
+
 /* ---------------------------------------------------------------- limits of the process */
 
 #define NOBODY 65534
@@ -512,6 +559,7 @@ static void little_memory_is_an_error_or_enough(struct test *t)
 
 static const struct test_case cases[] = {
 	EACH_ROW(any_call_may_fail),
+	ONCE(a_search_that_is_refused_something_leaves_nothing),
 	EACH_REAL_ROW(little_memory_is_an_error_or_enough),
 };
 
