@@ -275,19 +275,19 @@ static inline void loop_count_end(struct bp_loop *loop, struct bp_op *op)
 /** Gives an operation to the backend, beside those @in_flight. Return: whether it took it. */
 static inline bool loop_try_submit(struct bp_loop *loop, struct bp_op *op, unsigned int in_flight)
 {
-	int err;
+	int opcode;
 
 	/* Counted first: prep() may ask for more, and must see the place taken. */
 	atomic_store_explicit(&loop->in_flight, in_flight + 1, memory_order_relaxed);
 	loop->submitting = true;
-	err = loop->backend->submit(loop, op);
+	opcode = loop->backend->submit(loop, op);
 	loop->submitting = false;
-	if (unlikely(err)) {
+	if (unlikely(opcode < 0)) {
 		loop_in_flight_add(loop, -1u);
 		return false;
 	}
 	op_set_state(op, OP_IN_FLIGHT);
-	if (unlikely(1ull << (op->opcode_ % 64) & loop->patient_ops))
+	if (unlikely(loop->patient_ops >> (opcode & 63) & 1))
 		loop_be_patient(loop, op);
 	return true;
 }

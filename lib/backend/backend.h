@@ -88,7 +88,10 @@ struct bp_backend_ops {
 	 */
 	int (*buf_ring)(struct bp_loop *loop, struct bufs *bufs, bool add);
 
-	/** Takes an operation whose prep() fills the SQE. Return: 0, or -EAGAIN: after a reap. */
+	/**
+	 * Takes an operation whose prep() fills the SQE. Return: its opcode, or -EAGAIN: after a
+	 * reap.
+	 */
 	int (*submit)(struct bp_loop *loop, struct bp_op *op);
 
 	/** Asks for the end of a submitted operation. Return: 0, or -EAGAIN: after a reap. */
@@ -131,13 +134,17 @@ extern const struct bp_backend_ops bp_sim_backend;
 
 /**
  * Has an operation fill its SQE. A prep() that fills nothing is refused: what the SQE held before
- * is an earlier operation, and the buffer of that may be gone.
+ * is an earlier operation, and the buffer of that may be gone. Return: the opcode.
  */
-static inline void op_fill(struct bp_op *op, struct io_uring_sqe *sqe)
+static inline int op_fill(struct bp_op *op, struct io_uring_sqe *sqe)
 {
+	unsigned char opcode;
+
 	sqe->opcode = OPCODE_NONE;
 	op->prep(op, sqe);
-	__atomic_store_n(&op->opcode_, sqe->opcode, __ATOMIC_RELAXED);
+	opcode = sqe->opcode;
+	__atomic_store_n(&op->opcode_, opcode, __ATOMIC_RELAXED);
+	return opcode;
 }
 
 #endif /* BP_BACKEND_H */

@@ -253,14 +253,14 @@ static void fault_prep(struct bp_op *op, struct io_uring_sqe *sqe)
 static int fault_submit(struct bp_loop *loop, struct bp_op *op)
 {
 	struct fault_loop *fl = part_of(loop);
-	int err;
+	int opcode;
 
 	/* The backend calls prep() once it has a place, before it returns. */
 	fl->prep = op->prep;
 	op->prep = fault_prep;
-	err = faults_of(loop)->inner->submit(loop, op);
+	opcode = faults_of(loop)->inner->submit(loop, op);
 	op->prep = fl->prep;
-	return err;
+	return opcode;
 }
 
 /* ---------------------------------------------------------------- completions */

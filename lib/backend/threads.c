@@ -317,11 +317,12 @@ static int threads_submit(struct bp_loop *loop, struct bp_op *op)
 {
 	struct threads *t = loop->backend_data;
 	struct request *r = request_get(loop);
+	int opcode;
 
 	if (unlikely(!r))
 		return -EAGAIN;
 	memset(&r->x.sqe, 0, sizeof(r->x.sqe));
-	op_fill(op, &r->x.sqe);
+	opcode = op_fill(op, &r->x.sqe);
 	/* As with io_uring: links between operations are not for the caller to make. */
 	r->x.sqe.flags &= (uint8_t) ~(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS);
 	exec_init(&r->x);
@@ -332,7 +333,7 @@ static int threads_submit(struct bp_loop *loop, struct bp_op *op)
 	r->op = op;
 	r->state = REQ_QUEUED;
 	list_add_tail(&t->queued, &r->link);
-	return 0;
+	return opcode;
 }
 
 /** Ends a request that nobody is working on. Return: the answer to its cancel. */

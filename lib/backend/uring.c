@@ -291,14 +291,15 @@ static int uring_buf_ring(struct bp_loop *loop, struct bufs *bufs, bool add)
 static int uring_submit(struct bp_loop *loop, struct bp_op *op)
 {
 	struct io_uring_sqe *sqe = get_sqe(loop->backend_data);
+	int opcode;
 
 	if (unlikely(!sqe))
 		return -EAGAIN;
-	op_fill(op, sqe);
+	opcode = op_fill(op, sqe);
 	/* Every operation has its own CQE, and none depends on what happens to follow it. */
 	sqe->flags &= (uint8_t) ~(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS);
 	sqe->user_data = (uintptr_t)op | TAG_OP;
-	return 0;
+	return opcode;
 }
 
 static int uring_cancel(struct bp_loop *loop, struct bp_op *op)

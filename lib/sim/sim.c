@@ -285,11 +285,13 @@ static int enqueue(struct sim_loop *sl, struct bp_op *op, enum sim_req_kind kind
 static int sim_submit(struct bp_loop *loop, struct bp_op *op)
 {
 	struct sim_loop *sl = loop->backend_data;
+	int err;
 
 	if (sim_req_find(sl, op, SIM_OP) || sim_req_find(sl, op, SIM_CANCEL))
 		bp_fatal("sim: an operation is used again before it and its cancel are over");
 	sim_step(sl->sim);
-	return enqueue(sl, op, SIM_OP);
+	err = enqueue(sl, op, SIM_OP);
+	return err ? err : op->opcode_;
 }
 
 static int sim_cancel(struct bp_loop *loop, struct bp_op *op)
