@@ -3,7 +3,9 @@
  * cmd_fetch_keeps - what fetch keeps: files that nothing takes the place of, their modes, lines as
  * they were given, secrets to itself; and what it sends
  */
+#include <fcntl.h>
 #include <pthread.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 
 #include "support/badmount.h"
@@ -151,6 +153,54 @@ static void a_close_that_fails_costs_no_file(struct test *t)
 	expect_out(SH("cat b/f b/large; ls -A b"), "oldoldf\nlarge\n");
 	httpd_stop(&httpd);
 	badmount_end(bad);
+}
+
+/* The temporary name that was made here since @watch began; false: there was none. */
+static bool seen_temporary(int watch, char *name, size_t size)
+{
+	char events[8192] __attribute__((aligned(__alignof__(struct inotify_event))));
+	ssize_t len = read(watch, events, sizeof(events));
+	const struct inotify_event *event;
+	bool seen = false;
+
+	for (ssize_t at = 0; at < len; at += (ssize_t)(sizeof(*event) + event->len)) {
+		event = (const struct inotify_event *)(events + at);
+		if (strncmp(event->name, ".batchproc-", 11))
+			continue;
+		snprintf(name, size, "%s", event->name);
+		seen = true;
+	}
+	return seen;
+}
+
+/* A small body that becomes a new file is never there in part, and never under another name. */
+static void a_small_new_file_has_one_name_from_the_first(struct test *t)
+{
+	char temp[NAME_MAX + 1];
+	int watch, fd;
+
+	begin(t);
+	fd = open(".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+	if (fd < 0)
+		skip_because(t, "no files without a name on this file system");
+	close(fd);
+	watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	expect(watch >= 0 && inotify_add_watch(watch, ".", IN_CREATE) >= 0);
+	expect_exit(BP("fetch", at("/f")), 0);
+	expect(!seen_temporary(watch, temp, sizeof(temp)));
+	/* One that takes the place of a file has to have one. */
+	expect_exit(BP("fetch", at("/f")), 0);
+	expect(seen_temporary(watch, temp, sizeof(temp)));
+	/* Which a run that was killed may have left: it goes, wherever it is. */
+	unlink("f");
+	make_file(temp, "half");
+	expect_exit(BP("fetch", at("/f")), 0);
+	expect_out(SH("cat f; ls -A"), "hellof\n");
+	expect_exit(SH("mkdir d && echo half >d/$1", temp), 0);
+	expect_exit(SH("\"$BATCHPROC\" fetch \"$(printf '%s\td/f' $1)\"", at("/f")), 0);
+	expect_out(SH("cat d/f; ls -A d"), "hellof\n");
+	close(watch);
+	httpd_stop(&httpd);
 }
 
 static void what_may_have_passwords_is_for_its_owner_alone(struct test *t)
@@ -309,6 +359,7 @@ static const struct test_case cases[] = {
 	ONCE(what_made_no_file_is_done_too),
 	ONCE(a_file_keeps_the_mode_of_the_one_before),
 	ONCE(a_close_that_fails_costs_no_file),
+	ONCE(a_small_new_file_has_one_name_from_the_first),
 	ONCE(what_may_have_passwords_is_for_its_owner_alone),
 	ONCE(jobs_that_failed_are_given_back_whole),
 	ONCE(bodies_of_a_manifest_are_not_mixed),

@@ -238,6 +238,23 @@ int call_rename_new(int dirfd, const char *from, const char *to)
 	return (int)CALL(syscall(SYS_renameat2, dirfd, from, dirfd, to, RENAME_NOREPLACE));
 }
 
+int call_link_fd(int fd, int dirfd, const char *name)
+{
+	char path[32];
+	int err = no_space();
+
+	if (happens(FAULT_EIO))
+		return -EIO;
+	if (err)
+		return err;
+	err = (int)CALL(linkat(fd, "", dirfd, name, AT_EMPTY_PATH));
+	/* Before Linux 6.10 that is not for everybody. */
+	if (err != -ENOENT)
+		return err;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return (int)CALL(linkat(AT_FDCWD, path, dirfd, name, AT_SYMLINK_FOLLOW));
+}
+
 int call_mkdirat(int dirfd, const char *path, mode_t mode)
 {
 	int err = no_space();

@@ -28,6 +28,8 @@ int call_renameat(int dirfd, const char *from, const char *to);
 int call_unlinkat(int dirfd, const char *path, int flags);
 /* Unless something of the new name is there; -EINVAL where that is not to be had. */
 int call_rename_new(int dirfd, const char *from, const char *to);
+/* Gives an open file without a name one; -EEXIST where something has it. */
+int call_link_fd(int fd, int dirfd, const char *name);
 int call_mkdirat(int dirfd, const char *path, mode_t mode);
 int call_fstatat(int dirfd, const char *path, struct stat *st, int flags);
 /* However long the path is. */

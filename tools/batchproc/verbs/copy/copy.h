@@ -324,6 +324,11 @@ bool temp_is_one(const char *name);
 int temp_create(int dirfd, const char *temp, int flags, mode_t mode);
 /* Removes what has a temporary name. 0, also if there is nothing; -EBUSY a run is at it; -errno. */
 int temp_give_way(int dirfd, const char *temp);
+/*
+ * Whether a directory has files of such names; only so many entries are looked at. 1, 0, or -1:
+ * there are more, or it cannot be read.
+ */
+int temp_any(int dirfd, unsigned int most);
 /* Removes a leftover of what is called @name, that a run which was killed may have left. */
 void temp_remove(const struct dest *dest, int dirfd, const char *name);
 /* Likewise for one that is passed over; cheap where no such run was. */

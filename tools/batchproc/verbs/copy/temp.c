@@ -82,25 +82,34 @@ void temp_remove(const struct dest *dest, int dirfd, const char *name)
 	remove_leftover(dirfd, temp);
 }
 
+int temp_any(int dirfd, unsigned int most)
+{
+	int fd = call_openat(dirfd, ".", O_RDONLY | O_DIRECTORY, 0), any = 0;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	if (!dir && fd >= 0)
+		close(fd);
+	if (!dir)
+		return -1;
+	while (!any && (entry = readdir(dir))) {
+		if (temp_is_one(entry->d_name))
+			any = 1;
+		else if (!most--)
+			any = -1;
+	}
+	closedir(dir);
+	return any;
+}
+
 /* What a directory that this run did not make has of them is looked for once. */
 static bool has_some(struct dest *dest, int dirfd)
 {
-	int has = atomic_load_explicit(&dest->leftovers, memory_order_relaxed), fd;
-	struct dirent *entry;
-	DIR *dir;
+	int has = atomic_load_explicit(&dest->leftovers, memory_order_relaxed);
 
 	if (has != LEFTOVERS_UNKNOWN)
 		return has == LEFTOVERS_SOME;
-	has = LEFTOVERS_NONE;
-	fd = call_openat(dirfd, ".", O_RDONLY | O_DIRECTORY, 0);
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir && fd >= 0)
-		close(fd);
-	while (dir && has == LEFTOVERS_NONE && (entry = readdir(dir)))
-		if (temp_is_one(entry->d_name))
-			has = LEFTOVERS_SOME;
-	if (dir)
-		closedir(dir);
+	has = temp_any(dirfd, UINT_MAX) == 1 ? LEFTOVERS_SOME : LEFTOVERS_NONE;
 	atomic_store_explicit(&dest->leftovers, has, memory_order_relaxed);
 	return has == LEFTOVERS_SOME;
 }

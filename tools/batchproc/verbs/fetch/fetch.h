@@ -10,12 +10,14 @@
  *	parts.c		a body in parts, with --segments
  *	segments.c	these over several connections
  *	body.c		the body's way into the file, or wherever it goes
- *	place.c		the file that it becomes: its directory, its name, its temporary file
+ *	place.c		the file that it becomes: its directory, its name
+ *	partial.c	its temporary file, and what an earlier attempt or run has left of it
  *
  *	line --> item --> get --> place_open() --> exchange --> body --> place_commit()
  *
  * A body is written to a temporary file beside its destination and gets its name when it is
- * complete and is what it should be; until then nothing that was there is touched.
+ * complete and is what it should be; until then nothing that was there is touched. A small one
+ * that becomes a new file is written when it is complete, to a file that has no name until then.
  */
 #ifndef BATCHPROC_FETCH_H
 #define BATCHPROC_FETCH_H
@@ -155,6 +157,7 @@ struct place {
 	dev_t dev; /* of the directory */
 	ino_t ino;
 	bool replaces; /* a file, that has */
+	bool has_leftover; /* or may have: of the temporary file's name */
 	mode_t mode;
 	char name[NAME_MAX + 1], temp[NAME_MAX + 1];
 	int fd; /* of the temporary file; -1: none */
@@ -180,6 +183,24 @@ int place_find(struct place *place, struct item *item, const struct url *url, co
 /* A file of that name that is there; false: there is none. */
 bool place_existing(const struct place *place, struct stat *st, char *etag, size_t etag_size);
 
+/* What the file gets with its name. */
+struct finish {
+	int64_t mtime; /* INT64_MIN: none */
+	const char *etag; /* for the next -u; NULL: none */
+	const char *data; /* all of it, where it is not written yet */
+	size_t len;
+};
+/* Gives the file its name. Plain calls. */
+int place_commit(struct place *place, const struct finish *finish);
+/* Closes all; the temporary file is removed unless @keep. */
+void place_close(struct place *place, bool keep);
+
+/* The directories of -P, open until the end of the run; and what is claimed. */
+struct places *places_new(void);
+void places_free(struct places *places);
+
+/* ---- partial.c */
+
 /*
  * Opens what an earlier attempt, or a run that was killed, left of one of the item's URLs. 0, or
  * -errno: -EBUSY somebody writes it, -ENOENT there is nothing that can be gone on with.
@@ -196,27 +217,14 @@ int place_create(struct place *place);
  */
 void place_note(struct place *place, const struct url *url, const char *validator);
 
-/* What the file gets with its name. */
-struct finish {
-	int64_t mtime; /* INT64_MIN: none */
-	const char *etag; /* for the next -u; NULL: none */
-	const char *data; /* all of it, where it is not written yet */
-	size_t len;
-};
-/* Gives the file its name. Plain calls. */
-int place_commit(struct place *place, const struct finish *finish);
-/* Closes all; the temporary file is removed unless @keep. */
-void place_close(struct place *place, bool keep);
+/* Takes such a note away. */
+void place_unnote(const struct place *place);
 
 /* Removes what a run that was killed has left of what needs not be got. Plain calls. */
 void place_give_way(const struct place *place);
 
 /* Removes what an attempt of the item has left. */
 void place_discard(struct item *item);
-
-/* The directories of -P, open until the end of the run; and what is claimed. */
-struct places *places_new(void);
-void places_free(struct places *places);
 
 /* ---- segments.c */
 
