@@ -8,10 +8,7 @@
  * bytes stand behind its empty line, and nothing else is looked at. Files are made by plain calls.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +17,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "getting.h"
 
 #define BUFFER 4096u
 
@@ -32,44 +30,7 @@ struct client {
 };
 
 static struct io_uring ring;
-static struct sockaddr_in server = {.sin_family = AF_INET};
-static const char *path;
 static size_t count, next, failed, busy, length;
-static int dirfd_ = -1;
-
-static int connect_to_server(void)
-{
-	static const int on = 1;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return -errno;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (!connect(fd, (const struct sockaddr *)&server, sizeof(server)))
-		return fd;
-	close(fd);
-	return -errno;
-}
-
-static int make_file(const struct client *c, const char *data)
-{
-	char name[32], temp[40];
-	int fd, err = 0;
-
-	if (dirfd_ < 0)
-		return 0;
-	snprintf(name, sizeof(name), "%zu", c->number);
-	snprintf(temp, sizeof(temp), ".%zu.part", c->number);
-	fd = openat(dirfd_, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-	if (fd < 0)
-		return -errno;
-	if (write(fd, data, length) != (ssize_t)length)
-		err = -EIO;
-	close(fd);
-	if (!err && renameat(dirfd_, temp, dirfd_, name))
-		err = -errno;
-	return err;
-}
 
 static void send_request(struct client *c)
 {
@@ -102,7 +63,7 @@ static void begin(struct client *c, bool fresh)
 	}
 	c->kept = c->fd >= 0;
 	if (c->fd < 0)
-		c->fd = connect_to_server();
+		c->fd = getting_connect();
 	if (c->fd < 0) {
 		failed++;
 		busy--;
@@ -120,11 +81,7 @@ static void begin_next(struct client *c)
 		return;
 	}
 	c->number = next++;
-	c->len =
-		(size_t)snprintf(c->request, sizeof(c->request),
-				 "GET %s?%zu HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUser-Agent: ring\r\n"
-				 "Accept: */*\r\nAccept-Encoding: identity\r\n\r\n",
-				 path, c->number, ntohs(server.sin_port));
+	c->len = getting_request(c->number, c->request, sizeof(c->request));
 	begin(c, false);
 }
 
@@ -138,7 +95,7 @@ static void received(struct client *c)
 		receive(c);
 		return;
 	}
-	failed += make_file(c, body + 4) != 0;
+	failed += getting_make(c->number, body + 4, length) != 0;
 	begin_next(c);
 }
 
@@ -164,22 +121,21 @@ int main(int argc, char **argv)
 	unsigned int clients, i, seen, head;
 	struct io_uring_cqe *cqe;
 	struct client *all;
+	int err;
 
 	if (argc != 7) {
 		fputs("usage: ring-get CONNECTIONS PORT PATH COUNT LENGTH DIR|none\n", stderr);
 		return 2;
 	}
 	clients = (unsigned int)atoi(argv[1]);
-	server.sin_port = htons((uint16_t)atoi(argv[2]));
-	server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	path = argv[3];
-	count = strtoul(argv[4], NULL, 10);
+	count = getting_from(argv + 2);
 	length = strtoul(argv[5], NULL, 10);
 	all = calloc(clients, sizeof(*all));
-	if (strcmp(argv[6], "none"))
-		dirfd_ = open(argv[6], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (!all || bare_ring(&ring, 2 * clients) || (strcmp(argv[6], "none") && dirfd_ < 0)) {
-		fprintf(stderr, "ring-get: %s\n", strerror(errno));
+	err = getting_to(argv[6]);
+	if (!err && (!all || bare_ring(&ring, 2 * clients)))
+		err = -ENOMEM;
+	if (err) {
+		fprintf(stderr, "ring-get: %s\n", strerror(-err));
 		return 1;
 	}
 	busy = clients;
