@@ -396,7 +396,7 @@ int get_take_answer(struct getting *g)
 	int status = g->ask->x.head.status, err = 0;
 
 	if (status == 304 && g->ask->request.if_modified_since) {
-		blocking(give_way, g);
+		get_call(g, give_way);
 		g->item->status = STATUS_SKIPPED;
 		g->item->why = "not modified";
 		return 0;
