@@ -234,7 +234,7 @@ struct verb {
 };
 
 extern const struct verb hash_verb, verify_verb, copy_verb, rm_verb, fetch_verb, probe_verb,
-	run_verb, list_verb, info_verb;
+	run_verb, list_verb, merge_verb, info_verb;
 
 /* ---- the table (verb.c) */
 
