@@ -658,7 +658,9 @@ struct bp_timer_ {
  * without a call of @prep before. One that never started has neither called.
  *
  * @done sees the kernel's result as it is: -EINTR and -EAGAIN are not retried for operation
- * items. -ECANCELED that the item's timeout brought about is shown as -ETIMEDOUT. After the group
+ * items. But an operation on a file that the kernel had no thread for (RLIMIT_NPROC, a pids cgroup),
+ * which it ends with -ECANCELED, is carried out by an ordinary call: @prep is called once more
+ * for that. -ECANCELED that the item's timeout brought about is shown as -ETIMEDOUT. After the group
  * was cancelled, BP_OP_AGAIN ends the item as stopped.
  */
 struct bp_op {

@@ -6,6 +6,7 @@
  * under the engine's lock; reports are called without it.
  */
 #include "handle.h"
+#include "instead.h"
 
 /*
  * Items that a loop starts in one turn. Enough that they share a system call, and few enough that
@@ -335,12 +336,23 @@ void group_start_pinned(struct bp_loop *loop, struct bp_message *message)
 		loop_post(loop, &member->start);
 }
 
+/** Whether an item was told to end: its group, it alone, by a timeout or by its own done(). */
+static bool told_to_end(const struct bp_op *op)
+{
+	return (op->flags_ & (OPF_TIMED_OUT | OPF_CANCELLING | OPF_FIRST_RES)) ||
+	       group_cancelled(op->group_) || (group_special(op->group_) && cancelled_alone(op));
+}
+
 static void item_done(struct bp_loop *loop, struct bp_op *op, int res, unsigned int flags)
 {
 	int ret;
 
-	if (unlikely((op->flags_ & OPF_TIMED_OUT) && res == -ECANCELED))
-		res = -ETIMEDOUT;
+	if (unlikely(res == -ECANCELED)) {
+		if (op->flags_ & OPF_TIMED_OUT)
+			res = -ETIMEDOUT;
+		else if (!told_to_end(op) && !instead_call(loop, op, &res))
+			return;
+	}
 	op->cqe_flags = flags;
 	ret = op->done(op, res);
 	if (unlikely(flags & BP_COMPLETION_MORE)) {

@@ -25,7 +25,7 @@ const char *const op_state_names[] = {
 static const unsigned int op_ways[] = {
 	[OP_IDLE] = TO(READY),
 	[OP_READY] = TO(RUNNING) | TO(BACKLOG) | TO(IN_FLIGHT) | TO(ENDED),
-	[OP_RUNNABLE] = TO(RUNNING) | TO(BACKLOG) | TO(IN_FLIGHT) | TO(ENDED),
+	[OP_RUNNABLE] = TO(RUNNING) | TO(BACKLOG) | TO(IN_FLIGHT) | TO(POOLED) | TO(ENDED),
 	[OP_RUNNING] = TO(RUNNABLE) | TO(BACKLOG) | TO(IN_FLIGHT) | TO(SLEEPING) | TO(POOLED) |
 		       TO(WAITING) | TO(ENDED),
 	[OP_BACKLOG] = TO(IN_FLIGHT) | TO(RUNNABLE),

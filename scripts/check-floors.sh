@@ -31,7 +31,7 @@ timer.* | stack.* switch* | backend/backend.h | backend/exec*
 core.h
 loop.* loop_threads.c state.c
 pool.* | post.*
-task.* task_cancel.c task_local.c
+task.* task_cancel.c task_local.c | instead.*
 wait.*
 backend/* | sim/*
 group.* item.c admit.c cancel.c circle.c handle.* go.c context.c | lane.* | sync.* channel.c

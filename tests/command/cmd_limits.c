@@ -360,6 +360,47 @@ static void a_ring_without_memory_is_not_put_down_to_a_limit_that_is_none(struct
 	expect_eq(text_count(&run->out, "RLIMIT_MEMLOCK"), 0);
 }
 
+/* Some user that has no processes, so that only the command's own threads count. */
+#define LONELY 61417
+
+/*
+ * With one thread more than the command begins with, or none, the kernel has no worker for files that
+ * are not read at once: they are read all the same.
+ */
+static void where_no_further_thread_can_be_made(struct test *t)
+{
+	static const char *const jobs[] = {"hash --json large small", "copy --json large small out",
+					   "verify --json list", "rm --json -r out"};
+	unsigned int started = 0;
+
+	fresh_dir(t);
+	if (geteuid())
+		skip_because(t, "only root can be another user");
+	if (UNDER_ASAN)
+		skip_because(t, "LeakSanitizer needs a thread of its own");
+	make_pattern("large", 20 << 20);
+	make_pattern("small", 1000);
+	expect_exit(SH("sha256sum large small >list && chmod 777 ."), 0);
+	for (int threads = 1; threads < 10 && started < 3; threads++) {
+		bool starts = true;
+
+		for (size_t i = 0; i < COUNT_OF(jobs) && starts; i++) {
+			char script[200];
+			struct run *run;
+
+			snprintf(script, sizeof(script),
+				 "mkdir -p out; ulimit -u %d; exec \"$BATCHPROC\" %s --loops 1",
+				 threads, jobs[i]);
+			run = RUN(HOW(.program = "bash", .uid = LONELY), "-c", script);
+			starts = run->status != 125 || !strstr(run->err.data, "cannot start");
+			if (starts && !expect_exit(run, 0))
+				print_error("%d threads: %s\n", threads, jobs[i]);
+		}
+		started += starts;
+	}
+	expect_eq(started, 3);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -376,6 +417,7 @@ int main(int argc, char **argv)
 		ONCE(surroundings_do_not_matter),
 		ONCE(the_working_directory_need_not_be_writable),
 		ONCE(a_working_directory_that_is_gone),
+		ONCE(where_no_further_thread_can_be_made),
 		ONCE(a_ring_without_memory_is_not_put_down_to_a_limit_that_is_none),
 	};
 

@@ -7,9 +7,7 @@
  * cannot be taken back happens in a child process.
  */
 #include <dlfcn.h>
-#include <grp.h>
 #include <poll.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -453,72 +451,6 @@ static void a_filter_that_denies_io_uring_enter_is_named(struct test *t)
 	expect_clean_exit(t, &child);
 }
 
-/* ---------------------------------------------------------------- no room for a kernel worker */
-
-/* What io_uring gives to a worker thread of the kernel. */
-static int needs_a_worker(void *arg)
-{
-	const char *dir = arg;
-	char path[200], buf[10];
-	struct statx stx;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/new", dir);
-	fd = bp_openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (!expect(fd >= 0))
-		return fd;
-	expect_eq(bp_write(fd, "abc", 3, 0), 3);
-	expect_eq(bp_fallocate(fd, 0, 0, 10), 0);
-	expect_eq(bp_fsync(fd, 0), 0);
-	expect_eq(bp_read(fd, buf, sizeof(buf), 0), 10);
-	expect_eq(bp_statx(AT_FDCWD, path, 0, STATX_SIZE, &stx), 0);
-	expect_eq(stx.stx_size, 10);
-	expect_eq(bp_close(fd), 0);
-	expect_eq(bp_unlinkat(AT_FDCWD, path, 0), 0);
-	snprintf(path, sizeof(path), "%s/newdir", dir);
-	expect_eq(bp_mkdirat(AT_FDCWD, path, 0700), 0);
-	expect_eq(bp_unlinkat(AT_FDCWD, path, AT_REMOVEDIR), 0);
-	return 0;
-}
-
-static int where_nobody_may_be_born(void *arg)
-{
-	struct rlimit none = {0, 0};
-	struct bp_engine *engine;
-	struct bp_group *g;
-
-	/* Root is not held to the limit. */
-	if (!getuid() && (setgroups(0, NULL) || setresgid(65534, 65534, 65534) ||
-			  setresuid(65534, 65534, 65534)))
-		return NO_SECCOMP;
-	if (bp_engine_create(&engine, NULL))
-		return NO_SECCOMP;
-	if (setrlimit(RLIMIT_NPROC, &none))
-		return NO_SECCOMP;
-	expect_eq(bp_group_create(&g, engine, NULL), 0);
-	expect_eq(bp_go(g, needs_a_worker, arg), 0);
-	expect_eq(bp_wait(g), 0);
-	bp_group_destroy(g);
-	bp_engine_destroy(engine);
-	return (int)failures_to(STDERR_FILENO);
-}
-
-/*
- * The kernel ends what it has no thread for with ECANCELED; nobody has cancelled, and it is done.
- */
-static void files_are_worked_on_without_a_kernel_worker(struct test *t)
-{
-	const char *dir = temp_dir(t);
-	struct child_result child;
-
-	chmod(dir, 0777);
-	child = in_child(where_nobody_may_be_born, (void *)(uintptr_t)dir);
-	if (WIFEXITED(child.status) && WEXITSTATUS(child.status) == NO_SECCOMP)
-		skip_because(t, "no other user can be had here");
-	else
-		expect_clean_exit(t, &child);
-}
-
 /* ---------------------------------------------------------------- kernel.io_uring_disabled */
 
 #define SYSCTL "/proc/sys/kernel/io_uring_disabled"
@@ -563,7 +495,6 @@ static const struct test_case cases[] = {
 	ONCE(files_are_read_without_a_helper),
 	ONCE(any_one_call_may_be_refused),
 	ONCE(a_filter_that_denies_io_uring_enter_is_named),
-	ONCE(files_are_worked_on_without_a_kernel_worker),
 	ONCE(kernel_io_uring_disabled_names_both_causes),
 };
 
