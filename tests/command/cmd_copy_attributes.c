@@ -157,6 +157,24 @@ static void a_fifo_whose_mode_did_not_take(struct test *t)
 
 /* ---------------------------------------------------------------- what is no file */
 
+/* A server that cannot make it may have made a file, which nobody wants. */
+static void a_file_in_place_of_a_fifo_goes(struct test *t)
+{
+	static const char *const ways[] = {"-q", "--atomic", "-u"};
+	struct badmount *bad;
+
+	fresh_dir(t);
+	run_sh("mkdir -p src b/src m && mkfifo src/p src/new && echo old >b/src/p");
+	bad = BADMOUNT(t, "b", "m", "mistakes on");
+	for (size_t i = 0; i < COUNT_OF(ways); i++) {
+		run_sh("touch -d 2001-02-03 b/src/p");
+		expect_exit(BP("copy", "-a", ways[i], "src/new", "m"), 1);
+		expect_exit(BP("copy", "-a", ways[i], "src", "m"), 1);
+		expect_out(SH("find b -type f -o -type p | sort; cat b/src/p"), "b/src/p\nold\n");
+	}
+	badmount_end(bad);
+}
+
 static void links_among_what_is_no_file(struct test *t)
 {
 	static const char *const ways[] = {"-q", "--atomic", "-u"};
@@ -294,6 +312,7 @@ int main(int argc, char **argv)
 		ONCE(an_attribute_that_does_not_fit),
 		ONCE(an_owner_that_did_not_take),
 		ONCE(a_fifo_whose_mode_did_not_take),
+		ONCE(a_file_in_place_of_a_fifo_goes),
 		ONCE(links_among_what_is_no_file),
 		ONCE(links_of_a_run_that_is_gone_on_with),
 		ONCE(names_that_cannot_be_links),

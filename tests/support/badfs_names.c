@@ -25,8 +25,15 @@ void bad_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 void bad_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t dev)
 {
-	if (begin(req, CALL_mknod, name, NULL))
+	if (!begin(req, CALL_mknod, name, NULL))
+		return;
+	if (switches.mistakes && !S_ISREG(mode) &&
+	    !mknodat(dir_of(parent), name, S_IFREG | (mode & 07777), 0)) {
+		errno = EIO;
+		reply(req, -1);
+	} else {
 		send_made(req, mknodat(dir_of(parent), name, mode, dev), dir_of(parent), name);
+	}
 }
 
 void bad_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)

@@ -22,6 +22,7 @@
  *	closed on|off		a file that its owner may not read and write is EACCES to who opens or
  *				cuts it by name, as where the server is an ordinary user
  *	revive on|off		an open file that was removed is there again once it is closed
+ *	mistakes on|off		what mknod cannot make is there as an empty file, and the call fails (EIO)
  *	cache SECONDS		how long the kernel may keep names and attributes (0)
  *
  * NAME is the last part of a path, or an extended attribute: only calls for it. A call is one of
@@ -179,6 +180,7 @@ static long set_word(const char *key, const char *word)
 		{"fold", onoff, &switches.fold},
 		{"closed", onoff, &switches.closed},
 		{"revive", onoff, &switches.revive},
+		{"mistakes", onoff, &switches.mistakes},
 		{"owners", owners, &switches.owners_ignored},
 		{"poll", polls, &switches.poll_never},
 	};

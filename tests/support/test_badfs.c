@@ -252,6 +252,18 @@ static void what_was_removed_comes_back(struct test *t)
 	badmount_end(bad);
 }
 
+static void a_file_instead_of_a_fifo(struct test *t)
+{
+	struct badmount *bad = mounted_with(t, "mistakes on");
+
+	expect_eq(mkfifo("m/p", 0600), -1);
+	expect_eq(errno, EIO);
+	expect_out(SH("stat -c %F b/p"), "regular empty file\n");
+	badmount_say(bad, "mistakes off");
+	expect_eq(mkfifo("m/q", 0600), 0);
+	badmount_end(bad);
+}
+
 static void a_server_that_died(struct test *t)
 {
 	struct badmount *bad = mounted_with(t, NULL);
@@ -291,6 +303,7 @@ static const struct test_case cases[] = {
 	ONCE(poll_that_never_says_ready),
 	ONCE(a_server_of_an_ordinary_user),
 	ONCE(what_was_removed_comes_back),
+	ONCE(a_file_instead_of_a_fifo),
 	ONCE(a_server_that_died),
 	ONCE(the_mount_ends_with_who_made_it),
 };
