@@ -402,6 +402,10 @@ static void percentages_are_of_all_items_where_their_number_is_known(struct test
 	static const char *const scripts[] = {
 		"\"$BATCHPROC\" hash --json -j1 --loops 1 --halt soon,$1 $(seq 200)",
 		"seq 200 >list; \"$BATCHPROC\" hash --json -j1 --loops 1 --halt soon,$1 -T list",
+		"seq 200 >list; \"$BATCHPROC\" hash --json -j1 --loops 1 --halt soon,$1 -T - <list",
+		"seq -f 'hash %g' 200 >jobs; \"$BATCHPROC\" run --json -j1 --loops 1 --halt soon,$1 jobs",
+		"seq 60 | sed 's/.*/rm & &.1/' >jobs; seq 40 | sed 's/.*/copy & &.1 d/' >more; mkdir -p d;"
+		"\"$BATCHPROC\" run --json -j1 --loops 1 --halt soon,$1 jobs more",
 	};
 
 	fresh_dir(t);
@@ -413,6 +417,28 @@ static void percentages_are_of_all_items_where_their_number_is_known(struct test
 		expect(!strcmp(records->stopped, "halt"));
 		records = expect_records(SH(scripts[i], "done=10%"), 200);
 		expect_between(records->failed, 20, 21);
+	}
+}
+
+/* Of a tree and of a stream: of the items that have ended, three at least; of what is done it waits. */
+static void percentages_where_the_number_is_not_known(struct test *t)
+{
+	static const char *const scripts[] = {
+		"seq 200 | \"$BATCHPROC\" hash --json -j1 --loops 1 --halt soon,$1 -T -",
+		"seq -f 'hash %g' 200 | \"$BATCHPROC\" run --json -j1 --loops 1 --halt soon,$1",
+		"{ seq -f 'hash %g' 199; echo 'hash -r d'; } >jobs; mkdir -p d; echo x >d/f;"
+		"\"$BATCHPROC\" run --json -j1 --loops 1 --halt soon,$1 jobs",
+	};
+	const struct records *records;
+
+	fresh_dir(t);
+	for (size_t i = 0; i < COUNT_OF(scripts); i++) {
+		/* Perhaps all of them were found by then, and it is of all. */
+		records = expect_records(SH(scripts[i], "fail=10%"), 200);
+		expect_between(records->failed, 3, 21);
+		expect(!strcmp(records->stopped, "halt"));
+		records = expect_records(SH(scripts[i], "done=100%"), 200);
+		expect_eq(records->not_started, 0);
 	}
 }
 
@@ -434,6 +460,7 @@ int main(int argc, char **argv)
 		ONCE(what_finds_no_place_is_rejected),
 		ONCE(the_limit_holds),
 		ONCE(percentages_are_of_all_items_where_their_number_is_known),
+		ONCE(percentages_where_the_number_is_not_known),
 	};
 
 	return RUN_CASES(argc, argv, cases);

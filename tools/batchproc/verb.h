@@ -217,6 +217,8 @@ struct verb {
 	 */
 	const char *(*check)(const struct jobspec *spec);
 	void (*add)(struct job *job, const struct jobspec *spec);
+	/* Whether one operand may be many items, with these settings; NULL: it never is. */
+	bool (*walks)(const void *settings);
 
 	/*
 	 * After the last item of a run, which may have had none of this verb, both may be NULL: says

@@ -7,7 +7,8 @@
  *	--quorum K	now, when K succeeded or K no longer can
  *
  * The grammar is GNU parallel's. A percentage is of all items where their number is known, else
- * of those that have ended so far, and never acts before three items have met the condition.
+ * of those that have ended so far (of what is done it waits then), and never acts before three
+ * items have met the condition.
  */
 #ifndef BATCHPROC_POLICY_H
 #define BATCHPROC_POLICY_H

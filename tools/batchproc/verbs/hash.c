@@ -382,6 +382,11 @@ static int hash_run(const struct options *given)
 	return status;
 }
 
+static bool hash_walks(const void *settings)
+{
+	return ((const struct settings *)settings)->recursive;
+}
+
 static const struct opt hash_options[] = {
 	{'a', "algorithm", "NAME", "instead of sha256; one of\n" DIGEST_NAMES("\n"), digest_read,
 	 OPT_AT(struct settings, alg, const struct digest_alg *)},
@@ -433,5 +438,6 @@ const struct verb hash_verb = {
 	.stands_for = hash_stands_for,
 	.check = hash_check,
 	.add = hash_add,
+	.walks = hash_walks,
 	.run = hash_run,
 };

@@ -198,6 +198,11 @@ static int list_run(const struct options *options)
 	return feed_run(options, &ops);
 }
 
+static bool list_walks(const void *settings)
+{
+	return ((const struct settings *)settings)->recursive;
+}
+
 static const struct opt list_options[] = {
 	{'r', "recursive", NULL, "walk directories; symbolic links in them are not followed",
 	 OPT_FLAG(struct settings, recursive)},
@@ -223,5 +228,6 @@ const struct verb list_verb = {
 	.settle = list_settle,
 	.check = list_check,
 	.add = list_add,
+	.walks = list_walks,
 	.run = list_run,
 };

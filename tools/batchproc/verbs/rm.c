@@ -113,7 +113,7 @@ static enum device_kind kind_of(const struct item *item)
 static int remove_operand(struct item *item, const struct place *at, int flags)
 {
 	const struct settings *set = item->settings;
-	const enum device_kind kind = kind_of(item);
+	enum device_kind kind = kind_of(item);
 	int err = device_unlink(kind, at->dirfd, at->name, flags);
 
 	if (err == -EISDIR && set->dirs) {
@@ -540,7 +540,6 @@ static int rm_run(const struct options *options)
 		own.keep_order = false;
 		own.jobs = 1;
 	}
-
 	for (size_t i = 0; i < own.arg_count && set->recursive; i++)
 		if (!own_files_outside(options, own.args[i], "in what is to be removed", &status))
 			return status;
@@ -548,6 +547,11 @@ static int rm_run(const struct options *options)
 		return status;
 	own.allow_empty |= set->force;
 	return feed_run(&own, &ops);
+}
+
+static bool rm_walks(const void *settings)
+{
+	return ((const struct settings *)settings)->recursive;
 }
 
 static const struct opt rm_options[] = {
@@ -591,5 +595,6 @@ const struct verb rm_verb = {
 	.settle = rm_settle,
 	.check = rm_check,
 	.add = rm_add,
+	.walks = rm_walks,
 	.run = rm_run,
 };

@@ -65,6 +65,8 @@ struct run {
 	struct manifest_job job; /* of the line that is read */
 	struct buf key;
 	struct common *common; /* of all settings */
+	uint64_t items; /* in manifests that were checked */
+	bool uncounted; /* there may be more */
 	struct cached_settings *last; /* the one that was used last, held */
 	pthread_mutex_t lock;
 	void *tree; /* of struct cached_settings, as tsearch() has it; under the lock */
@@ -318,15 +320,28 @@ static void say_what_is_wrong(const struct run *run, const struct manifest *m)
 
 /* ---- the check */
 
+static void count_items(struct run *run, const struct jobspec *spec)
+{
+	const struct verb *verb = run->job.verb;
+
+	run->items += spec->count - (spec->class->ops->dst != NULL);
+	run->uncounted |= verb->walks && verb->walks(spec->class->settings);
+}
+
 /* Reads a file to its end and counts the lines that are no jobs; -1: it cannot be read. */
 static long check_file(struct run *run, struct manifest *m, long bad)
 {
 	struct jobspec spec;
 
 	fstat(m->lines->fd, &m->checked);
-	while (next_line(m, NULL))
-		if (read_job(run, m, &spec) == MANIFEST_BAD && bad++ < ERRORS_SHOWN)
+	while (next_line(m, NULL)) {
+		enum manifest_line kind = read_job(run, m, &spec);
+
+		if (kind == MANIFEST_JOB)
+			count_items(run, &spec);
+		else if (kind == MANIFEST_BAD && bad++ < ERRORS_SHOWN)
 			say_what_is_wrong(run, m);
+	}
 	if (m->lines->err) {
 		message("cannot read %s: %s", m->lines->name, error_text(m->lines->err));
 		return -1;
@@ -347,6 +362,7 @@ static bool check_all(struct run *run, struct inputs *inputs)
 
 		m->lines = &inputs->lists[i];
 		m->stream = !m->lines->regular || m->lines->fd == STDIN_FILENO;
+		run->uncounted |= m->stream;
 		if (!m->stream)
 			bad = check_file(run, m, bad);
 	}
@@ -404,6 +420,8 @@ static void run_feed(struct job *job)
 	struct run *run = set->run;
 	struct jobspec spec;
 
+	if (!run->uncounted && !job->opt->shard.parts)
+		job->view.expected = run->items;
 	for (size_t i = 0; i < job->opt->list_count; i++) {
 		struct manifest *m = &run->manifests[i];
 

@@ -472,6 +472,11 @@ static void copy_cleanup(struct job *job)
 	}
 }
 
+static bool copy_walks(const void *settings)
+{
+	return ((const struct copy_settings *)settings)->recursive;
+}
+
 const struct verb copy_verb = {
 	.name = "copy",
 	.synopsis = "[options] SOURCE... DESTINATION",
@@ -489,6 +494,7 @@ const struct verb copy_verb = {
 	.check = copy_check,
 	.has_dst = true,
 	.add = copy_add,
+	.walks = copy_walks,
 	.cleanup = copy_cleanup,
 	.run = copy_run,
 };
