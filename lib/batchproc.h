@@ -1965,6 +1965,24 @@ struct bp_ordered_opts {
 	void *deliver_arg;
 };
 
+/** Default options, with fields of the caller's own: &BP_ORDERED_OPTS(.deliver = print). */
+#define BP_ORDERED_OPTS(...)                                                                       \
+	((struct bp_ordered_opts){.sz = sizeof(struct bp_ordered_opts), ##__VA_ARGS__})
+
+/**
+ * bp_ordered_opts_default() - what BP_ORDERED_OPTS() is with nothing in it, as a value, for C++
+ *
+ * Context: any.
+ */
+static inline struct bp_ordered_opts bp_ordered_opts_default(void)
+{
+	struct bp_ordered_opts opts;
+
+	memset(&opts, 0, sizeof(opts));
+	opts.sz = sizeof(opts);
+	return opts;
+}
+
 /**
  * bp_ordered_create() - make a collector: a group whose results are delivered in the order of input
  * @ordered:	where to put it; set to NULL on error

@@ -47,16 +47,15 @@ static void print(void *ctx, void *arg, enum bp_end end, int res, void *result)
 
 int main(void)
 {
-	struct bp_ordered_opts opts = {.sz = sizeof(opts),
-				       .window = WINDOW,
-				       .result_size = sizeof(struct answer),
-				       .deliver = print};
 	struct bp_ordered *ordered;
 	struct bp_engine *engine;
 	int number[LINES], i;
 
 	CHECK(!bp_engine_create(&engine, NULL));
-	CHECK(!bp_ordered_create(&ordered, engine, &opts));
+	CHECK(!bp_ordered_create(&ordered, engine,
+				 &BP_ORDERED_OPTS(.window = WINDOW,
+						  .result_size = sizeof(struct answer),
+						  .deliver = print)));
 	for (i = 0; i < LINES; i++) {
 		number[i] = i;
 		CHECK(!bp_ordered_go(ordered, look_up, &number[i]));

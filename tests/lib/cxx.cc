@@ -29,9 +29,18 @@ using std::chrono::milliseconds;
 /* Counts the function objects that live, so that none is lost. */
 struct counted {
 	static std::atomic<int> alive;
-	counted() { alive++; }
-	counted(const counted &) { alive++; }
-	~counted() { alive--; }
+	counted()
+	{
+		alive++;
+	}
+	counted(const counted &)
+	{
+		alive++;
+	}
+	~counted()
+	{
+		alive--;
+	}
 };
 std::atomic<int> counted::alive{0};
 
@@ -58,7 +67,10 @@ void what_is_moved_into_a_task_lives_as_long(bp::engine &engine)
 	struct owner {
 		std::unique_ptr<std::string> text;
 		counted c;
-		int operator()() { return text && *text == "text" ? 7 : -EIO; }
+		int operator()()
+		{
+			return text && *text == "text" ? 7 : -EIO;
+		}
 	};
 
 	for (int i = 0; i < 10; i++)
@@ -155,9 +167,7 @@ void a_scope_ends_what_runs(bp::engine &engine)
 		bp::group group(engine, bp::limit(5));
 
 		for (int i = 0; i < 5; i++)
-			group.go([&ended, one] {
-				ended += bp::sleep_for(hours(1)) == -ECANCELED;
-			});
+			group.go([&ended, one] { ended += bp::sleep_for(hours(1)) == -ECANCELED; });
 		CHECK(!group.try_go([one] {}));
 		bp_wait_until(group.get(), engine.now() + 1000000);
 	}
@@ -282,6 +292,37 @@ void descriptors_close(bp::engine &engine)
 	}
 }
 
+int squares(void *arg, void *result)
+{
+	*static_cast<int *>(result) = *static_cast<int *>(arg) * *static_cast<int *>(arg);
+	return bp_yield();
+}
+
+void notes(void *ctx, void *, bp_end, int, void *result)
+{
+	static_cast<std::vector<int> *>(ctx)->push_back(*static_cast<int *>(result));
+}
+
+/* The collector is used as it is. */
+void results_in_order(bp::engine &engine)
+{
+	bp_ordered_opts opts = bp_ordered_opts_default();
+	std::vector<int> input, output;
+	bp_ordered *ordered;
+
+	opts.result_size = sizeof(int);
+	opts.deliver = notes;
+	opts.deliver_arg = &output;
+	bp::check(bp_ordered_create(&ordered, engine.get(), &opts));
+	for (int i = 0; i < 100; i++)
+		input.push_back(i);
+	for (int &i : input)
+		bp::check(bp_ordered_go(ordered, squares, &i));
+	bp::check(bp_wait(bp_ordered_group(ordered)));
+	bp_ordered_destroy(ordered);
+	CHECK(output.size() == 100 && output[99] == 99 * 99);
+}
+
 void refusals_are_exceptions()
 {
 	bp_engine_opts opts = bp_engine_opts_default();
@@ -315,6 +356,7 @@ void on(bp_backend backend, unsigned int loops)
 	shields_are_scopes(engine);
 	offloaded_exceptions_come_back(engine);
 	descriptors_close(engine);
+	results_in_order(engine);
 }
 
 } /* namespace */

@@ -128,6 +128,8 @@ int use(struct bp_engine **engine, struct bp_group **group, int *number)
 	struct bp_engine_opts engine_opts = bp_engine_opts_default();
 	struct bp_group_opts opts = bp_group_opts_default();
 	struct bp_sim_opts sim_opts = bp_sim_opts_default();
+	struct bp_go_opts go_opts = bp_go_opts_default();
+	struct bp_ordered_opts ordered_opts = bp_ordered_opts_default();
 	struct bp_sim_result result = bp_sim_result_init();
 
 	if (bp_sim_run(program, number, &sim_opts, &result))
@@ -135,9 +137,11 @@ int use(struct bp_engine **engine, struct bp_group **group, int *number)
 
 	engine_opts.loops = 2;
 	opts.limit = 64;
+	ordered_opts.window = 8;
+	go_opts.weight = ordered_opts.window;
 	if (bp_engine_create(engine, &engine_opts) || bp_group_create(group, *engine, &opts))
 		return -1;
-	return bp_go(*group, task, number);
+	return bp_go_with(*group, task, number, &go_opts);
 }
 END
 
