@@ -25,6 +25,7 @@ struct settings {
 	bool recursive;
 	unsigned int types; /* 1 << DT_x; 0: all but directories */
 	const struct verb *manifest; /* NULL: names are listed */
+	const char *to; /* the destination of its jobs, or NULL */
 };
 
 struct list_item {
@@ -64,9 +65,9 @@ static const char *read_manifest(void *to, const char *arg)
 	const struct verb **verb = to;
 
 	*verb = verb_by_name(arg);
-	return *verb && (*verb)->add && !(*verb)->has_dst && verb_source(*verb) == SOURCE_PATH ?
+	return *verb && (*verb)->add && verb_source(*verb) == SOURCE_PATH ?
 		       NULL :
-		       "a command that takes a path and nothing else: hash, rm, verify";
+		       "a command whose jobs are about one path: copy, hash or rm";
 }
 
 static int list_work(struct item *item)
@@ -101,25 +102,46 @@ static int list_work(struct item *item)
 	return 0;
 }
 
+/* The name of an operand that others take for standard input is said so that they do not. */
+static void add_path(const struct item *item, struct buf *buf)
+{
+	if (!item->dir && !strcmp(item->name.data, "-"))
+		buf_str(buf, "./");
+	item_path(item, buf);
+}
+
+/* Copies keep their paths, and links are copied as links: as a copy of the tree has them. */
+static void add_job(const struct item *item, struct buf *buf)
+{
+	const struct settings *set = item->settings;
+	const struct list_item *own = item_priv_const(item);
+	struct buf path = {0};
+
+	add_path(item, &path);
+	buf_printf(buf, "{\"op\":\"%s\",\"src\":", set->manifest->name);
+	buf_json(buf, path.data, path.len);
+	if (set->to) {
+		buf_str(buf, ",\"dst\":");
+		buf_json(buf, set->to, strlen(set->to));
+		buf_str(buf, ",\"parents\":true");
+		if (own->type == DT_LNK)
+			buf_str(buf, ",\"no-dereference\":true");
+	}
+	buf_char(buf, '}');
+	buf_free(&path);
+}
+
 static void list_text(const struct item *item, struct buf *buf)
 {
 	const struct settings *set = item->settings;
-	struct buf path = {0};
 
 	if (!item_done(item))
 		return;
-	if (!set->manifest) {
-		item_path(item, buf);
-		buf_char(buf, item->job->opt->null ? '\0' : '\n');
-		return;
-	}
-	item_path(item, &path);
-	buf_printf(buf, "{\"op\":\"%s\",\"src\":", set->manifest->name);
-	buf_json(buf, path.data, path.len);
-	buf_str(buf, item->job->opt->null ? "}" : "}\n");
-	if (item->job->opt->null)
-		buf_char(buf, '\0');
-	buf_free(&path);
+	if (set->manifest)
+		add_job(item, buf);
+	else
+		add_path(item, buf);
+	buf_char(buf, item->job->opt->null ? '\0' : '\n');
 }
 
 static void list_json(const struct item *item, struct buf *buf)
@@ -180,6 +202,14 @@ static const char *list_settle(void *settings, struct common *common)
 	(void)common;
 	if (!set->types)
 		set->types = ~(1u << DT_DIR);
+	if (set->to && !*set->to)
+		return "--to is the name of a directory";
+	if (!set->to != !(set->manifest && set->manifest->has_dst))
+		return set->to ?
+			       "--to is for --manifest copy" :
+			       "--manifest copy needs --to: the directory that its jobs copy into";
+	if (set->to && set->types >> DT_DIR & 1)
+		return "--manifest copy is for what is in directories, not for directories";
 	return NULL;
 }
 
@@ -210,8 +240,10 @@ static const struct opt list_options[] = {
 	 "some of f, d, l, p, s, c, b, as find -type has them; all but\n"
 	 "directories by default",
 	 read_types, OPT_AT(struct settings, types, unsigned int)},
-	{0, "manifest", "COMMAND", "jobs for batchproc run: hash, rm or verify of each",
+	{0, "manifest", "COMMAND", "jobs for batchproc run: copy, hash or rm of each",
 	 read_manifest, OPT_AT(struct settings, manifest, const struct verb *)},
+	{0, "to", "DIR", "what is copied by the jobs of --manifest copy has its path below DIR",
+	 OPT_TEXT(struct settings, to)},
 	OPT_END,
 };
 
