@@ -4,6 +4,7 @@
  */
 #include <sys/stat.h>
 
+#include "support/badmount.h"
 #include "support/cmd.h"
 #include "support/copies.h"
 
@@ -75,6 +76,36 @@ static void a_source_in_the_destination(struct test *t)
 	expect_exit(run, 0);
 	expect_says(run, "e/E/s: nothing is removed in it: it is a source of this run");
 	expect_out(SH("cat e/E/s/only e/s/only"), "1\n1\n");
+}
+
+/*
+ * Where what is looked at has another inode each time, a source is known by where it is; and of what
+ * is another directory by its inode nothing goes.
+ */
+static void sources_without_an_inode_of_their_own(struct test *t)
+{
+	struct badmount *bad;
+	struct run *run;
+
+	fresh_dir(t);
+	run_sh("mkdir -p A b/D/A/x/y/B b/D/A/x/z b/s/src/in b/s/old m && echo 1 >A/f && "
+	       "echo 2 >b/D/A/x/y/B/g && echo 3 >b/D/A/file && ln -s file b/D/A/link && "
+	       "echo 4 >b/s/src/in/f && echo 5 >b/s/old/g");
+	bad = BADMOUNT(t, "b", "m", "inodes changing");
+	run = BP("copy", "-a", "--delete", "A", "m/D/A/x/y/B", "m/D/A/file", "m/D/A/link", "m/D");
+	expect_exit(run, 0);
+	expect_says(run, "m/D/A/x: not removed: it is a source of this run, or holds one");
+	expect_out(SH("cd b/D && cat A/x/y/B/g A/file A/link B/g A/f"), "2\n3\n3\n2\n1\n");
+	expect_gone("b/D/A/x/z");
+	/* From another working directory, by a longer way. */
+	run_sh("mkdir b/D/A/x/z; cd A && $BATCHPROC copy -a --delete . ../A/../m/./D/A/x/y/B/ "
+	       "../m/D/A/file ../m/D/A/link ../m/D 2>/dev/null; true");
+	expect_out(SH("cd b/D && cat A/x/y/B/g A/file A/link"), "2\n3\n3\n");
+	run = BP("copy", "-a", "--delete", "m/s/src/.", "m/s");
+	expect(!run->status || run->status == 1);
+	expect_out(SH("cat b/s/src/in/f"), "4\n");
+	expect_there("b/s/old/g");
+	badmount_end(bad);
 }
 
 static void a_source_that_could_not_be_read(struct test *t)
@@ -245,6 +276,7 @@ int main(int argc, char **argv)
 		ONCE(names_that_differ_in_case_and_inode),
 		ONCE(names_that_are_two),
 		ONCE(a_source_in_the_destination),
+		ONCE(sources_without_an_inode_of_their_own),
 		ONCE(a_source_that_could_not_be_read),
 		ONCE(nothing_goes_where_the_copy_has_no_room),
 		ONCE(a_link_to_what_it_is_in),

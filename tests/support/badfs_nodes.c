@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,8 @@ static void coarsen(struct timespec *time)
 
 static void twist(struct stat *st)
 {
+	static atomic_uint looks;
+
 	if (S_ISREG(st->st_mode)) {
 		if (switches.size == SIZES_ZERO || switches.size == SIZES_UNKNOWN)
 			st->st_size = 0;
@@ -121,6 +124,8 @@ static void twist(struct stat *st)
 	}
 	if (switches.modes == MODES_777 && !S_ISLNK(st->st_mode))
 		st->st_mode = (st->st_mode & S_IFMT) | 0777;
+	if (switches.inodes_change && S_ISDIR(st->st_mode))
+		st->st_ino = 1000000 + atomic_fetch_add(&looks, 1);
 	if (switches.times) {
 		coarsen(&st->st_atim);
 		coarsen(&st->st_mtim);

@@ -16,6 +16,7 @@
  *	modes real|777|ignored	777: whatever is there says 0777; with both, chmod does nothing and says 0
  *	owners real|ignored	chown does nothing and says 0
  *	times NS		times are multiples of that, rounded down
+ *	inodes real|changing	changing: a directory has another number each time
  *	poll real|never		whether poll ever says ready
  *	fold on|off		names that differ in case only are the same
  *	names N			longer names are ENAMETOOLONG
@@ -168,6 +169,7 @@ static long set_word(const char *key, const char *word)
 	static const char *const sizes[] = {"real", "zero", "half", "rounded", "unknown", NULL};
 	static const char *const modes[] = {"real", "777", "ignored", NULL};
 	static const char *const owners[] = {"real", "ignored", NULL};
+	static const char *const inodes[] = {"real", "changing", NULL};
 	static const char *const polls[] = {"real", "never", NULL};
 	const struct {
 		const char *key;
@@ -182,6 +184,7 @@ static long set_word(const char *key, const char *word)
 		{"revive", onoff, &switches.revive},
 		{"mistakes", onoff, &switches.mistakes},
 		{"owners", owners, &switches.owners_ignored},
+		{"inodes", inodes, &switches.inodes_change},
 		{"poll", polls, &switches.poll_never},
 	};
 	int value;

@@ -9,7 +9,8 @@
  * any more, or is another one now, nothing is removed; where it has changed since, something may
  * have been moved that was not copied, and that what is to go is there is a failure. What is in the
  * way there no item; what goes is one, with all that is in it: see removal.c. No link is followed,
- * nothing entered that is mounted in the destination, and no source removed. A name that a filter
+ * nothing entered that is mounted in the destination, and no source removed: it is known by its
+ * inode, and by where it is, since the inode of a thing is not the same for ever everywhere. A name that a filter
  * leaves out stays, as with rsync; so do what this run writes, and unfinished copies.
  *
  * Where names that differ in case are one, what is listed by another name than the source's may be
@@ -18,6 +19,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +32,9 @@
 #include "base/buf.h"
 #include "base/calls.h"
 #include "base/message.h"
+#include "base/path.h"
 #include "cli/filter.h"
+#include "digest/seen.h"
 #include "run/job.h"
 #include "run/ownfiles.h"
 #include "run/steer.h"
@@ -61,6 +65,7 @@ static struct mirror *mirror_of(struct job *job)
 		run->mirror->class.ops = &delete_items;
 		run->mirror->class.settings = job->class.settings;
 		run->mirror->noted = claims_new();
+		run->mirror->places = seen_new();
 		pthread_mutex_init(&run->mirror->modes, NULL);
 	}
 	return run->mirror;
@@ -84,10 +89,54 @@ static void note_source(struct mirror *m, const struct stat *st)
 		atomic_store(&m->lost, true);
 }
 
+static void note_place(struct mirror *m, const char *path, const char *name)
+{
+	char real[PATH_MAX];
+	struct buf whole = {0};
+
+	if (!realpath(*path ? path : ".", real))
+		return;
+	buf_str(&whole, real);
+	if (name) {
+		if (whole.len > 1)
+			buf_char(&whole, '/');
+		buf_str(&whole, name);
+	}
+	*seen_add(m->places, whole.data, whole.len) = 1;
+	buf_free(&whole);
+}
+
+void mirror_place(struct buf *path, int fd)
+{
+	char real[PATH_MAX], link[32];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, real, sizeof(real));
+	path->len = 0;
+	if (len <= 0 || len == sizeof(real) || real[0] != '/')
+		return;
+	buf_add(path, real, (size_t)len);
+	if (len > 1)
+		buf_char(path, '/');
+}
+
+bool mirror_is_place(const struct mirror *m, const char *path)
+{
+	return seen_find(m->places, path, strlen(path));
+}
+
 void mirror_note_source(struct job *job, const char *path)
 {
 	struct mirror *m = mirror_of(job);
+	char *parent, *name;
 	struct stat st;
+
+	note_place(m, path, NULL);
+	path_split(path, &parent, &name);
+	note_place(m, parent, name);
+	free(parent);
+	free(name);
 
 	/* A link, and what it leads to. */
 	if (!lstat(path, &st))
@@ -155,6 +204,7 @@ void mirror_free(struct mirror *m)
 		free(root);
 	}
 	claims_free(m->noted);
+	seen_free(m->places);
 	pthread_mutex_destroy(&m->modes);
 	free(m);
 }
@@ -366,6 +416,20 @@ static bool was_listed(const struct going *g, const struct stat *source)
 	return claims_taken(g->job->copy->mirror->noted, source->st_dev, source->st_ino, way);
 }
 
+static bool is_source(struct mirror *m, int fd, const struct stat *st)
+{
+	struct buf path = {0};
+	bool is;
+
+	mirror_place(&path, fd);
+	if (path.len > 1)
+		path.len--;
+	buf_char(&path, '\0');
+	is = mirror_is_source(m, st) || mirror_is_place(m, path.data);
+	buf_free(&path);
+	return is;
+}
+
 static void go_through(struct going *g, int from, int to)
 {
 	struct mirror *m = g->job->copy->mirror;
@@ -377,7 +441,7 @@ static void go_through(struct going *g, int from, int to)
 		err = -errno;
 	else if (!was_listed(g, &p.source))
 		return;
-	else if (mirror_is_source(m, &p.copy))
+	else if (is_source(m, to, &p.copy))
 		pass(g, NULL, "nothing is removed in it: it is a source of this run");
 	else
 		err = names_in(to, &names);

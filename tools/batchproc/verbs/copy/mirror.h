@@ -15,12 +15,15 @@
 
 #include "run/item.h"
 
+struct buf;
 struct claims;
 struct mirror_root;
+struct seen;
 
 struct mirror {
 	struct item_class class; /* of what goes */
 	struct claims *noted; /* of the sources: see mirror.c */
+	struct seen *places; /* where those are that were named: real paths */
 	struct mirror_root *roots;
 	_Atomic uint64_t removed;
 	atomic_bool lost; /* something of the sources could not be noted */
@@ -44,6 +47,14 @@ extern const char mirror_is_source_text[];
 
 /* Whether what is @st was named as a source, or is a directory of one. Any thread. */
 bool mirror_is_source(struct mirror *m, const struct stat *st);
+
+/*
+ * Whether it is where one that was named was found: @path as mirror_place() has it, and a name
+ * behind that. For file systems where the inode of a thing is not always the same. Any thread.
+ */
+bool mirror_is_place(const struct mirror *m, const char *path);
+/* The real path of a directory that is open, with a slash at its end; nothing where that is not known. */
+void mirror_place(struct buf *path, int fd);
 
 /*
  * Whether a directory that was opened as @fd, in one on the device @dev, is where something is

@@ -38,15 +38,31 @@ bool mirror_crosses(int fd, dev_t dev)
 struct removing {
 	struct item *item;
 	struct buf below; /* its path below the root, for filters */
+	struct buf place; /* where the directory is that it is in, */
+	size_t from; /* which is where this begins in below */
 	dev_t dev;
 };
+
+static bool is_place(struct removing *r)
+{
+	const size_t len = r->place.len;
+	bool is;
+
+	if (!len)
+		return false;
+	buf_str(&r->place, r->below.data + r->from);
+	buf_char(&r->place, '\0');
+	is = mirror_is_place(r->item->job->copy->mirror, r->place.data);
+	r->place.len = len;
+	return is;
+}
 
 static bool is_spared(struct removing *r, const char *name, const struct stat *st)
 {
 	const struct job *job = r->item->job;
 	size_t depth = 1;
 
-	if (mirror_is_source(job->copy->mirror, st)) {
+	if (mirror_is_source(job->copy->mirror, st) || is_place(r)) {
 		r->item->why = mirror_is_source_text;
 		return true;
 	}
@@ -250,7 +266,7 @@ static int remove_item(void *arg)
 	struct item *item = arg;
 	const struct delete_item *own = item_priv_const(item);
 	const struct at_name at = {own->fd, own->name + own->below};
-	struct removing r = {.item = item};
+	struct removing r = {.item = item, .from = own->below};
 	struct stat st;
 	int err;
 
@@ -260,9 +276,11 @@ static int remove_item(void *arg)
 	if (!reserve(item, &at))
 		return -EDQUOT;
 	buf_add(&r.below, own->name, strlen(own->name) + 1);
+	mirror_place(&r.place, own->fd);
 	err = may_not_be_written(own->mode, own->owner) ? remove_where_not_written(&r, own) :
 							  remove_from(&r, own);
 	buf_free(&r.below);
+	buf_free(&r.place);
 	/* It stays as it was to. */
 	if (err == -ENOTEMPTY && item->why) {
 		item->status = STATUS_SKIPPED;
