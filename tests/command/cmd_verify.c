@@ -200,6 +200,10 @@ static void what_cannot_be_checked_is_a_failure(struct test *t)
 		"TTH   (b) = hghpjwcdkpf6b6bruzcbr4ybfjkbsskhe4mg53i",
 		"SHA256 (b) = " HELLO_SHA256 " ",
 		"SHA256 (b) = 2cf2",
+		"SHA256 (b) = ",
+		"SHA1(b)=",
+		"BLAKE2b-25 (b) = 001122",
+		"Some other digest (b) = " HELLO_SHA256,
 		HELLO_SHA256 "00  b",
 		"\\" HELLO_SHA256 "  b\\x",
 	};

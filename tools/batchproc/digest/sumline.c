@@ -118,6 +118,8 @@ bool sumline_digest(struct sumline *line, const struct digest_alg *alg, const ch
 	return true;
 }
 
+#define DIGITS_LIKELY 32u /* no word, and no number, has so many */
+
 static size_t base64_length(size_t bytes)
 {
 	return (bytes + 2) / 3 * 4;
@@ -187,12 +189,15 @@ struct tagged {
 	char *digest;
 };
 
-static bool split_tagged(struct tagged *part, char *text, char *end)
+/* With @words the tag may be several of them. */
+static bool split_tagged(struct tagged *part, char *text, char *end, bool words)
 {
 	char *at = text, *close;
 
-	while (at < end && *at != '(' && !is_blank(*at))
+	while (at < end && *at != '(' && (words || !is_blank(*at)))
 		at++;
+	while (words && at > text && is_blank(at[-1]))
+		at--;
 	part->tag = text;
 	part->tag_len = (size_t)(at - text);
 	while (at < end && is_blank(*at))
@@ -211,7 +216,25 @@ static bool split_tagged(struct tagged *part, char *text, char *end)
 	while (at < end && is_blank(*at))
 		at++;
 	part->digest = at;
-	return at < end;
+	return true;
+}
+
+/* A known algorithm's name with more behind it: BLAKE2b-25. */
+static bool is_of_family(const char *tag, size_t len)
+{
+	for (size_t i = 1; i < len; i++)
+		if (strchr("-/_", tag[i]) && digest_by_spelling(tag, i))
+			return true;
+	return false;
+}
+
+/* Whether a line with a tag that nobody knows is an entry all the same. */
+static bool is_unknown(const struct tagged *part, const char *end)
+{
+	const size_t digits = hex_length(part->digest, end);
+
+	return like_digest(part->digest, end) ||
+	       (digits && part->digest + digits == end && is_of_family(part->tag, part->tag_len));
 }
 
 enum sumline_kind sumline_unchecked(struct sumline *line, const char *why)
@@ -232,7 +255,7 @@ static enum sumline_kind parse_tagged(struct sumline *line, const struct digest_
 	if (rules->forced && alg != rules->forced)
 		return SUMLINE_NONE;
 	if (!alg) {
-		if (!like_digest(part->digest, end))
+		if (!is_unknown(part, end))
 			return SUMLINE_NONE;
 		line->tag = part->tag;
 		line->tag_len = part->tag_len;
@@ -265,8 +288,7 @@ static size_t parse_digest(struct sumline *line, const struct digest_alg *forced
 		return unbase64(line->digest, text, run, alg->size) ? run : 0;
 	}
 	line->alg = NULL;
-	/* So many digits are no word, and no number. */
-	return !forced && digits >= 32 && digits % 2 == 0 ? digits : 0;
+	return !forced && digits >= DIGITS_LIKELY && digits % 2 == 0 ? digits : 0;
 }
 
 /* DIGEST, then the gap that this list has, NAME. */
@@ -354,7 +376,7 @@ enum sumline_kind sumline_parse(struct sumline *line, struct sumrules *rules, ch
 	text += escaped;
 	if (memchr(text, '\0', (size_t)(end - text)))
 		return SUMLINE_NONE;
-	tagged = split_tagged(&part, text, end);
+	tagged = split_tagged(&part, text, end, false);
 	if (tagged)
 		named = digest_by_spelling(text, part.tag_len);
 	if (!named)
@@ -362,6 +384,10 @@ enum sumline_kind sumline_parse(struct sumline *line, struct sumrules *rules, ch
 	/* A digest is no algorithm's name: what could be both is a plain line. */
 	if (kind == SUMLINE_NONE && tagged)
 		kind = parse_tagged(line, named, &part, rules, end);
+	/* Whatever it is called in words; but no plain line that is not as its list has them. */
+	if (kind == SUMLINE_NONE && !tagged && hex_length(text, end) < DIGITS_LIKELY &&
+	    split_tagged(&part, text, end, true) && hex_length(part.digest, end) >= DIGITS_LIKELY)
+		kind = parse_tagged(line, NULL, &part, rules, end);
 	if (kind == SUMLINE_ENTRY && escaped && !unescape(line->name, &line->len))
 		return sumline_unchecked(line, "its name has an escape that is not known");
 	return kind;
