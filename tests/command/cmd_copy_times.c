@@ -94,6 +94,27 @@ static void a_change_within_the_second_is_seen(struct test *t)
 	expect_out(SH("cat dst/f"), "new\n");
 }
 
+/* Also where something is made in them when another item has left them. */
+static void directories_on_the_way_keep_theirs(struct test *t)
+{
+	static const char first[] = "src/f\n", second[] = "src/a/b/g\n";
+	struct run *run;
+
+	fresh_dir(t);
+	run_sh("mkdir -p src/a/b dst && touch src/f src/a/b/g && "
+	       "touch -d '2003-04-05 06:07:08' src/a/b src/a src");
+	run = START(HOW(.feed = true), "copy", "-av", "--parents", "-t", "dst", "-T", "-");
+	run_feed(run, first, sizeof(first) - 1);
+	until_printed(run, 1, "src/f' -> ", 1);
+	run_feed(run, second, sizeof(second) - 1);
+	run_feed_end(run);
+	run_end(run);
+	expect_exit(run, 0);
+	expect_out(
+		SH("stat -c %y dst/src dst/src/a dst/src/a/b | cut -c -19 | uniq -c | tr -s ' '"),
+		" 3 2003-04-05 06:07:08\n");
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -102,6 +123,7 @@ int main(int argc, char **argv)
 		ONCE(ntfs),
 		ONCE(over_fuse2fs),
 		ONCE(a_change_within_the_second_is_seen),
+		ONCE(directories_on_the_way_keep_theirs),
 	};
 
 	return RUN_CASES(argc, argv, cases);

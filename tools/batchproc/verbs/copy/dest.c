@@ -170,9 +170,11 @@ static int make_alike(const struct copy_settings *set, int from, const struct st
 
 /*
  * Opens @name in @dirfd, and makes it if it is not there, like the directory @from of the source.
- * Its owner can use it, since nobody sets its mode when all is in it.
+ * Its owner can use it, since nobody sets its mode when all is in it. What it is made in is @like
+ * that of the source, and has its times again.
  */
-static int make_like(const struct copy_settings *set, int dirfd, const char *name, const char *from)
+static int make_like(const struct copy_settings *set, int dirfd, const char *name, const char *from,
+		     bool like)
 {
 	int source = call_openat(AT_FDCWD, from, O_RDONLY | O_DIRECTORY, 0);
 	struct stat st;
@@ -183,6 +185,8 @@ static int make_like(const struct copy_settings *set, int dirfd, const char *nam
 	err = fstat(source, &st) ? -errno : 0;
 	if (!err)
 		err = call_mkdirat(dirfd, name, (st.st_mode & 01777) | S_IRWXU);
+	if (!err && like)
+		meta_set_above(set, from, dirfd);
 	fd = err && err != -EEXIST ?
 		     err :
 		     call_open_beneath(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
@@ -217,7 +221,7 @@ static int make_way(const struct copy_settings *set, int root, const char *from,
 			const char last = *end;
 
 			*end = '\0';
-			fd = make_like(set, dirfd, name, path);
+			fd = make_like(set, dirfd, name, path, dirfd != root);
 			*end = last;
 		}
 		if (dirfd != root)
