@@ -183,6 +183,9 @@ static int wait_for_place(struct bp_group *group, uint64_t weight)
 				      .w.what = "a place"};
 
 	engine_assert_locked(group->engine);
+	/* Before it has its places: they are counted for those in line too. */
+	if (weight > 1)
+		group_mark(&group->head, GROUP_SPECIAL);
 	if (context == CONTEXT_CALLBACK)
 		return -EDEADLK;
 	if (context == CONTEXT_TASK) {

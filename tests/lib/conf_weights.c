@@ -154,11 +154,12 @@ static void who_waits_behind_a_heavy_one_that_is_cancelled_goes_on(struct test *
 	gate_free(&load.gate);
 }
 
-static void what_never_can_fit_is_refused(struct test *t)
+/* Whether the group has had a heavy item already, or one waits as the first of them, is no matter. */
+static void never_fits(struct test *t, uint64_t first_weight)
 {
 	struct bp_group *g = group_with(t, .limit = 4);
 	struct bp_group *feeders = group_with(t, .stop_after_failures = 0);
-	struct heavy first = {.weight = 2}, heavy[2];
+	struct heavy first = {.weight = first_weight}, heavy[2];
 	struct load load;
 
 	load_init(&load);
@@ -166,7 +167,7 @@ static void what_never_can_fit_is_refused(struct test *t)
 	expect_eq(bp_go_weighted(g, 5, carry, &first), -EINVAL);
 	expect_eq(bp_go_weighted(g, BP_WEIGHT_MAX + 1, carry, &first), -EINVAL);
 	expect_eq(stats_of(g).accepted, 0);
-	expect_eq(bp_go_weighted(g, 2, carry, &first), 0);
+	expect_eq(bp_go_weighted(g, first_weight, carry, &first), 0);
 	offer(feeders, g, heavy, &load, 4);
 	until_in_line(t, g, 1);
 	/* One that waits learns it when the limit falls; paused, it goes on to wait. */
@@ -182,6 +183,16 @@ static void what_never_can_fit_is_refused(struct test *t)
 	bp_group_destroy(feeders);
 	bp_group_destroy(g);
 	gate_free(&load.gate);
+}
+
+static void what_never_can_fit_is_refused(struct test *t)
+{
+	never_fits(t, 2);
+}
+
+static void the_first_heavy_one_is_refused_in_line_too(struct test *t)
+{
+	never_fits(t, 1);
 }
 
 struct own {
@@ -254,14 +265,19 @@ static int waits_for_the_event(void *event)
 }
 
 /* Where nothing goes on, the first in line gives up, and those behind it have places enough. */
-static void who_stood_behind_one_that_gave_up_goes_on(struct test *t)
+static void gives_up(struct test *t, bool heavy_before)
 {
 	struct bp_group *g = group_with(t, .limit = 4), *others = group_with(t);
 	struct asks heavy = {g, 4, 1}, light = {g, 1, 1};
 	struct bp_event event;
 
 	bp_event_init(&event, t->engine);
-	expect_eq(bp_go_weighted(g, 2, waits_for_the_event, &event), 0);
+	if (heavy_before) {
+		expect_eq(bp_go_weighted(g, 2, waits_for_the_event, &event), 0);
+	} else {
+		expect_eq(bp_go(g, waits_for_the_event, &event), 0);
+		expect_eq(bp_go(g, waits_for_the_event, &event), 0);
+	}
 	expect_eq(bp_go(others, asks_for_places, &heavy), 0);
 	until_in_line(t, g, 1);
 	expect_eq(bp_go(others, asks_for_places, &light), 0);
@@ -275,12 +291,24 @@ static void who_stood_behind_one_that_gave_up_goes_on(struct test *t)
 	bp_group_destroy(g);
 }
 
+static void who_stood_behind_one_that_gave_up_goes_on(struct test *t)
+{
+	gives_up(t, true);
+}
+
+static void who_stood_behind_the_first_heavy_one_goes_on(struct test *t)
+{
+	gives_up(t, false);
+}
+
 static const struct test_case cases[] = {
 	DRIVEN_ROWS(who_stood_behind_one_that_gave_up_goes_on),
+	DRIVEN_ROWS(who_stood_behind_the_first_heavy_one_goes_on),
 	EACH_ROW(the_weights_of_what_runs_are_never_more_than_the_limit),
 	EACH_ROW(a_heavy_item_is_not_overtaken),
 	EACH_ROW(who_waits_behind_a_heavy_one_that_is_cancelled_goes_on),
 	EACH_ROW(what_never_can_fit_is_refused),
+	EACH_ROW(the_first_heavy_one_is_refused_in_line_too),
 	EACH_ROW(a_wait_for_places_that_the_waiter_holds_is_edeadlk),
 	EACH_ROW(operation_items_have_weights_too),
 };
