@@ -73,7 +73,7 @@ typedef int (*bp_sim_fn)(struct bp_engine *engine, void *arg);
  * @invariant:	called, with the argument of the program, whenever the simulation is entered (an operation is handed
  *		over, a loop takes a turn or goes on) from the program's first such call to its end, and
  *		once after that; calls bp_sim_fail() or bp_sim_check() where something is wrong. It may
- *		read memory and call bp_now() and bp_sim_*(); NULL: none
+ *		read memory and call bp_now(), bp_group_stats(), bp_engine_info() and bp_sim_*(); NULL: none
  * @errors:	percent of operations that fail and are not carried out: EIO, ENOSPC, EMFILE, ENOMEM, ECONNRESET,
  *		ENOBUFS; 0 by default
  * @again:	percent that end with EINTR or EAGAIN, likewise; 0 by default. Operation items and bp_await() see
@@ -329,7 +329,7 @@ unsigned int bp_sim_open_fds(void);
  * In code without locks and operations that other loops meet, such as an algorithm on atomic variables. Without
  * loops, and outside of a run, it does nothing.
  *
- * Context: as bp_sim_fail(), but not in a callback or the invariant.
+ * Context: as bp_sim_fail(); in the invariant it does nothing.
  */
 void bp_sim_point(void);
 

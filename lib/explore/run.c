@@ -95,7 +95,7 @@ __attribute__((noreturn)) static void end_run(enum bp_sim_verdict verdict)
 	note_end(verdict);
 	if (run->told && verdict == BP_SIM_DEADLOCK) {
 		/* Others must not go on while this is written. */
-		run->engine->preempt = NULL;
+		run->sim->still = true;
 		bp_engine_dump(run->engine, run->x->opts.report_fd);
 	}
 	if (!run->x->opts.in_process)
@@ -145,7 +145,9 @@ static void on_step(void *unused)
 	if (!opts->invariant)
 		return;
 	run->checking = true;
+	run->sim->still = true;
 	opts->invariant(run->x->arg);
+	run->sim->still = false;
 	run->checking = false;
 }
 
@@ -285,6 +287,6 @@ unsigned int bp_sim_open_fds(void)
 
 void bp_sim_point(void)
 {
-	if (run && run->engine->preempt && !run->checking)
-		run->engine->preempt(run->engine);
+	if (run && !run->engine->driven)
+		sim_preempt(run->engine);
 }

@@ -479,6 +479,7 @@ static int start_over(struct sim *sim, uint64_t seed)
 	sim->decided = NULL;
 	sim->kept = NULL;
 	sim->off = sim->turn = 0;
+	sim->still = false;
 	memset(sim->struck, 0, sizeof(sim->struck));
 	sim->hash = sim->events = sim->decisions = 0;
 	sim->ids = 0;
@@ -534,6 +535,9 @@ void sim_reset(struct bp_engine *engine, uint64_t seed)
 		loop->now = SIM_EPOCH;
 		loop->stale = false;
 		loop->woke_other = 0;
+		/* One that is driven sleeps after a bp_engine_turn(); the others stand in their wait. */
+		if (engine->driven)
+			atomic_store(&loop->sleeping, false);
 		sl->woken = sl->full = false;
 	}
 	bp_assert(!sim->due.root && !engine->deadlines.root);

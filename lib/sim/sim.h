@@ -146,6 +146,7 @@ struct sim {
 	struct sim_thread *threads;
 	struct sim_thread *current; /* the simulated thread that runs, or NULL: the engine's */
 	unsigned int turn; /* the loop that went on last */
+	bool still; /* no other one may go on at the lock */
 	struct stack_pool stacks;
 
 	/*

@@ -145,7 +145,7 @@ void sim_preempt(struct bp_engine *engine)
 	bool here = !sim->current, now;
 	uint64_t turns;
 
-	if (!sim->odds.preempt)
+	if (!sim->odds.preempt || sim->still)
 		return;
 	/* Drawn where it is not used too: see sim_kept. */
 	now = sim_mishap(sim, SIM_PREEMPT);

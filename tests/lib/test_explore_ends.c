@@ -349,6 +349,28 @@ static int tells_here(void *arg)
 	return bp_sim_run(fails, NULL, &BP_SIM_OPTS(.in_process = true, .seed = 9), NULL);
 }
 
+static void the_report_of_a_deadlock_says_who_waits(struct test *t)
+{
+	char text[65536];
+	int fds[2];
+
+	(void)t;
+	for (unsigned int loops = 0; loops < 2; loops++) {
+		struct bp_sim_opts opts = QUIET(.seeds = 3, .loops = loops);
+
+		if (!expect_eq(pipe(fds), 0))
+			return;
+		fcntl(fds[1], F_SETPIPE_SZ, (int)sizeof(text));
+		opts.report_fd = fds[1];
+		expect_eq(bp_sim_run(waits_for_nobody, NULL, &opts, NULL), 1);
+		close(fds[1]);
+		read_all(fds[0], text, sizeof(text));
+		close(fds[0]);
+		expect(strstr(text, "ends in a deadlock"));
+		expect(strstr(text, "on loop 0: in flight: read"));
+	}
+}
+
 static int fails_outside(void *arg)
 {
 	(void)arg;
@@ -385,6 +407,7 @@ static const struct test_case cases[] = {
 	ONCE(what_has_no_end_is_ended),
 	ONCE(what_something_else_decides_is_not_steady),
 	ONCE(the_report_has_seed_events_and_how_to_see_them_again),
+	ONCE(the_report_of_a_deadlock_says_who_waits),
 	ONCE(in_this_process_a_failure_ends_it),
 };
 
