@@ -131,7 +131,7 @@ for name in llhttp http_parser; do
 done
 [ -n "$parser" ] || missing="$missing http_parser"
 say 'HTTP parser' "${parser:-no}"
-echo 'CONFIG_NAME_http_parser := llhttp 9 or http-parser 2.9 (libllhttp-dev, libhttp-parser-dev)' >>"$mk"
+echo 'CONFIG_NAME_http_parser := llhttp 8 or http-parser 2.9 (libllhttp-dev, libhttp-parser-dev)' >>"$mk"
 
 # A frame larger than the guard below a stack must not step over it. GCC for aarch64 takes guards to be
 # of 64 KiB unless it is told.
