@@ -2,6 +2,7 @@
 /*
  * cmd_copy_case - copies to a file system that takes names which differ in case for one
  */
+#include "support/badmount.h"
 #include "support/cmd.h"
 #include "support/copies.h"
 
@@ -87,6 +88,49 @@ static void a_source_by_another_name_is_itself(struct test *t)
 	unmount("fs");
 }
 
+/* FAT gives long names a short one besides, which only who knows it finds. */
+static void a_short_name_of_another_is_met_too(struct test *t)
+{
+	static const char *const names[][2] = {
+		{"longfilename.txt", "LONGFI~1.TXT"},
+		{"20241215123456", "202412~1"},
+		{"20241215123456.789", "202412~1.789"},
+	};
+	static const char *const ways[] = {"-v", "-u", "--atomic"};
+
+	fresh_dir(t);
+	run_sh("mkdir b m");
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		const char *name = names[i][0], *alias = names[i][1];
+		struct badmount *bad = BADMOUNT(t, "b", "m", "fold on", "aliases on");
+
+		for (size_t k = 0; k < COUNT_OF(ways); k++) {
+			struct run *run;
+
+			run_sh("rm -rf s x b/*; mkdir -p s/d/$1 s/d/$2 x b/old; echo long >s/$1;"
+			       "echo short >s/$2; echo long >s/d/$1/f; echo short >s/d/$2/f;"
+			       "echo new >x/$2; echo old >b/old/$1",
+			       name, alias);
+			run = BP("copy", "-r", ways[k], "--no-target-directory", "s", "m/t");
+			/* The short one may have been first: then it is none of the long one's. */
+			if (run->status && !expect_exit(run, 1))
+				print_error("%s, %s\n", alias, ways[k]);
+			expect_between(text_count(&run->err, MEET), run->status, run->status * 2);
+			/* Whichever came first is whole, and in its own place. */
+			expect_exit(SH("cd b/t && for f in $(find . -type f); do cmp $f ../../s/$f "
+				       "|| exit 1; done"),
+				    0);
+			/* In one run after the other, and by what was named itself. */
+			run_sh("rm -r b/t; mkdir b/t");
+			expect_exit(SH("\"$BATCHPROC\" copy -j1 --loops 1 $3 s/$1 s/$2 m/t", name,
+				       alias, ways[k]),
+				    1);
+			expect_out(SH("cat b/t/*"), "long\n");
+		}
+		badmount_end(bad);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -94,6 +138,7 @@ int main(int argc, char **argv)
 		ONCE(of_two_directories_one_is_copied),
 		ONCE(sources_that_were_named),
 		ONCE(a_source_by_another_name_is_itself),
+		ONCE(a_short_name_of_another_is_met_too),
 	};
 
 	return RUN_CASES(argc, argv, cases);

@@ -44,7 +44,7 @@ struct switches {
 	enum sizes size;
 	enum modes modes;
 	bool direct, nonseekable, owners_ignored, poll_never, fold, closed, revive, interrupts,
-		mistakes, inodes_change;
+		mistakes, inodes_change, aliases;
 	uint64_t times; /* ns */
 	unsigned long names; /* bytes; 0: what the directory below allows */
 	double cache; /* seconds */

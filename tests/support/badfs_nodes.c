@@ -83,17 +83,37 @@ const char *through(int fd, char path[64])
 	return path;
 }
 
+/* As FAT has them, of the first file of that kind. False: it is short itself. */
+static bool is_alias(const char *alias, const char *name)
+{
+	const char *dot = strrchr(name, '.');
+	size_t base = dot ? (size_t)(dot - name) : strlen(name);
+	char made[16];
+
+	if (base <= 8 && (!dot || strlen(dot) <= 4))
+		return false;
+	snprintf(made, sizeof(made), "%.*s~1%.4s", base < 6 ? (int)base : 6, name, dot ? dot : "");
+	return !strcasecmp(made, alias);
+}
+
+static bool is_same_name(const char *name, const char *other)
+{
+	return (switches.fold && !strcasecmp(name, other)) ||
+	       (switches.aliases && is_alias(other, name));
+}
+
 const char *spelled(int dir, const char *name, char found[NAME_MAX + 1])
 {
 	struct dirent *entry;
 	DIR *all;
 
-	if (!switches.fold || !faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW))
+	if (!(switches.fold || switches.aliases) ||
+	    !faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW))
 		return name;
 	all = fdopendir(openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	found[0] = '\0';
 	while (all && !found[0] && (entry = readdir(all)))
-		if (!strcasecmp(entry->d_name, name))
+		if (is_same_name(entry->d_name, name))
 			snprintf(found, NAME_MAX + 1, "%s", entry->d_name);
 	if (all)
 		closedir(all);

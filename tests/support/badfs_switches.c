@@ -19,6 +19,7 @@
  *	inodes real|changing	changing: a directory has another number each time
  *	poll real|never		whether poll ever says ready
  *	fold on|off		names that differ in case only are the same
+ *	aliases on|off		long names have short ones too, which no list shows: LONGNA~1.TXT
  *	names N			longer names are ENAMETOOLONG
  *	closed on|off		a file that its owner may not read and write is EACCES to who opens or
  *				cuts it by name, as where the server is an ordinary user
@@ -183,6 +184,7 @@ static long set_word(const char *key, const char *word)
 		{"closed", onoff, &switches.closed},
 		{"revive", onoff, &switches.revive},
 		{"mistakes", onoff, &switches.mistakes},
+		{"aliases", onoff, &switches.aliases},
 		{"owners", owners, &switches.owners_ignored},
 		{"inodes", inodes, &switches.inodes_change},
 		{"poll", polls, &switches.poll_never},

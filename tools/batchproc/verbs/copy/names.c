@@ -11,6 +11,9 @@
  *
  * The list is kept, as sorted hashes, for as long as the directory is needed; it is made under the
  * lock of the run. A name that is not in it is looked for anew.
+ *
+ * The same list tells the short names apart that FAT gives to long ones (LONGFI~1.TXT): they lead to
+ * a file, and are not in it.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -73,6 +76,15 @@ static bool is_ascii(const char *name)
 	return !*name;
 }
 
+/*
+ * The same inode may be listed by a name that has nothing in common with it but where it leads: by
+ * one with other letters, and by a long one of which it is the short one that FAT gives.
+ */
+static bool may_be_any(const char *name)
+{
+	return !is_ascii(name) || strchr(name, '~');
+}
+
 /* What is there by both names may be two files; then the list has both. */
 static bool folds(struct dest *dest, int dirfd, const char *name)
 {
@@ -82,9 +94,9 @@ static bool folds(struct dest *dest, int dirfd, const char *name)
 
 	if (known != FOLDS_UNKNOWN)
 		return known == FOLDS;
-	/* What has other letters may be folded all the same. */
+	/* What has no letters to turn may be folded all the same. */
 	if (!turn_case(name, turned))
-		return !is_ascii(name);
+		return may_be_any(name);
 	known = fstatat(dirfd, turned, &other, AT_SYMLINK_NOFOLLOW) ? FOLDS_NOT : FOLDS;
 	atomic_store_explicit(&dest->folds, known, memory_order_relaxed);
 	return known == FOLDS;
@@ -217,7 +229,7 @@ static enum found look_through(int dirfd, const char *name, const struct stat *s
 		} else if (!strcasecmp(listed, name) || differ_in_case(listed, name)) {
 			strcpy(other, listed);
 			found = FOUND_OTHER;
-		} else if (found == FOUND_NOTHING && !is_ascii(name) && !temp_is_one(listed) &&
+		} else if (found == FOUND_NOTHING && may_be_any(name) && !temp_is_one(listed) &&
 			   is_same(dirfd, listed, st)) {
 			strcpy(other, listed);
 			found = FOUND_OTHER;
