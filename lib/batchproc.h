@@ -1332,7 +1332,8 @@ int bp_timeout_end(struct bp_timeout *scope);
  * cancelled, -ETIMEDOUT by the item's timeout or a timeout scope; likewise at once in a task that
  * has been ended already, but for what stands inside a shield. What it was given before that it
  * has: a return of 0 always counts. A thread outside waits as long as it takes (caller-driven: it
- * drives the loop, and gets -EDEADLK when nothing runs that could end the wait). A callback never
+ * drives the loop, and gets -EDEADLK when nothing runs that could end the wait), or by the functions
+ * whose names end in _until as long as they are told. A callback never
  * waits: it gets -EDEADLK instead. A function of bp_offload() is a thread outside, so on a
  * caller-driven engine it must not use these.
  *
@@ -1445,6 +1446,16 @@ void bp_semaphore_init(struct bp_semaphore *semaphore, struct bp_engine *engine,
 int bp_semaphore_acquire(struct bp_semaphore *semaphore, uint64_t n);
 
 /**
+ * bp_semaphore_acquire_until() - bp_semaphore_acquire() that gives up at a point in time
+ * @semaphore:	the semaphore
+ * @n:		how many
+ * @deadline_ns: point on bp_now()'s clock
+ *
+ * Context and return: as bp_semaphore_acquire(), and -ETIMEDOUT at that time.
+ */
+int bp_semaphore_acquire_until(struct bp_semaphore *semaphore, uint64_t n, uint64_t deadline_ns);
+
+/**
  * bp_semaphore_try_acquire() - take @n if they are there and nobody stands in line
  * @semaphore:	the semaphore
  * @n:		how many
@@ -1531,6 +1542,15 @@ bool bp_event_is_set(struct bp_event *event);
  */
 int bp_event_wait(struct bp_event *event);
 
+/**
+ * bp_event_wait_until() - bp_event_wait() that gives up at a point in time
+ * @event:	the event
+ * @deadline_ns: point on bp_now()'s clock
+ *
+ * Context and return: as bp_event_wait(), and -ETIMEDOUT at that time.
+ */
+int bp_event_wait_until(struct bp_event *event, uint64_t deadline_ns);
+
 /** Bytes of a message of a channel at most; larger things are sent by their address. */
 #define BP_CHANNEL_ITEM_MAX 4096u
 
@@ -1579,6 +1599,16 @@ int bp_channel_init(struct bp_channel *channel, struct bp_engine *engine, void *
 int bp_channel_send(struct bp_channel *channel, const void *item);
 
 /**
+ * bp_channel_send_until() - bp_channel_send() that gives up at a point in time
+ * @channel:	the channel
+ * @item:	the message
+ * @deadline_ns: point on bp_now()'s clock
+ *
+ * Context and return: as bp_channel_send(), and -ETIMEDOUT at that time: it was not sent.
+ */
+int bp_channel_send_until(struct bp_channel *channel, const void *item, uint64_t deadline_ns);
+
+/**
  * bp_channel_try_send() - send if there is room, or somebody who waits for it
  * @channel:	the channel
  * @item:	the message
@@ -1600,6 +1630,16 @@ int bp_channel_try_send(struct bp_channel *channel, const void *item);
  *	-ECANCELED, -ETIMEDOUT, -EDEADLK	as said above; @item is untouched
  */
 int bp_channel_recv(struct bp_channel *channel, void *item);
+
+/**
+ * bp_channel_recv_until() - bp_channel_recv() that gives up at a point in time
+ * @channel:	the channel
+ * @item:	where to put it
+ * @deadline_ns: point on bp_now()'s clock
+ *
+ * Context and return: as bp_channel_recv(), and -ETIMEDOUT at that time.
+ */
+int bp_channel_recv_until(struct bp_channel *channel, void *item, uint64_t deadline_ns);
 
 /**
  * bp_channel_try_recv() - take the oldest message if there is one
@@ -1775,6 +1815,16 @@ int bp_handle_cancel(struct bp_handle *handle, int cause);
  *	-EDEADLK	it is the calling task's own, or as bp_mutex_lock() for callbacks and threads
  */
 int bp_handle_join(struct bp_handle *handle, int *result);
+
+/**
+ * bp_handle_join_until() - bp_handle_join() that gives up at a point in time
+ * @handle:	the handle
+ * @result:	as of bp_handle_join()
+ * @deadline_ns: point on bp_now()'s clock
+ *
+ * Context and return: as bp_handle_join(), and -ETIMEDOUT at that time: the item goes on.
+ */
+int bp_handle_join_until(struct bp_handle *handle, int *result, uint64_t deadline_ns);
 
 /**
  * bp_handle_end() - whether and how one item has ended

@@ -64,7 +64,8 @@ static void get(struct bp_channel *channel, void *item)
 	channel->count_--;
 }
 
-static int channel_send(struct bp_channel *channel, const void *item, bool try, const char *call)
+static int channel_send(struct bp_channel *channel, const void *item, bool try, uint64_t until,
+			const char *call)
 {
 	struct channel_waiter waiter = {.w.what = "room in a channel", .item = (void *)item};
 	struct bp_engine *engine = channel_enter(channel, call);
@@ -88,7 +89,7 @@ static int channel_send(struct bp_channel *channel, const void *item, bool try, 
 		err = -EAGAIN;
 	} else {
 		waiter.w.engine = engine;
-		err = wait_in_line(&waiter.w, sync_queue(&channel->senders_));
+		err = wait_in_line(&waiter.w, sync_queue(&channel->senders_), until);
 	}
 	engine_unlock(engine);
 	return err;
@@ -96,12 +97,17 @@ static int channel_send(struct bp_channel *channel, const void *item, bool try, 
 
 int bp_channel_send(struct bp_channel *channel, const void *item)
 {
-	return channel_send(channel, item, false, __func__);
+	return channel_send(channel, item, false, BP_NEVER, __func__);
+}
+
+int bp_channel_send_until(struct bp_channel *channel, const void *item, uint64_t deadline_ns)
+{
+	return channel_send(channel, item, false, deadline_ns, __func__);
 }
 
 int bp_channel_try_send(struct bp_channel *channel, const void *item)
 {
-	return channel_send(channel, item, true, __func__);
+	return channel_send(channel, item, true, 0, __func__);
 }
 
 /** Takes what is there. Return: whether there was anything. Under the lock. */
@@ -123,7 +129,8 @@ static bool receive_now(struct bp_channel *channel, void *item)
 	return true;
 }
 
-static int channel_recv(struct bp_channel *channel, void *item, bool try, const char *call)
+static int channel_recv(struct bp_channel *channel, void *item, bool try, uint64_t until,
+			const char *call)
 {
 	struct channel_waiter waiter = {.w.what = "a message in a channel", .item = item};
 	struct bp_engine *engine = channel_enter(channel, call);
@@ -138,7 +145,7 @@ static int channel_recv(struct bp_channel *channel, void *item, bool try, const 
 			err = -EAGAIN;
 		} else {
 			waiter.w.engine = engine;
-			err = wait_in_line(&waiter.w, sync_queue(&channel->receivers_));
+			err = wait_in_line(&waiter.w, sync_queue(&channel->receivers_), until);
 		}
 	}
 	engine_unlock(engine);
@@ -147,12 +154,17 @@ static int channel_recv(struct bp_channel *channel, void *item, bool try, const 
 
 int bp_channel_recv(struct bp_channel *channel, void *item)
 {
-	return channel_recv(channel, item, false, __func__);
+	return channel_recv(channel, item, false, BP_NEVER, __func__);
+}
+
+int bp_channel_recv_until(struct bp_channel *channel, void *item, uint64_t deadline_ns)
+{
+	return channel_recv(channel, item, false, deadline_ns, __func__);
 }
 
 int bp_channel_try_recv(struct bp_channel *channel, void *item)
 {
-	return channel_recv(channel, item, true, __func__);
+	return channel_recv(channel, item, true, 0, __func__);
 }
 
 void bp_channel_close(struct bp_channel *channel)

@@ -109,9 +109,9 @@ int bp_handle_cancel(struct bp_handle *handle, int cause)
 	return err;
 }
 
-int bp_handle_join(struct bp_handle *handle, int *result)
+static int join(struct bp_handle *handle, int *result, uint64_t until, const char *call)
 {
-	struct bp_engine *engine = handle_enter(handle, __func__);
+	struct bp_engine *engine = handle_enter(handle, call);
 	struct waiter waiter = {.engine = engine, .what = "an item"};
 	struct bp_task *self = call_context(engine) == CONTEXT_TASK ? task_current() : NULL;
 	int err = wait_reason(engine);
@@ -119,11 +119,21 @@ int bp_handle_join(struct bp_handle *handle, int *result)
 	if (!err && self && handle->op == &self->op)
 		err = -EDEADLK;
 	else if (!err && !handle->ended)
-		err = wait_in_line(&waiter, &handle->joiners);
+		err = wait_in_line(&waiter, &handle->joiners, until);
 	if (!err && result)
 		*result = handle->result;
 	engine_unlock(engine);
 	return err;
+}
+
+int bp_handle_join(struct bp_handle *handle, int *result)
+{
+	return join(handle, result, BP_NEVER, __func__);
+}
+
+int bp_handle_join_until(struct bp_handle *handle, int *result, uint64_t deadline_ns)
+{
+	return join(handle, result, deadline_ns, __func__);
 }
 
 int bp_handle_end(const struct bp_handle *handle, enum bp_end *end, int *result)

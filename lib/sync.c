@@ -55,7 +55,7 @@ static int wait_for_mutex(struct bp_mutex *mutex, const void *self)
 
 	if (task)
 		task->wants = mutex;
-	err = wait_in_line(&waiter.w, sync_queue(&mutex->waiters_));
+	err = wait_in_line(&waiter.w, sync_queue(&mutex->waiters_), BP_NEVER);
 	if (task)
 		task->wants = NULL;
 	return err;
@@ -160,7 +160,8 @@ void bp_semaphore_init(struct bp_semaphore *semaphore, struct bp_engine *engine,
 	*semaphore = (struct bp_semaphore)BP_SEMAPHORE_INIT(engine, n);
 }
 
-static int acquire(struct bp_semaphore *semaphore, uint64_t n, bool try, const char *call)
+static int acquire(struct bp_semaphore *semaphore, uint64_t n, bool try, uint64_t until,
+		   const char *call)
 {
 	struct semaphore_waiter waiter = {.w.what = "a semaphore", .n = n};
 	struct bp_engine *engine;
@@ -178,7 +179,7 @@ static int acquire(struct bp_semaphore *semaphore, uint64_t n, bool try, const c
 		err = -EAGAIN;
 	} else if (!err) {
 		waiter.w.engine = engine;
-		err = wait_in_line(&waiter.w, queue);
+		err = wait_in_line(&waiter.w, queue, until);
 		/* There may be enough for those who stood behind. */
 		if (err)
 			serve(semaphore);
@@ -189,12 +190,17 @@ static int acquire(struct bp_semaphore *semaphore, uint64_t n, bool try, const c
 
 int bp_semaphore_acquire(struct bp_semaphore *semaphore, uint64_t n)
 {
-	return acquire(semaphore, n, false, __func__);
+	return acquire(semaphore, n, false, BP_NEVER, __func__);
+}
+
+int bp_semaphore_acquire_until(struct bp_semaphore *semaphore, uint64_t n, uint64_t deadline_ns)
+{
+	return acquire(semaphore, n, false, deadline_ns, __func__);
 }
 
 int bp_semaphore_try_acquire(struct bp_semaphore *semaphore, uint64_t n)
 {
-	return acquire(semaphore, n, true, __func__);
+	return acquire(semaphore, n, true, 0, __func__);
 }
 
 void bp_semaphore_release(struct bp_semaphore *semaphore, uint64_t n)
@@ -251,14 +257,24 @@ bool bp_event_is_set(struct bp_event *event)
 	return set;
 }
 
-int bp_event_wait(struct bp_event *event)
+static int event_wait(struct bp_event *event, uint64_t until, const char *call)
 {
-	struct bp_engine *engine = event_enter(event, __func__);
+	struct bp_engine *engine = event_enter(event, call);
 	struct waiter waiter = {.engine = engine, .what = "an event"};
 	int err = wait_reason(engine);
 
 	if (!err && !event->set_)
-		err = wait_in_line(&waiter, sync_queue(&event->waiters_));
+		err = wait_in_line(&waiter, sync_queue(&event->waiters_), until);
 	engine_unlock(engine);
 	return err;
+}
+
+int bp_event_wait(struct bp_event *event)
+{
+	return event_wait(event, BP_NEVER, __func__);
+}
+
+int bp_event_wait_until(struct bp_event *event, uint64_t deadline_ns)
+{
+	return event_wait(event, deadline_ns, __func__);
 }

@@ -144,7 +144,7 @@ static void wait_interrupted(struct bp_task *task)
 	engine_unlock(engine);
 }
 
-int wait_in_line(struct waiter *waiter, struct bp_link_ *queue)
+int wait_in_line(struct waiter *waiter, struct bp_link_ *queue, uint64_t until)
 {
 	enum call_context context = call_context(waiter->engine);
 
@@ -152,7 +152,7 @@ int wait_in_line(struct waiter *waiter, struct bp_link_ *queue)
 		return -EDEADLK;
 	waiter->task = context == CONTEXT_TASK ? task_current() : NULL;
 	waiter->yields = true;
-	wait_block(waiter, queue, BP_NEVER, wait_interrupted);
+	wait_block(waiter, queue, until, wait_interrupted);
 	return waiter->result;
 }
 

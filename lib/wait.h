@@ -56,11 +56,11 @@ void wait_block(struct waiter *waiter, struct bp_link_ *queue, uint64_t until,
 		void (*interrupt)(struct bp_task *task));
 
 /**
- * As wait_block(), by whoever calls and for as long as it takes; ended with the reason where the
+ * As wait_block(), by whoever calls; ended with the reason where the
  * calling task shall end. A callback, which must not wait, gets -EDEADLK, and so does a thread where
  * nothing runs that could wake it. Return: the result.
  */
-int wait_in_line(struct waiter *waiter, struct bp_link_ *queue);
+int wait_in_line(struct waiter *waiter, struct bp_link_ *queue, uint64_t until);
 
 /** Why the calling task, if the caller is one of this engine's, must not begin to wait; 0: it may. */
 int wait_reason(const struct bp_engine *engine);
