@@ -78,9 +78,10 @@ void admit_give_up(struct group_waiter *waiter)
 	struct bp_group *group = waiter->group;
 
 	waiter_wake(waiter, -EDEADLK);
-	/* There may be enough for who stood behind it. */
+	/* There may be enough for who stood behind it, or it was all that a bp_wait() waits for. */
 	if (group_special(group))
 		admit_waiters(group);
+	group_check_done(group);
 }
 
 void admit_check_deadlock(struct bp_group *group)
@@ -170,6 +171,7 @@ static void go_interrupted(struct bp_task *task)
 		waiter_wake(waiter, task_reason(task));
 		admit_waiters(waiter->group);
 		admit_check_deadlock(waiter->group);
+		group_check_done(waiter->group);
 	}
 	engine_unlock(engine);
 }
@@ -487,6 +489,7 @@ static void refuse_too_heavy(struct bp_group *group)
 		if (too_heavy(group, waiter->weight))
 			waiter_wake(waiter, -EINVAL);
 	}
+	group_check_done(group);
 }
 
 int bp_group_set_limit(struct bp_group *group, long limit)

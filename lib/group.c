@@ -109,6 +109,11 @@ static int wait_done(struct bp_group *group, uint64_t until, const char *call)
 		waiter.w.woken = false;
 		if (waiter.w.task && until == BP_NEVER)
 			enter_circle(&waiter, call);
+		/* Who gave up there may have been all that it was waiting for. */
+		if (group_is_done(group)) {
+			circle_leave(&waiter);
+			break;
+		}
 		waiter_block(&waiter, &group->wait_waiters, until, wait_interrupted);
 		if (waiter.w.result)
 			return group_is_done(group) ? 0 : waiter.w.result;

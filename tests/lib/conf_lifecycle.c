@@ -93,6 +93,57 @@ static void go_after_cancel_is_ecanceled(struct test *t)
 	bp_group_destroy(g);
 }
 
+struct offer {
+	struct bp_group *g, *feeders;
+	bool lowers;
+	int err;
+};
+
+static int offers(void *arg)
+{
+	struct offer *o = arg;
+
+	o->err = bp_go_weighted(o->g, 2, succeed, NULL);
+	return 0;
+}
+
+static int ends_the_offer(void *arg)
+{
+	struct offer *o = arg;
+	int err = bp_sleep(20 * MS);
+
+	if (o->lowers)
+		return err ? err : bp_group_set_limit(o->g, 1);
+	bp_cancel(o->feeders, 0);
+	return err;
+}
+
+/*
+ * bp_wait() on a group in which nothing runs, but that somebody wants to add to: where he does not, since he is
+ * cancelled or the item would never fit, that is the end.
+ */
+static void a_wait_ends_with_the_last_offer(struct test *t)
+{
+	for (int lowers = 0; lowers < 2; lowers++) {
+		struct offer o = {.g = group_with(t, .limit = 0),
+				  .feeders = group_with(t, .stop_after_failures = 0),
+				  .lowers = lowers,
+				  .err = 1};
+		struct bp_group *others = group_with(t, .limit = 1);
+
+		expect_eq(bp_go(o.feeders, offers, &o), 0);
+		until_in_line(t, o.g, 1);
+		expect_eq(bp_go(others, ends_the_offer, &o), 0);
+		expect_eq(bp_wait(o.g), 0);
+		expect_eq(bp_wait(others), 0);
+		bp_wait(o.feeders);
+		expect_eq(o.err, lowers ? -EINVAL : -ECANCELED);
+		bp_group_destroy(others);
+		bp_group_destroy(o.feeders);
+		bp_group_destroy(o.g);
+	}
+}
+
 struct sprout {
 	struct bp_group *g;
 	atomic_ulong *count;
@@ -386,6 +437,7 @@ static const struct test_case cases[] = {
 	EACH_ROW(go_after_wait_is_ebadf),
 	EACH_ROW(go_after_cancel_is_ecanceled),
 	EACH_ROW(items_add_items_while_the_group_is_waited_for),
+	EACH_ROW(a_wait_ends_with_the_last_offer),
 	THREADED_REAL_ROWS(two_threads_add_to_one_group),
 	THREADED_REAL_ROWS(two_threads_wait_for_one_group),
 	THREADED_REAL_ROWS(a_computing_task_is_told_of_the_cancel),
