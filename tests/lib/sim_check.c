@@ -26,7 +26,7 @@ static bool owner_may_stop(const struct ginst *g)
 	const struct item *owner = g->owner;
 
 	return owner &&
-	       (may_be_cancelled(owner->g) || owner->g->o->item_timeout_ns || owner->scopes);
+	       (item_may_be_cancelled(owner) || owner->g->o->item_timeout_ns || owner->scopes);
 }
 
 bool may_be_cancelled(const struct ginst *g)
@@ -41,6 +41,11 @@ bool may_be_cancelled(const struct ginst *g)
 			return true;
 	}
 	return false;
+}
+
+bool item_may_be_cancelled(const struct item *item)
+{
+	return item->alone || may_be_cancelled(item->g);
 }
 
 static bool cancelled_itself(const struct ginst *g)
@@ -64,8 +69,8 @@ bool surely_cancelled(const struct ginst *g)
 
 static void check_places(struct ginst *g, long held, const char *what)
 {
-	must(g->run, g->cap < 0 || held <= g->cap, "group %d: %ld items %s under a limit of %ld",
-	     g->id, held, what, g->cap);
+	must(g->run, g->cap < 0 || held <= g->cap,
+	     "group %d: items with %ld places %s under a limit of %ld", g->id, held, what, g->cap);
 }
 
 void check_accepted(struct item *item)
@@ -78,7 +83,8 @@ void check_accepted(struct item *item)
 	item->accepted = true;
 	item->accepted_seq = g->run->seq;
 	g->accepted++;
-	check_places(g, g->accepted - g->reported, "hold places");
+	g->held += item->weight;
+	check_places(g, g->held, "are accepted");
 }
 
 void check_started(struct item *item)
@@ -89,10 +95,15 @@ void check_started(struct item *item)
 	check_accepted(item);
 	must(g->run, !item->started, "item %u begins twice", item->id);
 	must(g->run, !item->reported, "item %u begins after its end", item->id);
+	/* With loops it may have been on its way; an operation may have been waiting for the queue. */
+	must(g->run, !item->alone_sure || !g->run->engine->driven || item->flags & GO_OP,
+	     "item %u begins although it was cancelled", item->id);
 	item->started = true;
 	item->started_ns = g->run->sim->clock;
-	g->running++;
+	g->running += item->weight;
 	check_places(g, g->running, "run");
+	must(g->run, item->loop < 0 || bp_loop_index() == item->loop,
+	     "item %u begins on loop %d, not on loop %d", item->id, bp_loop_index(), item->loop);
 }
 
 static void check_end_of_started(struct item *item, enum bp_end end, int result)
@@ -101,11 +112,14 @@ static void check_end_of_started(struct item *item, enum bp_end end, int result)
 	struct run *run = g->run;
 
 	if (item->flags & GO_OP)
-		g->running--;
+		g->running -= item->weight;
 	else
 		must(run, item->ended, "item %u is reported before it returned", item->id);
 	/* An operation that would have gone another round is ended by the cancel or the timeout. */
-	if (!item->ended || (item->result == -ECANCELED && g->o->item_timeout_ns))
+	if (item->alone && result == item->alone_cause && end == BP_END_STOPPED)
+		must(run, !item->ended || item->result == -ECANCELED,
+		     "item %u gave %d, and is reported as cancelled alone", item->id, item->result);
+	else if (!item->ended || (item->result == -ECANCELED && g->o->item_timeout_ns))
 		must(run, result == -ECANCELED || (result == -ETIMEDOUT && g->o->item_timeout_ns),
 		     "item %u was ended, and is reported with %d", item->id, result);
 	else
@@ -115,11 +129,17 @@ static void check_end_of_started(struct item *item, enum bp_end end, int result)
 		must(run, end == BP_END_SUCCEEDED, "item %u gave %d and is no success", item->id,
 		     result);
 	else
-		must(run, end == BP_END_FAILED || (end == BP_END_STOPPED && result == -ECANCELED),
+		must(run,
+		     end == BP_END_FAILED || (end == BP_END_STOPPED &&
+					      (result == -ECANCELED ||
+					       (item->alone && result == item->alone_cause))),
 		     "item %u gave %d and is reported as %d", item->id, result, end);
 	if (end == BP_END_STOPPED)
-		must(run, may_be_cancelled(g), "item %u was stopped, and nobody cancelled",
+		must(run, item_may_be_cancelled(item), "item %u was stopped, and nobody cancelled",
 		     item->id);
+	if (end == BP_END_STOPPED && !may_be_cancelled(g))
+		must(run, result == item->alone_cause, "item %u was cancelled with %d, not %d",
+		     item->id, item->alone_cause, result);
 	if (end == BP_END_FAILED && result == -ECANCELED)
 		must(run, !item->ended_late, "item %u was stopped by the cancel, and failed",
 		     item->id);
@@ -138,9 +158,11 @@ void check_reported(struct item *item, enum bp_end end, int result)
 	if (item->started) {
 		check_end_of_started(item, end, result);
 	} else {
-		must(run, end == BP_END_NEVER_STARTED && result == -ECANCELED,
+		must(run,
+		     end == BP_END_NEVER_STARTED &&
+			     (result == -ECANCELED || (item->alone && result == item->alone_cause)),
 		     "item %u never began and is reported as %d, %d", item->id, end, result);
-		must(run, may_be_cancelled(g), "item %u never began, and nobody cancelled",
+		must(run, item_may_be_cancelled(item), "item %u never began, and nobody cancelled",
 		     item->id);
 	}
 	item->reported = true;
@@ -150,9 +172,13 @@ void check_reported(struct item *item, enum bp_end end, int result)
 	if (!item->started)
 		item->ended_seq = run->seq;
 	g->reported++;
+	g->held -= item->weight;
 	g->ends[end]++;
-	if (g->cap > g->limit && g->limit >= 0 && !g->limit_calls)
-		g->cap--;
+	if (g->cap > g->limit && g->limit >= 0 && !g->limit_calls) {
+		g->cap -= item->weight;
+		if (g->cap < g->limit)
+			g->cap = g->limit;
+	}
 }
 
 static bool caller_may_stop(const struct item *caller, int err)
@@ -160,7 +186,7 @@ static bool caller_may_stop(const struct item *caller, int err)
 	if (!caller)
 		return false;
 	if (err == -ECANCELED)
-		return may_be_cancelled(caller->g);
+		return item_may_be_cancelled(caller);
 	return caller->scopes || caller->g->o->item_timeout_ns;
 }
 
@@ -200,9 +226,15 @@ void check_go(struct item *item, struct item *caller, int err, bool sure_cancell
 		/* A task is told a turn later: others that waited may have given up by then. */
 		must(run,
 		     g->limit_changed || (g->limit >= 0 && (caller || !run->engine->driven ||
-							    g->accepted - g->reported >= g->limit)),
-		     "item %u: -EDEADLK with %ld of %ld places taken", item->id,
-		     g->accepted - g->reported, g->limit);
+							    g->held + item->weight > g->limit)),
+		     "item %u: -EDEADLK with %ld of %ld places taken", item->id, g->held, g->limit);
+		return;
+	case -EINVAL:
+		must(run,
+		     item->weight > 1 &&
+			     (g->limit_changed || (g->limit > 0 && item->weight > g->limit)),
+		     "item %u: -EINVAL for %ld places under a limit of %ld", item->id, item->weight,
+		     g->limit);
 		return;
 	default:
 		broken(run, "item %u: bp_go says %d", item->id, err);
@@ -471,109 +503,4 @@ void check_result(struct ginst *g, int result)
 		check_quorum_result(&all, result);
 	else
 		check_plain_result(&all, result);
-}
-
-/* ---------------------------------------------------------------- figures, and the end */
-
-void check_stats(struct ginst *g)
-{
-	struct bp_group_stats st = {.sz = sizeof(st)};
-	struct run *run = g->run;
-
-	bp_group_stats(g->g, &st);
-	must(run, st.accepted == (uint64_t)g->accepted, "group %d: %llu accepted, but %ld were",
-	     g->id, (unsigned long long)st.accepted, g->accepted);
-	must(run,
-	     st.succeeded == g->ends[BP_END_SUCCEEDED] && st.failed == g->ends[BP_END_FAILED] &&
-		     st.stopped == g->ends[BP_END_STOPPED] &&
-		     st.never_started == g->ends[BP_END_NEVER_STARTED],
-	     "group %d: the counts are not those of the reports", g->id);
-	must(run, st.accepted == st.succeeded + st.failed + st.stopped + st.never_started,
-	     "group %d: the ends do not add up", g->id);
-	must(run, st.running == 0 && st.waiting == 0, "group %d: something is left", g->id);
-	must(run, st.rejected >= g->rejected && st.rejected <= g->rejected + (uint64_t)g->offers,
-	     "group %d: %llu rejected, but %lu were", g->id, (unsigned long long)st.rejected,
-	     g->rejected);
-	must(run, g->limit_changed || g->limit < 0 || st.peak <= (uint64_t)g->limit,
-	     "group %d: a peak of %llu under a limit of %ld", g->id, (unsigned long long)st.peak,
-	     g->limit);
-}
-
-/** The item that a winner's argument stands for. */
-static struct item *item_of(struct run *run, void *arg)
-{
-	struct copy *copy = arg;
-
-	if ((char *)arg >= (char *)run->item && (char *)arg < (char *)&run->item[PROG_ITEMS])
-		return &run->item[(size_t)((char *)arg - (char *)run->item) / sizeof(struct item)];
-	must(run, copy->magic == COPY_MAGIC && copy->more_magic == COPY_MAGIC,
-	     "the winner's copy is gone");
-	return copy->item;
-}
-
-void check_winner(struct ginst *g)
-{
-	void *arg = bp_group_winner(g->g);
-	struct run *run = g->run;
-	struct item *winner;
-
-	must(run, !arg == !g->ends[BP_END_SUCCEEDED], "group %d: %s winner", g->id,
-	     arg ? "a" : "no");
-	if (!arg)
-		return;
-	winner = item_of(run, arg);
-	must(run, winner->g == g && winner->reported && winner->end == BP_END_SUCCEEDED,
-	     "group %d: item %u is no winner", g->id, winner->id);
-	for (unsigned int i = 0; i < run->items; i++) {
-		const struct item *item = &run->item[i];
-
-		must(run,
-		     item->g != g || item->end != BP_END_SUCCEEDED || !item->reported ||
-			     item->reported_seq >= winner->ended_seq,
-		     "group %d: item %u won, but item %u was before it", g->id, winner->id, i);
-	}
-}
-
-static void check_loop(struct run *run, struct bp_loop *loop)
-{
-	struct bp_stack *stack;
-	size_t free = 0;
-
-	for (stack = loop->stacks.free; stack; stack = stack->next)
-		free++;
-	must(run, free == loop->stacks.mapped, "loop %u: %zu of %zu stacks are lost", loop->index,
-	     loop->stacks.mapped - free, loop->stacks.mapped);
-	must(run,
-	     loop_in_flight(loop) + loop_patient(loop) == 0 && loop->cancels_out == 0 &&
-		     loop->pooled == 0,
-	     "loop %u: something is in flight", loop->index);
-}
-
-void check_end(struct run *run)
-{
-	const struct bp_engine_info *info = bp_engine_info(run->engine);
-
-	must(run, info->live_groups == 0, "a group is left");
-	must(run, info->live_tasks == 0, "%zu tasks are left", info->live_tasks);
-	must(run, info->in_flight == 0, "%zu operations are left", info->in_flight);
-	must(run, info->waiting == 0, "%zu items are left", info->waiting);
-	must(run, run->engine->granted == 0, "a place was given away and never used");
-	must(run, list_empty(&run->engine->starved), "a group is starved for ever");
-	must(run, sim_open_fds(run->engine) == 0, "%u descriptors are left",
-	     sim_open_fds(run->engine));
-	must(run, run->sent == run->sim->model.sent, "%llu bytes were sent, and %llu were told of",
-	     (unsigned long long)run->sim->model.sent, (unsigned long long)run->sent);
-	must(run, run->received == run->sim->model.received,
-	     "%llu bytes were received, and %llu were told of",
-	     (unsigned long long)run->sim->model.received, (unsigned long long)run->received);
-	for (unsigned int i = 0; i < run->items; i++) {
-		const struct item *item = &run->item[i];
-
-		must(run, item->accepted == item->reported, "item %u has no end", i);
-		for (unsigned int k = 0; k < sizeof(item->buf); k++)
-			must(run, item->buf[k] == UNTOUCHED, "item %u: its buffer was used later",
-			     i);
-	}
-	for (unsigned int i = 0; i < run->engine->nloops; i++)
-		check_loop(run, run->engine->loops[i]);
 }

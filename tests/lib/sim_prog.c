@@ -72,6 +72,8 @@ static void make_go(struct dice *dice, const struct prog *prog, struct step *s, 
 	s->flags = (one_in(dice, 4) ? GO_TRY : 0) | (one_in(dice, 4) ? GO_COPY : 0);
 	if (one_in(dice, 4))
 		s->flags = (s->flags & GO_TRY) | GO_OP;
+	s->flags |= (one_in(dice, 6) ? GO_HEAVY : 0) | (one_in(dice, 4) ? GO_HANDLE : 0) |
+		    (one_in(dice, 6) ? GO_PINNED : 0);
 }
 
 static void make_group_step(struct dice *dice, const struct prog *prog, struct step *s,
@@ -81,9 +83,21 @@ static void make_group_step(struct dice *dice, const struct prog *prog, struct s
 	static const int causes[] = {0, -EINTR, -EIO, -ENOENT, -ECANCELED, -ETIMEDOUT};
 
 	s->a = (signed char)(script && one_in(dice, 2) ? GROUP_OWN : some_group(dice, prog));
-	switch (roll(dice, 5)) {
+	switch (roll(dice, 9)) {
 	case 0:
 		s->kind = STEP_CANCEL;
+		s->c = PICK(dice, causes);
+		return;
+	case 4:
+	case 5:
+		s->kind = STEP_ALONE;
+		s->c = (int64_t)roll(dice, PROG_ITEMS);
+		return;
+	case 6:
+	case 7:
+		s->kind = STEP_POST;
+		if (script + 1 < PROG_SCRIPTS && !one_in(dice, 3))
+			s->b = (signed char)(script + 1 + roll(dice, PROG_SCRIPTS - script - 1));
 		s->c = PICK(dice, causes);
 		return;
 	case 1:
@@ -105,6 +119,9 @@ static void make_main_step(struct dice *dice, const struct prog *prog, struct st
 		make_go(dice, prog, s, 0);
 	} else if (what < 8) {
 		make_group_step(dice, prog, s, 0);
+	} else if (one_in(dice, 3)) {
+		s->kind = STEP_JOIN;
+		s->c = (int64_t)roll(dice, PROG_ITEMS);
 	} else {
 		s->kind = STEP_WAIT_UNTIL;
 		s->a = (signed char)some_group(dice, prog);
@@ -178,25 +195,17 @@ void prog_make(struct prog *prog, uint64_t seed)
 /* ---------------------------------------------------------------- printing */
 
 static const char *const kind_names[STEP_KINDS] = {
-	[STEP_GO] = "go",
-	[STEP_CANCEL] = "cancel",
-	[STEP_LIMIT] = "set limit",
-	[STEP_STATS] = "stats",
-	[STEP_WAIT_UNTIL] = "wait",
-	[STEP_NOP] = "nop",
-	[STEP_YIELD] = "yield",
-	[STEP_SLEEP] = "sleep",
-	[STEP_OFFLOAD] = "offload",
-	[STEP_FILE] = "file",
-	[STEP_SEND] = "send",
-	[STEP_RECV] = "recv",
-	[STEP_SEND_ZC] = "send zc",
-	[STEP_CONNECT] = "connect",
-	[STEP_ACCEPT] = "accept",
-	[STEP_POLL] = "poll",
-	[STEP_SHIELD] = "shield",
-	[STEP_TIMEOUT] = "timeout",
-	[STEP_NEST] = "nested group",
+	[STEP_GO] = "go",	    [STEP_CANCEL] = "cancel",
+	[STEP_LIMIT] = "set limit", [STEP_STATS] = "stats",
+	[STEP_POST] = "post",	    [STEP_ALONE] = "cancel alone",
+	[STEP_WAIT_UNTIL] = "wait", [STEP_JOIN] = "join",
+	[STEP_NOP] = "nop",	    [STEP_YIELD] = "yield",
+	[STEP_SLEEP] = "sleep",	    [STEP_OFFLOAD] = "offload",
+	[STEP_FILE] = "file",	    [STEP_SEND] = "send",
+	[STEP_RECV] = "recv",	    [STEP_SEND_ZC] = "send zc",
+	[STEP_CONNECT] = "connect", [STEP_ACCEPT] = "accept",
+	[STEP_POLL] = "poll",	    [STEP_SHIELD] = "shield",
+	[STEP_TIMEOUT] = "timeout", [STEP_NEST] = "nested group",
 	[STEP_RETURN] = "return",
 };
 
@@ -209,15 +218,21 @@ static void print_step(FILE *out, const struct step *s)
 			fprintf(out, " into its own group");
 		else
 			fprintf(out, " into group %d", s->a);
-		fprintf(out, ": script %d, %d times%s%s%s", s->b, (int)s->c,
+		fprintf(out, ": script %d, %d times%s%s%s%s%s%s", s->b, (int)s->c,
 			s->flags & GO_TRY ? ", try" : "", s->flags & GO_COPY ? ", copy" : "",
-			s->flags & GO_OP ? ", operation item" : "");
+			s->flags & GO_OP ? ", operation item" : "",
+			s->flags & GO_HEAVY ? ", heavy" : "",
+			s->flags & GO_HANDLE ? ", with a handle" : "",
+			s->flags & GO_PINNED ? ", pinned" : "");
 		break;
 	case STEP_NEST:
 		fprintf(out, " with options %d: script %d, %d times%s%s%s", s->a, s->b, (int)s->c,
 			s->flags & NEST_OF_OWN ? ", child of its own group" : "",
 			s->flags & NEST_UNTIL ? ", wait_until" : "",
 			s->flags & NEST_DESTROY ? ", destroyed without wait" : "");
+		break;
+	case STEP_POST:
+		fprintf(out, " for group %d: script %d, or cancel with %d", s->a, s->b, (int)s->c);
 		break;
 	case STEP_SHIELD:
 		fprintf(out, s->b ? " end" : " begin");

@@ -28,8 +28,11 @@ enum step_kind {
 	STEP_CANCEL, /* a: group, c: cause */
 	STEP_LIMIT, /* a: group, c: limit */
 	STEP_STATS, /* a: group */
+	STEP_POST, /* a: group, b: script to be tried, or 0: a cancel, c: cause */
+	STEP_ALONE, /* c: which of the items with a handle is cancelled alone */
 	/* the main thread */
 	STEP_WAIT_UNTIL, /* a: group, c: ns from now */
+	STEP_JOIN, /* c: which of the items with a handle */
 	/* a task */
 	STEP_NOP,
 	STEP_YIELD,
@@ -53,6 +56,10 @@ enum step_flags {
 	GO_TRY = 1 << 0,
 	GO_COPY = 1 << 1,
 	GO_OP = 1 << 2,
+	GO_HEAVY = 1 << 3, /* it takes more than one place */
+	GO_HANDLE = 1 << 4,
+	GO_PINNED = 1 << 5, /* to one loop */
+	/* of STEP_NEST */
 	NEST_OF_OWN = 1 << 3, /* the group's parent is the task's */
 	NEST_DESTROY = 1 << 4, /* without a wait */
 	NEST_UNTIL = 1 << 5, /* a bp_wait_until() first */

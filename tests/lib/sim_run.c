@@ -45,7 +45,7 @@ void watch_clock(struct run *run)
 
 /* ---------------------------------------------------------------- steps of anybody */
 
-static struct ginst *group_of(struct run *run, struct item *caller, int a)
+struct ginst *run_group_of(struct run *run, struct item *caller, int a)
 {
 	if (a == GROUP_OWN)
 		return caller ? caller->g : NULL;
@@ -122,7 +122,7 @@ static int op_done(struct bp_op *op, int res)
 		check_started(item);
 	must(run, !item->ended, "item %u: done() after its end", item->id);
 	note(run, "item %u: done %d", item->id, res);
-	must(run, res != -ECANCELED || may_be_cancelled(item->g),
+	must(run, res != -ECANCELED || item_may_be_cancelled(item),
 	     "item %u: -ECANCELED, and nobody cancelled", item->id);
 	if (res > 0 && !(op->cqe_flags & IORING_CQE_F_NOTIF)) {
 		if (item->opcode == STEP_RECV)
@@ -134,7 +134,7 @@ static int op_done(struct bp_op *op, int res)
 	if (op->cqe_flags & IORING_CQE_F_MORE)
 		return 0;
 	item->ended_seq = run->seq;
-	item->ended_late = surely_cancelled(item->g);
+	item->ended_late = surely_cancelled(item->g) || item->alone_sure;
 	if (res == -ETIME)
 		res = 0;
 	if (res >= 0 && item->rounds) {
@@ -166,6 +166,9 @@ static struct item *new_item(struct run *run, struct ginst *g, unsigned int scri
 	item->id = run->items++;
 	item->script = script;
 	item->flags = flags;
+	item->weight = flags & GO_HEAVY ? 2 + (long)(script & 1) : 1;
+	item->loop = flags & GO_PINNED ? (int)(script % run->engine->nloops) : -1;
+	item->alone_cause = item->id % 3 ? -ESTALE : -ECANCELED;
 	memset(item->buf, UNTOUCHED, sizeof(item->buf));
 	if (!(flags & GO_OP))
 		return item;
@@ -174,20 +177,6 @@ static struct item *new_item(struct run *run, struct ginst *g, unsigned int scri
 	item->rounds = (unsigned int)first->c & 3;
 	item->ts.tv_nsec = first->c;
 	return item;
-}
-
-static int call_go(struct item *item)
-{
-	struct copy copy = {COPY_MAGIC, item, COPY_MAGIC};
-	struct bp_group *g = item->g->g;
-	bool try = item->flags & GO_TRY;
-
-	if (item->flags & GO_OP)
-		return try ? bp_try_go_op(g, &item->op) : bp_go_op(g, &item->op);
-	if (item->flags & GO_COPY)
-		return try ? bp_try_go_copy(g, run_task_main, &copy, sizeof(copy)) :
-			     bp_go_copy(g, run_task_main, &copy, sizeof(copy));
-	return try ? bp_try_go(g, run_task_main, item) : bp_go(g, run_task_main, item);
 }
 
 int run_go(struct run *run, struct item *caller, struct ginst *g, const struct step *s)
@@ -200,15 +189,15 @@ int run_go(struct run *run, struct item *caller, struct ginst *g, const struct s
 		return 0;
 	item = new_item(run, g, (unsigned int)s->b, s->flags);
 	note(run, "item %u is offered to group %d", item->id, g->id);
-	g->offers++;
-	err = call_go(item);
-	g->offers--;
+	g->offers += item->weight;
+	err = run_call_go(item);
+	g->offers -= item->weight;
 	note(run, "item %u: bp_go says %d", item->id, err);
 	check_go(item, caller, err, cancelled, closed);
 	return err;
 }
 
-static void do_cancel(struct run *run, struct ginst *g, int cause)
+void run_cancel(struct run *run, struct ginst *g, int cause)
 {
 	struct cancel *c = NULL;
 
@@ -235,6 +224,12 @@ static bool queues_full(struct bp_engine *engine)
 	return full;
 }
 
+/** Whether there are places for the first in line. */
+static bool could_go_on(struct bp_group *g)
+{
+	return group_has_place(g, group_waiter_of_link(g->go_waiters.next)->weight);
+}
+
 static void do_limit(struct run *run, struct ginst *g, long limit)
 {
 	long held;
@@ -254,7 +249,7 @@ static void do_limit(struct run *run, struct ginst *g, long limit)
 	}
 	g->limit_calls--;
 	g->limit = limit;
-	held = g->accepted - g->reported + g->offers;
+	held = g->held + g->offers;
 	if (limit < 0)
 		g->cap = -1;
 	else
@@ -262,8 +257,8 @@ static void do_limit(struct run *run, struct ginst *g, long limit)
 	note(run, "group %d: limit is %ld", g->id, limit);
 	/* With several loops others may have come to wait since. */
 	must(run,
-	     !run->engine->driven || list_empty(&g->g->go_waiters) ||
-		     (limit >= 0 && g->g->running >= (uint64_t)limit) || queues_full(run->engine),
+	     !run->engine->driven || list_empty(&g->g->go_waiters) || !could_go_on(g->g) ||
+		     queues_full(run->engine),
 	     "group %d: a bp_go() still waits after its limit was raised to %ld", g->id, limit);
 }
 
@@ -362,10 +357,13 @@ bool run_step(struct run *run, struct item *caller, const struct step *s, int *r
 {
 	struct ginst *g;
 
-	if (s->kind != STEP_GO && s->kind != STEP_CANCEL && s->kind != STEP_LIMIT &&
-	    s->kind != STEP_STATS)
+	if (s->kind < STEP_GO || s->kind > STEP_ALONE)
 		return false;
-	g = group_of(run, caller, s->a);
+	if (s->kind == STEP_ALONE) {
+		run_alone(run, s);
+		return true;
+	}
+	g = run_group_of(run, caller, s->a);
 	if (!g)
 		return true;
 	switch (s->kind) {
@@ -379,10 +377,13 @@ bool run_step(struct run *run, struct item *caller, const struct step *s, int *r
 		*res = 0;
 		break;
 	case STEP_CANCEL:
-		do_cancel(run, g, (int)s->c);
+		run_cancel(run, g, (int)s->c);
 		break;
 	case STEP_LIMIT:
 		do_limit(run, g, (long)s->c);
+		break;
+	case STEP_POST:
+		run_post(run, s);
 		break;
 	default:
 		check_group_stats(run, g);
@@ -456,7 +457,7 @@ static bool stuck(void *arg)
 	note(run, "everything waits");
 	for (unsigned int i = 0; i < run->prog->groups; i++)
 		if (run->ginst[i].g && !run->ginst[i].dying)
-			do_cancel(run, &run->ginst[i], -ESHUTDOWN);
+			run_cancel(run, &run->ginst[i], -ESHUTDOWN);
 	return true;
 }
 
@@ -464,7 +465,7 @@ static bool stuck(void *arg)
 static void end_group(struct run *run, struct ginst *g)
 {
 	if (run_wait(run, g, run->sim->clock + 50000000) == -ETIMEDOUT)
-		do_cancel(run, g, -ESHUTDOWN);
+		run_cancel(run, g, -ESHUTDOWN);
 	run_wait_for_all(run, NULL, g);
 }
 
@@ -482,9 +483,13 @@ static void main_script(struct run *run)
 		const struct step *s = &prog->script[0].step[i];
 		struct ginst *g;
 
-		if (run_step(run, NULL, s, &res) || s->kind != STEP_WAIT_UNTIL)
+		if (run_step(run, NULL, s, &res))
 			continue;
-		g = group_of(run, NULL, s->a);
+		if (s->kind == STEP_JOIN)
+			run_join(run, s);
+		if (s->kind != STEP_WAIT_UNTIL)
+			continue;
+		g = run_group_of(run, NULL, s->a);
 		if (g)
 			run_wait(run, g, run->sim->clock + (uint64_t)s->c);
 	}
@@ -494,8 +499,11 @@ static void main_script(struct run *run)
 		if ((int)k != prog->destroyed)
 			end_group(run, &run->ginst[k]);
 	}
+	/* Who is called must not be in a group that is freed meanwhile. */
+	run_drain_posts(run);
 	if (prog->destroyed >= 0)
 		run_destroy(run, &run->ginst[prog->destroyed]);
+	run_drain_posts(run);
 	for (unsigned int i = 0; i < prog->groups; i++)
 		if (!run->ginst[i].gone)
 			run_destroy(run, &run->ginst[i]);
@@ -511,6 +519,8 @@ struct sim_outcome prog_run(const struct prog *prog, bool trace)
 	run->sim = sim_of(run->engine);
 	run->seq = 1;
 	run->items = run->ginsts = 0;
+	run->posts = run->called = 0;
+	run->posting = false;
 	run->sent = run->received = 0;
 	sim_reset(run->engine, prog->seed);
 	quieten(&run->sim->odds, prog->quiet);
@@ -525,8 +535,12 @@ struct sim_outcome prog_run(const struct prog *prog, bool trace)
 	for (unsigned int i = 0; i < 4; i++)
 		sim_close(run->engine, run->pair[i / 2][i % 2]);
 	sim_close(run->engine, run->listener);
-	if (!run->engine->driven)
+	/* What is on its way to a loop, the cancel of an item that has ended, say, arrives. */
+	if (run->engine->driven)
+		bp_engine_turn(run->engine, NULL);
+	else
 		sim_threads_settle(run->engine);
+	run_end_handles(run);
 	check_end(run);
 	outcome.hash = run->sim->hash;
 	outcome.events = run->sim->events;

@@ -16,6 +16,7 @@
 
 #define RUN_GROUPS 64
 #define RUN_CANCELS 24
+#define RUN_POSTS 64
 #define NEVER_SEQ UINT64_MAX
 #define UNTOUCHED 0xee
 /* Where STEP_CONNECT connects to. */
@@ -30,6 +31,13 @@ struct item {
 	struct run *run;
 	struct ginst *g;
 	unsigned int id, script, flags;
+	long weight; /* places that it takes */
+	int loop; /* that it is pinned to, or -1 */
+	struct bp_handle *handle; /* once it was accepted, and until it is released */
+	int alone_cause; /* that it is cancelled alone with */
+	unsigned int alone; /* how often it may have been */
+	bool alone_sure; /* it has been */
+	unsigned int told; /* of its end, by its handle */
 	bool accepted, refused, started, ended, reported, offloaded;
 	bool ended_late; /* when its group had been cancelled for sure */
 	int result, reported_result;
@@ -73,7 +81,8 @@ struct ginst {
 	struct item *owner; /* the task that waits for it, or NULL: the main thread */
 	uint64_t created_seq;
 	uint64_t deadline, deadline_seq, deadline_sure_seq;
-	long accepted, reported, offers, running; /* offers: bp_go() that have not returned */
+	long accepted, reported; /* items */
+	long held, running, offers; /* places; offers: of bp_go() that have not returned */
 	long limit, cap; /* cap: what may hold places now; -1: not known */
 	unsigned int limit_calls;
 	bool limit_changed, limit_vague; /* vague: changes have overlapped */
@@ -99,6 +108,12 @@ struct run {
 	int listener;
 	bool helped; /* everything waited, and was cancelled */
 	uint64_t sent, received; /* as the items were told */
+	struct post {
+		struct run *run;
+		const struct step *step;
+	} post[RUN_POSTS];
+	unsigned int posts, called; /* handed over, begun */
+	bool posting; /* one has begun and not ended */
 };
 
 #define ITEM_MAGIC 0x6974656d6974656dull
@@ -134,6 +149,22 @@ int run_wait(struct run *run, struct ginst *g, uint64_t until);
 void run_wait_for_all(struct run *run, struct item *caller, struct ginst *g);
 void run_destroy(struct run *run, struct ginst *g);
 
+void run_cancel(struct run *run, struct ginst *g, int cause);
+/** The group that a step means, or NULL. */
+struct ginst *run_group_of(struct run *run, struct item *caller, int a);
+
+/* sim_items.c: handles, and functions from elsewhere */
+
+/** bp_go() or its relative for an item. */
+int run_call_go(struct item *item);
+void run_alone(struct run *run, const struct step *s);
+void run_join(struct run *run, const struct step *s);
+void run_post(struct run *run, const struct step *s);
+/** Lets the engine go on until all that was posted has been called. */
+void run_drain_posts(struct run *run);
+/** Everything has ended: what handles say of it; they are given back. */
+void run_end_handles(struct run *run);
+
 /* sim_task.c */
 int run_task_main(void *arg);
 
@@ -142,6 +173,8 @@ int run_task_main(void *arg);
 /** Whether the group may have been cancelled by now; whether it has been for sure. */
 bool may_be_cancelled(const struct ginst *g);
 bool surely_cancelled(const struct ginst *g);
+/** Likewise of an item, by its group or alone. */
+bool item_may_be_cancelled(const struct item *item);
 
 /** The item holds a place from here on at the latest. */
 void check_accepted(struct item *item);
@@ -152,6 +185,9 @@ void check_go(struct item *item, struct item *caller, int err, bool sure_cancell
 	      bool sure_closed);
 /** All has ended and @result was returned by a wait. */
 void check_result(struct ginst *g, int result);
+
+/* sim_end.c */
+
 void check_stats(struct ginst *g);
 void check_winner(struct ginst *g);
 /** The whole run is over. */

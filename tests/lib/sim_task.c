@@ -64,7 +64,7 @@ static int after(struct item *item, struct before b, const char *what, int64_t r
 		must(run, !stopped || (res == -ETIMEDOUT && timed_out_in_shield(item)),
 		     "item %u: %s gave %lld inside a shield", item->id, what, (long long)res);
 	if (res == -ECANCELED)
-		must(run, may_be_cancelled(item->g) && bp_cancelled(),
+		must(run, item_may_be_cancelled(item) && bp_cancelled(),
 		     "item %u: %s gave -ECANCELED, and nobody cancelled", item->id, what);
 	if (res == -ETIMEDOUT)
 		must(run, timed_out(item), "item %u: %s gave -ETIMEDOUT before its time", item->id,
@@ -373,8 +373,8 @@ int run_task_main(void *arg)
 	item->ended = true;
 	item->result = result;
 	item->ended_seq = note(run, "item %u returns %d", item->id, result);
-	item->ended_late = surely_cancelled(item->g);
-	item->g->running--;
+	item->ended_late = surely_cancelled(item->g) || item->alone_sure;
+	item->g->running -= item->weight;
 	if (result >= 0)
 		item->g->successes_returned++;
 	else
