@@ -22,12 +22,18 @@
 #include <batchproc.h>
 
 #define ACCEPTERS 256
+/*
+ * Sockets of one port, among which the kernel divides what comes. One can be asked by
+ * net.core.somaxconn at once, 4096 by default; who comes then asks again after a second, and that
+ * would be measured.
+ */
+#define LISTENERS 8
 
 static struct {
 	struct bp_engine *engine;
 	struct bp_group *group;
 	uint64_t delay_ns;
-	int listener;
+	int listeners[LISTENERS];
 	unsigned long requests, waiting, most;
 } server;
 
@@ -73,10 +79,11 @@ static int serve(void *arg)
 
 static int accept_all(void *arg)
 {
-	(void)arg;
+	const int *listener = arg;
+
 	for (;;) {
 		static const int on = 1;
-		int fd = bp_accept(server.listener, NULL, NULL, SOCK_CLOEXEC), err;
+		int fd = bp_accept(*listener, NULL, NULL, SOCK_CLOEXEC), err;
 
 		if (fd < 0)
 			return fd;
@@ -105,13 +112,19 @@ static int listen_here(void)
 {
 	struct sockaddr_in addr = {.sin_family = AF_INET,
 				   .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+	static const int on = 1;
 	socklen_t len = sizeof(addr);
 
-	server.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (server.listener < 0 || bind(server.listener, (struct sockaddr *)&addr, len) ||
-	    listen(server.listener, 65535) ||
-	    getsockname(server.listener, (struct sockaddr *)&addr, &len))
-		return -errno;
+	/* The first chooses the port. */
+	for (int i = 0; i < LISTENERS; i++) {
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) ||
+		    bind(fd, (struct sockaddr *)&addr, len) || listen(fd, 65535) ||
+		    getsockname(fd, (struct sockaddr *)&addr, &len))
+			return -errno;
+		server.listeners[i] = fd;
+	}
 	printf("%u\n", ntohs(addr.sin_port));
 	fflush(stdout);
 	return 0;
@@ -144,7 +157,7 @@ int main(int argc, char **argv)
 	 * finite.
 	 */
 	for (int i = 0; i < ACCEPTERS && !err; i++)
-		err = bp_go(server.group, accept_all, NULL);
+		err = bp_go(server.group, accept_all, &server.listeners[i % LISTENERS]);
 	if (err) {
 		fprintf(stderr, "slow-server: %s\n", strerror(-err));
 		return 1;
