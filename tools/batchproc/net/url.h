@@ -51,6 +51,15 @@ size_t url_scheme_length(const char *text, size_t len);
 
 void url_free(struct url *url);
 
+/* The same to look at, as long as @url is there; url_free() of it frees nothing. */
+static inline struct url url_view(const struct url *url)
+{
+	struct url view = *url;
+
+	view.store = NULL;
+	return view;
+}
+
 /* Adds it as text without user and password. */
 void url_text(const struct url *url, struct buf *buf);
 

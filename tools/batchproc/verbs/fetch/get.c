@@ -417,10 +417,12 @@ int get_ask_all(struct getting *g)
 {
 	int err;
 
-	if (line_mirrors(g->item) > 1)
+	if (line_mirrors(g->item) > 1) {
 		err = mirrors_race(&g->mirrors, &g->only, &g->ask);
-	else
-		err = line_url(g->item, 0, &g->only.first) ? -EINVAL : ask_follow(&g->only);
+	} else {
+		g->only.first = url_view(&g->first);
+		err = ask_follow(&g->only);
+	}
 	g->own->code = g->ask->code;
 	g->own->redirects = g->ask->redirects;
 	if (err && g->ask->why) {
