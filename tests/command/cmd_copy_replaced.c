@@ -230,6 +230,11 @@ static void letters_that_mean_something_else(struct test *t)
 	run = BP("fetch", "--retry", "http://127.0.0.1:9/");
 	expect_exit(run, 2);
 	expect_exit(BP("hash", "--force-res", "--journal", "j", "a"), 0);
+	/* What is short for one with two letters is short for it; for two it is said for which. */
+	expect_exit(BP("copy", "--rec", "--pres=mode", "a", "b"), 0);
+	run = BP("copy", "--back", "a", "b");
+	expect_exit(run, 2);
+	expect_says(run, "option --back is short for several: --backup, --backend\n");
 	run = SH("echo 'hash --force a' | $BATCHPROC run -n -");
 	expect_exit(run, 1);
 	expect_says(run, "'--force' is not an option of hash");

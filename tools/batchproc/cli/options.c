@@ -161,17 +161,28 @@ static int id_of(const struct table *table, size_t i)
 	return letter ? (unsigned char)letter : LONG_ONLY + (int)i;
 }
 
+/* Another row, with another letter, has its name too. */
+static bool is_named_before(const struct table *table, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if (!strcmp(table->opts[j]->name, table->opts[i]->name))
+			return true;
+	return false;
+}
+
 static void make_getopt(const struct table *table, char *letters, struct option *longs)
 {
 	*letters++ = ':'; /* a missing argument is told apart from an unknown option */
 	for (size_t i = 0; i < table->count; i++) {
 		const struct opt *opt = table->opts[i];
 
-		longs[i] = (struct option){opt->name,
-					   opt_is_optional(opt) ? optional_argument :
-					   opt->arg		? required_argument :
-								  no_argument,
-					   NULL, id_of(table, i)};
+		/* For getopt_long() what is short for both would be short for two. */
+		if (!is_named_before(table, i))
+			*longs++ = (struct option){opt->name,
+						   opt_is_optional(opt) ? optional_argument :
+						   opt->arg		? required_argument :
+									  no_argument,
+						   NULL, id_of(table, i)};
 		if (opt->letter) {
 			*letters++ = opt->letter;
 			if (opt->arg)
@@ -179,7 +190,25 @@ static void make_getopt(const struct table *table, char *letters, struct option 
 		}
 	}
 	*letters = '\0';
-	longs[table->count] = (struct option){0};
+	*longs = (struct option){0};
+}
+
+/* The options that a name is short for; false where it is for none. */
+static bool add_meanings(struct buf *buf, const struct verb *verb, const char *name, size_t len)
+{
+	const char *comma = " is short for several: ";
+	struct table table;
+
+	collect(&table, verb);
+	for (size_t i = 0; i < table.count && may_be_short(name, len); i++) {
+		const struct opt *opt = table.opts[i];
+
+		if (strncmp(opt->name, name, len) || is_named_before(&table, i))
+			continue;
+		buf_printf(buf, "%s--%s", comma, opt->name);
+		comma = ", ";
+	}
+	return *comma == ',';
 }
 
 static int getopt_complaint(const struct verb *verb, char **argv, int id)
@@ -197,13 +226,17 @@ static int getopt_complaint(const struct verb *verb, char **argv, int id)
 	int status;
 
 	if (is_long) {
-		buf_visible(&shown, word, strcspn(word, "="));
+		const size_t len = strcspn(word, "=");
+
+		buf_visible(&shown, word, len);
+		if (id != ':' && !optopt && add_meanings(&shown, verb, word + 2, len - 2))
+			text = "";
 	} else {
 		buf_char(&shown, '-');
 		buf_visible(&shown, &(char){(char)optopt}, 1);
 	}
 	buf_char(&shown, '\0');
-	status = usage_error(verb, "option %s %s", shown.data, text);
+	status = usage_error(verb, "option %s%s%s", shown.data, *text ? " " : "", text);
 	buf_free(&shown);
 	return status;
 }
