@@ -329,6 +329,45 @@ static void a_resumed_run_writes_the_same_list(struct test *t)
 		   first->out.data);
 }
 
+/* Several algorithms: in each form, for each reader, and from a journal. */
+static void digests_of_several_algorithms(struct test *t)
+{
+	static const char *const forms[] = {"--tag", "-z", "--base64", "--format=mtree",
+					    "--format=hashdeep"};
+	struct run *run;
+
+	fresh_dir(t);
+	make_file("a", "hello");
+	make_file("b,c", "two");
+	run = BP("hash", "-k", "-a", "sha1", "-a", "md5", "-a", "sha1", "a", "b,c");
+	expect_exit(run, 0);
+	expect_same(run, SH("sha1sum --tag a 'b,c'; md5sum --tag a 'b,c'"));
+	for (size_t i = 0; i < COUNT_OF(forms); i++) {
+		const char *zero = i == 1 ? "-z" : "-q";
+
+		expect_exit(SH("\"$BATCHPROC\" hash -a md5 -a sha256 $1 a b,c >list && "
+			       "exec \"$BATCHPROC\" verify --strict $2 list",
+			       forms[i], zero),
+			    0);
+		/* Each of them counts. */
+		expect_exit(SH("printf x >>a; \"$BATCHPROC\" verify --status $1 list; s=$?; "
+			       "printf hello >a; exit $s",
+			       zero),
+			    1);
+	}
+	if (have_program("hashdeep"))
+		expect_exit(SH("hashdeep -l -a -k list a b,c"), 0);
+	run = SH("\"$BATCHPROC\" hash -a md5 -a sha1 --json a | \"$BATCHPROC\" run -");
+	expect_same(run, SH("md5sum --tag a; sha1sum --tag a"));
+	run = BP("hash", "-k", "-a", "md5", "-a", "sha1", "--journal", "j", "a", "b,c");
+	expect_same(run, BP("hash", "-k", "-a", "md5", "-a", "sha1", "--journal", "j", "--resume",
+			    "a", "b,c"));
+	expect_exit(BP("hash", "-a", "sha1", "--journal", "j", "--resume", "a"), 2);
+	expect_exit(BP("hash", "-a", "md5", "-a", "crc32", "--format", "sfv", "a"), 2);
+	expect_exit(BP("hash", "-a", "md5", "-a", "sha1", "--bag", "."), 2);
+	expect_exit(SH("exec \"$BATCHPROC\" hash $(seq -f '-a blake2b-%.0f' 8 8 72) a"), 2);
+}
+
 /* Size and further digests are compared as well. */
 static void all_that_hashdeep_tells_is_compared(struct test *t)
 {
@@ -437,6 +476,7 @@ int main(int argc, char **argv)
 		ONCE(blake3_is_as_b3sum_s_or_refused),
 		ONCE(a_name_that_a_form_cannot_hold_is_refused),
 		ONCE(a_resumed_run_writes_the_same_list),
+		ONCE(digests_of_several_algorithms),
 		ONCE(all_that_hashdeep_tells_is_compared),
 		ONCE(what_pgp_has_signed_is_taken),
 		ONCE(something_says_that_it_is_sfv),

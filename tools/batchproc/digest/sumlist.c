@@ -317,12 +317,14 @@ const char *sumformat_lacks(enum sumformat format, const char *name, size_t len)
 		       NULL;
 }
 
-void sumformat_begin(struct buf *buf, enum sumformat format, const struct digest_alg *alg)
+void sumformat_begin(struct buf *buf, enum sumformat format, const struct digest_alg *const *algs,
+		     size_t count)
 {
 	if (format == SUMFORMAT_HASHDEEP) {
 		buf_str(buf, HASHDEEP "1.0\n" HASHDEEP_HEAD "size,");
-		buf_str(buf, alg->name);
-		buf_str(buf, ",filename\n");
+		for (size_t i = 0; i < count; i++)
+			buf_printf(buf, "%s,", algs[i]->name);
+		buf_str(buf, "filename\n");
 	} else if (format == SUMFORMAT_MTREE) {
 		buf_str(buf, "#mtree\n. type=dir\n");
 	}
@@ -341,6 +343,10 @@ void sumformat_add(struct buf *buf, enum sumformat format, const struct sumline 
 		buf_char(buf, ',');
 		buf_hex(buf, line->digest, alg->size);
 		buf_char(buf, ',');
+		for (size_t i = 0; i < line->more_count; i++) {
+			buf_hex(buf, line->more[i].bytes, line->more[i].alg->size);
+			buf_char(buf, ',');
+		}
 		buf_add(buf, line->name, line->len);
 	} else {
 		/* A comment, or what readers strip, begins so. */

@@ -64,7 +64,8 @@ const char *sumformat_refuses(enum sumformat format, const struct digest_alg *al
 const char *sumformat_lacks(enum sumformat format, const char *name, size_t len);
 
 /* What stands before the first entry; and an entry. */
-void sumformat_begin(struct buf *buf, enum sumformat format, const struct digest_alg *alg);
+void sumformat_begin(struct buf *buf, enum sumformat format, const struct digest_alg *const *algs,
+		     size_t count);
 void sumformat_add(struct buf *buf, enum sumformat format, const struct sumline *line);
 
 #endif

@@ -10,6 +10,8 @@
 
 #include "journal/journal.h"
 #include "run/feed.h"
+#include "base/alloc.h"
+#include "base/array.h"
 #include "base/buf.h"
 #include "base/calls.h"
 #include "base/status.h"
@@ -41,6 +43,26 @@ static const char *cannot_be_listed(const struct item *item, enum sumformat form
 	return why;
 }
 
+/* In one reading. */
+static int read_digests(struct item *item)
+{
+	const struct settings *set = item->settings;
+	struct hash_item *own = item_priv(item);
+	struct hashfile_want wants[1 + HASH_MORE] = {{set->alg, own->digest}};
+
+	_Static_assert(HASH_MORE == SUMLINE_MORE && ARRAY_SIZE(wants) <= HASHER_DIGESTS,
+		       "a file is read once");
+	for (size_t i = 0; i < set->more_count; i++)
+		wants[1 + i] = (struct hashfile_want){set->more[i], own->more[i]};
+	return hashfile_digests(item, wants, 1 + set->more_count, true);
+}
+
+static void make_room(const struct settings *set, struct hash_item *own)
+{
+	if (set->more_count && !own->more)
+		own->more = xcalloc(set->more_count, sizeof(*own->more));
+}
+
 static int hash_work(struct item *item)
 {
 	const struct settings *set = item->settings;
@@ -57,7 +79,8 @@ static int hash_work(struct item *item)
 		    hash_update_knows(set->known, item, own->size, &own->facts, own->digest);
 	if (own->kept)
 		return 0;
-	err = hashfile_digest(item, set->alg, true, own->digest);
+	make_room(set, own);
+	err = read_digests(item);
 	if (!err && set->bag && item->status == STATUS_OK)
 		err = hash_bag_add(set->bag_run, item, own->digest, item->bytes);
 	if (err == -EISDIR && !set->recursive)
@@ -74,6 +97,12 @@ static void add_entry(const struct item *item, const struct buf *path, struct bu
 	if (own->facts.type != 'l') {
 		line.alg = set->alg;
 		memcpy(line.digest, own->digest, set->alg->size);
+		for (; line.more_count < set->more_count; line.more_count++) {
+			struct sumdigest *more = &line.more[line.more_count];
+
+			more->alg = set->more[line.more_count];
+			memcpy(more->bytes, own->more[line.more_count], more->alg->size);
+		}
 		line.sized = true;
 		line.size = own->kept	   ? own->size :
 			    item->restored ? item->source.size :
@@ -91,25 +120,36 @@ static void hash_text(const struct item *item, struct buf *buf)
 	if (!item_done(item) || set->bag)
 		return;
 	item_path(item, &path);
-	if (set->format == SUMFORMAT_LINES)
+	if (set->format == SUMFORMAT_LINES) {
 		sumline_add(buf, set->alg, own->digest, path.data, path.len, set->style);
-	else
+		for (size_t i = 0; i < set->more_count; i++)
+			sumline_add(buf, set->more[i], own->more[i], path.data, path.len,
+				    set->style);
+	} else {
 		add_entry(item, &path, buf);
+	}
 	buf_free(&path);
 }
 
+/* Several are an array, as the option is in a job. */
 static void hash_json(const struct item *item, struct buf *buf)
 {
 	const struct hash_item *own = item_priv_const(item);
 	const struct settings *set = item->settings;
+	const bool several = set->more_count;
 
-	buf_str(buf, ",\"alg\":\"");
-	buf_str(buf, set->alg->name);
-	buf_char(buf, '"');
+	buf_printf(buf, ",\"alg\":%s\"%s\"", several ? "[" : "", set->alg->name);
+	for (size_t i = 0; i < set->more_count; i++)
+		buf_printf(buf, ",\"%s\"", set->more[i]->name);
+	buf_str(buf, several ? "]" : "");
 	if (item_done(item) && own->facts.type != 'l') {
-		buf_str(buf, ",\"digest\":\"");
+		buf_str(buf, several ? ",\"digest\":[\"" : ",\"digest\":\"");
 		buf_hex(buf, own->digest, set->alg->size);
-		buf_char(buf, '"');
+		for (size_t i = 0; i < set->more_count; i++) {
+			buf_str(buf, "\",\"");
+			buf_hex(buf, own->more[i], set->more[i]->size);
+		}
+		buf_str(buf, several ? "\"]" : "\"");
 	}
 	if (own->kept)
 		buf_str(buf, ",\"kept\":true");
@@ -121,6 +161,8 @@ static void hash_journal_options(const void *settings, struct buf *buf)
 
 	buf_str(buf, "algorithm=");
 	buf_str(buf, set->alg->name);
+	for (size_t i = 0; i < set->more_count; i++)
+		buf_printf(buf, ",%s", set->more[i]->name);
 }
 
 /* The digest, so that a run that goes on prints a whole list. */
@@ -130,6 +172,29 @@ static void hash_journal_result(const struct item *item, struct buf *buf)
 	const struct settings *set = item->settings;
 
 	sumfield_add(buf, set->alg, own->digest);
+	for (size_t i = 0; i < set->more_count; i++) {
+		buf_char(buf, ',');
+		sumfield_add(buf, set->more[i], own->more[i]);
+	}
+}
+
+static bool take_digests(const struct settings *set, struct hash_item *own, const char *result,
+			 size_t len)
+{
+	const char *end = result + len;
+
+	make_room(set, own);
+	for (size_t i = 0; i <= set->more_count; i++) {
+		const char *comma = memchr(result, ',', (size_t)(end - result));
+		const char *to = comma ? comma : end;
+
+		if (!comma != (i == set->more_count) ||
+		    !sumfield_parse(i ? own->more[i - 1] : own->digest,
+				    i ? set->more[i - 1] : set->alg, result, (size_t)(to - result)))
+			return false;
+		result = comma ? comma + 1 : end;
+	}
+	return true;
 }
 
 /* False where it is another algorithm's, under --force-resume. */
@@ -141,7 +206,7 @@ static bool hash_journal_restore(struct item *item, const char *result, size_t l
 	/* The journal has no permissions. */
 	if (set->format == SUMFORMAT_MTREE && hash_mtree_look(item))
 		return false;
-	if (!sumfield_parse(own->digest, set->alg, result, len))
+	if (!take_digests(set, own, result, len))
 		return false;
 	return !set->bag || (!hash_bag_refuses(item) &&
 			     !hash_bag_add(set->bag_run, item, own->digest, item->source.size));
@@ -152,7 +217,9 @@ static void hash_release(struct item *item)
 	struct hash_item *own = item_priv(item);
 
 	free(own->text);
+	free(own->more);
 	own->text = NULL;
+	own->more = NULL;
 }
 
 static const struct item_ops hash_items = {
@@ -230,10 +297,32 @@ static const char *read_format(void *to, const char *arg)
 	return NULL;
 }
 
+/* Each once. */
+static const char *read_algorithm(void *to, const char *arg)
+{
+	struct settings *set = to;
+	const struct digest_alg *alg;
+	const char *wrong = digest_read(&alg, arg);
+
+	if (wrong || alg == set->alg)
+		return wrong;
+	for (size_t i = 0; i < set->more_count; i++)
+		if (set->more[i] == alg)
+			return NULL;
+	if (!set->alg)
+		set->alg = alg;
+	else if (set->more_count < HASH_MORE)
+		set->more[set->more_count++] = alg;
+	else
+		return "one of eight at most";
+	return NULL;
+}
+
 static const char *hash_settle(void *settings, struct common *common)
 {
 	struct settings *set = settings;
 	const char *why;
+	int err;
 
 	(void)common;
 	if (set->check)
@@ -241,6 +330,8 @@ static const char *hash_settle(void *settings, struct common *common)
 	if (set->bag &&
 	    (set->update || set->format || set->style.tag || set->style.zero || set->style.base64))
 		return "--bag writes the manifests of a bag, and no list in another form";
+	if (set->more_count && (set->bag || set->update))
+		return "--bag and --update are for one algorithm";
 	if (set->update && set->format && set->format != SUMFORMAT_MTREE)
 		return "--update is for lists of --format mtree";
 	if (set->update)
@@ -248,9 +339,18 @@ static const char *hash_settle(void *settings, struct common *common)
 	if (!set->alg)
 		set->alg = digest_by_name(set->format == SUMFORMAT_SFV ? "crc32" : "sha256");
 	why = sumformat_refuses(set->format, set->alg, set->style);
-	if (why)
-		return why;
-	return digest_setup(set->alg) ? digest_lacks(set->alg) : NULL;
+	err = digest_setup(set->alg);
+	if (!why && err)
+		why = digest_lacks(set->alg);
+	for (size_t i = 0; i < set->more_count && !why; i++) {
+		why = sumformat_refuses(set->format, set->more[i], set->style);
+		err = digest_setup(set->more[i]);
+		if (!why && err)
+			why = digest_lacks(set->more[i]);
+	}
+	/* One of two lines without it would be taken for another's. */
+	set->style.tag |= set->more_count > 0;
+	return why;
 }
 
 /* Whether the rest of a word of letters is an argument, so that it has no letter of its own. */
@@ -323,10 +423,13 @@ static const char *read_text(void *to, const char *arg)
 static void hash_feed(struct job *job)
 {
 	const struct settings *set = job->class.settings;
+	const struct digest_alg *algs[1 + HASH_MORE] = {set->alg};
 	struct buf head = {0};
 
+	memcpy(algs + 1, set->more, sizeof(set->more));
+
 	if (!job->opt->json && !job->opt->dry_run) {
-		sumformat_begin(&head, set->format, set->alg);
+		sumformat_begin(&head, set->format, algs, 1 + set->more_count);
 		if (head.len)
 			output_add(job->output, SINK_OUT, head.data, head.len);
 		buf_free(&head);
@@ -388,8 +491,9 @@ static bool hash_walks(const void *settings)
 }
 
 static const struct opt hash_options[] = {
-	{'a', "algorithm", "NAME", "instead of sha256; one of\n" DIGEST_NAMES("\n"), digest_read,
-	 OPT_AT(struct settings, alg, const struct digest_alg *)},
+	{'a', "algorithm", "NAME",
+	 "instead of sha256, or given again beside the first; one of\n" DIGEST_NAMES("\n"),
+	 read_algorithm, OPT_WHOLE},
 	{'c', "check", NULL, "check lists of digests instead: batchproc verify",
 	 OPT_FLAG(struct settings, check)},
 	{'b', "binary", NULL, "an asterisk before each name, as sha256sum -b has it",

@@ -19,8 +19,12 @@ struct item;
 struct job;
 struct update;
 
+#define HASH_MORE 7 /* as many as the lines of a list have: SUMLINE_MORE */
+
 struct settings {
 	const struct digest_alg *alg;
+	const struct digest_alg *more[HASH_MORE]; /* beside that */
+	size_t more_count;
 	bool recursive;
 	bool check; /* where it could not be taken for verify */
 	struct sumstyle style;
@@ -34,6 +38,7 @@ struct settings {
 
 struct hash_item {
 	unsigned char digest[DIGEST_SIZE_MAX];
+	unsigned char (*more)[DIGEST_SIZE_MAX]; /* of settings.more; NULL where that is none */
 	struct sumfacts facts; /* of an mtree list; its link is in text */
 	char *text;
 	uint64_t size; /* of a file, by its name */
