@@ -16,6 +16,7 @@
 struct bufs_note {
 	uint32_t len;
 	uint16_t next;
+	bool lent; /* bp_buf_ring_take() has returned it, to be given back */
 };
 
 struct bufs {

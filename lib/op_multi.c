@@ -275,6 +275,7 @@ void *bp_buf_ring_take(struct bp_buf_ring *ring, struct bp_op *op, int res)
 	if (number == BUFS_NONE)
 		return NULL;
 	bufs->out++;
+	bufs->notes[number].lent = res > 0;
 	if (res > 0)
 		return bufs_at(bufs, number);
 	give_back(bufs, number);
@@ -284,13 +285,15 @@ void *bp_buf_ring_take(struct bp_buf_ring *ring, struct bp_op *op, int res)
 void bp_buf_ring_put(struct bp_buf_ring *ring, void *buf)
 {
 	struct bufs *bufs = bufs_here(ring, __func__);
-	size_t at = (size_t)((char *)buf - bufs->memory);
+	size_t at = (size_t)((char *)buf - bufs->memory) / bufs->size;
 
-	if ((uintptr_t)buf < (uintptr_t)bufs->memory || at / bufs->size >= bufs->count)
+	if ((uintptr_t)buf < (uintptr_t)bufs->memory || at >= bufs->count)
 		bp_fatal("%s: no buffer of this loop", __func__);
-	if (!bufs->out)
-		bp_fatal("%s: all buffers are there already", __func__);
-	give_back(bufs, (uint16_t)(at / bufs->size));
+	/* Else one buffer would be filled twice at once. */
+	if (!bufs->notes[at].lent)
+		bp_fatal("%s: not what bp_buf_ring_take() gave, or given back already", __func__);
+	bufs->notes[at].lent = false;
+	give_back(bufs, (uint16_t)at);
 }
 
 /* ---------------------------------------------------------------- tasks */

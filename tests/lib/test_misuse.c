@@ -6,6 +6,7 @@
  * the function that was called.
  */
 #include <pthread.h>
+#include <sys/socket.h>
 
 #include "support/harness.h"
 
@@ -95,6 +96,31 @@ static int destroys_its_engine(void *arg)
 	return 0;
 }
 
+/* The piece is the receive's own, which gives it back. */
+static int puts_a_piece_of_a_receive(void *arg)
+{
+	struct bp_buf_ring *ring = arg;
+	struct bp_recv_multi m;
+	void *data = NULL;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) || write(pair[1], "xy", 2) != 2 ||
+	    bp_recv_multi_begin(&m, pair[0], ring, 0) || bp_recv_multi_next(&m, &data) != 2)
+		return -EPROTO;
+	bp_buf_ring_put(ring, data);
+	return 0;
+}
+
+static int put_of_a_piece(void *arg)
+{
+	struct test *t = arg;
+	struct bp_buf_ring *ring;
+
+	if (bp_buf_ring_create(&ring, engine_with(t), 8, 64))
+		return 1;
+	return run_task(t, puts_a_piece_of_a_receive, ring);
+}
+
 static int unbalanced_shield(void *t)
 {
 	return misuse_in_task(t, ends_a_shield_that_never_began);
@@ -133,6 +159,9 @@ static void misuse_inside_a_task_aborts(struct test *t)
 	expect_abort(await_of_nothing, t, "bp_await");
 	expect_abort(second_await, t, "bp_await");
 	expect_abort(engine_destroyed_by_its_task, t, "bp_engine_destroy");
+	/* It has no descriptors of the kernel's. */
+	if (t->row->backend != BP_BACKEND_SIM)
+		expect_abort(put_of_a_piece, t, "bp_buf_ring_put");
 }
 
 static struct bp_group *the_group;
