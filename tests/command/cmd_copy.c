@@ -234,7 +234,7 @@ static void what_is_there_may_stay(struct test *t)
 	expect_out(SH("cat dst"), "new");
 	expect_exit(BP("copy", "--ignore-existing", "old", "dst"), 0);
 	expect_out(SH("cat dst"), "new");
-	make_file("half", "ha");
+	make_file("half", "ol");
 	assert_int_equal(chmod("half", 01000), 0);
 	expect_exit(BP("copy", "--ignore-existing", "old", "half"), 0);
 	expect_exit(BP("copy", "-u", "old", "dst"), 0);

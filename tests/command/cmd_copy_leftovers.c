@@ -17,7 +17,7 @@ static void a_leftover_gives_its_space_back(struct test *t)
 	mount_at(t, "fs", "mount -t tmpfs -o size=3m none fs");
 	make_pattern("src", 2000000);
 	for (size_t i = 0; i < COUNT_OF(ways); i++) {
-		run_sh("rm -f j fs/*; head -c 1900000 /dev/zero >fs/dst; chmod 1000 fs/dst");
+		run_sh("rm -f j fs/*; head -c 1900000 src >fs/dst; chmod 1000 fs/dst");
 		expect_exit(BP("copy", ways[i], "--journal", "j", "src", "fs/dst"), 0);
 		expect_out(SH("cmp src fs/dst; ls -A fs"), "dst\n");
 	}
@@ -40,7 +40,8 @@ static void leftovers_of_a_tree_give_their_space_back(struct test *t)
 	for (size_t i = 0; i < 2; i++) {
 		/* Whichever of both is copied first, the other's holds what it needs. */
 		run_sh("rm -rf fs/*; mkdir -p fs/src/a fs/src/b/c; "
-		       "head -c 1800000 /dev/zero | tee fs/src/a/f >fs/src/b/c/g; "
+		       "head -c 1800000 src/a/f >fs/src/a/f; "
+		       "head -c 1800000 src/b/c/g >fs/src/b/c/g; "
 		       "chmod 1000 fs/src/a/f fs/src/b/c/g; "
 		       "head -c 1400000 /dev/zero >fs/src/b/.batchproc-0123456789abcdef");
 		expect_exit(BP("copy", "-r", "-j1", i ? "-u" : "-q", "src", "fs"), 0);
@@ -51,6 +52,106 @@ static void leftovers_of_a_tree_give_their_space_back(struct test *t)
 	       "chmod 1600 fs/src/mine");
 	expect_exit(BP("copy", "-r", "src", "fs"), 1);
 	expect_out(SH("stat -c %s fs/src/mine; find fs -name '.batchproc*'"), "4000000\n");
+	unmount("fs");
+}
+
+/* Somebody chose that mode: what is there is not what a copy of the source begins with. */
+static void a_users_file_of_that_mode_stays(struct test *t)
+{
+	static const char *const ways[] = {"--no-clobber", "--ignore-existing"};
+	struct run *run;
+
+	fresh_dir(t);
+	run_sh("mkdir src dst; echo new >src/f; echo longer than that >src/g; ln -s f src/l; "
+	       "echo mine >dst/f; echo mine >dst/g; echo mine >dst/l; chmod 1000 dst/?");
+	for (size_t i = 0; i < COUNT_OF(ways); i++) {
+		run = BP("copy", "-r", "--json", ways[i], "src/.", "dst");
+		expect_exit(run, 0);
+		expect(strstr(run->out.data, "is not the beginning of the source"));
+		expect_out(SH("stat -c '%a %s' dst/*"), "1000 5\n1000 5\n1000 5\n");
+	}
+	/* Where nothing is lost, it is what a killed run has left. */
+	run_sh("head -c 3 src/g >tmp && cp tmp dst/g; : >dst/f; chmod 1000 dst/f dst/g");
+	expect_exit(BP("copy", "-r", "--no-clobber", "src/.", "dst"), 0);
+	expect_out(SH("cat dst/f dst/g; stat -c %a dst/l"), "new\nlonger than that\n1000\n");
+}
+
+/* Nor is it asked about as root, whom no mode keeps out. */
+static void its_owner_finishes_what_was_begun(struct test *t)
+{
+	static const struct how nobody = {.uid = NOBODY};
+
+	fresh_dir(t);
+	need_root(t);
+	run_sh("mkdir dst; echo source >f; cp f g; printf sour >dst/f; printf mine >dst/g; "
+	       "chmod 1000 dst/?; chown -R 65534 dst; chmod 755 .");
+	expect_exit(RUN(&nobody, "copy", "--no-clobber", "f", "g", "dst"), 0);
+	expect_out(SH("cat dst/f dst/g; stat -c %a dst/g"), "source\nmine1000\n");
+}
+
+/* The further name of a file that is copied already. */
+static void a_link_that_was_begun_as_a_copy(struct test *t)
+{
+	fresh_dir(t);
+	run_sh("mkdir src dst; echo source >src/a; ln src/a src/b; printf sour >dst/a; "
+	       "cp dst/a dst/b; chmod 1000 dst/b");
+	expect_exit(BP("copy", "-a", "--ignore-existing", "src/.", "dst"), 0);
+	expect_out(SH("cat dst/a dst/b"), "soursource\n");
+	run_sh("printf sour >dst/a; rm dst/b; printf sour >dst/b; chmod 1000 dst/a dst/b");
+	expect_exit(BP("copy", "-a", "--ignore-existing", "src/.", "dst"), 0);
+	expect_out(SH("cat dst/a dst/b; stat -c %h dst/a"), "source\nsource\n2\n");
+}
+
+/* Only a run that was killed gives a directory a mode that nobody else does. */
+static void a_private_directory_stays_private(struct test *t)
+{
+	fresh_dir(t);
+	run_sh("mkdir -p src/d dst; echo 1 >src/d/1; chmod 755 src src/d; mkdir -m 1700 dst/src "
+	       "dst/src/d");
+	expect_exit(BP("copy", "-r", "src", "dst"), 0);
+	expect_out(SH("stat -c %a dst/src dst/src/d; cat dst/src/d/1"), "1700\n1700\n1\n");
+	expect_exit(BP("copy", "-r", "--journal", "j", "--resume", "src", "dst"), 0);
+	expect_out(SH("stat -c %a dst/src dst/src/d"), "1700\n1700\n");
+	/* It is copied into, since it is no copy that was begun. */
+	run_sh("mkdir -m 1700 new");
+	expect_exit(BP("copy", "-r", "src", "new"), 0);
+	expect_out(SH("ls new; stat -c %a new"), "src\n1700\n");
+	/* What a killed run made is finished. */
+	make_pattern("src/d/2", 400000);
+	expect_exit(RUN(HOW(.killed_at = SYS_copy_file_range), "copy", "-r", "-j1", "src", "begun"),
+		    128 + SIGSYS);
+	expect_out(SH("stat -c %a begun begun/d"), "5700\n5700\n");
+	/* As one that was killed just when it had made a directory leaves that. */
+	run_sh("rm -r begun/d; mkdir -m 1400 begun/d");
+	expect_exit(BP("copy", "-r", "-u", "src", "begun"), 0);
+	expect_out(SH("stat -c %a begun begun/d"), "755\n755\n");
+	expect_same_trees("src", "begun", 0);
+}
+
+/* Where no space is left, what was begun of this source goes, and nothing that is a user's. */
+static void a_full_disk_costs_nobody_his_files(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	mount_at(t, "fs", "mount -t tmpfs -o size=1m none fs");
+	run_sh("mkdir -p src/sub fs/sub fs/other; head -c 2000000 /dev/zero >src/big; "
+	       "echo source >src/f; echo source >src/sub/f; echo source >src/sub/g; "
+	       "for f in fs/p fs/f fs/sub/p fs/sub/f fs/other/p; do echo precious >$f; done; "
+	       "printf sour >fs/sub/g; : >fs/sub/.batchproc-0123456789abcdef; "
+	       ": >fs/other/.batchproc-0123456789abcdef; "
+	       "chmod 1000 fs/p fs/f fs/sub/[pfg] fs/other/p; sleep 0.1");
+	/* Nothing but the large one is copied. */
+	run = BP("copy", "-r", "-v", "--exclude=/f", "--exclude=/sub/f", "--exclude=g",
+		 "--no-target-directory", "src", "fs");
+	expect_exit(run, 1);
+	expect_says(run, "removed sub/g, an unfinished copy");
+	expect_says(run, "removed sub/.batchproc-0123456789abcdef, an unfinished copy");
+	expect_out(SH("cd fs && find . -type f | sort"),
+		   "./f\n./other/.batchproc-0123456789abcdef\n./other/p\n./p\n./sub/f\n./sub/p\n");
+	/* Of a file alone. */
+	expect_exit(BP("copy", "src/big", "fs/sub"), 1);
+	expect_out(SH("cat fs/sub/p fs/p"), "precious\nprecious\n");
 	unmount("fs");
 }
 
@@ -161,6 +262,11 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		ONCE(a_leftover_gives_its_space_back),
 		ONCE(leftovers_of_a_tree_give_their_space_back),
+		ONCE(a_users_file_of_that_mode_stays),
+		ONCE(its_owner_finishes_what_was_begun),
+		ONCE(a_link_that_was_begun_as_a_copy),
+		ONCE(a_private_directory_stays_private),
+		ONCE(a_full_disk_costs_nobody_his_files),
 		ONCE(a_mode_that_is_no_mark_here_is_a_users),
 		ONCE(the_beginning_of_a_file_is_not_the_file),
 		ONCE(temporary_names_go_with_a_later_run),

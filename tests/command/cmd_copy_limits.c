@@ -270,7 +270,7 @@ static void leftovers_of_a_killed_run_are_replaced(struct test *t)
 	make_sources();
 	expect_exit(BP("copy", "-r", "src", "dst"), 0);
 	/* As kill -9 leaves it: a new file without permissions, a directory, a temporary file. */
-	run_sh("truncate -s 100 dst/small-1 && chmod 1000 dst/small-1; chmod 1700 dst; rm dst/small-2");
+	run_sh("truncate -s 100 dst/small-1 && chmod 1000 dst/small-1; chmod 5700 dst; rm dst/small-2");
 	expect_exit(BP("copy", "-r", "--ignore-existing", "src", "dst"), 0);
 	expect_same_trees("src", "dst", 0);
 

@@ -7,7 +7,7 @@
  * directory that the user named and through no symbolic link. So one that is swapped for a link
  * meanwhile leads nowhere.
  *
- * A directory that is made gets mode 01700 until all in it is done: a run that is killed leaves it
+ * A directory that is made gets mode 05700 until all in it is done: a run that is killed leaves it
  * so, and the next one sees that it was not there before. It gets its own mode at once where it
  * inherits an ACL, which is worked out from it, and where no other could be set later: see marks.h.
  *
@@ -100,12 +100,18 @@ mode_t dest_mark(struct dest *dest, int dirfd)
 	return mark;
 }
 
-/* What @fd is, which may have been @made just now. */
+/*
+ * What @fd is, which may have been @made just now. One that mkdir() has made, in this run or in one
+ * that was killed then, gets the mark by which it can be used.
+ */
 static int look(int fd, bool made, struct dest *dest)
 {
 	struct stat st;
 
 	if (fstat(fd, &st))
+		return -errno;
+	if (mark_is_directory(&st) && !(st.st_mode & S_IXUSR) && st.st_uid == geteuid() &&
+	    fchmod(fd, MARK_DIRECTORY | (st.st_mode & S_ISGID)))
 		return -errno;
 	memset(dest, 0, sizeof(*dest));
 	dest->dev = st.st_dev;
@@ -339,7 +345,7 @@ static int make_and_open(void *arg)
 	const bool can_be_marked = !call->in->default_acl && keeps_group_bit(call->parent);
 	const mode_t mark = mark_of_parent(call);
 	bool as_made = !can_be_marked || mark == MARK_NONE || mark == MARK_UNKNOWN;
-	int err = call_mkdirat(call->parent, call->name, as_made ? own : MARK_DIRECTORY), fd;
+	int err = call_mkdirat(call->parent, call->name, as_made ? own : MARK_DIRECTORY_MADE), fd;
 	bool made = !err;
 
 	if (err && err != -EEXIST)

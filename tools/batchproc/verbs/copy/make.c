@@ -51,45 +51,18 @@ bool copy_meets_other(struct copying *c, const struct stat *st)
 	return why;
 }
 
-static ssize_t read_part(int fd, unsigned char *to, size_t len, off_t at)
-{
-	size_t got = 0;
-
-	while (got < len) {
-		ssize_t n = call_pread(fd, to + got, len - got, at + (off_t)got);
-
-		if (n <= 0)
-			return n < 0 ? n : (ssize_t)got;
-		got += (size_t)n;
-	}
-	return (ssize_t)got;
-}
-
 /*
- * A run is gone on with that may have left it, where it could not be marked: it is shorter than the
- * source, and all of it is the source's beginning. Nothing of it is lost when it is replaced.
+ * What a run that was killed may have left: it is the beginning of the source, so that nothing is
+ * lost when it is replaced. It is asked where a run is gone on with, and could not be marked; and
+ * where nothing that is there may be touched, since somebody may have chosen that mode.
  */
 static bool is_beginning(struct copying *c)
 {
-	const size_t half = HASHER_BYTES / 2;
-	unsigned char *ours = c->hasher->buffer, *theirs = ours + half;
-	ssize_t n = 1;
-	off_t at = 0;
-	int fd;
-
-	if (!c->item->maybe_done || !c->set->update || c->set->ignore_existing ||
-	    !S_ISREG(c->old.st_mode) || c->old.st_size >= c->st.st_size)
-		return false;
-	fd = call_openat(c->to.dirfd, c->to.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
-	while (fd >= 0 && n > 0) {
-		n = read_part(fd, theirs, half, at);
-		if (n > 0 && (read_part(c->src, ours, (size_t)n, at) != n ||
-			      memcmp(ours, theirs, (size_t)n)))
-			n = -1;
-		at += n;
-	}
-	copy_close(&fd);
-	return !n && at == c->old.st_size;
+	if (c->set->ignore_existing)
+		return replace_unfinished(&c->to, &c->old, &c->st) &&
+		       replace_is_beginning(c->src, &c->to, &c->old);
+	return c->item->maybe_done && c->set->update && S_ISREG(c->old.st_mode) &&
+	       c->old.st_size < c->st.st_size && replace_is_beginning(c->src, &c->to, &c->old);
 }
 
 /* Return: enum old, or -errno. */

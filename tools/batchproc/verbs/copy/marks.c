@@ -34,7 +34,9 @@ bool mark_is_file(const struct stat *st)
 
 bool mark_is_directory(const struct stat *st)
 {
-	return (st->st_mode & 07777 & ~(mode_t)S_ISGID) == MARK_DIRECTORY;
+	const mode_t mode = st->st_mode & 07777 & ~(mode_t)S_ISGID;
+
+	return mode == MARK_DIRECTORY || mode == MARK_DIRECTORY_MADE;
 }
 
 static bool has_mode(int fd, mode_t mode)

@@ -11,8 +11,13 @@
 /* Of a file until it is whole. Not 0, which some give their secrets. */
 #define MARK_FILE S_ISVTX
 #define MARK_FILE_FUSE (S_ISVTX | S_IRUSR | S_IWUSR)
-/* Of a directory until all in it is done. */
-#define MARK_DIRECTORY (S_ISVTX | S_IRWXU)
+/*
+ * Of a directory until all in it is done: with a bit that means nothing on one, so that no user has
+ * chosen it. mkdir() leaves that out: until it is set there is another mode that nobody chooses, by
+ * which it can be opened.
+ */
+#define MARK_DIRECTORY (S_ISUID | S_ISVTX | S_IRWXU)
+#define MARK_DIRECTORY_MADE (S_ISVTX | S_IRUSR)
 
 /* Instead of a file's mark: it is not known yet; or modes are not kept here. */
 #define MARK_UNKNOWN 0u

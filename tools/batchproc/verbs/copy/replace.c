@@ -6,19 +6,90 @@
  * A file that was never finished is known by its mode: see marks.h.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/array.h"
+#include "base/calls.h"
 #include "run/job.h"
 #include "run/ownfiles.h"
 #include "verbs/copy/copy.h"
 #include "verbs/copy/marks.h"
 #include "verbs/copy/replace.h"
 
+#define COMPARED_BYTES 65536u
+
 bool replace_unfinished(const struct at_name *to, const struct stat *copy, const struct stat *st)
 {
 	return mark_is_file_in(to->dirfd, copy) &&
 	       (copy->st_uid == geteuid() || copy->st_uid == st->st_uid);
+}
+
+static ssize_t read_part(int fd, unsigned char *to, size_t len, off_t at)
+{
+	size_t got = 0;
+
+	while (got < len) {
+		ssize_t n = call_pread(fd, to + got, len - got, at + (off_t)got);
+
+		if (n <= 0)
+			return n < 0 ? n : (ssize_t)got;
+		got += (size_t)n;
+	}
+	return (ssize_t)got;
+}
+
+/*
+ * Its mark keeps its owner out, unless that is root: who owns it may read it for the moment in
+ * which it is opened.
+ */
+static int open_marked(const struct at_name *to, const struct stat *st)
+{
+	const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
+	int fd = call_openat(to->dirfd, to->name, flags, 0), path;
+	char name[64];
+	struct stat now;
+
+	if (fd != -EACCES || !mark_is_file(st) || st->st_uid != geteuid())
+		return fd;
+	path = call_openat(to->dirfd, to->name, O_PATH | O_NOFOLLOW, 0);
+	if (path < 0)
+		return path;
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", path);
+	if (!fstat(path, &now) && now.st_ino == st->st_ino && now.st_dev == st->st_dev &&
+	    now.st_mode == st->st_mode && !chmod(name, (st->st_mode & 07777) | S_IRUSR)) {
+		fd = call_openat(AT_FDCWD, name, O_RDONLY | O_NONBLOCK, 0);
+		/* Unless another run has come to its end with it meanwhile. */
+		if (!fstat(path, &now) && now.st_mode == (st->st_mode | S_IRUSR))
+			(void)!chmod(name, st->st_mode & 07777);
+	}
+	close(path);
+	return fd;
+}
+
+bool replace_is_beginning(int src, const struct at_name *to, const struct stat *old)
+{
+	unsigned char *ours = xcalloc(2, COMPARED_BYTES), *theirs = ours + COMPARED_BYTES;
+	int fd = S_ISREG(old->st_mode) ? open_marked(to, old) : -EINVAL;
+	ssize_t n = fd < 0 ? -1 : 1;
+	off_t at = 0;
+
+	while (n > 0) {
+		n = read_part(fd, theirs, COMPARED_BYTES, at);
+		if (n > 0 &&
+		    (read_part(src, ours, (size_t)n, at) != n || memcmp(ours, theirs, (size_t)n)))
+			n = -1;
+		if (n > 0)
+			at += n;
+	}
+	if (fd >= 0)
+		close(fd);
+	free(ours);
+	return !n && at == old->st_size;
 }
 
 /* What times are kept in, in nanoseconds: NTFS, many servers, exFAT, old ext4, FAT. */
@@ -78,8 +149,14 @@ bool replace_needless(struct item *item, const struct stat *st, const struct at_
 
 	if ((!set->update && !set->ignore_existing) || (set->inplace && is_stream(old->st_mode)))
 		return false;
-	if (replace_unfinished(to, old, st))
-		return false;
+	if (replace_unfinished(to, old, st)) {
+		if (!set->ignore_existing)
+			return false;
+		item->status = STATUS_SKIPPED;
+		item->why = "the destination has the mode of an unfinished copy, but is not the "
+			    "beginning of the source";
+		return true;
+	}
 	if (replace_renews(item) && ((old->st_mode ^ st->st_mode) & S_IFMT))
 		return false;
 	if (set->update && !set->ignore_existing && is_older(old, st))

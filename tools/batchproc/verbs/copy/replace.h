@@ -13,6 +13,11 @@ struct item;
 
 /* The copy of @st, of the name @to, was never finished, by a run that was killed. */
 bool replace_unfinished(const struct at_name *to, const struct stat *copy, const struct stat *st);
+/*
+ * Whether all that @old, which is called @to, holds is the beginning of what is open as @src: then
+ * nothing is lost with it.
+ */
+bool replace_is_beginning(int src, const struct at_name *to, const struct stat *old);
 /* Whether an existing destination, @to, makes the copy needless; then the item says so. */
 bool replace_needless(struct item *item, const struct stat *st, const struct at_name *to,
 		      const struct stat *old);

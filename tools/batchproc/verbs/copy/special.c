@@ -193,6 +193,21 @@ static bool meets_other(const struct making *m, const struct stat *old)
 	return why;
 }
 
+/* What a killed run began of what is to be a link now: see is_beginning() in make.c. */
+static bool is_beginning(const struct making *m, const struct stat *old)
+{
+	int fd = -1;
+	bool is;
+
+	if (m->set->ignore_existing && m->link.name && replace_unfinished(&m->to, old, &m->st))
+		fd = call_openat(m->link.dirfd, m->link.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
+				 0);
+	is = fd >= 0 && replace_is_beginning(fd, &m->to, old);
+	if (fd >= 0)
+		close(fd);
+	return is;
+}
+
 /* @m->st is the source's, or the first copy's where a link to that is made. */
 static int make(struct making *m)
 {
@@ -237,7 +252,7 @@ static int make(struct making *m)
 		m->item->why = "the destination is there (-f replaces it)";
 		return -EEXIST;
 	}
-	if (old.st_ino && !joins(m, &old) && !leads_elsewhere(m, &old) &&
+	if (old.st_ino && !joins(m, &old) && !leads_elsewhere(m, &old) && !is_beginning(m, &old) &&
 	    replace_needless(m->item, &m->st, &m->to, &old)) {
 		temp_remove_of_skipped(m->dest, m->to.dirfd, m->to.name);
 		return 0;
