@@ -42,6 +42,48 @@ static void what_is_there_is_written_into(struct test *t)
 	expect_out(SH("cat g"), "g\n");
 }
 
+/* Two names of one file would be written into at once, or a source be overwritten unread. */
+static void other_names_are_not_mixed(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	run_sh("mkdir h hd l ld; echo S1 >h/1; echo S2 >h/2; ln h/2 hd/1; echo L1 >l/1; "
+	       "echo L22 >l/2; echo old >ld/1; ln ld/1 ld/2");
+	run = BP("copy", "--inplace", "h/1", "h/2", "hd");
+	expect_exit(run, 1);
+	expect_says(run, "the destination has other names");
+	expect_out(SH("cat h/1 h/2 hd/1 hd/2"), "S1\nS2\nS2\nS2\n");
+	for (int i = 0; i < 2; i++) {
+		run = i ? BP("copy", "-r", "--inplace", "l/.", "ld") :
+			  BP("copy", "--inplace", "l/1", "l/2", "ld");
+		expect_exit(run, 1);
+		expect_says(run, "the destination has other names");
+		expect_out(SH("cat ld/1 ld/2"), "old\nold\n");
+	}
+	/* Alone there is nothing that it could be mixed with. */
+	expect_exit(BP("copy", "--inplace", "l/1", "ld"), 0);
+	expect_out(SH("cat ld/1 ld/2"), "L1\nL1\n");
+}
+
+/* One file that has two names by a mount. */
+static void what_is_mounted_twice_is_written_once(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	mount_at(t, "fs",
+		 "mount -t tmpfs none fs && touch fs/1 fs/2 fs/of && mount --bind fs/of fs/1 && "
+		 "mount --bind fs/of fs/2");
+	run_sh("mkdir s; echo one >s/1; echo two >s/2");
+	run = BP("copy", "-j1", "--inplace", "-k", "s/1", "s/2", "fs");
+	expect_exit(run, 1);
+	expect_says(run, "another item of this run has the same destination");
+	expect_out(SH("cat fs/of | grep -c 'one\\|two'"), "1\n");
+	run_sh("umount fs/1 fs/2");
+	unmount("fs");
+}
+
 static void a_file_that_is_mounted_by_itself(struct test *t)
 {
 	struct run *run;
@@ -231,6 +273,8 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		ONCE(what_is_there_is_written_into),
+		ONCE(other_names_are_not_mixed),
+		ONCE(what_is_mounted_twice_is_written_once),
 		ONCE(a_file_that_is_mounted_by_itself),
 		ONCE(a_file_in_a_directory_that_is_not_ones_own),
 		ONCE(pipes_and_devices),

@@ -388,6 +388,7 @@ struct copy_item {
 	char *name;
 	struct copy_mark mark; /* of what was named itself, or could not be entered */
 	bool claimed; /* nobody else has its destination, or may have it */
+	bool alone; /* nothing else is copied in this run */
 	bool keeps_above; /* what it is copied into keeps the times of what its source is in */
 	bool into_fd; /* it is written to what is open already as @fd: standard output */
 	int fd;

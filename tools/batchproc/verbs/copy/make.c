@@ -12,6 +12,7 @@
 
 #include "base/calls.h"
 #include "run/job.h"
+#include "verbs/copy/claims.h"
 #include "verbs/copy/file.h"
 #include "verbs/copy/marks.h"
 #include "verbs/copy/names.h"
@@ -152,11 +153,34 @@ static int make_temporary(struct copying *c)
 }
 
 /*
+ * A file by whatever name is written into once; and what has other names may be a source that is
+ * still to be read, which nobody knows before all are: unless nothing else is copied.
+ */
+static int claim_inode(struct copying *c, const struct stat *st)
+{
+	const struct copy_item *own = item_priv_const(c->item);
+	int found;
+
+	if (own->alone)
+		return 0;
+	if (st->st_nlink > 1)
+		return copy_fail(c, -EMLINK,
+				 "the destination has other names (hard links), which may be in "
+				 "this run too; --inplace writes into it if it is copied alone");
+	found = claims_take(c->item->job->copy->claims, st->st_dev, st->st_ino, ".", &c->st,
+			    c->set->way);
+	if (found == CLAIM_OTHER)
+		return copy_fail(c, -EEXIST, copy_claimed);
+	return found < 0 ? found : 0;
+}
+
+/*
  * What is there is cut to nothing and written anew; what is no file takes the bytes as they come.
  */
 static int open_over(struct copying *c)
 {
 	struct stat st;
+	int err;
 
 	c->dst = call_openat(c->to.dirfd, c->to.name,
 			     destination_flags(c) | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
@@ -171,8 +195,10 @@ static int open_over(struct copying *c)
 		return copy_fail(c, -ESTALE, "the destination has become another file meanwhile");
 	if (c->set->attributes_only)
 		return 0;
-	if (S_ISREG(st.st_mode))
-		return call_ftruncate(c->dst, 0);
+	if (S_ISREG(st.st_mode)) {
+		err = claim_inode(c, &st);
+		return err ? err : call_ftruncate(c->dst, 0);
+	}
 	c->into_stream = true;
 	return fcntl(c->dst, F_SETFL, 0) ? -errno : 0;
 }

@@ -311,6 +311,7 @@ static void add_item(struct job *job, const struct item_class *class, const stru
 	own->name = src->name;
 	/* Of what is not there nobody knows yet what it will be. */
 	own->claimed = src->known || !t->shared;
+	own->alone = !t->shared;
 	own->mark.kind = from_list ? MARK_OWN : MARK_NONE;
 	own->into_fd = t->fd >= 0;
 	own->fd = t->fd;
