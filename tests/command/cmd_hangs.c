@@ -136,6 +136,40 @@ static void other_calls_that_hang_end_with_the_run(struct test *t)
 	}
 }
 
+/* Before there is a run: what it is given is looked at. No record is owed yet. */
+static void what_hangs_before_the_run_ends_too(struct test *t)
+{
+	static const struct {
+		const char *hanging, *args;
+	} calls[] = {
+		{"hang lookup new", "copy good m/new"},
+		{"hang lookup d", "copy -r d2 m/d"},
+		{"hang lookup f", "hash -T m/f"},
+		{"hang open f", "run m/f"},
+		{"hang lookup j", "hash --journal m/j good"},
+		{"hang create j", "hash --journal m/j good"},
+		{"hang create again", "hash --failed-to m/again good"},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(calls); i++) {
+		struct badmount *bad = mounted(t, calls[i].hanging);
+		struct run *run;
+
+		make_dir("d2");
+		run = SH("exec \"$BATCHPROC\" $1 --deadline " TIME, calls[i].args);
+		if (!expect_exit(run, 124))
+			print_error("of: %s, %s\n", calls[i].hanging, calls[i].args);
+		expect_soon(run, 0.3, __LINE__);
+		expect_says(run, "deadline");
+		badmount_end(bad);
+		expect_exit(SH("rm -rf b m good d2"), 0);
+	}
+	/* One that is over at once leaves time for all records. */
+	fresh_dir(t);
+	make_file("f", "x");
+	expect_records(BP("hash", "--json", "--deadline", "1ns", "f", "f"), 2);
+}
+
 /* What failed can be given to the command again, and does the rest. */
 static void what_a_hanging_call_left_is_listed(struct test *t)
 {
@@ -152,7 +186,7 @@ static void what_a_hanging_call_left_is_listed(struct test *t)
 static const struct test_case cases[] = {
 	ONCE(a_read_that_hangs_is_a_timeout),	      ONCE(a_read_that_hangs_ends_with_the_run),
 	ONCE(a_second_signal_ends_a_read_that_hangs), ONCE(other_calls_that_hang_end_with_the_run),
-	ONCE(what_a_hanging_call_left_is_listed),
+	ONCE(what_a_hanging_call_left_is_listed),     ONCE(what_hangs_before_the_run_ends_too),
 };
 
 int main(int argc, char **argv)

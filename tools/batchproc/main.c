@@ -12,6 +12,7 @@
 #include "cli/options.h"
 #include "base/message.h"
 #include "base/status.h"
+#include "run/startup.h"
 #include "verb.h"
 
 /*
@@ -55,8 +56,11 @@ static int call_verb(const struct verb *verb, int argc, char **argv)
 	int status;
 
 	message_set_verb(verb->name);
-	if (options_parse(&options, verb, argc, argv, &status))
+	if (options_parse(&options, verb, argc, argv, &status)) {
+		startup_watch(options.deadline_ns);
 		status = verb->run(&options);
+		startup_over();
+	}
 	options_free(&options);
 	return status;
 }

@@ -21,6 +21,7 @@
 #include "run/progress.h"
 #include "run/record.h"
 #include "run/signals.h"
+#include "run/startup.h"
 #include "run/steer.h"
 #include "base/message.h"
 #include "base/status.h"
@@ -438,6 +439,7 @@ int job_run(const struct options *opt, const struct job_ops *ops, struct inputs 
 		message("cannot start: %s", error_text(err));
 		goto stop_signals;
 	}
+	startup_over();
 	status = run_items(&job);
 stop_signals:
 	signals_stop();

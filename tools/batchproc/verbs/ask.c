@@ -18,6 +18,7 @@
 #include "base/calls.h"
 #include "cli/options.h"
 #include "run/job.h"
+#include "run/startup.h"
 #include "run/steer.h"
 #include "verbs/ask.h"
 #include "walk/tree.h"
@@ -103,7 +104,11 @@ bool ask_said_yes(void)
 {
 	char *line = NULL;
 	size_t size = 0;
-	bool yes = getline(&line, &size, stdin) > 0 && (*line == 'y' || *line == 'Y');
+	bool yes;
+
+	/* An answer may take its time. */
+	startup_over();
+	yes = getline(&line, &size, stdin) > 0 && (*line == 'y' || *line == 'Y');
 
 	free(line);
 	return yes;

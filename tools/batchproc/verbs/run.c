@@ -29,6 +29,7 @@
 #include "cli/inputs.h"
 #include "run/feed.h"
 #include "run/job.h"
+#include "run/startup.h"
 #include "cli/manifest.h"
 #include "cli/options.h"
 #include "run/record.h"
@@ -505,6 +506,8 @@ static int run_run(const struct options *given)
 	if (feed_open(&inputs, &options, &status)) {
 		run.manifests = xcalloc(options.list_count, sizeof(*run.manifests));
 		status = EXIT_USAGE;
+		/* Which may be long. */
+		startup_over();
 		if (check_all(&run, &inputs))
 			status = job_run(&options, &ops, &inputs);
 	}
