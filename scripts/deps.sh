@@ -86,6 +86,7 @@ bsdtar|program bsdtar|libarchive-tools|bsdtar|libarchive|libarchive-tools|bsdtar
 bagit-python|bagit_python|-|-|-|-|-
 b3sum|program b3sum|b3sum|b3sum|b3sum|b3sum|-
 9base|test -x /usr/lib/plan9/bin/sha1sum|9base|-|-|-|-
+Slurm|program sbatch|slurmctld slurmd slurm-client munge|-|-|-|-
 gpg|program gpg|gnupg|gnupg2|gnupg|gnupg|gpg2
 aarch64 compiler|aarch64_compiles|gcc-aarch64-linux-gnu libc6-dev-arm64-cross|-|aarch64-linux-gnu-gcc|-|-
 aarch64 emulator|program qemu-aarch64|qemu-user|qemu-user|qemu-user|qemu-aarch64|qemu-linux-user

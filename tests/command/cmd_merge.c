@@ -223,6 +223,16 @@ static void what_has_no_end_is_named(struct test *t)
 	run = BP("merge", "a", "empty");
 	expect_exit(run, 125);
 	expect_says(run, "no end of 2 parts: 2/3 3/3\n");
+	/* Nobody else says how many there are. */
+	run = BP("merge", "--parts", "2", "b", "empty");
+	expect_exit(run, 125);
+	expect_says(run, "no end of 2 parts: 1/2 2/2\n");
+	run = BP("merge", "--parts", "2", "a", "c");
+	expect_exit(run, 2);
+	expect_says(run, "of 3 parts, and others are of 2: not of one job\n");
+	run = BP("merge", "--parts", "1");
+	expect_exit(run, 125);
+	expect_err(run, "batchproc: merge: no end of 1 part: 1/1\n");
 	/* One that was run elsewhere once more is what the lost one was. */
 	make_file("b2", HASHED(1, "y", "ok") SUMMARY("hash", 1, 0, PART(2, 3), 0));
 	expect_exit(BP("merge", "a", "b", "c", "b2"), 0);

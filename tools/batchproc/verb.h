@@ -231,12 +231,18 @@ struct verb {
 	/* Frees what its items keep from one to the next; after a run. May be NULL. */
 	void (*cleanup)(struct job *job);
 
+	/*
+	 * Whether a command line can be divided into parts that know nothing of each other: NULL, or
+	 * what is wrong with it. May be NULL: any can that is a job of a manifest.
+	 */
+	const char *(*divide)(const struct options *options);
+
 	/* As a command: does the work; returns the exit status. */
 	int (*run)(const struct options *options);
 };
 
 extern const struct verb hash_verb, verify_verb, copy_verb, rm_verb, fetch_verb, probe_verb,
-	run_verb, list_verb, merge_verb, info_verb;
+	run_verb, list_verb, submit_verb, merge_verb, info_verb;
 
 /* ---- the table (verb.c) */
 

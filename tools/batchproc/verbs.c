@@ -5,9 +5,9 @@
 #include "base/array.h"
 #include "verb.h"
 
-static const struct verb *const verbs[] = {&hash_verb,	&verify_verb, &copy_verb, &rm_verb,
-					   &fetch_verb, &probe_verb,  &run_verb,  &list_verb,
-					   &merge_verb, &info_verb};
+static const struct verb *const verbs[] = {&hash_verb,	 &verify_verb, &copy_verb, &rm_verb,
+					   &fetch_verb,	 &probe_verb,  &run_verb,  &list_verb,
+					   &submit_verb, &merge_verb,  &info_verb};
 
 void verbs_begin(void)
 {

@@ -424,7 +424,7 @@ static const char *rm_check(const struct jobspec *spec)
 	const struct settings *set = spec->class->settings;
 
 	if (set->ask)
-		return "-i and -I ask, and a manifest cannot answer";
+		return "-i and -I ask, and nobody answers here";
 	return spec->count || set->force ? NULL : "names no file";
 }
 

@@ -404,6 +404,33 @@ static bool may_mirror(const struct options *opt, int *status)
 	return false;
 }
 
+static const char needs_target[] = "--shard with one source needs -t or --no-target-directory";
+
+/* Before the parts run, what each of them would refuse. */
+static const char *copy_divide(const struct options *options)
+{
+	const struct copy_settings *set = options->settings;
+	const size_t operands = options->arg_count + (set->target != NULL);
+	const char *dst = set->target;
+	struct stat st;
+
+	if (set->mirror)
+		return "--delete and --shard exclude each other";
+	if (operands + options->list_count < 2)
+		return "takes a source and a destination";
+	if (!dst)
+		dst = options->arg_count ? options->args[options->arg_count - 1] : NULL;
+	if (!dst)
+		return "no destination was given";
+	if (set->exact)
+		return operands > 2 || options->list_count ?
+			       "--no-target-directory takes one source" :
+			       NULL;
+	if (!set->target && operands == 2 && !options->list_count)
+		return needs_target;
+	return stat(dst, &st) || !S_ISDIR(st.st_mode) ? "the destination is no directory" : NULL;
+}
+
 static int copy_run(const struct options *options)
 {
 	struct copy_settings *set = options->settings;
@@ -436,8 +463,7 @@ static int copy_run(const struct options *options)
 	/* Into it or as it, depending on whether it exists: each part would find another answer. */
 	if (own.shard.parts > 1 && !set->target && !set->exact && own.arg_count == 1 &&
 	    !own.list_count)
-		return usage_error(options->verb,
-				   "--shard with one source needs -t or --no-target-directory");
+		return usage_error(options->verb, "%s", needs_target);
 	if (!stand_apart(&own, set, &status))
 		return status;
 	set->into_or_as = !set->target && !set->exact && own.arg_count == 1 && !own.list_count;
@@ -496,5 +522,6 @@ const struct verb copy_verb = {
 	.add = copy_add,
 	.walks = copy_walks,
 	.cleanup = copy_cleanup,
+	.divide = copy_divide,
 	.run = copy_run,
 };

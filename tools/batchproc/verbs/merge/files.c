@@ -226,7 +226,7 @@ static int compare(const void *a, const void *b)
 bool files_open(struct files *files, char *const *names, size_t count, int *status)
 {
 	*status = EXIT_USAGE;
-	files->all = xcalloc(count, sizeof(*files->all));
+	files->all = xcalloc(count + 1, sizeof(*files->all));
 	for (size_t i = 0; i < count; i++)
 		if (!open_one(files, names[i], i))
 			return false;

@@ -12,6 +12,7 @@
 #include "base/array.h"
 #include "base/calls.h"
 #include "base/message.h"
+#include "base/parse.h"
 #include "base/status.h"
 #include "cli/options.h"
 #include "run/ownfiles.h"
@@ -22,6 +23,7 @@
 #define PARTS_NAMED 20 /* in a message; the summary has all */
 
 struct settings {
+	uint64_t parts; /* 0: as the records say */
 	const char *failed_to;
 	bool null;
 	bool quiet;
@@ -37,6 +39,7 @@ struct merge {
 	int64_t first_ms, last_ms;
 	bool incomplete; /* something was not done, or nobody knows what became of it */
 	bool mixed; /* commands */
+	char first_op[OP_BYTES]; /* of the first record, where no summary says what the command was */
 	int status; /* the worst one that a run had */
 	int fd; /* of --failed-to; -1: none */
 	struct buf failed; /* what is to be written there */
@@ -49,7 +52,7 @@ static void take_op(struct merge *m, const char *op)
 	char *own = m->total.op;
 
 	if (!*own)
-		strncpy(own, op, sizeof(m->total.op) - 1);
+		op_copy(own, op);
 	else if (strcmp(own, op))
 		m->mixed = true;
 }
@@ -69,6 +72,8 @@ static void take_record(struct merge *m, struct file *file, uint64_t line)
 	const struct fact *fact = &m->fact;
 	enum fact_status old;
 
+	if (!*m->first_op)
+		op_copy(m->first_op, fact->op);
 	if (file->ended)
 		file->records = 0;
 	file->ended = false;
@@ -347,8 +352,8 @@ static int work(struct merge *m, const struct options *options)
 	m->table = table_new(&m->files, m->files.lines);
 	if (!each_line(m, count_line))
 		return EXIT_TROUBLE;
-	if (!*m->total.op && m->fact.op)
-		take_op(m, m->fact.op);
+	if (!*m->total.op)
+		take_op(m, m->first_op);
 	if (m->set->failed_to && !open_failed(m, m->set->failed_to))
 		return EXIT_USAGE;
 	if (table_looks(m->table) && !each_line(m, look_at_line))
@@ -370,8 +375,9 @@ static int merge_run(const struct options *options)
 	struct options own = *options;
 	int status;
 
+	m.files.parts = m.set->parts;
 	own.failed_to = m.set->failed_to;
-	if (!options->arg_count)
+	if (!options->arg_count && !m.set->parts)
 		return usage_error(options->verb, "names no file of records");
 	if (!own_files_check(&own, &status))
 		return status;
@@ -389,7 +395,14 @@ static int merge_run(const struct options *options)
 	return status;
 }
 
+static const char *read_parts(void *to, const char *arg)
+{
+	return parse_count(arg, 1, 1000000000, to) ? NULL : "a number of parts, 1 or more";
+}
+
 static const struct opt merge_options[] = {
+	{0, "parts", "N", "the job has so many; by default as the records say, where any does",
+	 read_parts, OPT_AT(struct settings, parts, uint64_t)},
 	{0, "failed-to", "FILE", "write what did not succeed, in a form that can be done again",
 	 OPT_TEXT(struct settings, failed_to)},
 	{'0', "null", NULL, "NUL-separated: --failed-to", OPT_FLAG(struct settings, null)},

@@ -151,8 +151,10 @@ enum look table_look(const struct table *table, uint64_t line);
 
 /* ---- total.c */
 
+#define OP_BYTES 16
+
 struct total {
-	char op[16]; /* "merge": of more than one command */
+	char op[OP_BYTES]; /* "merge": of more than one command */
 	uint64_t of[FACT_STATUSES];
 	uint64_t bytes, wall_us;
 	uint64_t files, parts, ended; /* parts 0: they were no shards; ended counts files then */
@@ -160,6 +162,9 @@ struct total {
 	struct buf missing; /* parts without an end, with commas between: 2/4, 3/4 */
 	int exit;
 };
+
+/* The name of a command, as much of it as any has. */
+void op_copy(char op[OP_BYTES], const char *name);
 
 uint64_t total_items(const struct total *total);
 void total_text(const struct total *total, struct buf *buf);

@@ -7,6 +7,14 @@
 
 #include "verbs/merge/merge.h"
 
+void op_copy(char op[OP_BYTES], const char *name)
+{
+	const size_t len = strnlen(name, OP_BYTES - 1);
+
+	memcpy(op, name, len);
+	op[len] = '\0';
+}
+
 uint64_t total_items(const struct total *total)
 {
 	uint64_t items = 0;
@@ -86,7 +94,7 @@ bool total_parse(struct total *total, const char *text, size_t len)
 
 	*total = (struct total){0};
 	if (good) {
-		strncpy(total->op, op, sizeof(total->op) - 1);
+		op_copy(total->op, op);
 		for (int i = 0; i < FACT_STATUSES; i++)
 			total->of[i] = number_of(json, fact_names[i]);
 		total->bytes = number_of(json, "bytes");
