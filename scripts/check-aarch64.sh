@@ -18,7 +18,7 @@ done
 
 # liburing's headers are the same for all machines; nothing else of this one may be seen.
 include=$(${PKG_CONFIG:-pkg-config} --variable=includedir liburing 2>/dev/null || echo /usr/include)
-mkdir -p "$dir/include" "$dir/lib/backend" "$dir/lib/sim"
+mkdir -p "$dir/include"
 ln -sfn "$include/liburing.h" "$dir/include/liburing.h"
 ln -sfn "$include/liburing" "$dir/include/liburing"
 
@@ -30,6 +30,7 @@ cc()
 
 for source in lib/*.c lib/*/*.c lib/switch_aarch64.S; do
 	[ "$source" != lib/switch_ucontext.c ] || continue # below
+	mkdir -p "$dir/${source%/*}"
 	cc -fPIC -fvisibility=hidden -c -o "$dir/$source.o" "$source"
 done
 cc -static -o "$dir/switch" tests/lib/bare/switch.c lib/stack.c lib/switch_aarch64.S -lm
