@@ -276,6 +276,25 @@ static void what_cannot_be_judged_is_not_removed(struct test *t)
 	expect_there("d/x");
 }
 
+/* What writes them may be slow, or come later. */
+static void patterns_come_through_a_pipe(struct test *t)
+{
+	static const char *const all[] = {
+		"(echo '*.o'; sleep 0.2; echo 'x*') | $BATCHPROC list -r --exclude-from - d",
+		"(sleep 0.2; echo '*.o'; echo 'x*') >p & $BATCHPROC list -r --exclude-from=p d",
+		"echo '*.c' | $BATCHPROC list -r --include-from - --exclude='*' d",
+	};
+
+	fresh_dir(t);
+	run_sh("mkdir d && touch d/a.c d/a.o d/xx && mkfifo p");
+	for (size_t i = 0; i < COUNT_OF(all); i++) {
+		struct run *run = SH(all[i]);
+
+		expect_exit(run, 0);
+		expect_out(run, "d/a.c\n");
+	}
+}
+
 static void values_that_are_none(struct test *t)
 {
 	static const char *const all[][2] = {
@@ -310,6 +329,7 @@ int main(int argc, char **argv)
 		ONCE(hidden_files_are_taken),
 		ONCE(what_was_left_out_is_counted),
 		ONCE(what_is_left_out_is_not_removed),
+		ONCE(patterns_come_through_a_pipe),
 		ONCE(values_that_are_none),
 		ONCE(what_no_filter_chose_is_not_removed),
 		ONCE(what_cannot_be_judged_is_not_removed),

@@ -261,6 +261,37 @@ static void a_failure_counts_to_the_policy_when_it_is_a_timeout(struct test *t)
 	expect_exit(run, 3);
 }
 
+/* Whoever opens a FIFO waits for the other end: not longer than for anything else. */
+static void a_fifo_without_another_end_holds_up_nobody(struct test *t)
+{
+	static const char *const all[][3] = {
+		{"verify", "p"},
+		{"hash", "-Tp"},
+		{"run", "-Tp"},
+		{"hash", "--failed-to=p", "a"},
+	};
+	struct run *run;
+
+	fresh_dir(t);
+	make_ab();
+	assert_int_equal(mkfifo("p", 0600), 0);
+	for (size_t i = 0; i < COUNT_OF(all); i++) {
+		run = BP(all[i][0], "--deadline=50ms", all[i][1], all[i][2]);
+		expect_exit(run, 124);
+		run = START(HOW(.feed = false), all[i][0], all[i][1], all[i][2]);
+		usleep(200000);
+		kill(run->pid, SIGTERM);
+		expect_exit(run_end(run), 128 + SIGTERM);
+	}
+	/* One that comes late is waited for. */
+	run = SH("(sleep 0.3; $BATCHPROC hash a) >p & exec $BATCHPROC verify p");
+	expect_exit(run, 0);
+	expect_out(run, "a: OK\n");
+	run = SH("(sleep 0.3; exec cat p) & $BATCHPROC hash -q --failed-to p nosuch; wait");
+	expect_exit(run, 0);
+	expect_out(run, "nosuch\n");
+}
+
 static void the_deadline_ends_whatever_is_going_on(struct test *t)
 {
 	const struct records *records;
@@ -455,6 +486,7 @@ int main(int argc, char **argv)
 		ONCE(an_item_that_takes_too_long_is_ended_alone),
 		ONCE(a_failure_counts_to_the_policy_when_it_is_a_timeout),
 		ONCE(the_deadline_ends_whatever_is_going_on),
+		ONCE(a_fifo_without_another_end_holds_up_nobody),
 		ONCE(the_deadline_is_not_late_for_a_silent_list),
 		ONCE(the_deadline_ends_a_walk),
 		ONCE(what_finds_no_place_is_rejected),

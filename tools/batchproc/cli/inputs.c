@@ -42,7 +42,8 @@ int lines_open(struct lines *lines, const char *name, char separator)
 
 	*lines = (struct lines){.fd = -1, .name = name, .separator = separator};
 	if (strcmp(name, "-")) {
-		lines->fd = open(name, O_RDONLY | O_CLOEXEC);
+		/* A FIFO that nobody writes yet is waited for where it is read. */
+		lines->fd = open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	} else if (stdin_claim()) {
 		lines->fd = STDIN_FILENO;
 		lines->name = "standard input";
@@ -79,6 +80,14 @@ void lines_rewind(struct lines *lines)
 	lines->err = 0;
 }
 
+void lines_wait(const struct lines *lines)
+{
+	struct pollfd fd = {.fd = lines->fd, .events = POLLIN};
+
+	while (poll(&fd, 1, -1) < 0 && errno == EINTR)
+		;
+}
+
 /* Milliseconds until the deadline of the run, so that a silent list does not outlast it. */
 static int deadline_ms(const struct lines_watch *watch)
 {
@@ -109,6 +118,10 @@ static bool await_data(struct lines *lines, struct lines_watch *watch)
 
 	if (lines->regular)
 		return true;
+	if (!watch) {
+		lines_wait(lines);
+		return true;
+	}
 	while (!watch->stopping(watch->ctx)) {
 		if (poll(fds, 2, deadline_ms(watch)) > 0 && fds[0].revents)
 			return true;

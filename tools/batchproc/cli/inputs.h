@@ -50,16 +50,22 @@ struct lines {
  */
 bool stdin_claim(void);
 
-/* Opens @name, - for standard input. Returns 0 or -errno, -EBUSY where that is being read. */
+/*
+ * Opens @name, - for standard input. Returns 0 or -errno, -EBUSY where that is being read. Does not
+ * wait for the writer of a FIFO: what is no regular file may have nothing to read yet.
+ */
 int lines_open(struct lines *lines, const char *name, char separator);
 void lines_close(struct lines *lines);
 
 /* Back to the first line of a regular file, where one may have been read. */
 void lines_rewind(struct lines *lines);
 
+/* Waits until a read will not block, however long that takes: not while a run goes on. */
+void lines_wait(const struct lines *lines);
+
 /*
  * The next one, without its separator, with a NUL; until the next call. False at the end. @watch
- * may be NULL for what is a regular file.
+ * may be NULL before the run begins: what is slow is waited for then.
  */
 bool lines_next(struct lines *lines, struct lines_watch *watch, char **line, size_t *len);
 

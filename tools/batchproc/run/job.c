@@ -23,6 +23,7 @@
 #include "run/signals.h"
 #include "run/startup.h"
 #include "run/steer.h"
+#include "base/clock.h"
 #include "base/message.h"
 #include "base/status.h"
 #include "verb.h"
@@ -123,8 +124,38 @@ static void output_failed(void *ctx, const char *name, int err)
 	buf_free(&what);
 }
 
+/*
+ * Opens it for writing; where it is a FIFO that nobody reads yet, waits for that, but no longer than
+ * a signal or the deadline allows. -1 and errno, ETIMEDOUT for the deadline.
+ */
+static int open_to_write(const struct job *job, const char *name)
+{
+	static const struct timespec nap = {.tv_nsec = 10000000};
+	const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	const uint64_t start = clock_now_ns();
+	struct stat st;
+	int fd;
+
+	while ((fd = open(name, flags, own_file_mode(job))) < 0 && errno == ENXIO) {
+		if (stat(name, &st) || !S_ISFIFO(st.st_mode)) {
+			errno = ENXIO;
+			return -1;
+		}
+		if (signals_pending())
+			signals_die(signals_pending());
+		if (job->opt->deadline_ns && clock_now_ns() - start >= job->opt->deadline_ns) {
+			errno = ETIMEDOUT;
+			return -1;
+		}
+		nanosleep(&nap, NULL);
+	}
+	if (fd >= 0)
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	return fd;
+}
+
 /* False: not, and it is said. */
-static bool open_failed_to(const struct job *job)
+static bool open_failed_to(const struct job *job, int *status)
 {
 	const struct options *opt = job->opt;
 	int fd, standard;
@@ -134,10 +165,12 @@ static bool open_failed_to(const struct job *job)
 	/* Opened anew, it would be written from its beginning on. */
 	standard = own_file_standard(opt->failed_to);
 	fd = standard >= 0 ? fcntl(standard, F_DUPFD_CLOEXEC, STDERR_FILENO + 1) :
-			     open(opt->failed_to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-				  own_file_mode(job));
+			     open_to_write(job, opt->failed_to);
+	*status = fd < 0 && errno == ETIMEDOUT ? EXIT_DEADLINE : EXIT_USAGE;
 	if (fd < 0) {
-		message("cannot write %s: %s", opt->failed_to, error_text(errno));
+		message("cannot write %s: %s", opt->failed_to,
+			*status == EXIT_DEADLINE ? "nobody reads from it, and --deadline is over" :
+						   error_text(errno));
 		return false;
 	}
 	output_set_file(job->output, SINK_FAILED, fd, opt->failed_to);
@@ -150,8 +183,7 @@ static bool open_own_files(struct job *job, int *status)
 {
 	if (job->opt->journal && !job->ops->journal->open(job, status))
 		return false;
-	*status = EXIT_USAGE;
-	return open_failed_to(job);
+	return open_failed_to(job, status);
 }
 
 /*

@@ -48,6 +48,17 @@ int signals_block(void)
 	return -pthread_sigmask(SIG_BLOCK, &handled, NULL);
 }
 
+int signals_pending(void)
+{
+	sigset_t pending;
+
+	if (sigpending(&pending))
+		return 0;
+	if (sigismember(&handled, SIGINT) && sigismember(&pending, SIGINT))
+		return SIGINT;
+	return sigismember(&handled, SIGTERM) && sigismember(&pending, SIGTERM) ? SIGTERM : 0;
+}
+
 static void status_line(struct job *job)
 {
 	struct buf line = {0};

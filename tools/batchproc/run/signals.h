@@ -13,6 +13,8 @@ struct job;
 
 /* 0 or -errno. */
 int signals_block(void);
+/* One that ends the run and has come since then, or 0; before signals_start(). */
+int signals_pending(void);
 int signals_start(struct job *job);
 void signals_stop(void);
 

@@ -39,8 +39,12 @@ static int spool(struct lines *lines)
 
 	if (fd < 0)
 		return fd;
-	while (!err && (n = call_read(lines->fd, block, sizeof(block))) > 0)
-		err = call_write_all(fd, block, (size_t)n);
+	do {
+		lines_wait(lines);
+		n = call_read(lines->fd, block, sizeof(block));
+		if (n > 0)
+			err = call_write_all(fd, block, (size_t)n);
+	} while (!err && (n > 0 || n == -EAGAIN));
 	if (!err && n < 0)
 		err = (int)n;
 	if (!err && lseek(fd, 0, SEEK_SET) < 0)
