@@ -40,6 +40,55 @@ static void a_whole_bag_is_whole(struct test *t)
 		    0);
 }
 
+/* Whoever opens a FIFO waits for a writer: a bag has files. */
+static void a_bag_of_fifos_holds_up_nobody(struct test *t)
+{
+	static const char *const all[] = {"bagit.txt", "bag-info.txt", "fetch.txt",
+					  "manifest-md5.txt", "tagmanifest-sha1.txt"};
+	struct run *run;
+
+	fresh_dir(t);
+	for (size_t i = 0; i < COUNT_OF(all); i++) {
+		expect_exit(SH(make_bag, "1.0"), 0);
+		expect_exit(SH("cd bag && rm -f $1 && mkfifo $1", all[i]), 0);
+		run = BP("verify", "--bag", "bag");
+		expect_exit(run, 1);
+		expect_says(run, all[i]);
+		expect_says(run, "is not a regular file");
+		expect_exit(SH("rm -r bag"), 0);
+	}
+}
+
+/* However many there are, none is left out in silence. */
+static void each_manifest_is_accounted_for(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	expect_exit(SH(make_bag, "1.0"), 0);
+	expect_exit(SH("cd bag && for i in $(seq 100 139); do : >tagmanifest-x$i.txt; done"), 0);
+	run = BP("verify", "--bag", "bag");
+	expect_exit(run, 1);
+	expect_eq(text_count(&run->err, "its algorithm is not known"), 40);
+	expect_eq(text_count(&run->out, ": OK"), 9);
+	expect_exit(SH("cd bag && rm tagmanifest-x* && sed -n 1p manifest-md5.txt >m && "
+		       "for i in $(seq 100 139); do : >manifest-a$i.txt; done"),
+		    0);
+	run = BP("verify", "--bag", "bag");
+	expect_exit(run, 1);
+	expect_eq(text_count(&run->err, "its algorithm is not known"), 32);
+	expect_eq(text_count(&run->err, "no more than 32 manifests"), 10);
+	expect_says(run, "bag/manifest-md5.txt: not checked");
+	/* A directory that cannot be listed is no empty one. */
+	need_root(t);
+	expect_exit(SH("rm -r bag"), 0);
+	expect_exit(SH(make_bag, "1.0"), 0);
+	expect_exit(SH("chmod 711 bag && chown 65534 . bag/data bag/*"), 0);
+	run = RUN(HOW(.uid = NOBODY), "verify", "--bag", "bag");
+	expect_exit(run, 1);
+	expect_says(run, "bag/: cannot be listed whole");
+}
+
 /* Each is seen, named, and told from the others. */
 static void what_is_wrong_with_a_bag_is_named(struct test *t)
 {
@@ -332,6 +381,8 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		ONCE(a_whole_bag_is_whole),
+		ONCE(a_bag_of_fifos_holds_up_nobody),
+		ONCE(each_manifest_is_accounted_for),
 		ONCE(what_is_wrong_with_a_bag_is_named),
 		ONCE(each_digest_of_a_bag_counts),
 		ONCE(a_file_is_read_once),

@@ -28,7 +28,7 @@
 #include "verbs/verify/unlisted.h"
 #include "verbs/verify/verify.h"
 
-#define MANIFESTS_MOST 32u
+#define PAYLOADS_MOST 32u /* manifests of the payload: bits of a word */
 
 /* What manifests say of a name. */
 struct named {
@@ -82,7 +82,10 @@ static void fault(struct bag *bag, enum outcome verdict, const char *name, size_
 
 /* ---- files of lines */
 
-/* Calls @take for each line. Returns 0, or -errno where it cannot be opened. */
+/*
+ * Calls @take for each line. Returns 0, or -errno where it cannot be opened: -EINVAL where it is no
+ * regular file, which could have anything to say, or nothing ever.
+ */
 static int read_lines(struct bag *bag, const char *name,
 		      void (*take)(struct bag *bag, void *arg, char *text, size_t len), void *arg)
 {
@@ -91,6 +94,8 @@ static int read_lines(struct bag *bag, const char *name,
 	size_t len;
 	int err = lines_open(&lines, path_in(bag, name, strlen(name)), '\n');
 
+	if (!err && !lines.regular)
+		err = -EINVAL;
 	while (!err && lines_next(&lines, &bag->job->watch, &text, &len)) {
 		if (len && text[len - 1] == '\r')
 			text[--len] = '\0';
@@ -109,7 +114,10 @@ static bool each_line(struct bag *bag, const char *name, bool wanted,
 
 	if (err && (wanted || err != -ENOENT))
 		fault(bag, err == -ENOENT ? MISSING : UNREADABLE, name, strlen(name),
-		      err == -ENOENT ? "is missing: this is no bag" : NULL, err);
+		      err == -ENOENT ? "is missing: this is no bag" :
+		      err == -EINVAL ? "is not a regular file" :
+				       NULL,
+		      err);
 	return !err;
 }
 
@@ -193,6 +201,7 @@ struct manifest {
 	const struct digest_alg *alg;
 	char *name;
 	uint32_t bit; /* 0: of tag files */
+	bool surplus; /* there is no bit for it */
 	uint64_t bad; /* lines */
 	struct group *group;
 	size_t place; /* in that */
@@ -351,6 +360,11 @@ static bool is_manifest(struct manifest *manifest, const char *name)
 
 static bool is_known(struct bag *bag, const struct manifest *manifest)
 {
+	if (manifest->surplus) {
+		fault(bag, UNCHECKED, manifest->name, strlen(manifest->name),
+		      "not checked: of the payload no more than 32 manifests are read", -E2BIG);
+		return false;
+	}
 	if (manifest->alg && !digest_setup(manifest->alg))
 		return true;
 	fault(bag, UNCHECKED, manifest->name, strlen(manifest->name),
@@ -388,29 +402,51 @@ static void feed_group(struct bag *bag, struct manifest *all, size_t count, bool
 			feed_manifest(bag, &all[i]);
 }
 
+/* Those of the directory, in the order of their names. Returns 0 or -errno. */
+static int find_manifests(struct bag *bag, struct manifest **all, size_t *count)
+{
+	const struct dirent *entry;
+	DIR *dir = opendir(bag->dir);
+	struct manifest one;
+	int err;
+
+	if (!dir)
+		return -errno;
+	for (errno = 0; (entry = readdir(dir)); errno = 0) {
+		if (!is_manifest(&one, entry->d_name))
+			continue;
+		*all = xrealloc(*all, (*count + 1) * sizeof(one));
+		(*all)[(*count)++] = one;
+	}
+	err = -errno;
+	closedir(dir);
+	if (*count)
+		qsort(*all, *count, sizeof(one), by_name);
+	return err;
+}
+
 static void feed_manifests(struct bag *bag)
 {
 	struct names of_tags = {.seen = seen_new()};
-	struct manifest all[MANIFESTS_MOST];
-	const struct dirent *entry;
+	struct manifest *all = NULL;
 	size_t count = 0;
-	DIR *dir = opendir(bag->dir);
+	int err = find_manifests(bag, &all, &count);
 
-	while (dir && count < MANIFESTS_MOST && (entry = readdir(dir)))
-		count += is_manifest(&all[count], entry->d_name);
-	if (dir)
-		closedir(dir);
-	qsort(all, count, sizeof(all[0]), by_name);
 	for (size_t i = 0; i < count; i++) {
-		if (all[i].bit)
-			all[i].bit = UINT32_C(1) << bag->payloads++;
+		if (!all[i].bit)
+			continue;
+		all[i].bit = UINT32_C(1) << bag->payloads % PAYLOADS_MOST;
+		all[i].surplus = bag->payloads++ >= PAYLOADS_MOST;
 	}
 	feed_group(bag, all, count, true, &bag->names);
 	feed_group(bag, all, count, false, &of_tags);
 	for (size_t i = 0; i < count; i++)
 		free(all[i].name);
+	free(all);
 	names_free(&of_tags);
-	if (!bag->payloads)
+	if (err)
+		fault(bag, UNREADABLE, "", 0, "cannot be listed whole", err);
+	else if (!bag->payloads)
 		fault(bag, MISSING, "manifest-sha256.txt", strlen("manifest-sha256.txt"),
 		      "is missing, and so is any other manifest of the payload", -ENOENT);
 }
