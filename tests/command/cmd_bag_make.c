@@ -226,6 +226,15 @@ static void only_what_has_changed_is_read(struct test *t)
 			       "test \"$(eval \"$1\")\" = 3",
 			       count),
 			    0);
+	/* Of two that differ neither is believed, wherever the right one stands. */
+	expect_exit(
+		SH("\"$BATCHPROC\" hash -r --format mtree tree >list; grep 'tree/a ' list >one; "
+		   "sed 's/sha256digest=..../sha256digest=0000/' one >other; test -s other; "
+		   "for l in 'other list' 'list other' 'list other one' 'list one'; do (grep '#mtree' list; cat $l) >two; "
+		   "\"$BATCHPROC\" hash --update two tree/a | grep 'tree/a ' | cmp - one && "
+		   "\"$BATCHPROC\" hash --update two --json tree/a; done >out; "
+		   "test \"$(grep -c '\"kept\":true' out),$(grep -c '\"seq\"' out)\" = 1,4"),
+		0);
 	make_file("plain", "x\n");
 	expect_exit(BP("hash", "--update", "plain", "tree/a"), 2);
 	expect_exit(BP("hash", "--update", "gone", "tree/a"), 2);

@@ -15,6 +15,8 @@
 #include "run/item.h"
 #include "verbs/hash/hash.h"
 
+#define DISPUTED UINT32_MAX
+
 struct known {
 	uint64_t size;
 	int64_t sec;
@@ -24,13 +26,18 @@ struct known {
 
 struct update {
 	const struct digest_alg *alg;
-	struct seen *seen; /* the place of each path in known, from 1 */
+	struct seen *seen; /* the place of each path in known, from 1, or DISPUTED */
 	struct buf known;
 };
 
 static size_t each(const struct update *update)
 {
 	return offsetof(struct known, digest) + update->alg->size;
+}
+
+static const char *known_at(const struct update *update, uint32_t number)
+{
+	return update->known.data + (number - 1) * each(update);
 }
 
 void hash_update_free(struct update *update)
@@ -73,13 +80,22 @@ static void take(struct update *update, const struct sumline *line)
 	struct known known = {.size = line->size, .sec = line->facts.sec, .nsec = line->facts.nsec};
 	size_t len = line->len;
 	const char *path = below_top(line->name, &len);
+	uint32_t *number;
 
 	if (!digest || !line->sized || !line->facts.has_time)
 		return;
 	memcpy(known.digest, digest, update->alg->size);
 	/* Named twice: the first is as good as the second, unless they differ, and then neither is. */
+	number = seen_add(update->seen, path, len);
+	if (*number == DISPUTED)
+		return;
+	if (*number) {
+		if (memcmp(known_at(update, *number), &known, each(update)))
+			*number = DISPUTED;
+		return;
+	}
 	buf_add(&update->known, &known, each(update));
-	*seen_add(update->seen, path, len) = (uint32_t)(update->known.len / each(update));
+	*number = (uint32_t)(update->known.len / each(update));
 }
 
 struct update *hash_update_read(const char *name, const struct digest_alg *alg)
@@ -136,9 +152,9 @@ bool hash_update_knows(const struct update *update, const struct item *item, uin
 	below = below_top(path.data, &len);
 	number = seen_find(update->seen, below, len);
 	buf_free(&path);
-	if (!number)
+	if (!number || *number == DISPUTED)
 		return false;
-	memcpy(&known, update->known.data + (*number - 1) * each(update), each(update));
+	memcpy(&known, known_at(update, *number), each(update));
 	if (known.size != size || known.sec != facts->sec || known.nsec != facts->nsec)
 		return false;
 	memcpy(digest, known.digest, update->alg->size);
