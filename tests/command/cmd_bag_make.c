@@ -3,9 +3,11 @@
  * cmd_bag_make - bags that hash --bag makes in place, also when it is killed on the way; and lists
  * that hash --update brings up to date
  */
+#include <limits.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "support/badmount.h"
 #include "support/cmd.h"
 
 static void make_content(void)
@@ -170,6 +172,139 @@ static void what_cannot_be_in_a_bag_leaves_all_as_it_was(struct test *t)
 	expect_there("dir/sub/bagit.txt");
 }
 
+/* A bag has all of its directory, or it is none. */
+static void nothing_is_left_out_of_a_bag(struct test *t)
+{
+	static const char *const all[] = {"--exclude=a",  "--include=a",   "--max-depth=1",
+					  "--min-size=1", "--max-size=1M", "--no-hidden",
+					  "--newer=1h",	  "--older=1h",	   "--exclude-from=rules",
+					  "--shard=1/2"};
+
+	fresh_dir(t);
+	make_content();
+	make_file("rules", "a\n");
+	for (size_t i = 0; i < COUNT_OF(all); i++) {
+		struct run *run = BP("hash", "--bag", all[i], "dir");
+
+		expect_exit(run, 2);
+		expect_says(run, "--bag");
+		expect_gone("dir/.batchproc-bag");
+		expect_there("dir/a");
+	}
+}
+
+/* As files come and go after they were read: the run stands still with all of that done. */
+static void what_changes_meanwhile_makes_no_bag(struct test *t)
+{
+	static const char *const changes[][2] = {
+		{"echo new >dir/new", "data/new is in no manifest"},
+		{"echo new >dir/sub/empty/new", "data/sub/empty/new is in no manifest"},
+		{"echo new >dir/bagit.txt", "data/bagit.txt is in no manifest"},
+		{"ln -s a dir/data/link", "data/data/link is in no manifest"},
+		{"rm dir/a", "data/a is no longer there"},
+		{"rm dir/a; ln -s data/a dir/a", "data/a is no longer a regular file"},
+		/* As many as before. */
+		{"mv dir/a dir/b", "data/b is in no manifest"},
+	};
+	struct run *run;
+	char path[PATH_MAX];
+
+	need_watch(t);
+	for (size_t i = 0; i < COUNT_OF(changes); i++) {
+		fresh_dir(t);
+		make_content();
+		run = START(HOW(.watched = SYS_fsync), "hash", "--bag", "dir");
+		expect(until_called(run, path));
+		expect_exit(SH(changes[i][0]), 0);
+		do
+			let_call(run);
+		while (until_called(run, path));
+		expect_exit(run_end(run), 1);
+		expect_says(run, changes[i][1]);
+		expect_says(run, "the directory is as it was");
+		expect_gone("dir/.batchproc-bag");
+		expect_gone("dir/manifest-sha256.txt");
+		expect_there("dir/data/a");
+		/* And after a run that was killed. */
+		if (!i)
+			continue;
+		fresh_dir(t);
+		make_content();
+		RUN(HOW(.killed_at = SYS_renameat2), "hash", "--bag", "dir");
+		if (!is_there("dir/.batchproc-bag/data"))
+			continue;
+		expect_exit(SH(changes[i][0]), 0);
+		run = BP("hash", "--bag", "dir");
+		expect_exit(run, 1);
+		if (strncmp(changes[i][1], "data/bagit", 10))
+			expect_says(run, changes[i][1]);
+		expect_gone("dir/manifest-sha256.txt");
+		expect_there("dir/data/a");
+	}
+	/* Some of it was moved: what was read stays so, until that file has gone. */
+	fresh_dir(t);
+	make_content();
+	RUN(HOW(.killed_at = SYS_renameat2), "hash", "--bag", "dir");
+	if (!is_there("dir/.batchproc-bag/data"))
+		skip_because(t, "no renameat2 here");
+	expect_exit(SH("mv dir/data dir/.hidden dir/.batchproc-bag/data/; echo new >dir/new"), 0);
+	run = BP("hash", "--bag", "dir");
+	expect_exit(run, 1);
+	expect_says(run, "data/new is in no manifest");
+	expect_says(run, "the same command goes on with it");
+	expect_gone("dir/bagit.txt");
+	expect_there("dir/.batchproc-bag/data/.hidden");
+	expect_exit(SH("rm dir/new"), 0);
+	expect_exit(BP("hash", "--bag", "-q", "dir"), 0);
+	expect_bag();
+}
+
+/* Whatever a run has left that was killed while it read, the next begins anew. */
+static void another_algorithm_begins_anew(struct test *t)
+{
+	struct run *run;
+
+	need_denial(t);
+	fresh_dir(t);
+	make_content();
+	RUN(HOW(.killed_at = SYS_fsync), "hash", "--bag", "-a", "sha512", "dir");
+	expect_there("dir/.batchproc-bag/manifest-sha512.txt.part");
+	expect_exit(SH("cd dir/.batchproc-bag && touch tagmanifest-md5.txt.part bagit.txt "
+		       "manifest-sha1.txt"),
+		    0);
+	make_file("dir/.batchproc-bag/mine", "x");
+	run = BP("hash", "--bag", "dir");
+	expect_exit(run, 1);
+	expect_says(run, "dir/.batchproc-bag/mine is in the way");
+	expect_there("dir/.batchproc-bag/mine");
+	expect_there("dir/a");
+	assert_int_equal(unlink("dir/.batchproc-bag/mine"), 0);
+	expect_exit(BP("hash", "--bag", "dir"), 0);
+	expect_bag();
+}
+
+/* Not to know what is there is not the same as that nothing is. */
+static void a_listing_that_fails_makes_no_bag(struct test *t)
+{
+	struct badmount *bad;
+	struct run *run;
+
+	fresh_dir(t);
+	make_content();
+	make_dir("m");
+	expect_exit(BP("hash", "--bag", "-n", "dir"), 0);
+	run = RUN(HOW(.killed_at = SYS_renameat2), "hash", "--bag", "dir");
+	bad = BADMOUNT(t, "dir", "m", "error readdir 5");
+	run = BP("hash", "--bag", "m");
+	expect_exit(run, 1);
+	expect_says(run, "Input/output error");
+	badmount_end(bad);
+	expect_gone("dir/bagit.txt");
+	expect_gone("dir/manifest-sha256.txt");
+	expect_exit(BP("hash", "-q", "--bag", "dir"), 0);
+	expect_bag();
+}
+
 /* What the journal has need not be read again. */
 static void a_journal_spares_the_reading(struct test *t)
 {
@@ -249,6 +384,10 @@ int main(int argc, char **argv)
 		ONCE(a_run_that_is_killed_goes_on),
 		ONCE(what_was_moved_stays_moved),
 		ONCE(what_cannot_be_in_a_bag_leaves_all_as_it_was),
+		ONCE(nothing_is_left_out_of_a_bag),
+		ONCE(what_changes_meanwhile_makes_no_bag),
+		ONCE(another_algorithm_begins_anew),
+		ONCE(a_listing_that_fails_makes_no_bag),
 		ONCE(a_journal_spares_the_reading),
 		ONCE(only_what_has_changed_is_read),
 	};

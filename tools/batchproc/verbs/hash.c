@@ -453,6 +453,9 @@ static int make_bag(const struct options *given, struct settings *set)
 		return usage_error(given->verb, "--bag makes a bag of one directory at a time");
 	if (given->shard.parts)
 		return usage_error(given->verb, "--bag cannot be divided by --shard");
+	if (filter_is_set(&given->filter))
+		return usage_error(given->verb, "--bag takes all that is in the directory, and "
+						"nothing can be left out of it");
 	set->bag_run = hash_bag_new(set->alg);
 	options.settings = set;
 	status = feed_run(&options, &ops);

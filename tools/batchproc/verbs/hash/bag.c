@@ -10,7 +10,9 @@
  *
  * All of that is renaming, so that nothing is lost whenever it ends, and DIR is taken for a bag only
  * once it is one. Which of the steps were done is seen from what is there: a run over the same
- * directory goes on. What cannot be read leaves DIR as it was.
+ * directory goes on. What cannot be read leaves DIR as it was. So does what has come or gone while
+ * files were read: before anything is moved, and again when the payload was, what is there is
+ * compared with the manifest.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -30,14 +32,13 @@
 #include "digest/hasher.h"
 #include "run/feed.h"
 #include "run/job.h"
+#include "verbs/hash/bagdir.h"
 #include "verbs/hash/hash.h"
 #include "walk/tree.h"
 #include "walk/walk.h"
 
-#define STAGE ".batchproc-bag"
 #define BAGIT "bagit.txt"
 #define INFO "bag-info.txt"
-#define DATA "data"
 #define WRITE_AT 65536u
 
 struct bag_run {
@@ -45,12 +46,14 @@ struct bag_run {
 	char *dir;
 	int dirfd, stage; /* -1: not open */
 	int part; /* the manifest, while files are read */
-	bool begun; /* the stage is this run's to take away */
 	bool read; /* an earlier run has read all files */
 	pthread_mutex_t lock; /* covers what follows */
 	struct buf lines;
 	uint64_t bytes, count;
 	int err; /* why the manifest could not be written */
+	/* Main thread: */
+	struct bagdir_wrong wrong;
+	struct buf why;
 };
 
 struct bag_run *hash_bag_new(const struct digest_alg *alg)
@@ -75,6 +78,8 @@ void hash_bag_free(struct bag_run *bag)
 		call_close(bag->dirfd);
 	pthread_mutex_destroy(&bag->lock);
 	buf_free(&bag->lines);
+	buf_free(&bag->wrong.name);
+	buf_free(&bag->why);
 	free(bag->dir);
 	free(bag);
 }
@@ -90,13 +95,6 @@ static const char *manifest_name(const struct bag_run *bag, struct buf *buf, con
 	buf_str(buf, after);
 	buf_char(buf, '\0');
 	return buf->data;
-}
-
-static bool exists(int dirfd, const char *name)
-{
-	struct stat st;
-
-	return !call_fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW);
 }
 
 /* ---- files are read */
@@ -135,7 +133,7 @@ int hash_bag_add(struct bag_run *bag, const struct item *item, const unsigned ch
 	struct buf name = {0};
 	int err;
 
-	buf_str(&name, DATA "/");
+	buf_str(&name, BAG_DATA "/");
 	if (item->dir)
 		dirnode_path_below(item->dir, &name);
 	buf_add(&name, item->name.data, item->name.len);
@@ -152,47 +150,98 @@ int hash_bag_add(struct bag_run *bag, const struct item *item, const unsigned ch
 /* The stage is no part of what is to be in the bag. */
 static int enter(struct dirnode *dir)
 {
-	if (!dir->parent || dir->parent->parent || strcmp(dir->name, STAGE))
+	if (!dir->parent || dir->parent->parent || strcmp(dir->name, BAG_STAGE))
 		return 0;
 	dir->why = "is where the bag is made";
 	return WALK_PASS;
 }
 
-/* What a run left that was ended while it read. */
-static int clear_stage(const struct bag_run *bag)
-{
-	static const char *const names[] = {BAGIT, INFO};
-	struct buf name = {0};
-	int err;
+/* ---- the stage */
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		call_unlinkat(bag->stage, names[i], 0);
-	call_unlinkat(bag->stage, manifest_name(bag, &name, "", ".txt"), 0);
-	call_unlinkat(bag->stage, manifest_name(bag, &name, "", ".txt.part"), 0);
-	call_unlinkat(bag->stage, manifest_name(bag, &name, "tag", ".txt.part"), 0);
-	call_unlinkat(bag->stage, DATA, AT_REMOVEDIR);
-	err = call_unlinkat(bag->dirfd, STAGE, AT_REMOVEDIR);
-	buf_free(&name);
+struct clearing {
+	struct bag_run *bag;
+	bool tags; /* only the tag manifests: without them nothing was read */
+	bool removed;
+};
+
+/* Says what is in the way. */
+static int is_in_the_way(struct bag_run *bag, const char *name, int err)
+{
+	bag->why.len = 0;
+	buf_printf(&bag->why, "%s/" BAG_STAGE "/%s is in the way: ", bag->dir, name);
+	buf_printf(&bag->why, "%s%c", err == -ENOTEMPTY ? "no run has left it" : error_text(err),
+		   '\0');
 	return err;
 }
 
-/* Whether an earlier run was done with reading, in whatever algorithm. */
-static bool was_read(int stage)
+static int clear_name(void *ctx, const char *name)
 {
-	const struct dirent *entry;
-	bool found = false;
-	DIR *dir;
-	int fd = call_openat(stage, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	struct clearing *c = ctx;
+	bool tag = false, part, manifest = bagdir_is_manifest(name, &tag, &part);
+	int err;
 
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir && fd >= 0)
-		call_close(fd);
-	while (dir && !found && (entry = readdir(dir)))
-		found = !strncmp(entry->d_name, "tagmanifest-", 12) &&
-			!strstr(entry->d_name, ".part");
-	if (dir)
-		closedir(dir);
-	return found || (stage >= 0 && !exists(stage, DATA) && exists(stage, BAGIT));
+	if (c->tags ? !manifest || !tag : !strcmp(name, BAG_DATA))
+		return 0;
+	if (!manifest && strcmp(name, BAGIT) && strcmp(name, INFO))
+		return is_in_the_way(c->bag, name, -ENOTEMPTY);
+	err = call_unlinkat(c->bag->stage, name, 0);
+	c->removed |= !err;
+	return err && err != -ENOENT ? is_in_the_way(c->bag, name, err) : 0;
+}
+
+/* What a run left that was ended before anything was moved, in whatever algorithm. */
+static int clear_stage(struct bag_run *bag)
+{
+	struct clearing c = {.bag = bag};
+	int err = 0;
+
+	bag->why.len = 0;
+	for (int pass = 0; pass < 2; pass++) {
+		c.tags = !pass;
+		/* Again, for what a directory that changes may not have shown. */
+		do {
+			c.removed = false;
+			err = bagdir_each(bag->stage, "", clear_name, &c);
+		} while (!err && c.removed);
+		if (err)
+			return err;
+	}
+	err = call_unlinkat(bag->stage, BAG_DATA, AT_REMOVEDIR);
+	if (err && err != -ENOENT)
+		return is_in_the_way(bag, BAG_DATA, err);
+	return call_unlinkat(bag->dirfd, BAG_STAGE, AT_REMOVEDIR);
+}
+
+static int take_tag_manifest(void *ctx, const char *name)
+{
+	bool tag, part;
+
+	(void)ctx;
+	return bagdir_is_manifest(name, &tag, &part) && tag && !part;
+}
+
+static int take_any(void *ctx, const char *name)
+{
+	(void)ctx;
+	(void)name;
+	return 1;
+}
+
+/* Whether an earlier run was done with reading, in whatever algorithm. 1, 0 or -errno. */
+static int was_read(const struct bag_run *bag)
+{
+	const bool done = bagdir_has(bag->dirfd, BAGIT);
+	int found = bagdir_each(bag->stage, "", take_tag_manifest, NULL);
+
+	if (found)
+		return found;
+	if (!bagdir_has(bag->stage, BAG_DATA) && bagdir_has(bag->stage, BAGIT))
+		return 1;
+	/* Only the stage itself is left. */
+	if (!done)
+		return 0;
+	found = bagdir_each(bag->stage, "", take_any, NULL);
+	return found > 0 ? -EEXIST : found < 0 ? found : 1;
 }
 
 static int open_stage(struct bag_run *bag)
@@ -201,22 +250,23 @@ static int open_stage(struct bag_run *bag)
 	struct buf name = {0};
 	int err;
 
-	bag->stage = call_openat(bag->dirfd, STAGE, flags, 0);
+	bag->stage = call_openat(bag->dirfd, BAG_STAGE, flags, 0);
 	if (bag->stage >= 0) {
-		bag->read = exists(bag->dirfd, BAGIT) || was_read(bag->stage);
+		err = was_read(bag);
+		bag->read = err > 0;
 		if (bag->read)
 			return 0;
-		err = clear_stage(bag);
+		if (!err)
+			err = clear_stage(bag);
 		call_close(bag->stage);
 		bag->stage = -1;
 		if (err)
 			return err;
 	}
-	err = call_mkdirat(bag->dirfd, STAGE, 0777);
+	err = call_mkdirat(bag->dirfd, BAG_STAGE, 0777);
 	if (err)
 		return err;
-	bag->begun = true;
-	bag->stage = call_openat(bag->dirfd, STAGE, flags, 0);
+	bag->stage = call_openat(bag->dirfd, BAG_STAGE, flags, 0);
 	if (bag->stage < 0)
 		return bag->stage;
 	bag->part = call_openat(bag->stage, manifest_name(bag, &name, "", ".txt.part"),
@@ -254,14 +304,18 @@ void hash_bag_feed(struct job *job)
 	bag->dir = xstrdup(name);
 	bag->dirfd = call_openat(AT_FDCWD, bag->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	err = bag->dirfd < 0 ? bag->dirfd : call_fstat(bag->dirfd, &st);
-	if (!err && exists(bag->dirfd, BAGIT) && !exists(bag->dirfd, STAGE)) {
+	if (!err && bagdir_has(bag->dirfd, BAGIT) && !bagdir_has(bag->dirfd, BAG_STAGE)) {
 		fault(job, bag->dir, "is a bag already (it has a " BAGIT ")", -EEXIST);
 		return;
 	}
 	if (!err && !job->opt->dry_run)
 		err = open_stage(bag);
 	if (err) {
-		fault(job, bag->dir, NULL, err);
+		fault(job, bag->dir,
+		      bag->why.len   ? bag->why.data :
+		      err == -EEXIST ? "is a bag already (it has a " BAGIT ")" :
+				       NULL,
+		      err);
 		return;
 	}
 	if (bag->read) {
@@ -280,15 +334,15 @@ void hash_bag_feed(struct job *job)
 static int write_file(const struct bag_run *bag, const char *name, const struct buf *text)
 {
 	int fd = call_openat(bag->stage, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	int err;
+	int err, closed;
 
 	if (fd < 0)
 		return fd;
 	err = call_write_all(fd, text->data, text->len);
 	if (!err)
 		err = call_fsync(fd);
-	call_close(fd);
-	return err;
+	closed = call_close(fd);
+	return err ? err : closed;
 }
 
 static int write_declarations(const struct bag_run *bag)
@@ -335,13 +389,17 @@ static int add_tag_file(const struct bag_run *bag, struct buf *lines, const char
 static int write_tags(struct bag_run *bag)
 {
 	struct buf name = {0}, other = {0}, lines = {0};
-	int err = flush(bag);
+	int err = flush(bag), closed;
 
 	/* Before the declaration: without it, and with that, all has gone to its place. */
 	if (!err)
-		err = call_mkdirat(bag->stage, DATA, 0777);
+		err = call_mkdirat(bag->stage, BAG_DATA, 0777);
 	if (!err)
 		err = call_fsync(bag->part);
+	closed = call_close(bag->part);
+	bag->part = -1;
+	if (!err)
+		err = closed;
 	if (!err)
 		err = call_renameat(bag->stage, manifest_name(bag, &name, "", ".txt.part"),
 				    manifest_name(bag, &other, "", ".txt"));
@@ -375,73 +433,100 @@ static int rename_new(int dirfd, const char *from, const char *to)
 
 	if (err != -EINVAL)
 		return err;
-	return exists(dirfd, to) ? -EEXIST : call_renameat(dirfd, from, to);
+	return bagdir_has(dirfd, to) ? -EEXIST : call_renameat(dirfd, from, to);
 }
 
-/* Renames what is @wanted in one directory of DIR into another. */
-static int move_all(const struct bag_run *bag, const char *from, const char *to,
-		    bool (*wanted)(const char *name), uint64_t *moved)
-{
-	struct buf old = {0}, new = {0};
-	const struct dirent *entry;
-	DIR *dir;
-	int err = 0,
-	    fd = call_openat(bag->dirfd, *from ? from : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+struct moving {
+	const struct bag_run *bag;
+	const char *from, *to;
+	bool (*wanted)(const char *name);
+	bool moved;
+};
 
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir)
-		return fd < 0 ? fd : -ENOMEM;
-	while (!err && (entry = readdir(dir))) {
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
-		    !wanted(entry->d_name))
-			continue;
-		old.len = new.len = 0;
-		buf_printf(&old, "%s%s%c", from, entry->d_name, '\0');
-		buf_printf(&new, "%s%s%c", to, entry->d_name, '\0');
-		err = rename_new(bag->dirfd, old.data, new.data);
-		++*moved;
-	}
+static int move_name(void *ctx, const char *name)
+{
+	struct moving *m = ctx;
+	struct buf old = {0}, new = {0};
+	int err;
+
+	if (!m->wanted(name))
+		return 0;
+	buf_printf(&old, "%s%s%c", m->from, name, '\0');
+	buf_printf(&new, "%s%s%c", m->to, name, '\0');
+	err = rename_new(m->bag->dirfd, old.data, new.data);
+	m->moved = true;
 	if (err)
-		message("%s/%s: %s", bag->dir, old.data, error_text(err));
-	closedir(dir);
+		message("%s/%s: %s", m->bag->dir, old.data, error_text(err));
 	buf_free(&old);
 	buf_free(&new);
 	return err;
 }
 
+/* Renames what is @wanted in one directory of DIR into another. */
+static int move_all(const struct bag_run *bag, const char *from, const char *to,
+		    bool (*wanted)(const char *name))
+{
+	struct moving m = {.bag = bag, .from = from, .to = to, .wanted = wanted};
+	int err;
+
+	/* Again, for what a directory that changes meanwhile may not have shown. */
+	do {
+		m.moved = false;
+		err = bagdir_each(bag->dirfd, from, move_name, &m);
+	} while (!err && m.moved);
+	return err;
+}
+
 static bool is_payload(const char *name)
 {
-	return strcmp(name, STAGE);
+	return strcmp(name, BAG_STAGE);
 }
 
 static bool is_tag(const char *name)
 {
-	return strcmp(name, DATA) && strcmp(name, BAGIT);
+	return strcmp(name, BAG_DATA) && strcmp(name, BAGIT);
 }
 
-static int publish(const struct bag_run *bag)
+/* Whether the payload is what the manifest says: 0, 1 where it is not, or -errno. */
+static int compare(struct bag_run *bag, bool moved)
 {
-	uint64_t moved = 1;
+	int err = bagdir_compare(bag->dirfd, bag->stage, moved, &bag->wrong);
+
+	if (err)
+		message("%s/%s: %s", bag->dir, bag->wrong.name.data, error_text(err));
+	return err ? err : bag->wrong.why != NULL;
+}
+
+/* 0, 1 where compare() says so, or -errno. */
+static int publish(struct bag_run *bag)
+{
+	const bool here = bagdir_has(bag->stage, BAG_DATA);
 	int err = 0;
 
-	/* Again, for what a directory that changes meanwhile may not have shown. */
-	while (!err && moved && exists(bag->stage, DATA)) {
-		moved = 0;
-		err = move_all(bag, "", STAGE "/" DATA "/", is_payload, &moved);
-	}
-	if (!err && exists(bag->stage, DATA))
-		err = rename_new(bag->dirfd, STAGE "/" DATA, DATA);
-	for (moved = 1; !err && moved;) {
-		moved = 0;
-		err = move_all(bag, STAGE "/", "", is_tag, &moved);
-	}
-	if (!err && exists(bag->stage, BAGIT))
-		err = rename_new(bag->dirfd, STAGE "/" BAGIT, BAGIT);
+	/* What is published already has been compared. */
+	if (here || !bagdir_has(bag->dirfd, BAGIT))
+		err = compare(bag, false);
+	if (!err && here)
+		err = move_all(bag, "", BAG_STAGE "/" BAG_DATA "/", is_payload);
+	if (!err && here)
+		err = compare(bag, true);
+	if (!err && here)
+		err = rename_new(bag->dirfd, BAG_STAGE "/" BAG_DATA, BAG_DATA);
 	if (!err)
-		err = call_unlinkat(bag->dirfd, STAGE, AT_REMOVEDIR);
+		err = move_all(bag, BAG_STAGE "/", "", is_tag);
+	if (!err && bagdir_has(bag->stage, BAGIT))
+		err = rename_new(bag->dirfd, BAG_STAGE "/" BAGIT, BAGIT);
+	if (!err)
+		err = call_unlinkat(bag->dirfd, BAG_STAGE, AT_REMOVEDIR);
 	if (!err)
 		call_fsync(bag->dirfd);
 	return err;
+}
+
+/* Whether nothing was moved: the stage's data/ is there and empty. */
+static bool is_as_it_was(const struct bag_run *bag)
+{
+	return !bagdir_each(bag->stage, BAG_DATA, take_any, NULL);
 }
 
 /* Whether each file is in the manifest. */
@@ -476,8 +561,18 @@ bool hash_bag_finish(struct job *job)
 		err = publish(bag);
 	if (!err)
 		return false;
-	message("%s: no bag was made: %s%s", bag->dir, error_text(err),
-		made_tags ? "; the same command goes on with it" : "");
+	if (err > 0 && is_as_it_was(bag) && !clear_stage(bag)) {
+		message("%s: no bag was made: %s %s; the directory is as it was", bag->dir,
+			bag->wrong.name.data, bag->wrong.why);
+		return true;
+	}
+	if (err > 0)
+		message("%s: no bag was made: %s %s; when that is put right, "
+			"the same command goes on with it",
+			bag->dir, bag->wrong.name.data, bag->wrong.why);
+	else
+		message("%s: no bag was made: %s%s", bag->dir, error_text(err),
+			made_tags ? "; the same command goes on with it" : "");
 	if (!made_tags)
 		clear_stage(bag);
 	return true;
