@@ -78,6 +78,22 @@ static void a_source_in_the_destination(struct test *t)
 	expect_out(SH("cat e/E/s/only e/s/only"), "1\n1\n");
 }
 
+/* How much is in a directory that cannot be listed nobody knows: it may be more than may go. */
+static void what_cannot_be_counted_is_too_much(struct test *t)
+{
+	struct badmount *bad;
+	struct run *run;
+
+	fresh_dir(t);
+	run_sh("mkdir -p src b/d/e m && touch src/s b/d/e/f b/d/e/g");
+	bad = BADMOUNT(t, "b", "m", "error readdir 5 e");
+	run = BP("copy", "-a", "--delete", "--max-delete=3", "src/.", "m");
+	expect_exit(run, 1);
+	expect_says(run, "m/d: not removed: more would go than --max-delete allows");
+	badmount_end(bad);
+	expect_there("b/d/e/f");
+}
+
 /*
  * Where what is looked at has another inode each time, a source is known by where it is; and of what
  * is another directory by its inode nothing goes.
@@ -276,6 +292,7 @@ int main(int argc, char **argv)
 		ONCE(names_that_differ_in_case_and_inode),
 		ONCE(names_that_are_two),
 		ONCE(a_source_in_the_destination),
+		ONCE(what_cannot_be_counted_is_too_much),
 		ONCE(sources_without_an_inode_of_their_own),
 		ONCE(a_source_that_could_not_be_read),
 		ONCE(nothing_goes_where_the_copy_has_no_room),

@@ -185,16 +185,18 @@ static bool is_empty(const struct dirnode *dir)
 	DIR *list = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 	size_t count = 0;
+	bool empty;
 
 	if (!list) {
 		if (fd >= 0)
 			close(fd);
 		return false;
 	}
-	while (count < 3 && (entry = readdir(list)))
+	while (count < 3 && (errno = 0, entry = readdir(list)))
 		count++;
+	empty = count == 2 && !errno;
 	closedir(list);
-	return count == 2;
+	return empty;
 }
 
 bool ask_may_enter(struct dirnode *dir)

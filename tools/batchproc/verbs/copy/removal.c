@@ -183,9 +183,11 @@ static uint64_t count_of(int dirfd_, const char *name, uint64_t most)
 		close(fd);
 	if (!dir)
 		return fd < 0 && is_gone(fd) ? 1 : most + 1;
-	while (count <= most && (entry = readdir(dir)))
+	while (count <= most && (errno = 0, entry = readdir(dir)))
 		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
 			count += count_of(dirfd(dir), entry->d_name, most - count);
+	if (count <= most && errno)
+		count = most + 1;
 	closedir(dir);
 	return count;
 }

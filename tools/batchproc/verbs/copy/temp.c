@@ -92,12 +92,14 @@ int temp_any(int dirfd, unsigned int most)
 		close(fd);
 	if (!dir)
 		return -1;
-	while (!any && (entry = readdir(dir))) {
+	while (!any && (errno = 0, entry = readdir(dir))) {
 		if (temp_is_one(entry->d_name))
 			any = 1;
 		else if (!most--)
 			any = -1;
 	}
+	if (!any && errno)
+		any = -1;
 	closedir(dir);
 	return any;
 }
