@@ -151,6 +151,35 @@ static void what_is_printed_does_the_same(struct test *t)
 	       "cmp w/merge.sh w.first/merge.sh && cmp w/submitted w.first/submitted");
 }
 
+/* A tree that was walked once, instead of by each part. */
+static void lists_and_manifests_are_divided(struct test *t)
+{
+	fresh_dir(t);
+	make_cluster();
+	run_sh(SUBMIT "$BATCHPROC list -r0 d >list && mkdir archive && "
+		      "$BATCHPROC list -r --manifest copy --to archive d >jobs && "
+		      "$submit --shards 4 --work-dir w -- hash -0 -T list >/dev/null && "
+		      "grep -q '\"items\":40,\"ok\":40,' w/summary && "
+		      "$submit --shards 4 --work-dir v -- run jobs >/dev/null && "
+		      "grep -q '\"items\":40,\"ok\":40,' v/summary && diff -r d archive/d");
+}
+
+/* As Slurm may do it when a node was cut off: one that was started again waits for the other one. */
+static void of_two_processes_for_one_part_the_second_is_refused(struct test *t)
+{
+	fresh_dir(t);
+	make_cluster();
+	make_file("held", "");
+	run_sh(SUBMIT "$submit --shards 1 --work-dir w -- hash -r --rate 20/s d >/dev/null; "
+		      "export SLURM_ARRAY_JOB_ID=41 SLURM_ARRAY_TASK_ID=1; sh w/part.sh & part=$!; "
+		      "until grep -qs '^ok' w/1.journal; do sleep .02; done; "
+		      "sh w/part.sh; test $? = 2 || exit; "
+		      "SLURM_RESTART_COUNT=1 sh w/part.sh && wait $part && sh w/merge.sh 41 && "
+		      "grep -q '\"items\":40,\"ok\":40,.*\"replaced\":40,' w/summary");
+	run_sh("test $(grep -c 'w/1.journal.* is in use by another process' w/1.log) -ge 2 && "
+	       "test $(grep -c '\"seq\"' w/1.records) = 80");
+}
+
 /* ---------------------------------------------------------------- what became of it */
 
 static void failures_are_merged(struct test *t)
@@ -330,6 +359,8 @@ int main(int argc, char **argv)
 		ONCE(options_for_sbatch),
 		ONCE(every_word_arrives_as_it_was),
 		ONCE(what_is_printed_does_the_same),
+		ONCE(lists_and_manifests_are_divided),
+		ONCE(of_two_processes_for_one_part_the_second_is_refused),
 		ONCE(failures_are_merged),
 		ONCE(it_is_not_submitted_twice),
 		ONCE(an_interrupt_cancels_it),
