@@ -217,7 +217,13 @@ static void it_is_not_submitted_twice(struct test *t)
 	run = SH(SUBMIT "$submit --shards 2 --work-dir w -- hash d/1");
 	expect_exit(run, 2);
 	expect_says(run, "it is at work already as job 41: --wait waits for it\n");
-	run_sh("test $(cat number) = 42");
+	run_sh("test $(cat number) = 42 && mv bin/squeue . && printf '#!/bin/sh\nexit 1\n' >bin/squeue && "
+	       "chmod +x bin/squeue");
+	/* Nobody knows. */
+	run = SH(SUBMIT "$submit --shards 2 --work-dir w -- hash d/1");
+	expect_exit(run, 125);
+	expect_says(run, "squeue does not say whether the last job, 41, is still at work\n");
+	run_sh("test $(cat number) = 42 && mv squeue bin");
 	/* The one that is at work ends. */
 	run_sh("rm held; sh w/merge.sh 41; test -s w/status");
 	run = SH(SUBMIT "$submit --shards 2 --work-dir w --wait -- hash d/1");

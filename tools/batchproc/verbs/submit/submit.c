@@ -135,24 +135,30 @@ static int claim(const struct submission *sub, const struct buf *identity, int *
 	return -1;
 }
 
-/* The jobs of the last time, if Slurm still has one of them. */
-static bool is_at_work(struct submission *sub)
+/* The jobs of the last time: whether Slurm still has one of them. False: that is not known. */
+static bool look_for_last(struct submission *sub, bool *at_work)
 {
 	char *path = submission_path(sub, "submitted");
 	FILE *file = fopen(path, "re");
 	struct slurm_states array, merge;
-	bool known = false;
+	bool known = false, answered = true;
 
+	*at_work = false;
+	if (file) {
+		known = fscanf(file, "%31[0-9] %31[0-9]", sub->array, sub->merge) == 2;
+		fclose(file);
+	}
 	free(path);
-	if (!file)
-		return false;
-	known = fscanf(file, "%31[0-9] %31[0-9]", sub->array, sub->merge) == 2;
-	fclose(file);
-	if (known && slurm_look(sub, &array, &merge) &&
-	    array.waiting + array.running + merge.waiting + merge.running)
-		return true;
-	*sub->array = *sub->merge = '\0';
-	return false;
+	if (known)
+		answered = slurm_look(sub, &array, &merge);
+	if (!answered)
+		message("squeue does not say whether the last job, %s, is still at work",
+			sub->array);
+	*at_work = known && answered &&
+		   array.waiting + array.running + merge.waiting + merge.running;
+	if (!*at_work)
+		*sub->array = *sub->merge = '\0';
+	return answered;
 }
 
 static bool write_scripts(const struct submission *sub)
@@ -215,6 +221,7 @@ static int tell(const struct submission *sub)
 
 static int submit(struct submission *sub, const struct buf *identity)
 {
+	bool at_work;
 	int status, fd;
 
 	if (mkdir(sub->dir, 0700) && errno != EEXIST) {
@@ -226,7 +233,9 @@ static int submit(struct submission *sub, const struct buf *identity)
 		return status;
 	if (sub->set->wait)
 		follow_begin();
-	if (!is_at_work(sub))
+	if (!look_for_last(sub, &at_work))
+		status = EXIT_TROUBLE;
+	else if (!at_work)
 		status = write_scripts(sub) ? submit_both(sub) : EXIT_TROUBLE;
 	else if (!sub->set->wait) {
 		message("it is at work already as job %s: --wait waits for it", sub->array);
