@@ -44,6 +44,59 @@ static void add_head(struct buf *buf, const struct submission *sub, const char *
 	buf_printf(buf, "parts=%llu\n", (unsigned long long)sub->set->shards);
 }
 
+/* How a part ends early. */
+static const char signals[] =
+	"child= early= stopped= status=127\n"
+	"stop()\n"
+	"{\n"
+	"\tcaught=1\n"
+	"\t[ -z \"$child\" ] || kill -TERM \"$child\"\n"
+	"}\n"
+	"trap 'early=1; stop' USR2\n"
+	"trap 'stopped=1; stop' TERM INT\n\n"
+	"# A signal ends the wait, and not what is waited for.\n"
+	"await()\n"
+	"{\n"
+	"\tcaught=1\n"
+	"\twhile [ -n \"$caught\" ]; do\n"
+	"\t\tcaught=\n"
+	"\t\twait \"$child\"\n"
+	"\t\tended=$?\n"
+	"\t\t[ $ended -eq 127 ] || status=$ended\n"
+	"\tdone\n"
+	"\tchild=\n"
+	"}\n\n"
+	"size()\n"
+	"{\n"
+	"\tif [ -e \"$dir/$part.journal\" ]; then wc -c <\"$dir/$part.journal\"; else "
+	"echo 0; fi\n"
+	"}\n\n";
+
+/* When a part runs once more. */
+static const char again[] =
+	"before=$(size)\n"
+	"run\n"
+	"# A node that was cut off may still have this part, and its journal.\n"
+	"busy()\n"
+	"{\n"
+	"\t[ $status -eq 2 ] && [ \"${SLURM_RESTART_COUNT:-0}\" -gt 0 ] &&\n"
+	"\t\ttail -n 3 \"$dir/$part.log\" | grep -q 'in use by another process'\n"
+	"}\n"
+	"tries=0\n"
+	"while [ $tries -lt 60 ] && [ -z \"$early$stopped\" ] && busy; do\n"
+	"\ttries=$((tries + 1))\n"
+	"\tsleep 5 &\n"
+	"\tchild=$!\n"
+	"\tawait\n"
+	"\t[ -n \"$early$stopped\" ] || run\n"
+	"done\n"
+	"# Its time was over, and it has got something done: the same once more.\n"
+	"if [ -n \"$early\" ] && [ -z \"$stopped\" ] && [ $status -eq 143 ] &&\n"
+	"\t[ \"$(size)\" -gt \"$before\" ]; then\n"
+	"\tscontrol requeue \"${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID\"\n"
+	"fi\n"
+	"exit $status\n";
+
 void script_add_part(struct buf *buf, const struct submission *sub)
 {
 	const struct target *target = &sub->target;
@@ -53,33 +106,9 @@ void script_add_part(struct buf *buf, const struct submission *sub)
 		     "exec >>\"$dir/$part.log\" 2>&1 </dev/null\n"
 		     "cd ");
 	script_add_word(buf, sub->cwd);
-	buf_str(buf, " || exit 125\n\n"
-		     "child= early= stopped= status=127\n"
-		     "stop()\n"
-		     "{\n"
-		     "\tcaught=1\n"
-		     "\t[ -z \"$child\" ] || kill -TERM \"$child\"\n"
-		     "}\n"
-		     "trap 'early=1; stop' USR2\n"
-		     "trap 'stopped=1; stop' TERM INT\n\n"
-		     "# A signal ends the wait, and not what is waited for.\n"
-		     "await()\n"
-		     "{\n"
-		     "\tcaught=1\n"
-		     "\twhile [ -n \"$caught\" ]; do\n"
-		     "\t\tcaught=\n"
-		     "\t\twait \"$child\"\n"
-		     "\t\tended=$?\n"
-		     "\t\t[ $ended -eq 127 ] || status=$ended\n"
-		     "\tdone\n"
-		     "\tchild=\n"
-		     "}\n\n"
-		     "size()\n"
-		     "{\n"
-		     "\tif [ -e \"$dir/$part.journal\" ]; then wc -c <\"$dir/$part.journal\"; else "
-		     "echo 0; fi\n"
-		     "}\n\n"
-		     "run()\n"
+	buf_str(buf, " || exit 125\n\n");
+	buf_str(buf, signals);
+	buf_str(buf, "run()\n"
 		     "{\n"
 		     "\t\"$program\" ");
 	script_add_word(buf, target->words[0]);
@@ -94,29 +123,8 @@ void script_add_part(struct buf *buf, const struct submission *sub)
 		     "\tchild=$!\n"
 		     "\t[ -z \"$early$stopped\" ] || kill -TERM \"$child\"\n"
 		     "\tawait\n"
-		     "}\n\n"
-		     "before=$(size)\n"
-		     "run\n"
-		     "# A node that was cut off may still have this part, and its journal.\n"
-		     "busy()\n"
-		     "{\n"
-		     "\t[ $status -eq 2 ] && [ \"${SLURM_RESTART_COUNT:-0}\" -gt 0 ] &&\n"
-		     "\t\ttail -n 3 \"$dir/$part.log\" | grep -q 'in use by another process'\n"
-		     "}\n"
-		     "tries=0\n"
-		     "while [ $tries -lt 60 ] && [ -z \"$early$stopped\" ] && busy; do\n"
-		     "\ttries=$((tries + 1))\n"
-		     "\tsleep 5 &\n"
-		     "\tchild=$!\n"
-		     "\tawait\n"
-		     "\t[ -n \"$early$stopped\" ] || run\n"
-		     "done\n"
-		     "# Its time was over, and it has got something done: the same once more.\n"
-		     "if [ -n \"$early\" ] && [ -z \"$stopped\" ] && [ $status -eq 143 ] &&\n"
-		     "\t[ \"$(size)\" -gt \"$before\" ]; then\n"
-		     "\tscontrol requeue \"${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID\"\n"
-		     "fi\n"
-		     "exit $status\n");
+		     "}\n\n");
+	buf_str(buf, again);
 }
 
 void script_add_merge(struct buf *buf, const struct submission *sub)
