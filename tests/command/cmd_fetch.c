@@ -332,6 +332,31 @@ static void a_server_that_stalls_is_left(struct test *t)
 	httpd_stop(&httpd);
 }
 
+/* Enough comes, but late in the time that is looked at, and then nothing. */
+static void answer_and_stall(struct asked *a, void *ctx)
+{
+	(void)ctx;
+	say(a, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+	usleep(200000);
+	say(a, "hello");
+	say_nothing_more(a);
+}
+
+static void a_stall_is_told_by_its_length(struct test *t)
+{
+	struct run *run;
+	uint64_t ms;
+
+	begin(t, answer_and_stall);
+	run = BP("fetch", "--low-speed", "1/4s", "--json", at("/f"));
+	expect_exit(run, 1);
+	expect(strstr(run->out.data, "slower than --low-speed allows"));
+	ms = expect_records(run, 1)->all[0].dur_us / 1000;
+	if (ms < 4000 || ms > 7500)
+		record_failure("ended after %llu ms\n", (unsigned long long)ms);
+	httpd_stop(&httpd);
+}
+
 /* ---------------------------------------------------------------- again */
 
 static void answer_once_a_connection(struct asked *a, void *ctx)
@@ -405,6 +430,7 @@ static const struct test_case cases[] = {
 	ONCE(the_server_may_say_the_name),
 	ONCE(what_went_wrong_leaves_what_was_there),
 	ONCE(a_server_that_stalls_is_left),
+	ONCE(a_stall_is_told_by_its_length),
 	ONCE(a_request_that_a_kept_connection_lost_goes_again),
 	ONCE(what_may_pass_is_tried_again),
 };

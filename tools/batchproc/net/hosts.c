@@ -549,7 +549,7 @@ void conn_put(struct conn *conn, bool keep)
 	} else {
 		conn->kept_ns = bp_now(net->engine);
 		conn->stream.pace = NULL;
-		conn->stream.low_since_ns = 0;
+		conn->stream.low.bytes = 0;
 		conn->stream.received = conn->stream.sent = 0;
 	}
 	pthread_mutex_lock(&net->lock);

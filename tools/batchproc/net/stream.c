@@ -62,21 +62,7 @@ int socket_write(struct stream *stream, const void *data, size_t len, size_t *se
 void stream_low_begin(struct stream *stream, struct stream_low low)
 {
 	stream->low = low;
-	stream->low_since_ns = low.bytes ? bp_now(stream->engine) : 0;
-	stream->low_bytes = 0;
-}
-
-/* How long a read may take before too little has come; 0: it is too late. */
-static uint64_t low_left(struct stream *stream)
-{
-	uint64_t now = bp_now(stream->engine), end = stream->low_since_ns + stream->low.ns;
-
-	if (now >= end && stream->low_bytes >= stream->low.bytes) {
-		stream->low_since_ns = now;
-		stream->low_bytes = 0;
-		return stream->low.ns;
-	}
-	return now < end ? end - now : 0;
+	stream->low_waited_ns = stream->low_bytes = 0;
 }
 
 static ssize_t read_once(struct stream *stream, void *buf, size_t len)
@@ -84,20 +70,28 @@ static ssize_t read_once(struct stream *stream, void *buf, size_t len)
 	return stream->tls ? tls_read(stream, buf, len) : socket_read(stream, buf, len);
 }
 
-/* A read that is bounded by the time that is left to --low-speed. */
+/*
+ * A read that is bounded by the time that is left to --low-speed, which begins anew whenever enough
+ * has come: who stalls is left when that time has passed, and not twice. Counted is what is waited
+ * for the other side, and not what becomes of the bytes here.
+ */
 static ssize_t read_not_slowly(struct stream *stream, void *buf, size_t len)
 {
 	struct bp_timeout scope;
 	ssize_t res;
-	uint64_t left;
+	uint64_t from;
 	int over;
 
-	while ((left = low_left(stream))) {
-		bp_timeout_begin(&scope, left);
+	while (stream->low_waited_ns < stream->low.ns) {
+		from = bp_now(stream->engine);
+		bp_timeout_begin(&scope, stream->low.ns - stream->low_waited_ns);
 		res = read_once(stream, buf, len);
 		over = bp_timeout_end(&scope);
+		stream->low_waited_ns += bp_now(stream->engine) - from;
 		if (res > 0)
 			stream->low_bytes += (uint64_t)res;
+		if (stream->low_bytes >= stream->low.bytes)
+			stream->low_bytes = stream->low_waited_ns = 0;
 		if (res != -ETIMEDOUT || !over || bp_cancelled())
 			return res;
 	}
@@ -111,14 +105,13 @@ static ssize_t read_paced(struct stream *stream, void *buf, size_t len)
 	ssize_t res;
 
 	if (!pace)
-		return stream->low_since_ns ? read_not_slowly(stream, buf, len) :
-					      read_once(stream, buf, len);
+		return stream->low.bytes ? read_not_slowly(stream, buf, len) :
+					   read_once(stream, buf, len);
 	len = pace->block(pace->ctx, len);
 	res = pace->pay(pace->ctx, len);
 	if (res)
 		return res;
-	res = stream->low_since_ns ? read_not_slowly(stream, buf, len) :
-				     read_once(stream, buf, len);
+	res = stream->low.bytes ? read_not_slowly(stream, buf, len) : read_once(stream, buf, len);
 	if (res < 0 || (size_t)res < len)
 		pace->unpay(pace->ctx, len - (res > 0 ? (size_t)res : 0));
 	return res;

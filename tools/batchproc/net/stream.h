@@ -45,8 +45,8 @@ struct stream {
 
 	const struct stream_pace *pace; /* NULL: none */
 	struct stream_low low;
-	uint64_t low_since_ns; /* begin of the time that is looked at; 0: not begun */
-	uint64_t low_bytes; /* that came in it */
+	uint64_t low_waited_ns; /* for so many bytes as it asks for */
+	uint64_t low_bytes; /* that came in that time */
 	uint64_t received; /* of content, so far */
 	uint64_t sent;
 };

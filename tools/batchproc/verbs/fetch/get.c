@@ -466,18 +466,21 @@ static int try_it(struct getting *g)
 	}
 }
 
-/* A partial file stays where somebody may go on with it: the next attempt, or --resume. */
+/*
+ * A partial file stays where somebody may go on with it: the next attempt, or --resume, also where
+ * the run was stopped or the time is over. Not where it would fill the device.
+ */
 static bool is_worth_keeping(const struct getting *g, int err)
 {
 	const struct options *opt = g->item->job->opt;
 
-	if (!err || err == -EFBIG || err == -EBADMSG || bp_cancelled() || !g->place.validator[0] ||
-	    g->place.unnoted)
+	if (!err || err == -EFBIG || err == -EBADMSG || err == -ENOSPC || err == -EDQUOT ||
+	    !g->place.validator[0] || g->place.unnoted)
 		return false;
 	/* Of nothing there is no rest. */
 	if (!g->place.total && !g->place.offset && !g->body.at)
 		return false;
-	return opt->journal || g->item->attempts <= opt->retries;
+	return opt->journal || (g->item->attempts <= opt->retries && !bp_cancelled());
 }
 
 static int close_place(void *arg)
