@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # What README.md shows of `batchproc fetch` is what comes of it: the commands behind "    $ " in its section
-# are run, in a fresh directory, against a server on loopback, and print what stands below them. BATCHPROC is the
-# command. Run in the top directory of the source.
+# are run, in a fresh directory, and print what stands below them. The server that it starts is one on a free port
+# here. BATCHPROC is the command. Run in the top directory of the source.
 set -eu
 
 command -v python3 >/dev/null || {
@@ -14,11 +14,9 @@ tmp=$(mktemp -d)
 server=
 trap '[ -z "$server" ] || kill "$server"; rm -rf "$tmp"' EXIT
 
-mkdir -p "$tmp/www/d" "$tmp/bin" "$tmp/run"
+mkdir -p "$tmp/bin" "$tmp/run/www"
 ln -s "$BATCHPROC" "$tmp/bin/batchproc"
-echo hello >"$tmp/www/a.txt"
-echo world >"$tmp/www/d/b.txt"
-python3 -u -m http.server 0 --bind 127.0.0.1 -d "$tmp/www" >"$tmp/server" 2>&1 &
+python3 -u -m http.server 0 --bind 127.0.0.1 -d "$tmp/run/www" >"$tmp/server" 2>&1 &
 server=$!
 tries=0
 until port=$(sed -n 's/.* port \([0-9]*\) .*/\1/p' "$tmp/server") && [ -n "$port" ]; do
@@ -30,8 +28,10 @@ until port=$(sed -n 's/.* port \([0-9]*\) .*/\1/p' "$tmp/server") && [ -n "$port
 	sleep 0.02
 done
 
-# The section, with the server's port.
-sed -n '/^## Many URLs/,/^## /s/^    //p' README.md | sed "s/localhost:8000/localhost:$port/g" >"$tmp/shown"
+# The section, with the server's port, and without its start.
+sed -n '/^## Many URLs/,/^## /s/^    //p' README.md >"$tmp/section"
+grep -q '^\$ python3 -m http.server .*-d www 8001 ' "$tmp/section"
+grep -v '^\$ python3 -m http.server' "$tmp/section" | sed "s/localhost:8001/localhost:$port/g" >"$tmp/shown"
 grep -q '^\$ batchproc fetch' "$tmp/shown"
 grep '^\$ ' "$tmp/shown" | while read -r _ line; do
 	printf '$ %s\n' "$line"
