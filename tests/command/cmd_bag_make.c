@@ -305,6 +305,32 @@ static void a_listing_that_fails_makes_no_bag(struct test *t)
 	expect_bag();
 }
 
+/* Some file systems tell only at a close that they could not write. */
+static void a_close_that_fails_makes_no_bag(struct test *t)
+{
+	static const char *const all[] = {"bagit.txt", "bag-info.txt", "manifest-sha256.txt.part",
+					  "tagmanifest-sha256.txt.part"};
+	struct badmount *bad;
+	char rule[64];
+	struct run *run;
+
+	fresh_dir(t);
+	make_dir("m");
+	for (size_t i = 0; i < COUNT_OF(all); i++) {
+		make_content();
+		snprintf(rule, sizeof(rule), "error flush 28 %s", all[i]);
+		bad = BADMOUNT(t, "dir", "m", rule);
+		run = BP("hash", "--bag", "m");
+		expect_exit(run, 1);
+		expect_says(run, "m: no bag was made: No space left on device");
+		badmount_end(bad);
+		expect_gone("dir/.batchproc-bag");
+		expect_gone("dir/bagit.txt");
+		expect_exit(BP("hash", "--bag", "dir"), 0);
+		expect_bag();
+	}
+}
+
 /* What the journal has need not be read again. */
 static void a_journal_spares_the_reading(struct test *t)
 {
@@ -388,6 +414,7 @@ int main(int argc, char **argv)
 		ONCE(what_changes_meanwhile_makes_no_bag),
 		ONCE(another_algorithm_begins_anew),
 		ONCE(a_listing_that_fails_makes_no_bag),
+		ONCE(a_close_that_fails_makes_no_bag),
 		ONCE(a_journal_spares_the_reading),
 		ONCE(only_what_has_changed_is_read),
 	};
