@@ -94,6 +94,37 @@ static void what_cannot_be_counted_is_too_much(struct test *t)
 	expect_there("b/d/e/f");
 }
 
+/* A tree where something was not removed can be given again. */
+static void what_was_not_removed_is_in_a_list(struct test *t)
+{
+	struct badmount *bad;
+	struct run *run;
+
+	fresh_dir(t);
+	run_sh("mkdir -p src/d other b/src/d/e b/other m && touch src/d/s other/s b/src/d/e/f "
+	       "b/src/d/g b/src/d/h b/other/gone && mkdir -p \"one\ntwo\" \"b/one\ntwo\" && "
+	       "touch \"b/one\ntwo/k\"");
+	bad = BADMOUNT(t, "b", "m", "error unlink 5");
+	expect_exit(BP("copy", "-a", "--delete", "--failed-to=list", "src", "other", "m"), 1);
+	expect_out(SH("sort list"), "other\nsrc\n");
+	run = BP("copy", "-a", "--delete", "--failed-to=none", "one\ntwo", "m");
+	expect_exit(run, 1);
+	expect_says(run, "not written to --failed-to");
+	expect_exit(BP("copy", "-a", "--delete", "-0", "--failed-to=zero", "one\ntwo", "m"), 1);
+	expect_out(SH("tr '\\0\\n' '\\n_' <zero"), "one_two\n");
+	badmount_end(bad);
+	make_dir("m2");
+	bad = BADMOUNT(t, "b", "m2", "error unlink 5 g");
+	expect_exit(BP("copy", "-a", "--delete", "--failed-to=list", "src", "m2"), 1);
+	expect_out(SH("cat list"), "src\n");
+	badmount_end(bad);
+	expect_gone("b/src/d/h");
+	expect_exit(SH("$BATCHPROC copy -a --delete --failed-to=none $(cat list) b"), 0);
+	expect_gone("b/src/d/g");
+	expect_there("b/src/d/s");
+	expect_out(SH("cat none"), "");
+}
+
 /*
  * Where what is looked at has another inode each time, a source is known by where it is; and of what
  * is another directory by its inode nothing goes.
@@ -293,6 +324,7 @@ int main(int argc, char **argv)
 		ONCE(names_that_are_two),
 		ONCE(a_source_in_the_destination),
 		ONCE(what_cannot_be_counted_is_too_much),
+		ONCE(what_was_not_removed_is_in_a_list),
 		ONCE(sources_without_an_inode_of_their_own),
 		ONCE(a_source_that_could_not_be_read),
 		ONCE(nothing_goes_where_the_copy_has_no_room),

@@ -135,7 +135,7 @@ struct item_ops {
 	bool (*dst)(const struct item *item, struct buf *buf);
 	/* The item as a line that the same command takes back; by default its name. */
 	void (*again)(const struct item *item, struct buf *buf);
-	/* What it is called there, where that is not its path. */
+	/* What it is called there, where that is not its path; adds nothing: it is in there already. */
 	void (*list_path)(const struct item *item, struct buf *buf);
 	/* What --dry-run prints; by default the name. */
 	void (*plan)(const struct item *item, struct buf *buf);

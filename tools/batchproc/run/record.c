@@ -179,6 +179,9 @@ static void add_again(struct buf *failed, struct buf *message, const struct item
 		return;
 	}
 	(item->ops->list_path ? item->ops->list_path : item_path)(item, failed);
+	/* Another one stands for it. */
+	if (failed->len == from)
+		return;
 	if (!job->opt->null && memchr(failed->data + from, '\n', failed->len - from)) {
 		message_add_prefix(message);
 		buf_visible(message, failed->data + from, failed->len - from);

@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,7 @@ struct mirror_root {
 	char *path;
 	struct dirnode *dir; /* what the copy is in, or is, without a name */
 	char *name;
+	atomic_bool listed; /* it is in --failed-to */
 };
 
 /* ---- what is noted of sources */
@@ -214,6 +216,7 @@ void mirror_free(struct mirror *m)
 struct going {
 	struct job *job;
 	const struct copy_settings *set;
+	struct mirror_root *of;
 	const char *root; /* the source, as it was named */
 	struct buf shown, below; /* paths, with a slash at the end unless they are empty */
 	size_t depth;
@@ -241,8 +244,17 @@ static struct item *new_item(struct going *g, const char *name)
 		buf_char(&path, '.');
 	item = item_new(g->job, &g->job->copy->mirror->class, NULL, path.data, path.len);
 	item->below = true;
+	((struct delete_item *)item_priv(item))->root = g->of;
 	buf_free(&path);
 	return item;
+}
+
+void mirror_add_root(const struct item *item, struct buf *buf)
+{
+	struct mirror_root *root = ((const struct delete_item *)item_priv_const(item))->root;
+
+	if (!atomic_exchange(&root->listed, true))
+		buf_str(buf, root->path);
 }
 
 static void fail(struct going *g, const char *name, int err, const char *why)
@@ -472,9 +484,13 @@ static int open_root_copy(struct going *g, const struct mirror_root *root)
 	return -ENOENT;
 }
 
-static void go_through_root(struct job *job, const struct mirror_root *root)
+static void go_through_root(struct job *job, struct mirror_root *root)
 {
-	struct going g = {.job = job, .set = job->class.settings, .root = root->path, .depth = 1};
+	struct going g = {.job = job,
+			  .set = job->class.settings,
+			  .of = root,
+			  .root = root->path,
+			  .depth = 1};
 	int from = open_directory(AT_FDCWD, root->path, copy_follows(g.set, true)), to;
 
 	dirnode_path(root->dir, &g.shown);
@@ -540,7 +556,7 @@ void mirror_run(struct job *job)
 			message("--delete: nothing was removed: %s", why);
 		return;
 	}
-	for (const struct mirror_root *root = job->copy->mirror->roots;
-	     root && !steer_stopping(job); root = root->next)
+	for (struct mirror_root *root = job->copy->mirror->roots; root && !steer_stopping(job);
+	     root = root->next)
 		go_through_root(job, root);
 }

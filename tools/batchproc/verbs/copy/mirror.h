@@ -32,6 +32,7 @@ struct mirror {
 
 /* What the item of something that goes has. */
 struct delete_item {
+	struct mirror_root *root; /* the tree that it is in the copy of */
 	int fd; /* the directory that it is in */
 	char *name; /* its path below the root; NULL: nothing of this is set */
 	size_t below; /* where in that its last part begins */
@@ -41,6 +42,9 @@ struct delete_item {
 };
 
 extern const struct item_ops delete_items;
+
+/* Adds the path of the source, as it was given, but for one item of it only. Any thread. */
+void mirror_add_root(const struct item *item, struct buf *buf);
 
 /* Why something stays that is a source, or a directory with one in it. */
 extern const char mirror_is_source_text[];
