@@ -14,7 +14,7 @@
 
 __thread void (*base_last_words)(bool deadlock, const char *line);
 
-__attribute__((noreturn)) static void die(bool deadlock, const char *fmt, va_list ap)
+static void say_last(bool deadlock, const char *fmt, va_list ap)
 {
 	void (*last_words)(bool, const char *) = base_last_words;
 	char line[512] = "batchproc: ";
@@ -31,7 +31,6 @@ __attribute__((noreturn)) static void die(bool deadlock, const char *fmt, va_lis
 	line[len++] = '\n';
 	if (write(STDERR_FILENO, line, len) < 0)
 		abort();
-	abort();
 }
 
 void bp_fatal(const char *fmt, ...)
@@ -39,7 +38,9 @@ void bp_fatal(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	die(false, fmt, ap);
+	say_last(false, fmt, ap);
+	va_end(ap);
+	abort();
 }
 
 void bp_deadlock(const char *fmt, ...)
@@ -47,7 +48,9 @@ void bp_deadlock(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	die(true, fmt, ap);
+	say_last(true, fmt, ap);
+	va_end(ap);
+	abort();
 }
 
 const char *bp_version(void)

@@ -435,8 +435,8 @@ static void percentages_are_of_all_items_where_their_number_is_known(struct test
 		"seq 200 >list; \"$BATCHPROC\" hash --json -j1 --loops 1 --halt soon,$1 -T list",
 		"seq 200 >list; \"$BATCHPROC\" hash --json -j1 --loops 1 --halt soon,$1 -T - <list",
 		"seq -f 'hash %g' 200 >jobs; \"$BATCHPROC\" run --json -j1 --loops 1 --halt soon,$1 jobs",
-		"seq 60 | sed 's/.*/rm & &.1/' >jobs; seq 40 | sed 's/.*/copy & &.1 d/' >more; mkdir -p d;"
-		"\"$BATCHPROC\" run --json -j1 --loops 1 --halt soon,$1 jobs more",
+		("seq 60 | sed 's/.*/rm & &.1/' >jobs; seq 40 | sed 's/.*/copy & &.1 d/' >more; mkdir -p d;"
+		 "\"$BATCHPROC\" run --json -j1 --loops 1 --halt soon,$1 jobs more"),
 	};
 
 	fresh_dir(t);
@@ -457,8 +457,8 @@ static void percentages_where_the_number_is_not_known(struct test *t)
 	static const char *const scripts[] = {
 		"seq 200 | \"$BATCHPROC\" hash --json -j1 --loops 1 --halt soon,$1 -T -",
 		"seq -f 'hash %g' 200 | \"$BATCHPROC\" run --json -j1 --loops 1 --halt soon,$1",
-		"{ seq -f 'hash %g' 199; echo 'hash -r d'; } >jobs; mkdir -p d; echo x >d/f;"
-		"\"$BATCHPROC\" run --json -j1 --loops 1 --halt soon,$1 jobs",
+		("{ seq -f 'hash %g' 199; echo 'hash -r d'; } >jobs; mkdir -p d; echo x >d/f;"
+		 "\"$BATCHPROC\" run --json -j1 --loops 1 --halt soon,$1 jobs"),
 	};
 	const struct records *records;
 

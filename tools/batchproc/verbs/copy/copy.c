@@ -63,7 +63,7 @@ enum device_kind copy_kind(const struct item *item, const struct dest *dest, int
 static int look_at(struct item *item, const struct at_name *from)
 {
 	const bool follows = copy_follows(item->settings, true);
-	unsigned int mode;
+	unsigned int mode = 0;
 	int err;
 
 	if (item->type != DT_UNKNOWN)

@@ -467,7 +467,7 @@ static int move_all(const struct bag_run *bag, const char *from, const char *to,
 		    bool (*wanted)(const char *name))
 {
 	struct moving m = {.bag = bag, .from = from, .to = to, .wanted = wanted};
-	int err;
+	int err = 0;
 
 	/* Again, for what a directory that changes meanwhile may not have shown. */
 	do {
