@@ -33,7 +33,7 @@ static void fill_standard_descriptors(void)
 static int print_usage(void)
 {
 	printf("Usage: batchproc COMMAND [options] [ITEM...]\n"
-	       "Very many file operations at once, on io_uring, ended together.\n\nCommands:\n");
+	       "Very many file and network operations at once, on io_uring, ended together.\n\nCommands:\n");
 	for (size_t i = 0; verb_at(i); i++)
 		printf("  %-8s %s\n", verb_at(i)->name, verb_at(i)->summary);
 	printf("\n'batchproc COMMAND --help' tells the options of a command; --version the version.\n"
