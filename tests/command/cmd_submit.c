@@ -90,6 +90,20 @@ static void the_parts_do_the_whole(struct test *t)
 		      "test $(echo batchproc-hash-* | wc -w) = 2");
 }
 
+/* hash -c is verify, wherever its options come to stand. */
+static void one_command_stands_for_another(struct test *t)
+{
+	fresh_dir(t);
+	make_cluster();
+	run_sh("sha256sum d/* >sums");
+	run_sh(SUBMIT "$submit --shards 3 --work-dir w -- hash -c sums >/dev/null && "
+		      "grep -q '\"op\":\"verify\",\"items\":40,\"ok\":40,' w/summary");
+	run_sh(SUBMIT "$submit --shards 3 --work-dir w -- verify sums >/dev/null && "
+		      "grep -q '\"items\":40,\"ok\":40,' w/summary && echo x >d/7 && "
+		      "$submit --shards 3 --work-dir v -- verify sums >/dev/null && "
+		      "grep -q '^SHA256 (d/7) = ' v/failed && test $(wc -l <v/failed) = 1");
+}
+
 static void options_for_sbatch(struct test *t)
 {
 	struct run *run;
@@ -362,6 +376,7 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		ONCE(the_parts_do_the_whole),
+		ONCE(one_command_stands_for_another),
 		ONCE(options_for_sbatch),
 		ONCE(every_word_arrives_as_it_was),
 		ONCE(what_is_printed_does_the_same),

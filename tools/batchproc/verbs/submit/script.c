@@ -9,6 +9,7 @@
  */
 #include <string.h>
 
+#include "verb.h"
 #include "verbs/submit/submit.h"
 
 /* sbatch takes no script with the line ends of another world. */
@@ -111,7 +112,7 @@ void script_add_part(struct buf *buf, const struct submission *sub)
 	buf_str(buf, "run()\n"
 		     "{\n"
 		     "\t\"$program\" ");
-	script_add_word(buf, target->words[0]);
+	script_add_word(buf, target->verb->name);
 	buf_str(buf, " --shard \"$part/$parts\" --journal \"$dir/$part.journal\" --resume \\\n"
 		     "\t\t--json --progress none");
 	for (size_t i = 1; i < target->count; i++) {

@@ -33,7 +33,8 @@ static void add_identity(struct buf *buf, const struct submission *sub)
 {
 	buf_printf(buf, "batchproc-submit 1%c%llu%c%s%c", '\0',
 		   (unsigned long long)sub->set->shards, '\0', sub->cwd, '\0');
-	for (size_t i = 0; i < sub->target.count; i++)
+	buf_printf(buf, "%s%c", sub->target.verb->name, '\0');
+	for (size_t i = 1; i < sub->target.count; i++)
 		buf_add(buf, sub->target.words[i], strlen(sub->target.words[i]) + 1);
 }
 
@@ -297,8 +298,10 @@ static int submit_run(const struct options *options)
 				   options->args[0]);
 	if (!set->shards)
 		return usage_error(options->verb, "--shards is not given");
-	if (!target_check(&sub.target, options, &status))
+	if (!target_check(&sub.target, options, &status)) {
+		target_drop(&sub.target);
 		return status;
+	}
 	status = EXIT_TROUBLE;
 	if (find_places(&sub)) {
 		add_identity(&identity, &sub);
@@ -309,6 +312,7 @@ static int submit_run(const struct options *options)
 			status = submit(&sub, &identity);
 	}
 	buf_free(&identity);
+	target_drop(&sub.target);
 	free(sub.cwd);
 	free(sub.program);
 	free(sub.dir);

@@ -52,8 +52,9 @@ struct submit_settings {
 /* The command that is divided. */
 struct target {
 	const struct verb *verb;
-	char **words; /* its name, options and operands, with a NULL behind them */
+	char **words; /* its name, which may be another in @verb, its options and operands */
 	size_t count;
+	char **own; /* what the words stand in */
 };
 
 struct submission {
@@ -69,6 +70,7 @@ struct submission {
 
 /* Whether it can be done in parts. False: *@status is the exit status, and all is said. */
 bool target_check(struct target *target, const struct options *options, int *status);
+void target_drop(struct target *target);
 
 /* ---- script.c */
 

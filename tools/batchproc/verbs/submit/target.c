@@ -138,29 +138,42 @@ static int unknown(const struct verb *self, const char *name)
 	return status;
 }
 
+/* Its words, without what says that it stands for another command. */
+static void take_words(struct target *target, const struct options *options)
+{
+	const struct verb *verb = verb_by_name(options->args[0]), *other;
+	int count = (int)options->arg_count;
+
+	target->own = xcalloc(options->arg_count + 1, sizeof(*target->own));
+	target->words = target->own;
+	memcpy(target->words, options->args, options->arg_count * sizeof(*target->words));
+	other = verb->stands_for ? verb->stands_for(&count, target->words) : NULL;
+	target->verb = other ? other : verb;
+	target->count = (size_t)count;
+}
+
 bool target_check(struct target *target, const struct options *options, int *status)
 {
-	const struct verb *self = options->verb, *other;
 	struct options own;
-	int count = (int)options->arg_count;
-	char **words = xcalloc(options->arg_count + 1, sizeof(*words)), **at = words;
+	char **words;
 	bool good;
 
-	target->words = options->args;
-	target->count = options->arg_count;
-	target->verb = verb_by_name(options->args[0]);
-	if (!can_be_divided(target->verb)) {
-		*status = unknown(self, options->args[0]);
-		free(words);
+	if (!can_be_divided(verb_by_name(options->args[0]))) {
+		*status = unknown(options->verb, options->args[0]);
 		return false;
 	}
+	take_words(target, options);
 	/* Parsing brings them into another order. */
-	memcpy(words, options->args, options->arg_count * sizeof(*words));
-	other = target->verb->stands_for ? target->verb->stands_for(&count, at) : NULL;
-	target->verb = other ? other : target->verb;
-	good = options_parse(&own, target->verb, count, at, status) &&
-	       good_options(self, target->verb, &own, status);
+	words = xcalloc(target->count + 1, sizeof(*words));
+	memcpy(words, target->words, target->count * sizeof(*words));
+	good = options_parse(&own, target->verb, (int)target->count, words, status) &&
+	       good_options(options->verb, target->verb, &own, status);
 	options_free(&own);
 	free(words);
 	return good;
+}
+
+void target_drop(struct target *target)
+{
+	free(target->own);
 }
