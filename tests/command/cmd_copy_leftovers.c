@@ -121,6 +121,9 @@ static void a_private_directory_stays_private(struct test *t)
 	expect_exit(RUN(HOW(.killed_at = SYS_copy_file_range), "copy", "-r", "-j1", "src", "begun"),
 		    128 + SIGSYS);
 	expect_out(SH("stat -c %a begun begun/d"), "5700\n5700\n");
+	run_sh("mkdir -m 1400 new/d");
+	expect_exit(BP("copy", "-r", "-n", "src", "new/d"), 0);
+	expect_out(SH("stat -c %a new/d"), "1400\n");
 	/* As one that was killed just when it had made a directory leaves that. */
 	run_sh("rm -r begun/d; mkdir -m 1400 begun/d");
 	expect_exit(BP("copy", "-r", "-u", "src", "begun"), 0);

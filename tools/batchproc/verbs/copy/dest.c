@@ -102,15 +102,15 @@ mode_t dest_mark(struct dest *dest, int dirfd)
 
 /*
  * What @fd is, which may have been @made just now. One that mkdir() has made, in this run or in one
- * that was killed then, gets the mark by which it can be used.
+ * that was killed then, gets the mark by which it can be used, but in a @dry run.
  */
-static int look(int fd, bool made, struct dest *dest)
+static int look(int fd, bool made, bool dry, struct dest *dest)
 {
 	struct stat st;
 
 	if (fstat(fd, &st))
 		return -errno;
-	if (mark_is_directory(&st) && !(st.st_mode & S_IXUSR) && st.st_uid == geteuid() &&
+	if (!dry && mark_is_directory(&st) && !(st.st_mode & S_IXUSR) && st.st_uid == geteuid() &&
 	    fchmod(fd, MARK_DIRECTORY | (st.st_mode & S_ISGID)))
 		return -errno;
 	memset(dest, 0, sizeof(*dest));
@@ -137,7 +137,7 @@ int dest_root(struct job *job, const char *path, const char *shown, struct dirno
 		return 0;
 	}
 	fd = call_openat(AT_FDCWD, *path ? path : ".", O_RDONLY | O_DIRECTORY, 0);
-	err = fd < 0 ? fd : look(fd, false, &dest);
+	err = fd < 0 ? fd : look(fd, false, job->opt->dry_run, &dest);
 	if (err < 0) {
 		if (fd >= 0)
 			close(fd);
@@ -275,7 +275,7 @@ int dest_below(const struct job *job, const struct copy_settings *set, struct di
 	}
 	if (fd == -ENOENT)
 		fd = make_way(set, dirnode_fd(root), from, at);
-	err = fd < 0 ? fd : look(fd, false, &dest);
+	err = fd < 0 ? fd : look(fd, false, job->opt->dry_run, &dest);
 	if (err < 0) {
 		if (fd >= 0)
 			close(fd);
@@ -364,7 +364,7 @@ static int make_and_open(void *arg)
 	}
 	if (fd >= 0 && made && can_be_marked && mark == MARK_UNKNOWN)
 		as_made = !try_mark(call, fd);
-	err = fd < 0 ? fd : look(fd, made, call->dest);
+	err = fd < 0 ? fd : look(fd, made, false, call->dest);
 	if (!err) {
 		call->dest->as_made = as_made;
 		if (call->dest->dev == call->in->dev)
