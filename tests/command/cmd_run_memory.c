@@ -92,7 +92,7 @@ static void settings_are_found_while_others_go(struct test *t)
 
 		text_printf(&jobs, "hash");
 		for (int bit = 1; bit < count / 2; bit <<= 1)
-			text_printf(&jobs, key & bit ? " -amd5" : " -asha256");
+			text_printf(&jobs, key & bit ? " --binary" : " --text");
 		text_printf(&jobs, " -a%s %s\n", alg, alg);
 	}
 	make_file("jobs", jobs.data);
