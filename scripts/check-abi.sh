@@ -19,7 +19,7 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
 # The further header includes the first. A declaration is a name followed by "("; a function pointer's name is followed by ")".
-$TEST_CC -D_GNU_SOURCE= -E -P "$further" | grep -v 'static inline' | grep -o '\<bp_[a-z0-9_]*(' | tr -d '(' |
+$TEST_CC -D_GNU_SOURCE= -E -P "$further" | grep -v '^#\|static inline' | grep -o '\<bp_[a-z0-9_]*(' | tr -d '(' |
 	sort -u >"$tmp/header"
 sed -n 's/^[[:space:]]*\(bp_[a-z0-9_]*\);$/\1/p' "$map" | sort -u >"$tmp/map"
 $TEST_NM -D --defined-only "$library" | awk '$2 ~ /^[A-Z]$/ && $2 != "A" { sub(/@.*/, "", $3); print $3 }' |

@@ -41,7 +41,7 @@ static void written_and_read(struct manifest_job *job)
 
 	buf_printf(&line, "{\"op\":\"%s\"", job->verb->name);
 	while ((name = manifest_next(job))) {
-		add_name(&line, names.len ? "dst" : "src", name);
+		add_name(&line, names.len ? "dst" : source_key(verb_source(job->verb)), name);
 		buf_add(&names, name, strlen(name) + 1);
 	}
 	if (job->verb->has_dst)

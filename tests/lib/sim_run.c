@@ -210,6 +210,8 @@ void run_cancel(struct run *run, struct ginst *g, int cause)
 	}
 	bp_cancel(g->g, cause);
 	note(run, "group %d: cancel has returned", g->id);
+	must(run, list_empty(&g->g->go_waiters),
+	     "group %d: a bp_go() still waits after its group was cancelled", g->id);
 	if (c)
 		c->hi = run->seq;
 }
