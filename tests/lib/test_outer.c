@@ -312,7 +312,9 @@ static void in_order(void *arg)
 {
 	const struct numbered *n = arg;
 
-	n->order->wrong += n->order->count++ != n->number;
+	n->order->wrong += n->order->count != n->number;
+	/* The thread that posts looks at it. */
+	__atomic_fetch_add(&n->order->count, 1, __ATOMIC_RELEASE);
 }
 
 /* As many as there is room for, in their order, and not one more. */
