@@ -361,7 +361,7 @@ static void a_ring_without_memory_is_not_put_down_to_a_limit_that_is_none(struct
 }
 
 /* Some user that has no processes, so that only the command's own threads count. */
-#define LONELY 61417
+#define LONELY (1000000000u + (uid_t)getpid())
 
 /*
  * With one thread more than the command begins with, or none, the kernel has no worker for files that
