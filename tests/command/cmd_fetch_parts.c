@@ -4,17 +4,14 @@
  * would be in the way
  */
 #include <stdatomic.h>
-#include <sys/xattr.h>
 
+#include "support/bodies.h"
 #include "support/cmd.h"
 #include "support/copies.h"
 #include "support/httpd.h"
 #include "support/records.h"
 
-#define BODY_BYTES 300000u
-
 static struct httpd httpd;
-static unsigned char body[BODY_BYTES];
 
 static const char *at(const char *path)
 {
@@ -28,37 +25,7 @@ static const char *at(const char *path)
 
 static void begin(struct test *t, answer_fn answer)
 {
-	fresh_dir(t);
-	for (size_t i = 0; i < sizeof(body); i++)
-		body[i] = body_byte(i);
-	httpd_start(&httpd, answer, NULL);
-}
-
-static bool is_body(const char *name)
-{
-	static unsigned char got[BODY_BYTES + 1];
-	FILE *file = fopen(name, "r");
-	size_t len = file ? fread(got, 1, sizeof(got), file) : 0;
-
-	if (file)
-		fclose(file);
-	return len == sizeof(body) && !memcmp(got, body, len);
-}
-
-static size_t files_here(void)
-{
-	struct run *run = SH("find . -type f ! -name j | wc -l");
-
-	return strtoul(run->out.data, NULL, 10);
-}
-
-static void need_attributes(struct test *t)
-{
-	fresh_dir(t);
-	make_file("x", "");
-	if (setxattr("x", "user.x", "y", 1, 0))
-		skip_because(t, "no user attributes on this file system");
-	unlink("x");
+	bodies_begin(t, &httpd, answer, NULL);
 }
 
 /* A little at a time, from where it is asked for, and then nothing more. */
