@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/calls.h"
@@ -177,6 +179,24 @@ static int claim_inode(struct copying *c, const struct stat *st)
 /*
  * What is there is cut to nothing and written anew; what is no file takes the bytes as they come.
  */
+/*
+ * Whether what is there may be the source by another path: a server of FUSE may give each spelling of a
+ * directory's name inodes of its own, and then all else is alike.
+ */
+static bool may_be_source(const struct copying *c, const struct stat *st)
+{
+	const char *slash = strrchr(c->from.name, '/');
+	struct statfs fs;
+
+	return st->st_dev == c->st.st_dev && st->st_size == c->st.st_size &&
+	       st->st_mtim.tv_sec == c->st.st_mtim.tv_sec &&
+	       st->st_mtim.tv_nsec == c->st.st_mtim.tv_nsec &&
+	       st->st_ctim.tv_sec == c->st.st_ctim.tv_sec &&
+	       st->st_ctim.tv_nsec == c->st.st_ctim.tv_nsec &&
+	       !strcasecmp(slash ? slash + 1 : c->from.name, c->to.name) && !fstatfs(c->dst, &fs) &&
+	       (unsigned long)fs.f_type == 0x65735546ul; /* FUSE_SUPER_MAGIC */
+}
+
 static int open_over(struct copying *c)
 {
 	struct stat st;
@@ -195,6 +215,8 @@ static int open_over(struct copying *c)
 		return copy_fail(c, -ESTALE, "the destination has become another file meanwhile");
 	if (c->set->attributes_only)
 		return 0;
+	if (S_ISREG(st.st_mode) && may_be_source(c, &st))
+		return copy_fail(c, -EINVAL, "the destination may be the source by another name");
 	if (S_ISREG(st.st_mode)) {
 		err = claim_inode(c, &st);
 		return err ? err : call_ftruncate(c->dst, 0);
