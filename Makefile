@@ -242,8 +242,8 @@ all: $(man-built)
 dest-of-page = $(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(1)))
 so-names := libbatchproc.so.$(VERSION) libbatchproc.so.$(VERSION_MAJOR) libbatchproc.so
 
-guides := docs/guide.md docs/backends.md docs/design.md docs/cluster.md
-guide-examples := $(wildcard docs/examples/*.[ch] docs/examples/*.cc docs/examples/*.manifest)
+guides := docs/guide.md docs/backends.md docs/design.md docs/cluster.md docs/tracing.md
+guide-examples := $(wildcard docs/examples/*.[ch] docs/examples/*.cc docs/examples/*.manifest tools/trace/*.bt)
 
 install: $(lib-files) $(command) $(pc-file) $(man-built)
 	@echo '  INSTALL $(DESTDIR)$(prefix)'

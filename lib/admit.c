@@ -306,6 +306,7 @@ static inline void take_in(struct bp_group *group, struct bp_op *op)
 	op->group_ = group;
 	op->member_.next = NULL;
 	group->accepted++;
+	PROBE3(admit, group, op, op->kind_);
 }
 
 /** Puts an item that has a place where a loop will take it. */

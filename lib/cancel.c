@@ -132,6 +132,7 @@ static bool cancel_one(struct bp_group *group, int cause, enum cancel_by by,
 	if (group_cancelled(group))
 		return false;
 	group_mark(&group->head, GROUP_CANCELLED);
+	PROBE4(cancel, group, group->parent, group->cause, by);
 	group->cancel_start = bp_now(group->engine);
 	group_drop_deadline(group);
 	admit_refuse_all(group, -ECANCELED);

@@ -97,6 +97,7 @@ int bp_handle_cancel(struct bp_handle *handle, int cause)
 	if (!err && !atomic_load_explicit(&handle->cancelled, memory_order_relaxed)) {
 		handle->cause = cause > 0 ? -cause : cause ? cause : -ECANCELED;
 		atomic_store_explicit(&handle->cancelled, true, memory_order_relaxed);
+		PROBE3(cancel_item, handle->op->group_, handle->op, handle->cause);
 	}
 	/* What no loop has taken is looked at when one does. */
 	if (!err && handle->loop && !handle->stop_posted) {

@@ -126,6 +126,7 @@ end_item(struct bp_loop *loop, struct bp_op *op, int result, bool started, const
 	} else {
 		end = account(group, op, arg, result, started);
 	}
+	PROBE4(end, group, op, end, result);
 	/* From the report on the operation is the caller's, who may free it or add it again. */
 	if (special)
 		handle = strip_special(op, &beside);
@@ -228,6 +229,7 @@ static inline __attribute__((always_inline)) void start_item(struct bp_loop *loo
 	}
 	loop_freshen(loop);
 	op->loop_ = loop;
+	PROBE3(start, group, op, op->kind_);
 	__atomic_store_n(&op->start_ns_, loop->now, __ATOMIC_RELAXED);
 	if (group->item_timeout_ns) {
 		/* Not loop->now: the turn may have begun a while ago. */

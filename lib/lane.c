@@ -102,9 +102,12 @@ bool lane_call(struct bp_task *task, enum lane_op op, int *res)
 
 	if (likely(lane == LANE_RING) || !task->op.loop_->backend->kernel_files)
 		return false;
+	PROBE3(submit, task->op.group_, &task->op, task->sqe.opcode);
 	x.sqe = task->sqe;
 	exec_init(&x);
 	over = lane == LANE_INLINE || always ? inline_call(task, &x, always) : pool_call(task, &x);
 	*res = x.res;
+	if (over)
+		PROBE5(complete, task->op.group_, &task->op, x.sqe.opcode, x.res, 0u);
 	return over;
 }

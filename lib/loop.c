@@ -170,6 +170,7 @@ static void op_over(struct bp_loop *loop, struct bp_op *op, int res, unsigned in
 {
 	loop_count_end(loop, op);
 	op_set_state(op, OP_RUNNABLE);
+	PROBE5(complete, op->group_, op, op->opcode_, res, flags);
 	loop->hooks->deliver(loop, op, res, flags);
 }
 
@@ -205,6 +206,7 @@ void loop_completed_otherwise(struct bp_loop *loop, const struct bp_completion *
 		return;
 	}
 	if (unlikely(c->flags & BP_COMPLETION_MORE)) {
+		PROBE5(complete, op->group_, op, op->opcode_, res, c->flags);
 		if (op->kind_ != OP_KIND_TASK) {
 			loop->hooks->deliver(loop, op, res, c->flags);
 		} else if (!(op->flags_ & OPF_FIRST_RES)) {

@@ -25,6 +25,7 @@
 #define BP_LOOP_H
 
 #include "core.h"
+#include "probes.h"
 #include "stack.h"
 
 enum op_state {
@@ -287,6 +288,7 @@ static inline bool loop_try_submit(struct bp_loop *loop, struct bp_op *op, unsig
 		return false;
 	}
 	op_set_state(op, OP_IN_FLIGHT);
+	PROBE3(submit, op->group_, op, opcode);
 	if (unlikely(loop->patient_ops >> (opcode & 63) & 1))
 		loop_be_patient(loop, op);
 	return true;
@@ -328,6 +330,7 @@ static inline bool loop_completed(struct bp_loop *loop, const struct bp_completi
 	}
 	loop_in_flight_add(loop, -1u);
 	op_set_state(op, OP_RUNNABLE);
+	PROBE5(complete, op->group_, op, op->opcode_, c->res, c->flags);
 	return true;
 }
 

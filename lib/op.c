@@ -137,6 +137,7 @@ int op_by_calls(struct bp_task *task)
 
 	if (!task->op.loop_->backend->kernel_files)
 		return -EOPNOTSUPP;
+	PROBE3(submit, task->op.group_, &task->op, x.sqe.opcode);
 	exec_init(&x);
 	while (!err) {
 		err = step(task, &x, &verdict);
@@ -146,7 +147,9 @@ int op_by_calls(struct bp_task *task)
 		x.ready = true;
 	}
 	task->sqe = x.sqe;
-	return err ? exec_ended(&x, err) : x.res;
+	err = err ? exec_ended(&x, err) : x.res;
+	PROBE5(complete, task->op.group_, &task->op, x.sqe.opcode, err, 0u);
+	return err;
 }
 
 struct helped {

@@ -26,7 +26,7 @@ floors()
 	case $1 in
 	lib)
 		cat <<'END'
-base.* bufs.* opcode.* public.h compat.h cxx.h batchproc.h batchproc_sim.h
+base.* bufs.* opcode.* public.h probes.h compat.h cxx.h batchproc.h batchproc_sim.h
 timer.* | stack.* switch* | backend/backend.h | backend/exec*
 core.h
 loop.* loop_threads.c state.c

@@ -117,6 +117,7 @@ optional curl libcurl -lcurl 'libcurl, for tests'
 used uv libuv -luv 'libuv, for an example' || true
 optional fuse3 fuse3 -lfuse3 'libfuse 3.10 or newer, for tests'
 feature valgrind 'valgrind/valgrind.h'
+feature sdt 'USDT probes (sys/sdt.h)'
 
 # One parser of HTTP is enough; HTTP_PARSER chooses where both are there.
 parser=

@@ -59,6 +59,8 @@ tinyproxy|program tinyproxy|tinyproxy|tinyproxy|tinyproxy|tinyproxy|tinyproxy
 openssl program|program openssl|openssl|openssl|openssl|openssl|openssl
 python3|program python3|python3|python3|python|python3|python3
 rsync|program rsync|rsync|rsync|rsync|rsync|rsync
+sys/sdt.h|compiles sdt|systemtap-sdt-dev|systemtap-sdt-devel|-|-|systemtap-sdt-devel
+bpftrace|program bpftrace|bpftrace|bpftrace|bpftrace|bpftrace|bpftrace
 valgrind.h|compiles valgrind|valgrind|valgrind-devel|valgrind|valgrind-dev|valgrind-devel
 XFS tools|program mkfs.xfs|xfsprogs|xfsprogs|xfsprogs|xfsprogs|xfsprogs
 btrfs tools|program mkfs.btrfs|btrfs-progs|btrfs-progs|btrfs-progs|btrfs-progs|btrfsprogs
