@@ -3,9 +3,13 @@
 #
 # The benchmark runs, each row alone too, and its output is whole. No figure is looked at.
 # BATCHPROC is the command; the bench lies beside it.
+#
+# And it is honest: who is not there is passed over by name, who fails or does other work than the
+# others is marked, and nobody gets a figure for that.
 set -eu
 
-bench=$(dirname "$BATCHPROC")/bench
+built=$(dirname "$BATCHPROC")
+bench=$built/bench
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
@@ -15,23 +19,85 @@ fail()
 	exit 1
 }
 
+# ---------------------------------------------------------------- it is whole
+
 rows=$("$bench" --list | awk '{ print $1 }')
 [ -n "$rows" ] || fail "bench --list names no row"
 for row in $rows; do
-	"$bench" --smoke --json "$row" >"$tmp/$row" || fail "bench $row failed"
-	[ -s "$tmp/$row" ] || fail "bench $row printed nothing"
-	grep -q "\"row\":\"$row\"" "$tmp/$row" || fail "bench $row printed other rows"
-	# Every line is one object: a comparison with both sides, or a peer skipped by name.
-	awk -v row="$row" '
-		!/^\{.*\}$/ { bad = 1 }
-		/"skipped":"/ && /"peer":"[^"]/ { next }
-		!/"ours":[0-9]/ || !/"theirs":[0-9]/ || !/"ratio":[0-9]/ { bad = 1 }
-		!/"backend":"[a-z]/ || !/"loops":[0-9]/ || !/"limit":/ || !/"kernel":"/ { bad = 1 }
-		bad { print "not whole: " $0; exit 1 }' "$tmp/$row" || fail "bench $row"
+	"$bench" --smoke --json "$tmp/$row" "$row" >"$tmp/table" || {
+		cat "$tmp/table" >&2
+		fail "bench $row failed"
+	}
+	"$built/bench-docs" check "$tmp/$row" || fail "bench $row: its file is not whole"
+	"$built/bench-docs" rows "$tmp/$row" >"$tmp/said"
+	! grep -qv "^$row	" "$tmp/said" || fail "bench $row has measured other rows"
+	# Who is in the file is in the table, by name.
+	while IFS='	' read -r name peer what _; do
+		grep "^$name " "$tmp/table" | grep -qF "$peer" || fail "bench $row: no $peer ($what) in the table"
+	done <"$tmp/said"
 done
-"$bench" --smoke nop-op | grep -q 'bare liburing loop' || fail "the table does not name the peer"
 ! "$bench" nosuchrow 2>/dev/null || fail "an unknown row was accepted"
 ! "$bench" -n 2 nop-op 2>/dev/null || fail "two runs were accepted"
+! "$bench" --smoke --json "$tmp/no/such" nop-op >/dev/null 2>&1 || fail "a file that cannot be written was no failure"
 # Nothing is left of the trees that rows make.
-"$bench" --smoke --dir "$tmp" hash-tree copy-tree rm-tree lanes >/dev/null || fail "--dir"
+"$bench" --smoke --dir "$tmp" hash-tree copy-tree rm-tree >/dev/null || fail "--dir"
 ! find "$tmp" -name 'batchproc-bench.*' | grep -q . || fail "a tree was left behind"
+
+# ---------------------------------------------------------------- it is honest
+
+# broken PROGRAM SCRIPT ROW PEER: a peer that goes wrong is marked with its name, has no figure, and the rest has
+broken()
+{
+	mkdir "$tmp/bin"
+	printf '#!/bin/sh\n%s\n' "$2" >"$tmp/bin/$1"
+	chmod +x "$tmp/bin/$1"
+	! PATH=$tmp/bin:$PATH "$bench" --smoke --json "$tmp/file" "$3" >"$tmp/table" 2>/dev/null ||
+		fail "a $1 that does '$2' was no failure of $3"
+	"$built/bench-docs" check "$tmp/file" || fail "a broken $1 breaks the file"
+	"$built/bench-docs" rows "$tmp/file" >"$tmp/said"
+	grep -qF "$3	$4	failed" "$tmp/said" || fail "a $1 that does '$2' is not marked"
+	! grep -qF "$3	$4	measured" "$tmp/said" || fail "a $1 that does '$2' has a figure"
+	grep -q "^$3 .*FAILED: $4" "$tmp/table" || fail "a $1 that does '$2' is not marked in the table"
+	grep -q "	measured	" "$tmp/said" || fail "nobody but $1 was measured any more"
+	rm -r "${tmp:?}/bin"
+}
+
+real=$(command -v sha256sum)
+broken sha256sum 'exit 1' hash-tree 'find | xargs -P2 sha256sum'
+# shellcheck disable=SC2016
+broken sha256sum 'for f; do echo "0000000000000000000000000000000000000000000000000000000000000000  $f"; done' \
+	hash-tree 'find | xargs -P2 sha256sum'
+broken sha256sum "shift; exec $real \"\$@\"" hash-tree 'find | xargs -P2 sha256sum'
+if command -v nc >/dev/null; then
+	broken nc 'exit 0' probe 'xargs -P64 nc -z'
+fi
+if ! "$bench" --smoke copy-tree | grep -q 'skipped: a fresh ext4'; then
+	real=$(command -v cp)
+	broken cp 'exit 1' copy-tree 'cp -r'
+	broken cp "$real \"\$@\"; find \"\$3\" -name f00001 -exec rm {} +" copy-tree 'cp -r'
+	broken cp "$real \"\$@\"; find \"\$3\" -name f00001 -exec truncate -s 0 {} + -exec truncate -s 8192 {} +" \
+		copy-tree 'cp -r'
+fi
+
+# Ours is held to the same.
+printf '#!/bin/sh\n"%s" "$@" | sed 1d\n' "$BATCHPROC" >"$tmp/wrong"
+chmod +x "$tmp/wrong"
+! "$bench" --smoke --batchproc "$tmp/wrong" hash-tree >/dev/null 2>&1 || fail "a digest too few of ours was no failure"
+
+# Who is not there is passed over by name, and that is no failure.
+mkdir "$tmp/some"
+(
+	IFS=:
+	for dir in $PATH; do
+		ln -s "$dir"/* "$tmp/some" 2>/dev/null || true
+	done
+)
+rm -f "$tmp/some/wget2" "$tmp/some/wrk"
+if [ -e "$tmp/some/nginx" ] && [ -e "$tmp/some/curl" ]; then
+	PATH=$tmp/some "$bench" --smoke --json "$tmp/file" get >/dev/null || fail "no wget2 and no wrk is a failure"
+	"$built/bench-docs" rows "$tmp/file" >"$tmp/said"
+	for peer in wget2 wrk; do
+		grep -q "^get	$peer	skipped	not installed" "$tmp/said" || fail "$peer is not passed over by name"
+	done
+	grep -q '^get	curl --parallel	measured' "$tmp/said" || fail "curl was not measured without the others"
+fi

@@ -21,11 +21,14 @@
 struct bench {
 	unsigned int runs; /* measured rounds for each contestant, after one warm-up */
 	bool smoke; /* tiny counts: does it run, is the output whole? */
-	bool json;
+	const char *json; /* the file for all samples and the machine; NULL: none */
 	bool cold; /* also the rows that drop the page cache */
 	const char *dir; /* where trees of files are made, NULL: a disk is looked for */
 	const char *batchproc; /* the command that is measured */
 	const char *bindir; /* where the bench's own helper programs are */
+	const char *command; /* how it was called */
+	int64_t began; /* seconds since the epoch */
+	double load; /* processes that wanted a CPU in the minute before */
 };
 
 /* ---------------------------------------------------------------- stats.c */
@@ -39,31 +42,53 @@ struct measure {
 	double cpu;
 };
 
-/* One side of a comparison. @run does the work once and fills @out[0 .. measures). */
+/*
+ * One side of a comparison. @run does the work once and fills @out[0 .. measures). @check then looks,
+ * off the clock, whether all of it was done: who leaves something out would be fast.
+ */
 struct contestant {
 	const char *name;
 	int (*run)(void *arg, struct measure *out);
+	int (*check)(void *arg); /* may be NULL: @run knows by itself */
 	void *arg;
 	struct measure samples[RUNS_MAX][MEASURES_MAX];
+	int failed; /* 0, or -errno of the run that failed: there is no figure then */
 };
 
-/* Runs all contestants in turn, once to warm up and then @runs rounds: A B C, A B C, ... */
+/*
+ * Runs all contestants in turn, once to warm up and then @runs rounds: A B C, A B C, ... One that
+ * fails is marked and runs no more, the others go on. Return: 0, or -EINTR.
+ */
 int interleave(struct contestant *all[], unsigned int n, unsigned int runs);
 
 /*
  * The fair pool has the number of threads that serves it best, out of 1, 2, 4 ... 256, by the best
- * of
- * @runs runs of each. @set prepares the contestant, which is left with that number.
+ * of @runs runs of each; a number with which it fails is passed over. @set prepares the contestant,
+ * which is left with the best. Return: 0, or -EINTR.
  */
 int best_threads(const struct bench *b, struct contestant *c, unsigned int runs,
 		 void (*set)(const struct bench *b, unsigned int threads));
 
-/* Median over the rounds of one measure. */
-struct measure median_of(const struct contestant *c, unsigned int measure, unsigned int runs);
+/* The middle of some figures, and how far they lie apart. */
+struct spread {
+	double min, median, max;
+};
 
-/* Median of the rounds' own ratios a / b: what drifts during the whole run cancels out. */
-double median_ratio(const struct contestant *a, const struct contestant *b, unsigned int measure,
-		    unsigned int runs);
+/* Of @n figures; they are put in order. */
+struct spread spread_of(double *v, unsigned int n);
+
+enum clock {
+	WALL,
+	CPU,
+};
+
+/* Over the rounds of one measure. */
+struct spread samples_of(const struct contestant *c, unsigned int measure, enum clock clock,
+			 unsigned int runs);
+
+/* Of the rounds' own ratios a / b: what drifts during the whole run cancels out. */
+struct spread ratios_of(const struct contestant *a, const struct contestant *b,
+			unsigned int measure, enum clock clock, unsigned int runs);
 
 /* Start and stop of a stretch of work on all threads of this process. */
 struct stopwatch {
@@ -78,26 +103,71 @@ bool interrupted(void);
 
 /* ---------------------------------------------------------------- report.c */
 
-/* One comparison, ready to be printed. */
+/* What a comparison is about. Its figures are the contestants' samples. */
 struct result {
 	const char *row;
 	const char *what; /* which case of the row */
-	const char *peer;
-	const char *unit; /* of ours and theirs */
-	double ours, theirs;
-	double ratio; /* ours / theirs, or theirs / ours where more is better */
-	const char *ratio_is; /* "ours/theirs" or "speed-up" */
+	const char *unit; /* of what is printed */
+	double scale; /* from a sample to that unit; 0: 1 */
+	unsigned int measure; /* which of the samples' measures */
+	bool speed_up; /* the ratio is theirs / ours and more is better; otherwise ours / theirs */
 	double goal; /* of the ratio, 0: none */
-	double ours_cpu, theirs_cpu; /* in the same unit, 0: not measured */
+	double cpu_goal; /* of ours / theirs in CPU time, 0: none */
 	const char *backend;
 	unsigned int loops;
 	long limit;
+	double items; /* that one printed figure stands for, 0: that is no use to know */
+	double ours_memory, theirs_memory; /* bytes for each item in flight, 0: not measured */
 	const char *note; /* file system, count, and the like; may be NULL */
 };
 
+/* A figure that stands for itself, such as one of a curve. */
+struct point {
+	const char *row;
+	const char *what; /* which case of the row */
+	const char *side; /* which curve */
+	const char *of; /* what is on the x axis: "limit", "items", "percentile" ... */
+	double x;
+	const char *unit; /* of what is printed */
+	double scale; /* from a sample to that unit; 0: 1 */
+	unsigned int measure;
+	bool rate; /* print scale / sample: so many in a second */
+	double memory; /* bytes at the peak, 0: not measured */
+	const char *note;
+};
+
 void report_begin(const struct bench *b);
-void report(const struct bench *b, const struct result *r);
+
+/* Prints and keeps the comparison, or that one of the two has failed. */
+void report_pair(const struct bench *b, const struct result *r, const struct contestant *ours,
+		 const struct contestant *theirs);
+void report_point(const struct bench *b, const struct point *p, const struct contestant *c);
 void report_skip(const struct bench *b, const char *row, const char *peer, const char *why);
+void report_fail(const struct bench *b, const char *row, const char *peer, const char *why);
+
+/* Whether anything was said about a row's peer, by the beginning of its name; NULL: any peer. */
+bool was_reported(const char *row, const char *peer);
+
+/* Return: how many failures were reported. */
+unsigned int report_end(const struct bench *b);
+
+/* ---------------------------------------------------------------- document.c */
+
+/* The file of --json: what was reported, each sample, and the machine. */
+void document_pair(const struct bench *b, const struct result *r, const struct contestant *ours,
+		   const struct contestant *theirs);
+void document_point(const struct bench *b, const struct point *p, const struct contestant *c);
+void document_lack(const char *list, const char *row, const char *peer, const char *why);
+int document_write(const struct bench *b, const char *path);
+
+/* ---------------------------------------------------------------- machine.c */
+
+/* Whether a program can be started by its name. */
+bool has_program(const char *name);
+
+struct json_t;
+struct json_t *machine_describe(const struct bench *b);
+struct json_t *machine_programs(const struct bench *b);
 
 /* ---------------------------------------------------------------- ring.c */
 
@@ -141,6 +211,7 @@ void image_remove(struct image *image);
 
 /* The first directory that is writable and on a disk, where the command line names none. */
 const char *find_place(const struct bench *b);
+const char *fs_name(const char *path);
 
 /* A tree of files of one size in a fresh directory on a real disk. */
 struct tree {
@@ -152,7 +223,7 @@ struct tree {
 
 int tree_create(struct tree *t, const struct bench *b, unsigned int files,
 		unsigned int files_per_dir, size_t file_size);
-/* Whether a copy of it at @path is whole, as far as the number of files and their sizes tell. */
+/* Whether a copy of it at @path is whole: as many files, each the same to the byte. */
 bool tree_is_copied(const struct tree *t, const char *path);
 int tree_warm(const struct tree *t);
 int tree_drop_caches(const struct tree *t); /* needs root */

@@ -4,8 +4,8 @@
  *
  * usage: bench [options] [ROW...]
  *
- * A row is a function that measures and reports; the table below is the whole registry. Everything
- * is printed on stdout, one line a result; complaints go to stderr.
+ * A row is a function that measures and reports; the table below is the whole registry. The
+ * table goes to stdout, one line a result, complaints to stderr, and all samples to the file of --json.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -22,35 +23,86 @@ struct row {
 	const char *name;
 	int (*run)(const struct bench *b);
 	const char *what;
+	/* The peers that something must have been said about, by the beginnings of their names. */
+	const char *peers[8];
+	bool if_named; /* it is no comparison with others: only when it is asked for */
 };
 
 static const struct row rows[] = {
-	{"nop-op", row_nop_op, "NOPs as operation items, against a bare liburing loop"},
-	{"nop-task", row_nop_task, "NOPs in tasks, against a bare liburing loop and Go's errgroup"},
-	{"hash-tree", row_hash_tree,
-	 "batchproc hash -r, against xargs sha256sum and a thread pool"},
-	{"copy-tree", row_copy_tree,
-	 "batchproc copy -r to a new ext4, against cp -r and a thread pool"},
-	{"rm-tree", row_rm_tree, "batchproc rm -r on a new ext4, against rm -rf and a thread pool"},
-	{"probe", row_probe, "batchproc probe of ports, against xargs nc and a thread pool"},
-	{"in-flight", row_in_flight,
-	 "batchproc probe of a slow server, against a thread for each request"},
-	{"get", row_get,
-	 "batchproc fetch from nginx, against curl, wget2, wrk, threads, a bare ring"},
-	{"get-tls", row_get_tls, "the same over TLS, against curl and wrk"},
-	{"lanes", row_lanes, "ways to carry out open, statx, read, close (sets lib/lane.c)"},
+	{
+		.name = "nop-op",
+		.run = row_nop_op,
+		.what = "NOPs as operation items, against a bare liburing loop",
+		.peers = {"bare"},
+	},
+	{
+		.name = "nop-task",
+		.run = row_nop_task,
+		.what = "NOPs in tasks, against a bare liburing loop and Go's errgroup",
+		.peers = {"bare", "Go"},
+	},
+	{
+		.name = "hash-tree",
+		.run = row_hash_tree,
+		.what = "batchproc hash -r, against xargs sha256sum and a thread pool",
+		.peers = {"find | xargs", "pool"},
+	},
+	{
+		.name = "copy-tree",
+		.run = row_copy_tree,
+		.what = "batchproc copy -r to a new ext4, against cp -r and a thread pool",
+		.peers = {"cp -r", "pool"},
+	},
+	{
+		.name = "rm-tree",
+		.run = row_rm_tree,
+		.what = "batchproc rm -r on a new ext4, against rm -rf and a thread pool",
+		.peers = {"rm -rf", "pool"},
+	},
+	{
+		.name = "probe",
+		.run = row_probe,
+		.what = "batchproc probe of ports, against xargs nc and a thread pool",
+		.peers = {"xargs", "pool"},
+	},
+	{
+		.name = "in-flight",
+		.run = row_in_flight,
+		.what = "batchproc probe of a slow server, against a thread for each request",
+		.peers = {""},
+	},
+	{
+		.name = "get",
+		.run = row_get,
+		.what = "batchproc fetch from nginx, against curl, wget2, wrk, threads, a bare ring",
+		.peers = {"curl", "wget2", "wrk", "pool", "bare"},
+	},
+	{
+		.name = "get-tls",
+		.run = row_get_tls,
+		.what = "the same over TLS, against curl and wrk",
+		.peers = {"curl", "wrk"},
+	},
+	{
+		.name = "lanes",
+		.run = row_lanes,
+		.what = "ways to carry out open, statx, read, close (sets lib/lane.c)",
+		.peers = {"inline"},
+		.if_named = true,
+	},
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
 static const char usage_text[] =
 	"usage: bench [options] [ROW...]\n"
-	"Measures batchproc against its peers; without ROW all rows.\n"
+	"Measures batchproc against its peers; without ROW all rows. A peer that is not there is\n"
+	"skipped by name; one that fails, or does other work than the others, makes the exit status 1.\n"
 	"\n"
 	"  -l, --list            the rows\n"
 	"  -n, --runs N          measured runs of each side (default 7, at least 5 but for --smoke)\n"
 	"      --cold            lanes: also with dropped caches (needs root)\n"
-	"      --json            one JSON object a line\n"
+	"      --json FILE       all samples, and the machine, to FILE as one JSON document\n"
 	"      --smoke           tiny counts and one run: only shows that it works\n"
 	"      --dir DIR         where trees of files are made (default: a disk is looked for)\n"
 	"      --batchproc PATH  the command to measure (default: the one of this build)\n"
@@ -78,13 +130,27 @@ static const struct row *find_row(const char *name)
 	return NULL;
 }
 
-static int run_row(const struct bench *b, const struct row *row)
+/* Of whom the row said nothing at all that is said here. */
+static void look_for_peers(const struct bench *b, const struct row *row, int err)
+{
+	const char *why = err ? strerror(-err) : "the row says nothing about it";
+	size_t i;
+
+	for (i = 0; i < sizeof(row->peers) / sizeof(row->peers[0]) && row->peers[i]; i++) {
+		/* The whole row may have been passed over. */
+		if (was_reported(row->name, row->peers[i]) || was_reported(row->name, "all"))
+			continue;
+		report_fail(b, row->name, row->peers[i][0] ? row->peers[i] : "all", why);
+	}
+}
+
+static void run_row(const struct bench *b, const struct row *row)
 {
 	int err = row->run(b);
 
 	if (err)
-		fprintf(stderr, "bench: %s: %s\n", row->name, strerror(-err));
-	return err;
+		report_fail(b, row->name, "all", strerror(-err));
+	look_for_peers(b, row, err);
 }
 
 /* Finds the directory of this program: the helper programs and the command lie beside it. */
@@ -116,7 +182,7 @@ static const struct option options[] = {
 	{"list", no_argument, NULL, 'l'},
 	{"runs", required_argument, NULL, 'n'},
 	{"cold", no_argument, NULL, OPT_COLD},
-	{"json", no_argument, NULL, OPT_JSON},
+	{"json", required_argument, NULL, OPT_JSON},
 	{"smoke", no_argument, NULL, OPT_SMOKE},
 	{"dir", required_argument, NULL, OPT_DIR},
 	{"batchproc", required_argument, NULL, OPT_BATCHPROC},
@@ -140,7 +206,7 @@ static int parse(struct bench *b, int argc, char **argv)
 			b->cold = true;
 			break;
 		case OPT_JSON:
-			b->json = true;
+			b->json = optarg;
 			break;
 		case OPT_SMOKE:
 			b->smoke = true;
@@ -168,13 +234,29 @@ static int parse(struct bench *b, int argc, char **argv)
 	return -1;
 }
 
+/* The command line as it could be typed again, for what has no quotes in it. */
+static const char *command_line(int argc, char **argv)
+{
+	static char line[1024] = "bench";
+	int i;
+
+	for (i = 1; i < argc; i++) {
+		strncat(line, " ", sizeof(line) - strlen(line) - 1);
+		strncat(line, argv[i], sizeof(line) - strlen(line) - 1);
+	}
+	return line;
+}
+
 int main(int argc, char **argv)
 {
-	struct bench b = {.runs = 7};
-	int status = parse(&b, argc, argv);
-	bool failed = false;
+	struct bench b = {.runs = 7, .began = time(NULL)};
+	int status;
 	size_t i;
 
+	b.command = command_line(argc, argv);
+	if (getloadavg(&b.load, 1) != 1)
+		b.load = 0;
+	status = parse(&b, argc, argv);
 	if (status >= 0)
 		return status;
 	for (i = (size_t)optind; i < (size_t)argc; i++) {
@@ -186,11 +268,12 @@ int main(int argc, char **argv)
 	find_programs(&b);
 	interrupted(); /* from here on a signal ends the rows, which then clean up */
 	report_begin(&b);
-	if (optind == argc) {
-		for (i = 0; i < ROWS && !interrupted(); i++)
-			failed |= run_row(&b, &rows[i]) != 0;
+	for (i = 0; i < ROWS && optind == argc && !interrupted(); i++) {
+		if (!rows[i].if_named)
+			run_row(&b, &rows[i]);
 	}
 	for (i = (size_t)optind; i < (size_t)argc && !interrupted(); i++)
-		failed |= run_row(&b, find_row(argv[i])) != 0;
-	return interrupted() ? 130 : failed;
+		run_row(&b, find_row(argv[i]));
+	status = report_end(&b) > 0;
+	return interrupted() ? 130 : status;
 }

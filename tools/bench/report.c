@@ -1,89 +1,172 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report.c - prints results: an aligned table for people, one JSON object a line for programs
+ * report.c - prints results: an aligned table, and hands all of it on to document.c
  *
- * Each line is whole in itself: backend, loops, limit, kernel and number of runs stand in it, so
- * that a figure that is copied elsewhere says where it came from. Where both sides' CPU time was
- * measured its ratio stands beside that of the time: on a machine that does other things too, it is
- * the one to believe.
+ * Each line is whole in itself: backend, loops, limit and the spread of the runs stand in it, so that
+ * a figure that is copied elsewhere says where it came from. Where both sides' CPU time was measured
+ * its ratio stands beside that of the time: on a machine that does other things too, it is the one to
+ * believe. Who failed or is not there has a line too, never silence.
  */
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "bench.h"
 
-static struct utsname machine;
+#define SAID_MAX 1024u
 
-/* Processes that wanted a CPU in the last minute: figures from a busy machine say so. */
-static double load(void)
+/* Which peer of which row something was said about. */
+static struct {
+	char row[24];
+	char peer[48];
+} said[SAID_MAX];
+static unsigned int said_count, failures;
+
+static void say(const char *row, const char *peer)
 {
-	double avg;
+	if (said_count == SAID_MAX)
+		return;
+	snprintf(said[said_count].row, sizeof(said->row), "%s", row);
+	snprintf(said[said_count++].peer, sizeof(said->peer), "%s", peer);
+}
 
-	return getloadavg(&avg, 1) == 1 ? avg : 0;
+bool was_reported(const char *row, const char *peer)
+{
+	unsigned int i;
+
+	for (i = 0; i < said_count; i++) {
+		if (!strcmp(said[i].row, row) &&
+		    (!peer || !strncmp(said[i].peer, peer, strlen(peer))))
+			return true;
+	}
+	return false;
 }
 
 void report_begin(const struct bench *b)
 {
+	struct utsname machine;
+
 	uname(&machine);
-	if (b->json)
-		return;
-	printf("# kernel %s, %ld CPUs, load %.2f, %u runs each, medians\n", machine.release,
-	       sysconf(_SC_NPROCESSORS_ONLN), load(), b->runs);
-	printf("%-11s %-28s %-28s %10s %10s %-8s %7s %7s %9s %9s %9s %-7s %5s %6s %s\n", "row",
-	       "case", "peer", "ours", "theirs", "unit", "ratio", "goal", "cpu", "peer cpu",
-	       "cpu ratio", "backend", "loops", "limit", "note");
+	printf("# kernel %s, %ld CPUs, load %.2f, %u runs each: least, median and most\n",
+	       machine.release, sysconf(_SC_NPROCESSORS_ONLN), b->load, b->runs);
+	printf("%-11s %-26s %-28s %23s %23s %-8s %-18s %-8s %-17s %-7s %5s %6s %s\n", "row", "case",
+	       "peer", "ours", "theirs", "unit", "ratio", "goal", "CPU ratio", "backend", "loops",
+	       "limit", "note");
 }
 
-static void print_json(const struct bench *b, const struct result *r)
+static const char *text_of(char *text, size_t size, struct spread s, double scale)
 {
-	printf("{\"row\":\"%s\",\"case\":\"%s\",\"peer\":\"%s\",\"ours\":%.6g,\"theirs\":%.6g,"
-	       "\"unit\":\"%s\",\"ratio\":%.4f,\"ratio_is\":\"%s\"",
-	       r->row, r->what, r->peer, r->ours, r->theirs, r->unit, r->ratio, r->ratio_is);
-	if (r->goal > 0)
-		printf(",\"goal\":%.2f", r->goal);
-	if (r->ours_cpu > 0)
-		printf(",\"ours_cpu\":%.6g,\"theirs_cpu\":%.6g,\"cpu_ratio\":%.4f", r->ours_cpu,
-		       r->theirs_cpu, r->ours_cpu / r->theirs_cpu);
-	printf(",\"backend\":\"%s\",\"loops\":%u,\"limit\":%ld,\"kernel\":\"%s\",\"cpus\":%ld,"
-	       "\"load\":%.2f,\"runs\":%u,\"note\":\"%s\"}\n",
-	       r->backend, r->loops, r->limit, machine.release, sysconf(_SC_NPROCESSORS_ONLN),
-	       load(), b->runs, r->note ? r->note : "");
+	snprintf(text, size, "%.4g/%.4g/%.4g", s.min * scale, s.median * scale, s.max * scale);
+	return text;
 }
 
-static void print_text(const struct result *r)
+static bool is_met(const struct result *r, double ratio)
 {
-	char goal[16] = "-", cpu[16] = "-", peer_cpu[16] = "-", cpu_ratio[16] = "-";
-
-	/* More is better for a speed-up, less for ours/theirs. */
-	if (r->goal > 0)
-		snprintf(goal, sizeof(goal), "%s%.2f",
-			 r->ratio_is[0] == 's' ? ">=" : "<=", r->goal);
-	if (r->ours_cpu > 0) {
-		snprintf(cpu, sizeof(cpu), "%.4g", r->ours_cpu);
-		snprintf(peer_cpu, sizeof(peer_cpu), "%.4g", r->theirs_cpu);
-		snprintf(cpu_ratio, sizeof(cpu_ratio), "%.3f", r->ours_cpu / r->theirs_cpu);
-	}
-	printf("%-11s %-28s %-28s %10.4g %10.4g %-8s %7.3f %7s %9s %9s %9s %-7s %5u %6ld %s\n",
-	       r->row, r->what, r->peer, r->ours, r->theirs, r->unit, r->ratio, goal, cpu, peer_cpu,
-	       cpu_ratio, r->backend, r->loops, r->limit, r->note ? r->note : "");
+	return r->speed_up ? ratio >= r->goal : ratio <= r->goal;
 }
 
-void report(const struct bench *b, const struct result *r)
+/* Of both sides, or empty where one of them was not measured. */
+static void cpu_text(const struct bench *b, const struct result *r, const struct contestant *ours,
+		     const struct contestant *theirs, char *text, size_t size)
 {
-	if (b->json)
-		print_json(b, r);
+	struct spread ratio = ratios_of(ours, theirs, r->measure, CPU, b->runs);
+
+	if (samples_of(theirs, r->measure, CPU, b->runs).median <= 0)
+		snprintf(text, size, "-");
+	else if (r->cpu_goal > 0)
+		snprintf(text, size, "%.3f (<=%.2f%s)", ratio.median, r->cpu_goal,
+			 ratio.median <= r->cpu_goal ? "" : "!");
 	else
-		print_text(r);
+		snprintf(text, size, "%.3f", ratio.median);
+}
+
+void report_pair(const struct bench *b, const struct result *r, const struct contestant *ours,
+		 const struct contestant *theirs)
+{
+	const struct contestant *bad = ours->failed ? ours : theirs->failed ? theirs : NULL;
+	double scale = r->scale > 0 ? r->scale : 1;
+	char our_text[48], their_text[48], ratio_text[48], goal[16] = "-", cpu[48];
+	struct spread ratio;
+
+	if (bad) {
+		char why[160];
+
+		snprintf(why, sizeof(why), "%s: %s: %s", r->what, bad->name,
+			 strerror(-bad->failed));
+		report_fail(b, r->row, theirs->name, why);
+		return;
+	}
+	say(r->row, theirs->name);
+	ratio = r->speed_up ? ratios_of(theirs, ours, r->measure, WALL, b->runs) :
+			      ratios_of(ours, theirs, r->measure, WALL, b->runs);
+	if (r->goal > 0)
+		snprintf(goal, sizeof(goal), "%s%.2f%s", r->speed_up ? ">=" : "<=", r->goal,
+			 is_met(r, ratio.median) ? "" : "!");
+	cpu_text(b, r, ours, theirs, cpu, sizeof(cpu));
+	printf("%-11s %-26s %-28s %23s %23s %-8s %-18s %-8s %-17s %-7s %5u %6ld %s\n", r->row,
+	       r->what, theirs->name,
+	       text_of(our_text, sizeof(our_text), samples_of(ours, r->measure, WALL, b->runs),
+		       scale),
+	       text_of(their_text, sizeof(their_text),
+		       samples_of(theirs, r->measure, WALL, b->runs), scale),
+	       r->unit, text_of(ratio_text, sizeof(ratio_text), ratio, 1), goal, cpu, r->backend,
+	       r->loops, r->limit, r->note ? r->note : "");
 	fflush(stdout);
+	document_pair(b, r, ours, theirs);
+}
+
+void report_point(const struct bench *b, const struct point *p, const struct contestant *c)
+{
+	double scale = p->scale > 0 ? p->scale : 1;
+	struct spread s;
+	char text[48];
+
+	if (c->failed) {
+		report_fail(b, p->row, p->side, strerror(-c->failed));
+		return;
+	}
+	say(p->row, p->side);
+	s = samples_of(c, p->measure, WALL, b->runs);
+	if (p->rate)
+		s = (struct spread){1 / s.max, 1 / s.median, 1 / s.min};
+	printf("%-11s %-26s %-28s %23s %-8s %s %g%s%s\n", p->row, p->what, p->side,
+	       text_of(text, sizeof(text), s, scale), p->unit, p->of, p->x, p->note ? " " : "",
+	       p->note ? p->note : "");
+	fflush(stdout);
+	document_point(b, p, c);
 }
 
 void report_skip(const struct bench *b, const char *row, const char *peer, const char *why)
 {
-	if (b->json)
-		printf("{\"row\":\"%s\",\"peer\":\"%s\",\"skipped\":\"%s\"}\n", row, peer, why);
-	else
-		printf("%-11s skipped: %s: %s\n", row, peer, why);
+	(void)b;
+	say(row, peer);
+	printf("%-11s skipped: %s: %s\n", row, peer, why);
 	fflush(stdout);
+	document_lack("skipped", row, peer, why);
+}
+
+void report_fail(const struct bench *b, const char *row, const char *peer, const char *why)
+{
+	(void)b;
+	say(row, peer);
+	failures++;
+	printf("%-11s FAILED: %s: %s\n", row, peer, why);
+	fflush(stdout);
+	document_lack("failed", row, peer, why);
+}
+
+unsigned int report_end(const struct bench *b)
+{
+	int err = b->json ? document_write(b, b->json) : 0;
+
+	if (err) {
+		fprintf(stderr, "bench: %s: %s\n", b->json, strerror(-err));
+		failures++;
+	}
+	if (failures)
+		printf("# %u failed\n", failures);
+	else
+		printf("# nothing failed; ! behind a goal: missed\n");
+	return failures;
 }

@@ -8,8 +8,7 @@
  * over TLS, against curl and wrk.
  *
  * Every side gets the same body as many times, under other names, into a directory of a fresh ext4
- * (see image.c) where one can be had, and what came is compared to the byte before anything is
- * timed for the table.
+ * (see image.c) where one can be had, and what came is compared to the byte after each run.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -62,14 +61,6 @@ static struct one {
 static struct contestant sides[SIDES];
 
 /* ---------------------------------------------------------------- the server */
-
-static bool has_program(const char *name)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "command -v %s >/dev/null", name);
-	return !system(command);
-}
 
 /* Runs a script in the row's directory. */
 static int script(const char *text)
@@ -216,15 +207,13 @@ static int read_wrk(const char *name, struct measure *out)
 	return rate > 0 && !failed ? 0 : -EBADMSG;
 }
 
-static bool checking; /* what comes, and not how long it takes */
-
 static int run_there(const struct one *one, struct measure *out)
 {
 	int err = process_run(&one->process, out);
 
 	if (err || one->side == WRK)
 		return err ? err : read_wrk(one->process.out, out);
-	if (!checking || !makes_files(one->side) || all_came())
+	if (!makes_files(one->side) || all_came())
 		return 0;
 	fprintf(stderr, "bench: %s has not made %u files that are right\n", sides[one->side].name,
 		job.count);
@@ -350,38 +339,21 @@ static void set_commands(const struct bench *b, bool tls)
 
 /* ---------------------------------------------------------------- the rows */
 
-static int check_once(const struct contestant *c)
-{
-	struct measure m;
-	int err;
-
-	checking = true;
-	err = c->run(c->arg, &m);
-	checking = false;
-	return err;
-}
-
 static void report_against(enum side us, enum side them, double goal)
 {
 	const struct bench *b = job.b;
-	struct measure ours = median_of(&sides[us], 0, b->runs);
-	struct measure theirs = median_of(&sides[them], 0, b->runs);
 	char note[96];
 	struct result r = {
 		.row = job.row,
 		.what = us == OURS ? "to files" : "to nowhere",
-		.peer = sides[them].name,
 		.unit = "us each",
-		.ours = ours.wall * 1e6 / job.count,
-		.theirs = theirs.wall * 1e6 / job.count,
-		.ours_cpu = theirs.cpu > 0 ? ours.cpu * 1e6 / job.count : 0,
-		.theirs_cpu = theirs.cpu * 1e6 / job.count,
-		.ratio = 1 / median_ratio(&sides[us], &sides[them], 0, b->runs),
-		.ratio_is = "speed-up",
+		.scale = 1e6 / job.count,
+		.speed_up = true,
 		.goal = goal,
 		.backend = job.choice.backend,
 		.loops = job.choice.loops,
 		.limit = job.choice.limit,
+		.items = 1,
 		.note = note,
 	};
 
@@ -389,7 +361,7 @@ static void report_against(enum side us, enum side them, double goal)
 		 us != OURS ? "" :
 		 job.fresh  ? "; fresh ext4 in a file" :
 			      "; no fresh file system");
-	report(b, &r);
+	report_pair(b, &r, &sides[us], &sides[them]);
 }
 
 struct peer {
@@ -410,26 +382,25 @@ static int run_peers(const struct peer *peers, unsigned int n)
 	bool taken[SIDES] = {false};
 	int err = 0;
 
-	for (unsigned int i = 0; i < n && !err; i++) {
+	for (unsigned int i = 0; i < n; i++) {
 		const enum side both[] = {peers[i].us, peers[i].them};
 
 		if (!is_here(&peers[i]))
 			continue;
-		for (unsigned int k = 0; k < 2 && !err; k++) {
+		for (unsigned int k = 0; k < 2; k++) {
 			if (taken[both[k]])
 				continue;
 			taken[both[k]] = true;
 			all[count++] = &sides[both[k]];
-			err = check_once(&sides[both[k]]);
 		}
 	}
-	if (!err && count)
+	if (count)
 		err = interleave(all, count, job.b->runs);
 	for (unsigned int i = 0; i < n && !err; i++) {
 		if (is_here(&peers[i]))
 			report_against(peers[i].us, peers[i].them, peers[i].goal);
 		else
-			report_skip(job.b, job.row, peers[i].program, "not installed");
+			report_skip(job.b, job.row, sides[peers[i].them].name, "not installed");
 	}
 	return err;
 }

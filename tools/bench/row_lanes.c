@@ -406,27 +406,19 @@ static void report_lanes(const struct bench *b, const struct tree *tree, bool co
 
 	for (kind = 0; kind < (cold ? KIND_UNLINK : KINDS); kind++) {
 		for (i = 0; i < LANES; i++) {
-			struct measure theirs = median_of(&sides[0], kind, b->runs);
-			struct measure ours = median_of(&sides[i], kind, b->runs);
 			char what[64];
 			struct result r = {
 				.row = cold ? "lanes-cold" : "lanes",
 				.what = what,
-				.peer = sides[0].name,
 				.unit = "ns",
-				.ours = ours.wall,
-				.theirs = theirs.wall,
-				.ratio = median_ratio(&sides[i], &sides[0], kind, b->runs),
-				.ratio_is = "ours/theirs",
-				.ours_cpu = ours.cpu,
-				.theirs_cpu = theirs.cpu,
+				.measure = kind,
 				.backend = "none",
 				.limit = lanes[i].phase == phase_inline ? 1 : (long)IN_FLIGHT,
 				.note = tree->fs,
 			};
 
 			snprintf(what, sizeof(what), "%s, %s", kind_name[kind], lanes[i].name);
-			report(b, &r);
+			report_pair(b, &r, &sides[i], &sides[0]);
 		}
 	}
 }

@@ -7,8 +7,8 @@
  * thread for each; then a thousand of them a hundred at a time, where the server itself counts how
  * many it has at once.
  *
- * The server is slow-server beside this program, and everything stays on the loopback. Outputs are
- * compared before anything is timed for the table.
+ * The server is slow-server beside this program, and everything stays on the loopback. How many have
+ * answered is seen after each run.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -80,6 +80,7 @@ static unsigned long server_stop(struct server *s)
 
 struct asking {
 	struct process process;
+	unsigned long open; /* how many must have answered */
 };
 
 static struct asking ours, xargs, pool;
@@ -91,12 +92,6 @@ static int run_asking(void *arg, struct measure *out)
 
 	return process_run(&a->process, out);
 }
-
-static struct contestant ours_side = {.name = "batchproc", .run = run_asking, .arg = &ours};
-static struct contestant xargs_side = {.name = "xargs -P64 nc -z",
-				       .run = run_asking,
-				       .arg = &xargs};
-static struct contestant pool_side = {.run = run_asking, .arg = &pool};
 
 /* How many lines of the output begin with @word. */
 static unsigned long lines_with(const struct asking *a, const char *word)
@@ -112,25 +107,32 @@ static unsigned long lines_with(const struct asking *a, const char *word)
 	return count;
 }
 
-/* Runs each once: as many must have answered as there are open ones. */
-static int check(struct contestant *all[], unsigned int n, unsigned long open)
+static int check(void *arg)
 {
-	struct measure m;
+	const struct asking *a = arg;
+	unsigned long answered = lines_with(a, "ok ");
 
-	for (unsigned int i = 0; i < n; i++) {
-		const struct asking *a = all[i]->arg;
-		int err = run_asking(all[i]->arg, &m);
-
-		if (err)
-			return err;
-		if (lines_with(a, "ok ") == open)
-			continue;
-		fprintf(stderr, "bench: %lu answered, not %lu: %s\n", lines_with(a, "ok "), open,
-			a->process.command);
-		return -EBADMSG;
-	}
-	return 0;
+	if (answered == a->open)
+		return 0;
+	fprintf(stderr, "bench: %lu answered, not %lu: %s\n", answered, a->open,
+		a->process.command);
+	return -EBADMSG;
 }
+
+static void expect(unsigned long open)
+{
+	ours.open = xargs.open = pool.open = open;
+}
+
+static struct contestant ours_side = {.name = "batchproc",
+				      .run = run_asking,
+				      .check = check,
+				      .arg = &ours};
+static struct contestant xargs_side = {.name = "xargs -P64 nc -z",
+				       .run = run_asking,
+				       .check = check,
+				       .arg = &xargs};
+static struct contestant pool_side = {.run = run_asking, .check = check, .arg = &pool};
 
 static int make_place(const struct bench *b)
 {
@@ -169,38 +171,16 @@ static int ask_choice(const struct bench *b, const char *options, unsigned int p
 	return process_choice(&ask, &choice);
 }
 
-static void report_pair(const struct bench *b, const char *row, const char *what,
-			const struct contestant *theirs, double goal, const char *note)
+static void report_against(const struct bench *b, struct result *r, const char *note,
+			   const struct contestant *theirs)
 {
-	struct measure us = median_of(&ours_side, 0, b->runs);
-	struct measure them = median_of(theirs, 0, b->runs);
-	struct result r = {
-		.row = row,
-		.what = what,
-		.peer = theirs->name,
-		.unit = "s",
-		.ours = us.wall,
-		.theirs = them.wall,
-		.ours_cpu = us.cpu,
-		.theirs_cpu = them.cpu,
-		.ratio = 1 / median_ratio(&ours_side, theirs, 0, b->runs),
-		.ratio_is = "speed-up",
-		.goal = goal,
-		.backend = choice.backend,
-		.loops = choice.loops,
-		.limit = choice.limit,
-		.note = note,
-	};
-
-	report(b, &r);
-}
-
-static bool has_program(const char *name)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "command -v %s >/dev/null", name);
-	return !system(command);
+	r->unit = "s";
+	r->speed_up = true;
+	r->backend = choice.backend;
+	r->loops = choice.loops;
+	r->limit = choice.limit;
+	r->note = note;
+	report_pair(b, r, &ours_side, theirs);
 }
 
 /* ---------------------------------------------------------------- probe */
@@ -238,6 +218,7 @@ static int run_probe(const struct bench *b, unsigned int port)
 {
 	struct contestant *all[] = {&ours_side, &pool_side, &xargs_side};
 	unsigned int count = b->smoke ? 20 : 10000, peers = has_program("nc") ? 3 : 2;
+	struct result r = {.row = "probe", .what = "ports", .items = count};
 	char note[64];
 	int err = write_ports(port, count);
 
@@ -250,20 +231,21 @@ static int run_probe(const struct bench *b, unsigned int port)
 		plain);
 	if (!err)
 		err = ask_choice(b, "", port);
+	expect(count / 2);
 	if (!err)
 		err = best_threads(b, &pool_side, 3, set_ports);
-	if (!err)
-		err = check(all, peers, count / 2);
 	if (!err)
 		err = interleave(all, peers, b->runs);
 	if (err)
 		return err;
 	snprintf(note, sizeof(note), "%u ports of 127.0.0.0/8, half of them open", count);
+	r.goal = 10;
 	if (peers == 3)
-		report_pair(b, "probe", "ports", &xargs_side, 10, note);
+		report_against(b, &r, note, &xargs_side);
 	else
 		report_skip(b, "probe", xargs_side.name, "no nc here");
-	report_pair(b, "probe", "ports", &pool_side, 1.3, note);
+	r.goal = 1.3;
+	report_against(b, &r, note, &pool_side);
 	return 0;
 }
 
@@ -346,6 +328,7 @@ static int run_case(const struct bench *b, const struct server *server, const ch
 		    unsigned int count, unsigned int limit, double goal)
 {
 	struct contestant *all[] = {&ours_side, &pool_side};
+	struct result r = {.row = "in-flight", .what = what, .goal = goal, .items = count};
 	char options[64], note[128];
 	double our_size, their_size;
 	int err = write_requests(server->port, count);
@@ -354,8 +337,7 @@ static int run_case(const struct bench *b, const struct server *server, const ch
 	set_requests(b, options, limit);
 	if (!err)
 		err = ask_choice(b, options, server->port);
-	if (!err)
-		err = check(all, 2, count);
+	expect(count);
 	if (!err)
 		err = interleave(all, 2, b->runs);
 	if (err)
@@ -365,7 +347,9 @@ static int run_case(const struct bench *b, const struct server *server, const ch
 		return err;
 	snprintf(note, sizeof(note), "%u requests; for each in flight %.1f KiB, theirs %.1f KiB",
 		 count, our_size, their_size);
-	report_pair(b, "in-flight", what, &pool_side, goal, note);
+	r.ours_memory = our_size * 1024;
+	r.theirs_memory = their_size * 1024;
+	report_against(b, &r, note, &pool_side);
 	return 0;
 }
 

@@ -232,18 +232,10 @@ static struct contestant go_side = {.name = "Go errgroup, SetLimit", .run = run_
 static void report_against(const struct bench *b, struct result *r, const struct contestant *ours,
 			   const struct contestant *theirs)
 {
-	struct measure us = median_of(ours, 0, b->runs), them = median_of(theirs, 0, b->runs);
-
-	r->peer = theirs->name;
 	r->unit = "ns";
-	r->ours = us.wall;
-	r->theirs = them.wall;
-	r->ours_cpu = them.cpu > 0 ? us.cpu : 0;
-	r->theirs_cpu = them.cpu;
-	r->ratio = median_ratio(ours, theirs, 0, b->runs);
-	r->ratio_is = "ours/theirs";
+	r->items = 1;
 	r->backend = "uring";
-	report(b, r);
+	report_pair(b, r, ours, theirs);
 }
 
 static bool find_go_peer(const struct bench *b, struct go_peer *g)

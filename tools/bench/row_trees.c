@@ -162,30 +162,23 @@ static int ask_choice(const struct bench *b)
 
 static void report_side(const struct bench *b, unsigned int side)
 {
-	struct measure us = median_of(&sides[OURS], 0, b->runs);
-	struct measure them = median_of(&sides[side], 0, b->runs);
 	char note[128];
 	struct result r = {
 		.row = row.op->row,
 		.what = row.op->what,
-		.peer = sides[side].name,
 		.unit = "s",
-		.ours = us.wall,
-		.theirs = them.wall,
-		.ours_cpu = us.cpu,
-		.theirs_cpu = them.cpu,
-		.ratio = 1 / median_ratio(&sides[OURS], &sides[side], 0, b->runs),
-		.ratio_is = "speed-up",
+		.speed_up = true,
 		.goal = row.op->goal[side],
 		.backend = row.choice.backend,
 		.loops = row.choice.loops,
 		.limit = row.choice.limit,
+		.items = (double)row.tree.dirs * row.tree.files_per_dir,
 		.note = note,
 	};
 
 	snprintf(note, sizeof(note), "%u x %u x %zu B, cached, fresh ext4 in a file, on %s",
 		 row.tree.dirs, row.tree.files_per_dir, row.tree.file_size, row.tree.fs);
-	report(b, &r);
+	report_pair(b, &r, &sides[OURS], &sides[side]);
 }
 
 static int run_sides(const struct bench *b)

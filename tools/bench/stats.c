@@ -36,27 +36,32 @@ bool interrupted(void)
 	return stop_signal != 0;
 }
 
+/* Once, with the look at what came of it. */
+static void run_once(struct contestant *c, struct measure *out)
+{
+	int err = c->run(c->arg, out);
+
+	if (!err && c->check)
+		err = c->check(c->arg);
+	c->failed = err;
+}
+
 int interleave(struct contestant *all[], unsigned int n, unsigned int runs)
 {
 	struct measure warm_up[MEASURES_MAX];
 	unsigned int i, round;
-	int err;
 
-	for (i = 0; i < n; i++) {
-		err = all[i]->run(all[i]->arg, warm_up);
-		if (err)
-			return err;
-	}
+	for (i = 0; i < n; i++)
+		run_once(all[i], warm_up);
 	for (round = 0; round < runs; round++) {
 		for (i = 0; i < n; i++) {
 			if (interrupted())
 				return -EINTR;
-			err = all[i]->run(all[i]->arg, all[i]->samples[round]);
-			if (err)
-				return err;
+			if (!all[i]->failed)
+				run_once(all[i], all[i]->samples[round]);
 		}
 	}
-	return 0;
+	return interrupted() ? -EINTR : 0;
 }
 
 int best_threads(const struct bench *b, struct contestant *c, unsigned int runs,
@@ -66,17 +71,18 @@ int best_threads(const struct bench *b, struct contestant *c, unsigned int runs,
 	double best_wall = 0;
 
 	for (threads = 1; threads <= most; threads *= 2) {
+		set(b, threads);
 		for (run = 0; run < runs; run++) {
-			struct measure m;
-			int err;
+			struct measure m[MEASURES_MAX];
 
-			set(b, threads);
-			err = c->run(c->arg, &m);
-			if (err || interrupted())
-				return err ? err : -EINTR;
-			if (best_wall > 0 && m.wall >= best_wall)
+			if (interrupted())
+				return -EINTR;
+			run_once(c, m);
+			if (c->failed)
+				break;
+			if (best_wall > 0 && m->wall >= best_wall)
 				continue;
-			best_wall = m.wall;
+			best_wall = m->wall;
 			best = threads;
 		}
 	}
@@ -91,33 +97,47 @@ static int compare_doubles(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double median(double *v, unsigned int n)
+struct spread spread_of(double *v, unsigned int n)
 {
 	qsort(v, n, sizeof(*v), compare_doubles);
-	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+	return (struct spread){
+		.min = v[0],
+		.median = n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2,
+		.max = v[n - 1],
+	};
 }
 
-struct measure median_of(const struct contestant *c, unsigned int measure, unsigned int runs)
+static double sample_of(const struct contestant *c, unsigned int round, unsigned int measure,
+			enum clock clock)
 {
-	double wall[RUNS_MAX] = {0}, cpu[RUNS_MAX] = {0};
-	unsigned int i;
+	const struct measure *m = &c->samples[round][measure];
 
-	for (i = 0; i < runs; i++) {
-		wall[i] = c->samples[i][measure].wall;
-		cpu[i] = c->samples[i][measure].cpu;
-	}
-	return (struct measure){.wall = median(wall, runs), .cpu = median(cpu, runs)};
+	return clock == WALL ? m->wall : m->cpu;
 }
 
-double median_ratio(const struct contestant *a, const struct contestant *b, unsigned int measure,
-		    unsigned int runs)
+struct spread samples_of(const struct contestant *c, unsigned int measure, enum clock clock,
+			 unsigned int runs)
 {
-	double ratio[RUNS_MAX] = {0};
+	double v[RUNS_MAX] = {0};
 	unsigned int i;
 
 	for (i = 0; i < runs; i++)
-		ratio[i] = a->samples[i][measure].wall / b->samples[i][measure].wall;
-	return median(ratio, runs);
+		v[i] = sample_of(c, i, measure, clock);
+	return spread_of(v, runs);
+}
+
+struct spread ratios_of(const struct contestant *a, const struct contestant *b,
+			unsigned int measure, enum clock clock, unsigned int runs)
+{
+	double v[RUNS_MAX] = {0};
+	unsigned int i;
+
+	for (i = 0; i < runs; i++) {
+		double under = sample_of(b, i, measure, clock);
+
+		v[i] = under > 0 ? sample_of(a, i, measure, clock) / under : 0;
+	}
+	return spread_of(v, runs);
 }
 
 static uint64_t clock_ns(clockid_t id)

@@ -19,7 +19,7 @@
 
 #include "bench.h"
 
-static const char *fs_name(const char *path)
+const char *fs_name(const char *path)
 {
 	static char number[32];
 	struct statfs st;
@@ -189,31 +189,55 @@ int tree_warm(const struct tree *t)
 	return nftw(t->root, read_whole, 32, FTW_PHYS) ? -EIO : 0;
 }
 
-/* What nftw() has found. */
+/* What nftw() has found in a copy. */
 static struct {
+	const char *original, *copy;
 	unsigned long files;
-	unsigned long long bytes;
+	bool differs;
 } found;
 
-static int count_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+static bool same_contents(int a, int b)
 {
-	(void)path;
+	static char one[65536], other[65536];
+	ssize_t n;
+
+	do {
+		n = read(a, one, sizeof(one));
+		if (n < 0 || read(b, other, sizeof(other)) != n || memcmp(one, other, (size_t)n))
+			return false;
+	} while (n);
+	return true;
+}
+
+static int compare_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	char original[4096 + 256];
+	int a, b;
+
+	(void)st;
 	(void)ftw;
-	if (type == FTW_F) {
-		found.files++;
-		found.bytes += (unsigned long long)st->st_size;
-	}
-	return 0;
+	if (type != FTW_F)
+		return 0;
+	snprintf(original, sizeof(original), "%s%s", found.original, path + strlen(found.copy));
+	a = open(original, O_RDONLY | O_CLOEXEC);
+	b = open(path, O_RDONLY | O_CLOEXEC);
+	found.files++;
+	found.differs |= a < 0 || b < 0 || !same_contents(a, b);
+	if (a >= 0)
+		close(a);
+	if (b >= 0)
+		close(b);
+	return found.differs;
 }
 
 bool tree_is_copied(const struct tree *t, const char *path)
 {
-	const unsigned long files = (unsigned long)t->dirs * t->files_per_dir;
-
+	found.original = t->root;
+	found.copy = path;
 	found.files = 0;
-	found.bytes = 0;
-	return !nftw(path, count_one, 32, FTW_PHYS) && found.files == files &&
-	       found.bytes == (unsigned long long)files * t->file_size;
+	found.differs = false;
+	return !nftw(path, compare_one, 32, FTW_PHYS) && !found.differs &&
+	       found.files == (unsigned long)t->dirs * t->files_per_dir;
 }
 
 int tree_drop_caches(const struct tree *t)
