@@ -253,6 +253,36 @@ static void a_change_is_seen_in_every_list(struct test *t)
 	}
 }
 
+/* It has the form of an entry: by its digits as a plain line, or it cannot be checked. */
+static void brackets_without_a_tag_are_an_entry(struct test *t)
+{
+	static const struct {
+		const char *line;
+		const char *out;
+	} lines[] = {
+		{"(a) = 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
+		 "a: OK\n"},
+		{"(a)= 5d41402abc4b2a76b9719d911017c592", "a: OK\n"},
+		{"(a) = 5d41402abc4b2a76b9719d911017c593", "a: FAILED\n"},
+		{"(a) = 5d41402abc4b2a76b9719d911017c59", ""},
+		{"(a) = 5d41402abc4b2a76b9719d911017c592ab", "a: FAILED not checked\n"},
+		{"(see) = deadbeef", ""},
+	};
+
+	fresh_dir(t);
+	make_file("a", "hello");
+	for (size_t i = 0; i < COUNT_OF(lines); i++) {
+		struct run *run =
+			SH("printf 'MD5 (a) = 5d41402abc4b2a76b9719d911017c592\\n%s\\n' \"$1\" | "
+			   "$BATCHPROC verify",
+			   lines[i].line);
+		expect_exit(run, strstr(lines[i].out, "FAILED") != NULL);
+		/* What cannot be checked need not wait for what can. */
+		assert_int_equal(run->out.len, strlen("a: OK\n") + strlen(lines[i].out));
+		expect(strstr(run->out.data, "a: OK\n") && strstr(run->out.data, lines[i].out));
+	}
+}
+
 /* Its library is not everywhere. */
 static void blake3_is_as_b3sum_s_or_refused(struct test *t)
 {
@@ -394,13 +424,22 @@ static void all_that_hashdeep_tells_is_compared(struct test *t)
 		      "\"5d41402abc4b2a76b9719d911017c593\",\"digest\":"
 		      "\"5d41402abc4b2a76b9719d911017c592\""));
 	expect_exit(BP("verify", "--failed-to", "again", "list"), 1);
-	expect_out(BP("verify", "-k", "again"), "a,b: OK\na,b: FAILED\n");
+	expect_out(BP("verify", "-k", "again"), "./a,b: FAILED\n");
 	/* From standard input as well. */
 	expect_exit(SH("sed s/a,b/-/ list >dash; exec \"$BATCHPROC\" verify dash <a,b"), 1);
 	/* With other digests it is another entry. */
 	expect_exit(SH("sed s/c593/c592/ list >right; \"$BATCHPROC\" verify --journal j right; "
 		       "exec \"$BATCHPROC\" verify --journal j --resume list"),
 		    1);
+	/* What is said again of one that has another size says so, and it is another entry. */
+	expect_exit(
+		SH("printf '%%%%%%%% HASHDEEP-1.0\\n%%%%%%%% size,md5,filename\\n"
+		   "5,5d41402abc4b2a76b9719d911017c592,a,b\\n' >list; sed s/^5,/6,/ list >longer"),
+		0);
+	expect_exit(BP("verify", "--failed-to", "again", "longer"), 1);
+	expect_exit(BP("verify", "again"), 1);
+	expect_exit(BP("verify", "--journal", "sizes", "list"), 0);
+	expect_exit(BP("verify", "--journal", "sizes", "--resume", "longer"), 1);
 	/* No column that is known. */
 	make_file("list", "%%%% HASHDEEP-1.0\n%%%% size,tiger,filename\n"
 			  "5,2cfd7f6f336288a7f2741b9bf874388a54026639cadb7bf2,a,b\n");
@@ -474,6 +513,7 @@ int main(int argc, char **argv)
 		ONCE(lists_go_both_ways_as_the_table_says_4),
 		ONCE(a_change_is_seen_in_every_list),
 		ONCE(blake3_is_as_b3sum_s_or_refused),
+		ONCE(brackets_without_a_tag_are_an_entry),
 		ONCE(a_name_that_a_form_cannot_hold_is_refused),
 		ONCE(a_resumed_run_writes_the_same_list),
 		ONCE(digests_of_several_algorithms),

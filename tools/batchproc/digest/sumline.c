@@ -202,7 +202,7 @@ static bool split_tagged(struct tagged *part, char *text, char *end, bool words)
 	part->tag_len = (size_t)(at - text);
 	while (at < end && is_blank(*at))
 		at++;
-	if (!part->tag_len || at == end || *at != '(')
+	if (at == end || *at != '(')
 		return false;
 	part->name = at + 1;
 	close = memrchr(at, ')', (size_t)(end - at));
@@ -244,6 +244,28 @@ enum sumline_kind sumline_unchecked(struct sumline *line, const char *why)
 	return SUMLINE_UNCHECKED;
 }
 
+static const char unknown_length[] =
+	"no algorithm is known by the length of its digest (-a says which)";
+
+static const char wrong_length[] = "its line has no digest of that algorithm";
+
+/* (NAME) = DIGEST, which says as little of the algorithm as a plain line. */
+static enum sumline_kind parse_bracketed(struct sumline *line, const struct tagged *part,
+					 const struct sumrules *rules, const char *end)
+{
+	const size_t digits = hex_length(part->digest, end);
+
+	if (digits < DIGITS_LIKELY || part->digest + digits != end)
+		return SUMLINE_NONE;
+	line->alg = rules->forced ? rules->forced : digest_by_size(digits / 2);
+	line->name = part->name;
+	line->len = part->len;
+	if (!line->alg || digits != 2 * line->alg->size)
+		return sumline_unchecked(line, rules->forced ? wrong_length : unknown_length);
+	sumline_unhex(line->digest, part->digest, line->alg->size);
+	return SUMLINE_ENTRY;
+}
+
 static enum sumline_kind parse_tagged(struct sumline *line, const struct digest_alg *alg,
 				      const struct tagged *part, const struct sumrules *rules,
 				      const char *end)
@@ -262,7 +284,7 @@ static enum sumline_kind parse_tagged(struct sumline *line, const struct digest_
 		return sumline_unchecked(line, "its algorithm is not known");
 	}
 	if (!read_digest(line->digest, part->digest, (size_t)(end - part->digest), alg->size))
-		return sumline_unchecked(line, "its line has no digest of that algorithm");
+		return sumline_unchecked(line, wrong_length);
 	return SUMLINE_ENTRY;
 }
 
@@ -325,9 +347,7 @@ static enum sumline_kind parse_plain(struct sumline *line, struct sumrules *rule
 	}
 	line->name = text;
 	line->len = (size_t)(end - text);
-	return line->alg ? SUMLINE_ENTRY :
-			   sumline_unchecked(line, "no algorithm is known by the length of its "
-						   "digest (-a says which)");
+	return line->alg ? SUMLINE_ENTRY : sumline_unchecked(line, unknown_length);
 }
 
 static bool is_escape(const char *text, const char *end)
@@ -377,13 +397,14 @@ enum sumline_kind sumline_parse(struct sumline *line, struct sumrules *rules, ch
 	if (memchr(text, '\0', (size_t)(end - text)))
 		return SUMLINE_NONE;
 	tagged = split_tagged(&part, text, end, false);
-	if (tagged)
+	if (tagged && part.tag_len)
 		named = digest_by_spelling(text, part.tag_len);
 	if (!named)
 		kind = parse_plain(line, rules, text, end);
 	/* A digest is no algorithm's name: what could be both is a plain line. */
 	if (kind == SUMLINE_NONE && tagged)
-		kind = parse_tagged(line, named, &part, rules, end);
+		kind = part.tag_len ? parse_tagged(line, named, &part, rules, end) :
+				      parse_bracketed(line, &part, rules, end);
 	/* Whatever it is called in words; but no plain line that is not as its list has them. */
 	if (kind == SUMLINE_NONE && !tagged && hex_length(text, end) < DIGITS_LIKELY &&
 	    split_tagged(&part, text, end, true) && hex_length(part.digest, end) >= DIGITS_LIKELY)

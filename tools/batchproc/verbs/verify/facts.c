@@ -136,12 +136,14 @@ void verify_facts_again(const struct item *item, struct buf *buf)
 		.len = item->name.len,
 		.sized = own->sized,
 		.size = own->size,
-		.more_count = further->more_count,
-		.facts = further->facts,
 	};
 
 	memcpy(line.digest, own->expected, sizeof(line.digest));
-	memcpy(line.more, further->more, sizeof(line.more));
+	if (further) {
+		line.facts = further->facts;
+		line.more_count = further->more_count;
+		memcpy(line.more, further->more, sizeof(line.more));
+	}
 	mtree_add(buf, &line);
 }
 

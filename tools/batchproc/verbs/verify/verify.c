@@ -253,6 +253,7 @@ static void verify_json(const struct item *item, struct buf *buf)
 
 /*
  * With its tag, which says which of two algorithms of the same length it is; a line for each digest.
+ * What else a list says of a file only mtree's lines can say again.
  */
 static void verify_again(const struct item *item, struct buf *buf)
 {
@@ -263,7 +264,7 @@ static void verify_again(const struct item *item, struct buf *buf)
 	if (own->line) {
 		buf_str(buf, own->line);
 		buf_char(buf, style.zero ? '\0' : '\n');
-	} else if (own->further && own->further->facts.given) {
+	} else if (own->sized || (own->further && own->further->facts.given)) {
 		verify_facts_again(item, buf);
 	} else if (own->alg) {
 		sumline_add(buf, own->alg, own->expected, item->name.data, item->name.len, style);
@@ -273,7 +274,7 @@ static void verify_again(const struct item *item, struct buf *buf)
 	}
 }
 
-/* The digests that are expected: with others it is another item. */
+/* What is expected: with other digests, or another size, it is another item. */
 static void verify_journal_key(const struct item *item, struct buf *buf)
 {
 	const struct verify_item *own = item_priv_const(item);
@@ -285,6 +286,10 @@ static void verify_journal_key(const struct item *item, struct buf *buf)
 	for (size_t i = 0; further && i < further->more_count; i++) {
 		buf_char(buf, ',');
 		sumfield_add(buf, further->more[i].alg, further->more[i].bytes);
+	}
+	if (own->sized) {
+		buf_char(buf, '\t');
+		buf_u64(buf, own->size);
 	}
 	verify_facts_key(item, buf);
 }
