@@ -93,6 +93,31 @@ static void a_linked_link_does_not_replace_what_it_leads_to(struct test *t)
 	}
 }
 
+/* As with cp -n, and with cp -u where the directory is not older. */
+static void a_directory_that_may_stay_is_passed_over(struct test *t)
+{
+	static const char *const ways[] = {"--no-clobber", "-u"};
+	struct run *run;
+
+	fresh_dir(t);
+	run_sh("mkdir -p s d/f/in; echo new >s/f; echo g >s/g; touch -d 2001-01-01 s/f");
+	for (size_t i = 0; i < COUNT_OF(ways); i++) {
+		run = BP("copy", "-r", ways[i], "--json", "s/.", "d");
+		expect_exit(run, 0);
+		expect(strstr(run->out.data, "\"status\":\"skipped\""));
+		expect_exit(BP("copy", "--no-target-directory", ways[i], "s/f", "d/f"), 0);
+		expect_exit(SH("test -d d/f/in; cmp s/g d/g"), 0);
+	}
+	/* A newer file would have to replace it, and does not. */
+	run_sh("touch -d '1 hour' s/f");
+	run = BP("copy", "-r", "-u", "s/.", "d");
+	expect_exit(run, 1);
+	expect_says(run, "the destination is a directory");
+	expect_exit(BP("copy", "--no-target-directory", "-u", "s/f", "d/f"), 1);
+	expect_exit(BP("copy", "-a", "-u", "s/.", "d"), 1);
+	expect_exit(SH("test -d d/f/in"), 0);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -100,6 +125,7 @@ int main(int argc, char **argv)
 		ONCE(what_is_no_file_replaces_the_link),
 		ONCE(a_file_goes_where_the_link_leads),
 		ONCE(the_file_that_a_link_leads_to_is_not_replaced_by_it),
+		ONCE(a_directory_that_may_stay_is_passed_over),
 	};
 
 	return RUN_CASES(argc, argv, cases);

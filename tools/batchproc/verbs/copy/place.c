@@ -20,6 +20,7 @@
 #include "base/buf.h"
 #include "verbs/copy/claims.h"
 #include "verbs/copy/copy.h"
+#include "verbs/copy/replace.h"
 #include "base/path.h"
 #include "cli/inputs.h"
 #include "run/job.h"
@@ -227,6 +228,14 @@ static bool goes_up(const char *path)
 	return false;
 }
 
+/* As with cp, what would replace a directory is passed over where it may be. */
+static bool dir_stays(const struct copy_settings *set, const struct source *src)
+{
+	struct stat old;
+
+	return !fstat(dirnode_fd(src->dir), &old) && replace_stays(set, &src->st, &old);
+}
+
 static int place(const struct job *job, const struct copy_settings *set, const struct target *t,
 		 struct source *src, bool from_list, const char **why)
 {
@@ -271,6 +280,10 @@ static int place(const struct job *job, const struct copy_settings *set, const s
 		src->name = NULL;
 		*why = "the destination is not a directory";
 		return -ENOTDIR;
+	}
+	if (!is_dir && src->known && !src->name && dir_stays(set, src)) {
+		*why = replace_stays_why(set);
+		return 0;
 	}
 	if (!is_dir && src->known && !src->name) {
 		*why = "the destination is a directory";

@@ -142,6 +142,16 @@ static bool is_stream(mode_t mode)
 	return S_ISFIFO(mode) || S_ISCHR(mode) || S_ISBLK(mode);
 }
 
+bool replace_stays(const struct copy_settings *set, const struct stat *st, const struct stat *old)
+{
+	return set->ignore_existing || (set->update && !is_older(old, st));
+}
+
+const char *replace_stays_why(const struct copy_settings *set)
+{
+	return set->ignore_existing ? "the destination is there" : "the destination is not older";
+}
+
 bool replace_needless(struct item *item, const struct stat *st, const struct at_name *to,
 		      const struct stat *old)
 {
@@ -159,11 +169,10 @@ bool replace_needless(struct item *item, const struct stat *st, const struct at_
 	}
 	if (replace_renews(item) && ((old->st_mode ^ st->st_mode) & S_IFMT))
 		return false;
-	if (set->update && !set->ignore_existing && is_older(old, st))
+	if (!replace_stays(set, st, old))
 		return false;
 	item->status = STATUS_SKIPPED;
-	item->why = set->ignore_existing ? "the destination is there" :
-					   "the destination is not older";
+	item->why = replace_stays_why(set);
 	return true;
 }
 
@@ -182,6 +191,8 @@ int replace_allowed(struct item *item, const struct stat *st, const struct stat 
 		item->why = replace_same_text;
 		return -EINVAL;
 	}
+	if (S_ISDIR(old->st_mode) && replace_stays(set, st, old) && !replace_renews(item))
+		return 0;
 	if (S_ISDIR(old->st_mode)) {
 		item->why = "the destination is a directory";
 		return -EISDIR;

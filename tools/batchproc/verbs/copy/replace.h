@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 struct at_name;
+struct copy_settings;
 struct item;
 
 /* The copy of @st, of the name @to, was never finished, by a run that was killed. */
@@ -18,6 +19,9 @@ bool replace_unfinished(const struct at_name *to, const struct stat *copy, const
  * nothing is lost with it.
  */
 bool replace_is_beginning(int src, const struct at_name *to, const struct stat *old);
+/* Whether what is there stays, whatever it is, and the words for that. */
+bool replace_stays(const struct copy_settings *set, const struct stat *st, const struct stat *old);
+const char *replace_stays_why(const struct copy_settings *set);
 /* Whether an existing destination, @to, makes the copy needless; then the item says so. */
 bool replace_needless(struct item *item, const struct stat *st, const struct at_name *to,
 		      const struct stat *old);
