@@ -79,6 +79,9 @@ libdir ?= $(prefix)/lib
 includedir ?= $(prefix)/include
 mandir ?= $(prefix)/share/man
 docdir ?= $(prefix)/share/doc/batchproc
+bashcompdir ?= $(prefix)/share/bash-completion/completions
+zshcompdir ?= $(prefix)/share/zsh/site-functions
+fishcompdir ?= $(prefix)/share/fish/vendor_completions.d
 pkgconfigdir ?= $(libdir)/pkgconfig
 DESTDIR ?=
 
@@ -136,7 +139,7 @@ sim: ## play SEEDS=N random programs on the simulated backend (10,000,000 by def
 breakages: ## break the library on purpose, and see that the simulation finds each breakage
 fuzz: ## look for input that breaks a parser; T='NAME...' choose, SECONDS=N for each (60)
 bench: ## run the benchmark; ARGS= are its arguments
-install: ## install the library, its header, manual pages, guide and examples, and the command
+install: ## install the library, its header, manual pages, guide, examples, the command and its completion
 uninstall: ## remove what install put there
 
 no-build-goals := help deps deps-ci clean distclean format format-check cppcheck shellcheck
@@ -242,6 +245,8 @@ all: $(man-built)
 dest-of-page = $(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(1)))
 so-names := libbatchproc.so.$(VERSION) libbatchproc.so.$(VERSION_MAJOR) libbatchproc.so
 
+completion := tools/batchproc/completion
+
 guides := docs/guide.md docs/backends.md docs/design.md docs/cluster.md docs/tracing.md
 guide-examples := $(wildcard docs/examples/*.[ch] docs/examples/*.cc docs/examples/*.manifest tools/trace/*.bt)
 
@@ -259,6 +264,10 @@ install: $(lib-files) $(command) $(pc-file) $(man-built)
 	$(Q)$(foreach m,$(man-built),$(INSTALL) -d '$(call dest-of-page,$(m))' && \
 		$(INSTALL) -m 644 $(m) '$(call dest-of-page,$(m))' &&) :
 	$(Q)scripts/man-aliases.sh install '$(DESTDIR)$(mandir)' $(man-pages)
+	$(Q)$(INSTALL) -d '$(DESTDIR)$(bashcompdir)' '$(DESTDIR)$(zshcompdir)' '$(DESTDIR)$(fishcompdir)'
+	$(Q)$(INSTALL) -m 644 $(completion)/batchproc.bash '$(DESTDIR)$(bashcompdir)/batchproc'
+	$(Q)$(INSTALL) -m 644 $(completion)/_batchproc '$(DESTDIR)$(zshcompdir)'
+	$(Q)$(INSTALL) -m 644 $(completion)/batchproc.fish '$(DESTDIR)$(fishcompdir)'
 	$(Q)$(INSTALL) -d '$(DESTDIR)$(docdir)/examples'
 	$(Q)$(INSTALL) -m 644 $(guides) '$(DESTDIR)$(docdir)'
 	$(Q)$(INSTALL) -m 644 $(guide-examples) '$(DESTDIR)$(docdir)/examples'
@@ -269,6 +278,8 @@ uninstall:
 	$(Q)rm -f '$(DESTDIR)$(libdir)/libbatchproc.a' '$(DESTDIR)$(includedir)/batchproc.h' \
 		'$(DESTDIR)$(includedir)/batchproc.hpp' '$(DESTDIR)$(includedir)/batchproc_sim.h' \
 		'$(DESTDIR)$(pkgconfigdir)/batchproc.pc' '$(DESTDIR)$(bindir)/batchproc' \
+		'$(DESTDIR)$(bashcompdir)/batchproc' '$(DESTDIR)$(zshcompdir)/_batchproc' \
+		'$(DESTDIR)$(fishcompdir)/batchproc.fish' \
 		$(foreach n,$(so-names),'$(DESTDIR)$(libdir)/$(n)') \
 		$(foreach m,$(man-pages),'$(call dest-of-page,$(m))/$(notdir $(m))')
 	$(Q)scripts/man-aliases.sh remove '$(DESTDIR)$(mandir)' $(man-pages)

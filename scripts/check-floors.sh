@@ -51,7 +51,7 @@ walk/*
 digest/*
 net/*
 verbs/*
-verbs.c main.c
+verbs.c help.* complete.* main.c
 END
 		;;
 	esac

@@ -28,8 +28,19 @@ install()
 
 install install
 for file in lib/libbatchproc.a lib/libbatchproc.so include/batchproc.h include/batchproc.hpp include/batchproc_sim.h lib/pkgconfig/batchproc.pc \
-	share/doc/batchproc/guide.md share/doc/batchproc/examples/fail_fast.c share/doc/batchproc/examples/words.cc share/man/man3/bp_go.3; do
+	share/doc/batchproc/guide.md share/doc/batchproc/examples/fail_fast.c share/doc/batchproc/examples/words.cc share/man/man3/bp_go.3 \
+	share/bash-completion/completions/batchproc share/zsh/site-functions/_batchproc share/fish/vendor_completions.d/batchproc.fish; do
 	[ -f "$dest/usr/$file" ] || { echo "$file was not installed"; exit 1; }
+done
+
+# Each public function is a page's name, or leads to one.
+functions=$(sed -n 's/^[[:space:]]*\(bp_[a-z0-9_]*\);$/\1/p' lib/batchproc.map)
+for function in $functions; do
+	page=$dest/usr/share/man/man3/$function.3
+	[ -f "$page" ] || { echo "$function has no manual page installed"; exit 1; }
+	target=$(sed -n 's/^\.so //p' "$page")
+	[ -z "$target" ] || page=$dest/usr/share/man/$target
+	grep -q "^\.Fn $function\( \|\$\)" "$page" || { echo "the page of $function is about something else"; exit 1; }
 done
 
 # A page of that name, not one line that leads to another page.

@@ -46,6 +46,7 @@ clang's libFuzzer|clang_fuzzes|libclang-rt-dev|compiler-rt|compiler-rt|compiler-
 clang-format|program clang-format|clang-format|clang-tools-extra|clang|clang-extra-tools|clang-tools
 cppcheck|program cppcheck|cppcheck|cppcheck|cppcheck|cppcheck|cppcheck
 patch|program patch|patch|patch|patch|patch|patch
+mandoc|program mandoc|mandoc|mandoc|mandoc|mandoc|mandoc
 shellcheck|program shellcheck|shellcheck|ShellCheck|shellcheck|shellcheck|ShellCheck
 valgrind|program valgrind|valgrind|valgrind|valgrind|valgrind|valgrind
 libcurl|compiles curl -lcurl|libcurl4-openssl-dev|libcurl-devel|curl|curl-dev|libcurl-devel
@@ -79,6 +80,8 @@ setfacl|program setfacl|acl|acl|acl|acl|acl
 setfattr|program setfattr|attr|attr|attr|attr|attr
 filefrag|program filefrag|e2fsprogs|e2fsprogs|e2fsprogs|e2fsprogs-extra|e2fsprogs
 bash|program bash|bash|bash|bash|bash|bash
+zsh|program zsh|zsh|zsh|zsh|zsh|zsh
+fish|program fish|fish|fish|fish|fish|fish
 setarch|program setarch|util-linux|util-linux|util-linux|setarch|util-linux
 xxhsum|program xxhsum|xxhash|xxhash|xxhash|xxhash|xxhash
 rhash|program rhash|rhash|rhash|rhash|rhash|rhash

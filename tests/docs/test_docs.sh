@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # The documents keep up with the code: every public function and every option of the command has
-# its place in a manual page, every file that a document links to is there, the pages are clean.
+# its place in a manual page, topics of the help too, every file that a document links to is there, the pages
+# are clean.
 # BATCHPROC is the command. Run in the top directory of the source.
 set -eu
 
@@ -33,6 +34,27 @@ for verb in $verbs; do
 		cat "$page" docs/man/batchproc.1 | grep -qE "Fl Fl $option( |\$)" ||
 			wrong "batchproc $verb --$option is in no manual page"
 	done
+done
+
+# What a topic of `batchproc help` speaks of is there: options, variables, and the numbers of the exit status.
+topics=$("$BATCHPROC" help | sed -n '/^What they share/,/^$/s/^  \([a-z]*\) .*/\1/p')
+[ "$(echo "$topics" | wc -w)" -ge 7 ] || wrong "batchproc help names no topics"
+helps=$(for verb in $verbs; do "$BATCHPROC" "$verb" --help; done)
+for topic in $topics; do
+	text=$("$BATCHPROC" help "$topic") || wrong "batchproc help $topic failed"
+	[ "$(echo "$text" | wc -L)" -le 96 ] || wrong "batchproc help $topic has long lines"
+	grep -qwE "$topic" docs/man/batchproc.1 || wrong "the topic $topic is not in batchproc(1)"
+	for option in $(echo "$text" | grep -oE -e '--[a-z][a-z-]*'); do
+		echo "$helps" | grep -qF -e "$option" || wrong "batchproc help $topic: no option $option"
+	done
+done
+for word in $("$BATCHPROC" help status | sed -n 's/^  \([0-9][0-9N+]*\) .*/\1/p'); do
+	grep -qxF ".It $word" docs/man/batchproc.1 || wrong "batchproc help status: $word is not in batchproc(1)"
+done
+for word in $("$BATCHPROC" help environment | sed -n 's/^  \([A-Za-z].*\)/\1/p' |
+	sed 's/   .*//; s/ and others//; s/,//g'); do
+	grep -qE "^\.Ev .*\b$word\b|^\.It Ev .*\b$word\b" docs/man/batchproc.1 ||
+		wrong "batchproc help environment: $word is not in batchproc(1)"
 done
 
 for file in *.md docs/*.md tests/*.md; do

@@ -10,6 +10,8 @@
 
 #include "batchproc.h"
 #include "cli/options.h"
+#include "complete.h"
+#include "help.h"
 #include "base/message.h"
 #include "base/status.h"
 #include "run/startup.h"
@@ -28,20 +30,6 @@ static void fill_standard_descriptors(void)
 		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
 		    open("/dev/null", wrong_way[fd]) != fd)
 			_exit(EXIT_TROUBLE);
-}
-
-static int print_usage(void)
-{
-	printf("Usage: batchproc COMMAND [options] [ITEM...]\n"
-	       "Very many file and network operations at once, on io_uring, ended together.\n\nCommands:\n");
-	for (size_t i = 0; verb_at(i); i++)
-		printf("  %-8s %s\n", verb_at(i)->name, verb_at(i)->summary);
-	printf("\n'batchproc COMMAND --help' tells the options of a command; --version the version.\n"
-	       "\n"
-	       "Exit status: 0 every item succeeded, 1 some failed, 2 usage error, 3 stopped early\n"
-	       "by the halt policy, 124 the deadline passed, 125 the program itself could not go on,\n"
-	       "128+N ended by signal N.\n");
-	return flush_stdout();
 }
 
 static int print_version(void)
@@ -73,8 +61,12 @@ int main(int argc, char **argv)
 	verbs_begin();
 	if (argc < 2)
 		return usage_error(NULL, "no command given");
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
-		return print_usage();
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+		return help_usage();
+	if (!strcmp(argv[1], "help"))
+		return help(argc - 2, argv + 2);
+	if (!strcmp(argv[1], "--complete") && argc > 2)
+		return complete(argv + 2, (size_t)argc - 2);
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
 		return print_version();
 	verb = verb_by_name(argv[1]);

@@ -26,7 +26,9 @@ struct opt {
 	const char *name;
 	/*
 	 * What stands for its argument in the help; in brackets: it may be left out; NULL: it takes
-	 * none.
+	 * none. Words in small letters stand for themselves, and completion offers them: one of a|b,
+	 * or with commas between them some of a,b. It offers files for FILE and PATH, directories for
+	 * DIR, digests for ALGORITHM.
 	 */
 	const char *arg;
 	const char *help;

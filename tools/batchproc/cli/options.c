@@ -115,7 +115,15 @@ int usage_error(const struct verb *verb, const char *format, ...)
 	return EXIT_USAGE;
 }
 
-static int print_help(const struct verb *verb)
+const struct opt *option_at(const struct verb *verb, size_t i)
+{
+	struct table table;
+
+	collect(&table, verb);
+	return i < table.count ? table.opts[i] : NULL;
+}
+
+int options_print_help(const struct verb *verb)
 {
 	struct table table;
 
@@ -125,7 +133,7 @@ static int print_help(const struct verb *verb)
 	for (size_t i = 0; i < table.count; i++) {
 		const struct opt *opt = table.opts[i];
 		const char *help = opt->help;
-		char left[64];
+		char left[96];
 		int len = snprintf(left, sizeof(left), "  %c%c%s --%s%s%s", opt->letter ? '-' : ' ',
 				   opt->letter ? opt->letter : ' ', opt->letter ? "," : " ",
 				   opt->name, opt->arg && !opt_is_optional(opt) ? " " : "",
@@ -150,7 +158,7 @@ bool options_take_help(struct options *o, const struct opt *opt, const char *arg
 {
 	(void)opt;
 	(void)arg;
-	*status = print_help(o->verb);
+	*status = options_print_help(o->verb);
 	return false;
 }
 

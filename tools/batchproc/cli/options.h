@@ -80,6 +80,12 @@ const struct opt *option_by_name(const struct verb *verb, const char *name, size
 				 bool *ambiguous);
 bool option_is_shared(const struct opt *opt);
 
+/* Those that it takes, its own first, by their place from 0; NULL: there are no more. */
+const struct opt *option_at(const struct verb *verb, size_t i);
+
+/* What --help prints; returns the exit status. */
+int options_print_help(const struct verb *verb);
+
 /* Readers that rows of option tables name: a bool becomes true; a const char * points to @arg. */
 const char *opt_flag(void *to, const char *arg);
 const char *opt_text(void *to, const char *arg);

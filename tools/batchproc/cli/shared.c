@@ -244,8 +244,8 @@ const struct shared shared_options[] = {
 	 {0, "quorum", "K", "end when K succeeded, or when K no longer can", NULL, OPT_WHOLE},
 	 take_quorum},
 	{TAKES_RUN,
-	 {0, "halt", "WHEN,WHY",
-	  "never, or soon|now,fail|success|done=N|N%: stop starting items\n"
+	 {0, "halt", "never|WHEN,WHY",
+	  "WHEN,WHY is soon|now,fail|success|done=N|N%: stop starting items\n"
 	  "(soon), or cancel the running ones too (now)",
 	  NULL, OPT_WHOLE},
 	 take_halt},
@@ -377,14 +377,14 @@ const struct shared shared_options[] = {
 	 {'k', "keep-order", NULL, "output in the order of the input", FLAG(keep_order)},
 	 NULL},
 	{TAKES_RUN,
-	 {0, "progress", "HOW",
-	  "auto, bar, plain, json or none, on standard error; auto is a bar\n"
-	  "on a terminal and plain, a line every ten seconds, elsewhere",
+	 {0, "progress", "auto|bar|plain|json|none",
+	  "on standard error; auto is a bar on a terminal and plain, a line\n"
+	  "every ten seconds, elsewhere",
 	  read_progress, AT(progress, enum progress_mode)},
 	 NULL},
 	{TAKES_ENGINE,
-	 {0, "backend", "NAME", "auto, uring or threads", read_backend,
-	  AT(backend, enum bp_backend)},
+	 {0, "backend", "auto|uring|threads", "auto takes io_uring where it is allowed",
+	  read_backend, AT(backend, enum bp_backend)},
 	 NULL},
 	{TAKES_ENGINE,
 	 {0, "loops", "N", "loop threads; one for each usable CPU by default", read_loops,

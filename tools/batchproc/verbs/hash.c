@@ -494,7 +494,7 @@ static bool hash_walks(const void *settings)
 }
 
 static const struct opt hash_options[] = {
-	{'a', "algorithm", "NAME",
+	{'a', "algorithm", "ALGORITHM",
 	 "instead of sha256, or given again beside the first; one of\n" DIGEST_NAMES("\n"),
 	 read_algorithm, OPT_WHOLE},
 	{'c', "check", NULL, "check lists of digests instead: batchproc verify",
@@ -515,13 +515,13 @@ static const struct opt hash_options[] = {
 	 OPT_FLAG(struct settings, style.tag)},
 	{0, "base64", NULL, "digests in base64, as cksum --base64 prints them",
 	 OPT_FLAG(struct settings, style.base64)},
-	{0, "format", "NAME",
-	 "a list in the form of sfv (with crc32), hashdeep (md5, sha1, sha256)\n"
-	 "or mtree (with type, mode, size and time, directories and links)",
+	{0, "format", "sfv|hashdeep|mtree",
+	 "a list in this form: with crc32; with md5, sha1 or sha256; with type,\n"
+	 "mode, size and time, directories and links",
 	 read_format, OPT_AT(struct settings, format, enum sumformat)},
-	{0, "update", "LIST",
+	{0, "update", "FILE",
 	 "print a list as --format mtree does, and read only those files whose\n"
-	 "size or time is another than in LIST, or that it has not",
+	 "size or time is another than in FILE, or that it has not",
 	 OPT_TEXT(struct settings, update)},
 	{'z', "zero", NULL, "end lines with NUL, and escape no names",
 	 OPT_FLAG(struct settings, style.zero)},

@@ -236,12 +236,12 @@ static bool list_walks(const void *settings)
 static const struct opt list_options[] = {
 	{'r', "recursive", NULL, "walk directories; symbolic links in them are not followed",
 	 OPT_FLAG(struct settings, recursive)},
-	{0, "type", "LIST",
-	 "some of f, d, l, p, s, c, b, as find -type has them; all but\n"
+	{0, "type", "f,d,l,p,s,c,b",
+	 "only these, as find -type has them; all but\n"
 	 "directories by default",
 	 read_types, OPT_AT(struct settings, types, unsigned int)},
-	{0, "manifest", "COMMAND", "jobs for batchproc run: copy, hash or rm of each",
-	 read_manifest, OPT_AT(struct settings, manifest, const struct verb *)},
+	{0, "manifest", "copy|hash|rm", "jobs for batchproc run, one of each", read_manifest,
+	 OPT_AT(struct settings, manifest, const struct verb *)},
 	{0, "to", "DIR", "what is copied by the jobs of --manifest copy has its path below DIR",
 	 OPT_TEXT(struct settings, to)},
 	OPT_END,

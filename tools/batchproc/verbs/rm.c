@@ -567,7 +567,7 @@ static const struct opt rm_options[] = {
 	 "ask once, before more than three files are removed or a directory\n"
 	 "with what is in it",
 	 read_once, OPT_WHOLE},
-	{0, "interactive", "[=WHEN]", "never, once (-I) or always (-i, also without WHEN)",
+	{0, "interactive", "[=never|once|always]", "once: -I; always: -i, also without a word",
 	 read_interactive, OPT_WHOLE},
 	{0, "preserve-root", "[=all]",
 	 "the root directory stays in any case; all: and so does a PATH that\n"

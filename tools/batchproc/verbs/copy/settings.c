@@ -344,12 +344,11 @@ const struct opt copy_options[] = {
 	 "-r, and keep everything: -p, extended attributes, ACLs, hard links\n"
 	 "between what is copied; FIFOs, sockets and devices are made anew",
 	 read_archive, OPT_WHOLE},
-	{0, "preserve", "[=LIST]",
-	 "keep mode, ownership, timestamps, links, xattr or all; without a\n"
-	 "LIST mode (and ACL), ownership and timestamps",
-	 read_preserve, OPT_WHOLE},
+	{0, "preserve", "[=mode,ownership,timestamps,links,xattr,all]",
+	 "keep these; without a list mode (and ACL), ownership and timestamps", read_preserve,
+	 OPT_WHOLE},
 	{'p', "preserve", NULL, "keep mode (and ACL), owner and times", read_keep_usual, OPT_WHOLE},
-	{0, "no-preserve", "LIST",
+	{0, "no-preserve", "mode,ownership,timestamps,links,xattr,all",
 	 "do not keep these; without its mode a new file gets what the umask\n"
 	 "leaves",
 	 read_no_preserve, OPT_WHOLE},
@@ -373,9 +372,9 @@ const struct opt copy_options[] = {
 	 "what is there goes, whatever it is but a directory, and nothing of\n"
 	 "it stays: neither mode nor owner",
 	 FLAG(remove_first)},
-	{0, "backup", "[=CONTROL]",
-	 "what is replaced gets another name: none, simple (a suffix),\n"
-	 "numbered, or existing: numbered where such ones are, else simple",
+	{0, "backup", "[=none|simple|existing|numbered]",
+	 "what is replaced gets another name; simple: with a suffix; existing:\n"
+	 "numbered where such ones are, else simple",
 	 read_backup, OPT_WHOLE},
 	{'b', "backup", NULL, "--backup", read_backup, OPT_WHOLE},
 	{'S', "suffix", "SUFFIX", "of simple backups, instead of ~; -b", read_suffix, OPT_WHOLE},
@@ -395,10 +394,11 @@ const struct opt copy_options[] = {
 	 "copied, and if nothing has failed; not with -b",
 	 FLAG(mirror)},
 	{0, "max-delete", "N", "but not more than so many things", read_max_delete, OPT_WHOLE},
-	{0, "reflink", "WHEN", "auto, always, never: share blocks where the file system can",
-	 read_reflink, OPT_WHOLE},
-	{0, "sparse", "WHEN", "auto: holes stay holes; always: blocks of zeros become some; never",
-	 read_sparse, OPT_WHOLE},
+	{0, "reflink", "auto|always|never", "share blocks where the file system can", read_reflink,
+	 OPT_WHOLE},
+	{0, "sparse", "auto|always|never",
+	 "auto: holes stay holes; always: blocks of zeros become some; never", read_sparse,
+	 OPT_WHOLE},
 	{0, "attributes-only", NULL, "copy no content, only what is to be kept",
 	 FLAG(attributes_only)},
 	{0, "copy-contents", NULL, "read FIFOs and devices to their end, as if they were files",
@@ -411,7 +411,7 @@ const struct opt copy_options[] = {
 	 "a FIFO or a device",
 	 FLAG(inplace)},
 	{0, "sync", NULL, "wait until files and directories are on the device", FLAG(sync)},
-	{0, "hash", "NAME",
+	{0, "hash", "ALGORITHM",
 	 "print digests of what was copied, with the names of the copies, as\n"
 	 "batchproc hash does",
 	 digest_read, OPT_AT(struct copy_settings, alg, const struct digest_alg *)},

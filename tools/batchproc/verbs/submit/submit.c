@@ -378,8 +378,7 @@ static void submit_drop(void *settings)
 #define FIELD(name, is) OPT_AT(struct submit_settings, name, is)
 
 static const struct opt submit_options[] = {
-	{0, "engine", "NAME", "slurm, which is the default", read_engine,
-	 FIELD(engine, const char *)},
+	{0, "engine", "slurm", "which is the default", read_engine, FIELD(engine, const char *)},
 	{0, "shards", "N", "divide the items into N parts", read_number, FIELD(shards, uint64_t)},
 	{0, "nodes", "N", "on N nodes at once at most, each part with one for itself", read_number,
 	 FIELD(nodes, uint64_t)},

@@ -456,7 +456,7 @@ static const char *read_unlisted(void *to, const char *arg)
 }
 
 static const struct opt verify_options[] = {
-	{'a', "algorithm", "NAME",
+	{'a', "algorithm", "ALGORITHM",
 	 "the only algorithm to accept; without it the tag or the length of\n"
 	 "the digest says which (8: xxh32, 16: xxh64, 32: md5, 40: sha1,\n"
 	 "56: sha224, 64: sha256, 96: sha384, 128: sha512)",
@@ -465,9 +465,9 @@ static const struct opt verify_options[] = {
 	 OPT_FLAG(struct settings, bag)},
 	{0, "ignore-missing", NULL, "pass over files that are not there",
 	 OPT_FLAG(struct settings, ignore_missing)},
-	{0, "keys", "KEY,...",
-	 "what is compared of an mtree list's entries beside digests: some of\n"
-	 "size,type,link,mode (all of which is the default), or none",
+	{0, "keys", "size,type,link,mode|none",
+	 "what is compared of an mtree list's entries beside digests; all of\n"
+	 "these by default",
 	 read_keys, OPT_WHOLE},
 	{0, "status", NULL, "print nothing; the exit status tells",
 	 OPT_FLAG(struct settings, status)},
