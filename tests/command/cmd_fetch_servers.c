@@ -179,6 +179,10 @@ static void what_is_compressed_is_what_it_was(struct test *t)
 	expect_exit(SH("cmp got www/text.txt"), 0);
 	expect_exit(BP("fetch", "-o", "plain", server_url(&server, "http", "/text.txt")), 0);
 	expect_exit(SH("cmp plain www/text.txt"), 0);
+	/* A look at the body is one at what it holds. */
+	expect_exit(BP("probe", "--compressed", "--expect-body", "^a{200}",
+		       server_url(&server, "http", "/text.txt")),
+		    0);
 	server_stop(&server);
 }
 

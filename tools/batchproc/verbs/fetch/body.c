@@ -7,22 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "base/alloc.h"
 #include "batchproc.h"
+#include "net/decode.h"
 #include "run/job.h"
 #include "run/steer.h"
 #include "verbs/fetch/fetch.h"
-
-#define INFLATE_BYTES 65536u
-
-struct inflater {
-	z_stream stream;
-	bool ended; /* the compressed stream has */
-	bool raw; /* deflate without zlib's header, as some send it */
-	unsigned char out[INFLATE_BYTES];
-};
 
 static int write_stdout(struct body *b, const char *data, size_t len)
 {
@@ -74,75 +65,20 @@ static int put(struct body *b, const char *data, size_t len)
 	return 0;
 }
 
-static int put_compressed(struct body *b, const char *data, size_t len)
+static int put_decoded(void *arg, const char *data, size_t len)
 {
-	struct inflater *i = b->inflater;
-	int state, err;
-
-	i->stream.next_in = (Bytef *)data;
-	i->stream.avail_in = (uInt)len;
-	while (i->stream.avail_in && !i->ended) {
-		i->stream.next_out = i->out;
-		i->stream.avail_out = sizeof(i->out);
-		state = inflate(&i->stream, Z_NO_FLUSH);
-		if (state == Z_DATA_ERROR && !i->raw && !i->stream.total_out) {
-			/* Its first bytes are still there: few servers send less than ten. */
-			i->raw = true;
-			inflateReset2(&i->stream, -15);
-			i->stream.next_in = (Bytef *)data;
-			i->stream.avail_in = (uInt)len;
-			continue;
-		}
-		if (state != Z_OK && state != Z_STREAM_END && state != Z_BUF_ERROR) {
-			b->item->why = "the compressed body is damaged";
-			return -EBADMSG;
-		}
-		i->ended = state == Z_STREAM_END;
-		err = put(b, (char *)i->out, sizeof(i->out) - i->stream.avail_out);
-		if (err)
-			return err;
-	}
-	if (i->stream.avail_in) {
-		b->item->why = "something follows the compressed body";
-		return -EBADMSG;
-	}
-	return 0;
-}
-
-static int begin(struct body *b)
-{
-	const char *encoding = head_value(&b->x->head, "Content-Encoding");
-
-	/* Nothing is decoded that was not asked for: some label a .tar.gz so. */
-	if (!b->set->compressed || !encoding || !strcasecmp(encoding, "identity"))
-		return 0;
-	if (strcasecmp(encoding, "gzip") && strcasecmp(encoding, "x-gzip") &&
-	    strcasecmp(encoding, "deflate")) {
-		b->item->why = "the body is encoded in a way that was not asked for";
-		return -EPROTO;
-	}
-	b->inflater = xcalloc(1, sizeof(*b->inflater));
-	if (inflateInit2(&b->inflater->stream, 15 + 32) != Z_OK) {
-		free(b->inflater);
-		b->inflater = NULL;
-		return -ENOMEM;
-	}
-	return 0;
+	return put(arg, data, len);
 }
 
 static int end(struct body *b, int err)
 {
-	struct inflater *i = b->inflater;
-
-	if (!i)
-		return err;
-	if (!err && !i->ended && b->x->received) {
+	/* A response without a body has no content to be cut. */
+	if (!err && b->decoder && !decoder_ended(b->decoder) && b->x->received) {
 		b->item->why = "the compressed body was cut short";
 		err = -EBADMSG;
 	}
-	inflateEnd(&i->stream);
-	free(i);
-	b->inflater = NULL;
+	decoder_free(b->decoder);
+	b->decoder = NULL;
 	return err;
 }
 
@@ -150,7 +86,11 @@ int body_move(struct body *b)
 {
 	const char *piece;
 	ssize_t n;
-	int err = begin(b);
+	int err = 0;
+
+	/* Nothing is decoded that was not asked for: some label a .tar.gz so. */
+	if (b->set->compressed)
+		err = decoder_begin(&b->decoder, &b->x->head, &b->item->why);
 
 	while (!err && (n = exchange_body(b->x, &piece)) != 0) {
 		if (n < 0) {
@@ -159,7 +99,9 @@ int body_move(struct body *b)
 			break;
 		}
 		atomic_fetch_add_explicit(&b->item->job->moved, (uint64_t)n, memory_order_relaxed);
-		err = b->inflater ? put_compressed(b, piece, (size_t)n) : put(b, piece, (size_t)n);
+		err = b->decoder ? decoder_take(b->decoder, piece, (size_t)n, put_decoded, b,
+						&b->item->why) :
+				   put(b, piece, (size_t)n);
 	}
 	return end(b, err);
 }

@@ -240,7 +240,7 @@ struct body {
 	struct exchange *x;
 	struct digest *digest; /* NULL: none */
 	uint64_t at; /* in the file */
-	struct inflater *inflater; /* NULL: not compressed */
+	struct decoder *decoder; /* NULL: not compressed */
 };
 
 /* Moves all of it. 0, or -errno with item->why. */

@@ -9,6 +9,7 @@
 
 #include "batchproc.h"
 #include "base/blocking.h"
+#include "net/decode.h"
 #include "net/exchange.h"
 #include "net/request.h"
 #include "run/job.h"
@@ -16,8 +17,9 @@
 #include "verbs/probe/target.h"
 
 struct looking {
-	const regex_t *regex;
+	const regex_t *regex; /* or NULL */
 	struct buf body;
+	uint64_t content; /* bytes */
 };
 
 /*
@@ -34,22 +36,61 @@ static int match(void *arg)
 	return 0;
 }
 
-/* Reads the body, and looks at it where that is wanted. */
-static int read_body(struct exchange *x, const regex_t *regex, struct sample *sample)
+/* Nobody looks at more than the most, however small it was when it came. */
+static int take(void *arg, const char *data, size_t len)
 {
-	struct looking looking = {.regex = regex};
+	struct looking *looking = arg;
+	const size_t room = PROBE_BODY_MOST - (size_t)looking->content;
+
+	if (len > room)
+		len = room;
+	looking->content += len;
+	if (looking->regex)
+		buf_add(&looking->body, data, len);
+	return 0;
+}
+
+static int receive(struct exchange *x, struct decoder *decoder, struct looking *looking,
+		   struct sample *sample)
+{
 	const char *piece;
 	ssize_t n = 0;
-	int err;
+	int err = 0;
 
-	while (sample->bytes < PROBE_BODY_MOST && (n = exchange_body(x, &piece)) > 0) {
+	while (!err && looking->content < PROBE_BODY_MOST && sample->bytes < PROBE_BODY_MOST) {
+		n = exchange_body(x, &piece);
+		if (n <= 0)
+			break;
 		sample->bytes += (uint64_t)n;
-		if (regex)
-			buf_add(&looking.body, piece, (size_t)n);
+		err = decoder ?
+			      decoder_take(decoder, piece, (size_t)n, take, looking, &sample->why) :
+			      take(looking, piece, (size_t)n);
 	}
-	err = n < 0 ? (int)n : 0;
+	if (n < 0) {
+		sample->why = x->why;
+		return (int)n;
+	}
+	if (!err && !n && decoder && sample->bytes && !decoder_ended(decoder)) {
+		sample->why = "the compressed body was cut short";
+		return -EBADMSG;
+	}
+	return err;
+}
+
+/* Reads the body, and looks at it where that is wanted. */
+static int read_body(struct exchange *x, const struct probe_settings *set, struct sample *sample)
+{
+	struct looking looking = {.regex = set->body};
+	struct decoder *decoder = NULL;
+	int err = 0;
+
 	sample->why = x->why;
-	if (!err && regex) {
+	if (set->compressed)
+		err = decoder_begin(&decoder, &x->head, &sample->why);
+	if (!err)
+		err = receive(x, decoder, &looking, sample);
+	decoder_free(decoder);
+	if (!err && set->body) {
 		err = blocking_long(match, &looking);
 		if (err == -EREMOTEIO)
 			sample->why = "the body does not match --expect-body";
@@ -72,6 +113,7 @@ int answer_get(struct item *item, const struct probe_target *target)
 		.has_body = set->net.has_data,
 		.body_len = set->net.data_len,
 		.form = set->net.has_data,
+		.compressed = set->compressed,
 	};
 	char memory[EXCHANGE_FIRST];
 	struct exchange x = {.net = item->job->net,
@@ -91,7 +133,7 @@ int answer_get(struct item *item, const struct probe_target *target)
 		sample->first_byte_ns = x.first_byte_ns;
 	if (!err) {
 		sample->status = x.head.status;
-		err = read_body(&x, set->body, sample);
+		err = read_body(&x, set, sample);
 	}
 	exchange_end(&x);
 	return err;

@@ -37,6 +37,7 @@ struct probe_settings {
 	struct statuses expected;
 	const char *body_text; /* of --expect-body; NULL: none */
 	const regex_t *body;
+	bool compressed;
 	bool has_cert_days;
 	int64_t cert_days;
 	uint64_t repeat; /* samples of each item */

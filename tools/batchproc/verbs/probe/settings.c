@@ -168,6 +168,8 @@ const struct opt probe_options[] = {
 	 read_statuses, AT(expected, struct statuses)},
 	{0, "expect-body", "REGEX",
 	 "what the body has to match, as grep -E has it, in its first MiB", read_body, OPT_WHOLE},
+	{0, "compressed", NULL, "ask for gzip and deflate, and look at what they hold",
+	 OPT_FLAG(struct probe_settings, compressed)},
 	{0, "cert-days", "N", "fail where the certificate is valid for less than N more days",
 	 read_cert_days, OPT_WHOLE},
 	{0, "repeat", "N",
