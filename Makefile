@@ -142,7 +142,7 @@ bench: ## run the benchmark; ARGS= are its arguments
 install: ## install the library, its header, manual pages, guide, examples, the command and its completion
 uninstall: ## remove what install put there
 
-no-build-goals := help deps deps-ci clean distclean format format-check cppcheck shellcheck
+no-build-goals := help deps deps-ci bench-deps clean distclean format format-check cppcheck shellcheck
 ifeq ($(filter $(no-build-goals),$(MAKECMDGOALS)),)
 include scripts/rules.mk
 
@@ -288,7 +288,7 @@ uninstall:
 	$(Q)rmdir '$(DESTDIR)$(docdir)/examples' '$(DESTDIR)$(docdir)' 2>/dev/null || true
 endif
 
-.PHONY: help deps deps-ci clean distclean format format-check cppcheck shellcheck
+.PHONY: help deps deps-ci bench-deps clean distclean format format-check cppcheck shellcheck
 
 help: ## this text
 	@scripts/help.sh $(MAKEFILE_LIST)
@@ -298,6 +298,9 @@ deps: ## install what building, demo and check need, with the distribution's pac
 
 deps-ci: ## install what only .ci/run needs
 	@CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' scripts/deps.sh build ci
+
+bench-deps: ## install the benchmark's peers, and gnuplot for its pictures
+	@CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' scripts/deps.sh build bench
 
 # An output directory is removed only when this Makefile made it.
 clean: ## remove what was built

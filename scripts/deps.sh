@@ -3,7 +3,8 @@
 #
 # deps.sh GROUP...: install what is missing, with the distribution's package manager.
 #
-# GROUP is build (what the build, the demo and the tests need) or ci (what only .ci/run needs).
+# GROUP is build (what the build, the demo and the tests need), ci (what only .ci/run needs) or bench (the
+# benchmark's peers, and gnuplot for its pictures).
 # What is missing is found by looking for the thing itself, a program or a library that compiles,
 # not by asking for a package: what was installed by other means counts. Nothing missing means
 # nothing is done, without a look at the network. Uses CC and PKG_CONFIG of the environment.
@@ -97,8 +98,30 @@ aarch64 compiler|aarch64_compiles|gcc-aarch64-linux-gnu libc6-dev-arm64-cross|-|
 aarch64 emulator|program qemu-aarch64|qemu-user|qemu-user|qemu-user|qemu-aarch64|qemu-linux-user
 END
 		;;
+	bench)
+		cat <<'END'
+find and xargs|program xargs|findutils|findutils|findutils|findutils|findutils
+cp and sha256sum|program sha256sum|coreutils|coreutils|coreutils|coreutils|coreutils
+b3sum|program b3sum|b3sum|b3sum|b3sum|b3sum|-
+curl|program curl|curl|curl|curl|curl|curl
+ext4 tools|program mkfs.ext4|e2fsprogs|e2fsprogs|e2fsprogs|e2fsprogs|e2fsprogs
+fio|program fio|fio|fio|fio|fio|fio
+gnuplot|program gnuplot|gnuplot-nox|gnuplot|gnuplot|gnuplot|gnuplot
+Go|program go|golang-go|golang|go|go|go
+Go's errgroup|test -d /usr/share/gocode/src/golang.org/x/sync/errgroup|golang-golang-x-sync-dev|-|-|-|-
+libuv|compiles uv -luv|libuv1-dev|libuv-devel|libuv|libuv-dev|libuv-devel
+nc|program nc|netcat-openbsd|netcat|openbsd-netcat|netcat-openbsd|netcat-openbsd
+nginx|program nginx|nginx-light|nginx|nginx|nginx|nginx
+openssl program|program openssl|openssl|openssl|openssl|openssl|openssl
+rsync|program rsync|rsync|rsync|rsync|rsync|rsync
+wget2|program wget2|wget2|wget2|-|-|wget2
+wrk|program wrk|wrk|-|wrk|wrk|-
+XFS tools|program mkfs.xfs|xfsprogs|xfsprogs|xfsprogs|xfsprogs|xfsprogs
+xxhsum|program xxhsum|xxhash|xxhash|xxhash|xxhash|xxhash
+END
+		;;
 	*)
-		echo "usage: deps.sh build|ci..." >&2
+		echo "usage: deps.sh build|ci|bench..." >&2
 		exit 2
 		;;
 	esac
@@ -255,7 +278,7 @@ if [ -s "$tmp/missing" ]; then
 		echo "deps: still missing: $(cut -d '|' -f 1 "$tmp/missing" | paste -s -d ,)" >&2
 		exit 1
 	fi
-	# What only .ci/run uses has no package everywhere; it names what it leaves out.
+	# What only .ci/run and the benchmark use has no package everywhere; they name what they leave out.
 	sed 's/^\([^|]*\)|.*/  ABSENT  \1: no package here/' "$tmp/missing"
 	exit 0
 fi

@@ -43,6 +43,27 @@ done
 "$bench" --smoke --dir "$tmp" hash-tree copy-tree rm-tree >/dev/null || fail "--dir"
 ! find "$tmp" -name 'batchproc-bench.*' | grep -q . || fail "a tree was left behind"
 
+# ---------------------------------------------------------------- page and pictures
+
+# One file with all that was measured, as a page shows it.
+"$bench" --smoke --json "$tmp/file" nop-op hash-tree in-flight >/dev/null || fail "three rows together"
+"$built/bench-docs" page "$tmp/file" >"$tmp/page" || fail "no page can be made"
+"$built/bench-docs" rows "$tmp/file" | while IFS='	' read -r name peer _; do
+	grep -q "^### $name:" "$tmp/page" || fail "the page has no row $name"
+	grep -qF "| $peer |" "$tmp/page" || fail "the page does not name $peer"
+done
+"$built/bench-docs" plot cpu "$tmp/file" | grep -q 'find | xargs -P2 sha256sum' || fail "a peer is not drawn"
+status=0
+"$built/bench-docs" plot limit "$tmp/file" >/dev/null || status=$?
+[ $status -eq 3 ] || fail "a picture is drawn of nothing"
+if command -v gnuplot >/dev/null; then
+	O=$built scripts/bench-docs.sh "$tmp/file" "$tmp/docs" >/dev/null || fail "no page and pictures can be made"
+	O=$built scripts/bench-docs.sh --check "$tmp/file" "$tmp/docs" || fail "page and pictures are not those of their file"
+	grep -q '</svg>' "$tmp/docs/bench/cpu.svg" || fail "there is no picture"
+	sed '0,/"median": [0-9.]*/s//"median": 0.125/' "$tmp/file" >"$tmp/other"
+	! O=$built scripts/bench-docs.sh --check "$tmp/other" "$tmp/docs" >/dev/null 2>&1 || fail "a page of other figures passed"
+fi
+
 # ---------------------------------------------------------------- it is honest
 
 # broken PROGRAM SCRIPT ROW PEER: a peer that goes wrong is marked with its name, has no figure, and the rest has

@@ -2,11 +2,11 @@
 /*
  * docs.c - bench-docs: looks at the file that `bench --json` writes, and makes a page and pictures
  *
- * usage: bench-docs check|rows|page|plots FILE
+ * usage: bench-docs check|rows|page FILE
  *        bench-docs plot NAME FILE
  *
  * check says whether the file is whole. rows prints a line for each thing that was said: row, peer,
- * and measured, skipped or failed, and why. plots names the pictures that can be drawn from it.
+ * and measured, skipped or failed, and why. plot exits with 3 where there is nothing to be drawn.
  * scripts/bench-docs.sh puts all of it together.
  */
 #include <math.h>
@@ -198,8 +198,12 @@ int main(int argc, char **argv)
 		status = check(bench);
 	else if (argc == 3 && !strcmp(argv[1], "rows"))
 		status = print_rows(bench);
+	else if (argc == 3 && !strcmp(argv[1], "page"))
+		status = print_page(bench);
+	else if (argc == 4 && !strcmp(argv[1], "plot"))
+		status = print_plot(bench, argv[2]);
 	else
-		fputs("usage: bench-docs check|rows FILE\n", stderr);
+		fputs("usage: bench-docs check|rows|page FILE, or plot NAME FILE\n", stderr);
 	json_decref(bench);
 	return status;
 }
