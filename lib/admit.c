@@ -236,13 +236,14 @@ static int wait_for_place(struct bp_group *group, uint64_t weight)
 }
 
 /** Takes a place if there is one and nobody else waits for it. */
-static inline __attribute__((always_inline)) bool admit_now(struct bp_group *group, uint64_t weight)
+static inline __attribute__((always_inline)) bool
+admit_now(struct bp_group *group, const struct bp_engine *engine, uint64_t weight)
 {
-	engine_assert_locked(group->engine);
+	engine_assert_locked(engine);
 	if (unlikely(group_marks(&group->head, GROUP_CLOSED | GROUP_CANCELLED)))
 		return false;
 	if (unlikely(!group_has_place(group, weight) || !list_empty(&group->go_waiters)) ||
-	    unlikely(loops_full(group->engine)))
+	    unlikely(loops_full(engine)))
 		return false;
 	take_place(group, weight);
 	return true;
@@ -270,7 +271,7 @@ static __attribute__((noinline)) int admit_otherwise(struct bp_group *group, uin
 
 int admit(struct bp_group *group, uint64_t weight, bool try)
 {
-	return admit_now(group, weight) ? 0 : admit_otherwise(group, weight, try);
+	return admit_now(group, group->engine, weight) ? 0 : admit_otherwise(group, weight, try);
 }
 
 void admit_undo(struct bp_group *group, uint64_t weight)
@@ -293,7 +294,7 @@ static inline __attribute__((always_inline)) void start_now(struct bp_group *gro
 	bp_this_loop = loop;
 	loop->running = NULL;
 	group_enter(group, loop, op);
-	group_start_item(loop, op);
+	group_start_op(group, loop, op);
 	loop->running = running;
 	bp_this_loop = outer;
 }
@@ -310,12 +311,11 @@ static inline void take_in(struct bp_group *group, struct bp_op *op)
 }
 
 /** Puts an item that has a place where a loop will take it. */
-static inline __attribute__((always_inline)) void enlist(struct bp_group *group, struct bp_op *op)
+static inline __attribute__((always_inline)) void
+enlist(struct bp_group *group, struct bp_engine *engine, struct bp_op *op, const unsigned int kind)
 {
-	struct bp_engine *engine = group->engine;
-
 	take_in(group, op);
-	if (op->kind_ == OP_KIND_ITEM && engine->driven && group->nready == 0 &&
+	if (kind == OP_KIND_ITEM && engine->driven && group->nready == 0 &&
 	    !engine->loops[0]->submitting) {
 		start_now(group, engine->loops[0], op);
 		return;
@@ -333,7 +333,7 @@ void admit_enlist(struct bp_group *group, struct bp_op *op, int loop)
 	struct group_member *member;
 
 	if (loop < 0 || engine->nloops == 1) {
-		enlist(group, op);
+		enlist(group, engine, op, op->kind_);
 		return;
 	}
 	take_in(group, op);
@@ -389,7 +389,7 @@ static int go_task(struct bp_group *group, bp_task_fn fn, void *arg, void *copy,
 
 	engine_check_thread(engine, call);
 	engine_lock(engine);
-	err = likely(admit_now(group, 1)) ? 0 : admit_otherwise(group, 1, try);
+	err = likely(admit_now(group, engine, 1)) ? 0 : admit_otherwise(group, 1, try);
 	if (likely(!err)) {
 		task = task_alloc(engine);
 		if (unlikely(!task)) {
@@ -402,7 +402,7 @@ static int go_task(struct bp_group *group, bp_task_fn fn, void *arg, void *copy,
 		task->arg = copy ? copy : arg;
 		task->copy = copy;
 		task->op.kind_ = OP_KIND_TASK;
-		enlist(group, &task->op);
+		enlist(group, engine, &task->op, OP_KIND_TASK);
 	}
 	engine_unlock(engine);
 	if (unlikely(err))
@@ -437,10 +437,10 @@ static int go_op(struct bp_group *group, struct bp_op *op, bool try, const char 
 	admit_check_op(op, call);
 	engine_check_thread(engine, call);
 	engine_lock(engine);
-	err = likely(admit_now(group, 1)) ? 0 : admit_otherwise(group, 1, try);
+	err = likely(admit_now(group, engine, 1)) ? 0 : admit_otherwise(group, 1, try);
 	if (likely(!err)) {
 		op->kind_ = OP_KIND_ITEM;
-		enlist(group, op);
+		enlist(group, engine, op, OP_KIND_ITEM);
 	}
 	engine_unlock(engine);
 	if (!err && engine->told)

@@ -76,7 +76,7 @@ static void stop_items(struct bp_group *group)
 	unsigned int i, drain = 0;
 
 	for (i = 0; i < engine->nloops; i++)
-		if (group->members[i].count || !list_empty(&group->members[i].pinned))
+		if (!list_empty(&group->members[i].items) || !list_empty(&group->members[i].pinned))
 			post_stop(group, i);
 	if (group->nready && !group->stops) {
 		/* Nothing runs, but something waits for its turn: one loop ends it. */

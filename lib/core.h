@@ -126,6 +126,23 @@ static inline void engine_unlock(struct bp_engine *engine)
 	}
 }
 
+/** engine_lock() of an engine of which the caller has looked whether it @locks. */
+static inline void engine_lock_if(struct bp_engine *engine, const bool locks)
+{
+	if (locks)
+		engine_lock(engine);
+	else
+		engine_note_locked(engine, true);
+}
+
+static inline void engine_unlock_if(struct bp_engine *engine, const bool locks)
+{
+	if (locks)
+		engine_unlock(engine);
+	else
+		engine_note_locked(engine, false);
+}
+
 /**
  * Waits for @cond, which is on CLOCK_MONOTONIC, until @until at most; the lock is free meanwhile.
  * Return: 0 or ETIMEDOUT.

@@ -100,7 +100,7 @@ static void dump_group(FILE *out, const struct bp_group *group, uint64_t now)
 		const struct group_member *member = &group->members[i];
 		const struct bp_link_ *link;
 
-		total += member->count;
+		total += list_length(&member->items);
 		for (link = member->items.next; link != &member->items && items < ITEMS_MAX;
 		     link = link->next, items++)
 			dump_item(out, container_of(link, struct bp_op, member_), i, now);

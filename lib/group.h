@@ -29,8 +29,7 @@ enum cancel_by {
 
 /* A group's part on one loop. What each resume, start and end looks at comes first. */
 struct group_member {
-	struct bp_link_ items; /* started and not ended; the loop's own */
-	unsigned int count; /* items; under the lock */
+	struct bp_link_ items; /* started and not ended; written by the loop, under the lock */
 	unsigned int untimed, period; /* resumes until the next timed one; between two */
 	bool stop_posted, start_posted; /* under the lock */
 	_Atomic uint64_t compute_ns, lifetime_ns;
@@ -193,6 +192,15 @@ void group_start_pinned(struct bp_loop *loop, struct bp_message *message);
 /** Lets an item that a loop has taken begin. Not under the lock. */
 void group_start_item(struct bp_loop *loop, struct bp_op *op);
 
+/** Notes on which loop an item begins, and when. */
+static inline void item_begin(struct bp_loop *loop, struct bp_op *op)
+{
+	loop_freshen(loop);
+	op->loop_ = loop;
+	PROBE3(start, op->group_, op, op->kind_);
+	__atomic_store_n(&op->start_ns_, loop->now, __ATOMIC_RELAXED);
+}
+
 /** Puts an item among those that run on a loop. Under the lock, as all that follow. */
 static inline void group_enter(struct bp_group *group, struct bp_loop *loop, struct bp_op *op)
 {
@@ -200,9 +208,21 @@ static inline void group_enter(struct bp_group *group, struct bp_loop *loop, str
 
 	engine_assert_locked(group->engine);
 	list_add_tail(&member->items, &op->member_);
-	member->count++;
 	if (unlikely(group_special(group)) && handle_of(op))
 		handle_of(op)->loop = loop;
+}
+
+/** As group_start_item() of an operation item, without a call for most of them. */
+static inline __attribute__((always_inline)) void
+group_start_op(struct bp_group *group, struct bp_loop *loop, struct bp_op *op)
+{
+	if (unlikely(group_marks(&group->head, GROUP_CANCELLED | GROUP_SPECIAL)) ||
+	    unlikely(group->item_timeout_ns)) {
+		group_start_item(loop, op);
+		return;
+	}
+	item_begin(loop, op);
+	loop_submit(loop, op, 0);
 }
 
 /* cancel.c */

@@ -89,37 +89,36 @@ static struct bp_handle *strip_special(struct bp_op *op, uint64_t *beside)
 }
 
 /**
- * Ends an item: its one and only end. Its memory is the caller's again after the report. Made twice,
- * so that what is @special costs the others nothing.
+ * Ends an item: its one and only end. Its memory is the caller's again after the report. Made
+ * several times, so that what is @special, the other @kind and a lock that nobody takes cost nothing.
  */
-static inline __attribute__((always_inline)) void
-end_item(struct bp_loop *loop, struct bp_op *op, int result, bool started, const bool special)
+static inline __attribute__((always_inline)) void end_item(struct bp_loop *loop, struct bp_op *op,
+							   const unsigned int kind, int result,
+							   const bool started, const bool special,
+							   const bool locks)
 {
 	struct bp_group *group = op->group_;
 	struct bp_engine *engine = group->engine;
-	struct group_member *member = &group->members[loop->index];
-	struct bp_task *task = op->kind_ == OP_KIND_TASK ? task_of_op(op) : NULL;
+	struct bp_task *task = kind == OP_KIND_TASK ? task_of_op(op) : NULL;
 	void *arg = task ? task->arg : op;
 	struct bp_handle *handle = NULL;
 	uint64_t beside = 0;
 	enum bp_end end;
 
 	if (started)
-		add_relaxed(&member->lifetime_ns, loop->now - op->start_ns_);
+		add_relaxed(&group->members[loop->index].lifetime_ns, loop->now - op->start_ns_);
 	if (unlikely(op->flags_ & OPF_TIMED)) {
 		timer_del(&loop->timers, &op->timer_);
 		if ((op->flags_ & OPF_TIMED_OUT) && result == -ECANCELED)
 			result = -ETIMEDOUT;
 	}
 	/* A task that has returned says so itself. */
-	if (op->state_ != OP_ENDED)
+	if (kind == OP_KIND_ITEM || op->state_ != OP_ENDED)
 		op_set_state(op, OP_ENDED);
 
-	engine_lock(engine);
-	if (list_linked(&op->member_)) {
+	engine_lock_if(engine, locks);
+	if (started || list_linked(&op->member_))
 		list_del(&op->member_);
-		member->count--;
-	}
 	if (special && result == -ECANCELED && cancelled_alone(op)) {
 		result = handle_of(op)->cause;
 		end = account_alone(group, started);
@@ -131,30 +130,41 @@ end_item(struct bp_loop *loop, struct bp_op *op, int result, bool started, const
 	if (special)
 		handle = strip_special(op, &beside);
 	if (group->report) {
-		engine_unlock(engine);
+		engine_unlock_if(engine, locks);
 		group->report(group->report_arg, arg, end, result);
-		engine_lock(engine);
+		engine_lock_if(engine, locks);
 	}
 	if (special && handle)
 		handle_ended(handle, end, result);
 	if (task && task != group->winner_task)
 		task_free(engine, task);
 	admit_release(group, beside);
-	engine_unlock(engine);
+	engine_unlock_if(engine, locks);
 }
 
 static __attribute__((noinline)) void item_end_special(struct bp_loop *loop, struct bp_op *op,
 						       int result, bool started)
 {
-	end_item(loop, op, result, started, true);
+	end_item(loop, op, op->kind_, result, started, true, true);
 }
 
-void item_end(struct bp_loop *loop, struct bp_op *op, int result, bool started)
+__attribute__((noinline)) void item_end(struct bp_loop *loop, struct bp_op *op, int result,
+					bool started)
 {
 	if (unlikely(group_special(op->group_)))
 		item_end_special(loop, op, result, started);
 	else
-		end_item(loop, op, result, started, false);
+		end_item(loop, op, op->kind_, result, started, false, true);
+}
+
+/** The end of an item of a known kind that ran. */
+static inline __attribute__((always_inline)) void item_ran(struct bp_loop *loop, struct bp_op *op,
+							   const unsigned int kind, int result)
+{
+	if (unlikely(group_special(op->group_)) || loop->engine->locks)
+		item_end(loop, op, result, true);
+	else
+		end_item(loop, op, kind, result, true, false, false);
 }
 
 /* ---------------------------------------------------------------- the start of an item */
@@ -174,10 +184,10 @@ static void item_timed_out(struct bp_loop *loop, struct bp_timer_ *timer)
 	}
 }
 
-static void task_over(struct bp_loop *loop, struct bp_task *task)
+static __attribute__((noinline)) void task_over(struct bp_loop *loop, struct bp_task *task)
 {
 	task_finish(loop, task);
-	item_end(loop, &task->op, task->op.res_, true);
+	item_ran(loop, &task->op, OP_KIND_TASK, task->op.res_);
 }
 
 /** Resumes a task and adds to the estimate of what its group computes. */
@@ -227,10 +237,7 @@ static inline __attribute__((always_inline)) void start_item(struct bp_loop *loo
 		item_end(loop, op, -ECANCELED, false);
 		return;
 	}
-	loop_freshen(loop);
-	op->loop_ = loop;
-	PROBE3(start, group, op, op->kind_);
-	__atomic_store_n(&op->start_ns_, loop->now, __ATOMIC_RELAXED);
+	item_begin(loop, op);
 	if (group->item_timeout_ns) {
 		/* Not loop->now: the turn may have begun a while ago. */
 		op->timer_.when = time_after(bp_now(group->engine), group->item_timeout_ns);
@@ -372,7 +379,7 @@ static void item_done(struct bp_loop *loop, struct bp_op *op, int res, unsigned 
 			ret = -ECANCELED;
 	}
 	if (ret != BP_OP_AGAIN)
-		item_end(loop, op, ret, true);
+		item_ran(loop, op, OP_KIND_ITEM, ret);
 	else if (unlikely(group_marks(&op->group_->head, GROUP_CANCELLED | GROUP_SPECIAL)) &&
 		 is_cancelled(op))
 		item_end(loop, op, -ECANCELED, true);

@@ -348,14 +348,16 @@ void loops_stop(struct bp_engine *engine);
 /** Whether the completion queues have no place for one more item. Under the lock. */
 static inline bool loops_full(const struct bp_engine *engine)
 {
-	size_t busy = engine_ready(engine) + engine->granted;
-	unsigned int i;
+	size_t busy = engine_ready(engine) + engine->granted, depth = engine->depth;
+	struct bp_loop *const *loops = engine->loops;
+	unsigned int i = 0, n = engine->nloops;
 
 	engine_assert_locked(engine);
-	for (i = 0; i < engine->nloops; i++)
-		busy += atomic_load_explicit(&engine->loops[i]->starting, memory_order_acquire) +
-			loop_in_flight(engine->loops[i]);
-	return busy >= (size_t)engine->depth * engine->nloops;
+	do {
+		busy += atomic_load_explicit(&loops[i]->starting, memory_order_acquire) +
+			loop_in_flight(loops[i]);
+	} while (unlikely(++i < n));
+	return busy >= depth * n;
 }
 
 /** A loop that waits and has room for an item, other than the caller's own; or NULL. */
