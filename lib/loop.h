@@ -134,6 +134,7 @@ struct bp_loop {
 	unsigned int inline_calls; /* calls made beside the backend in this turn */
 	uint64_t trimmed; /* when it last gave memory of stacks back */
 	bool trim_again; /* and there may be more */
+	unsigned int take_more; /* items to start in one turn, beyond the least: see item.c */
 	uint64_t woke_other; /* when it last woke another loop for an item */
 	bool submitting; /* an operation's prep() may be running */
 	bool stale; /* the driving thread was elsewhere since now was read */
