@@ -5,6 +5,7 @@
  * Pure functions on the caller's memory, called from every thread. The writers on the path of an
  * item (JSON strings, numbers, hex, times) do without printf.
  */
+#include <endian.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,16 +42,36 @@ void buf_u64(struct buf *buf, uint64_t value)
 	buf_add(buf, digits + at, sizeof(digits) - at);
 }
 
+/* Four bytes at once: a half of each in a byte of its own, and to each what makes it a digit. */
+static uint64_t hex_of_four(const unsigned char *bytes)
+{
+	uint32_t four;
+	uint64_t halves, letters;
+
+	memcpy(&four, bytes, sizeof(four));
+	halves = le32toh(four);
+	halves = (halves | halves << 16) & 0x0000ffff0000ffffu;
+	halves = (halves | halves << 8) & 0x00ff00ff00ff00ffu;
+	halves = (halves >> 4 | halves << 8) & 0x0f0f0f0f0f0f0f0fu;
+	letters = (halves + 0x0606060606060606u) >> 4 & 0x0101010101010101u;
+	return htole64(halves + 0x3030303030303030u + letters * ('a' - '9' - 1));
+}
+
 void buf_hex(struct buf *buf, const unsigned char *bytes, size_t count)
 {
 	static const char digits[] = "0123456789abcdef";
 	char *to = buf_room(buf, 2 * count);
 
-	for (size_t i = 0; i < count; i++) {
-		*to++ = digits[bytes[i] >> 4];
-		*to++ = digits[bytes[i] & 15];
-	}
 	buf->len += 2 * count;
+	for (; count >= 4; count -= 4, bytes += 4, to += 8) {
+		uint64_t eight = hex_of_four(bytes);
+
+		memcpy(to, &eight, sizeof(eight));
+	}
+	for (; count; count--, bytes++) {
+		*to++ = digits[*bytes >> 4];
+		*to++ = digits[*bytes & 15];
+	}
 }
 
 void buf_vprintf(struct buf *buf, const char *format, va_list args)

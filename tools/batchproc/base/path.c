@@ -50,12 +50,18 @@ static int open_within_task(int dirfd, const char *path, int flags)
 	return path_openat2_refused(fd) ? path_open_by_name(dirfd, path, flags, open_task) : fd;
 }
 
-static int shorten(int *dirfd, const char **path, int *opened, path_opener open_part)
+static bool is_short(const char *path)
+{
+	return strnlen(path, PATH_MAX) < PATH_MAX;
+}
+
+/* Of a function of its own, so that a short path takes no page of a task's stack. */
+static __attribute__((noinline)) int shorten_long(int *dirfd, const char **path, int *opened,
+						  path_opener open_part)
 {
 	char part[PATH_MAX];
 
-	*opened = -1;
-	while (strnlen(*path, PATH_MAX) == PATH_MAX) {
+	while (!is_short(*path)) {
 		const char *slash = last_slash(*path);
 		size_t len = slash ? (size_t)(slash - *path) : 0;
 		int fd;
@@ -80,6 +86,12 @@ static int shorten(int *dirfd, const char **path, int *opened, path_opener open_
 	return 0;
 }
 
+static inline int shorten(int *dirfd, const char **path, int *opened, path_opener open_part)
+{
+	*opened = -1;
+	return is_short(*path) ? 0 : shorten_long(dirfd, path, opened, open_part);
+}
+
 int path_shorten(int *dirfd, const char **path, int *opened)
 {
 	return shorten(dirfd, path, opened, open_task);
@@ -98,6 +110,8 @@ int path_open_parts(int dirfd, const char *path, int flags, path_opener open_par
 
 int path_open(int dirfd, const char *path, int flags)
 {
+	if (is_short(path))
+		return open_task(dirfd, path, flags | O_CLOEXEC);
 	return path_open_parts(dirfd, path, flags, open_task);
 }
 

@@ -194,16 +194,6 @@ bool filter_by_name(const struct filter *filter, const char *path, size_t depth,
 	return false;
 }
 
-bool filter_sizes(const struct filter *filter)
-{
-	return filter->min_size > 0 || filter->max_size > 0;
-}
-
-bool filter_looks(const struct filter *filter)
-{
-	return filter_sizes(filter) || filter->is_newer || filter->is_older;
-}
-
 bool filter_by_look(const struct filter *filter, const struct filter_look *look)
 {
 	if (look->is_file && (double)look->size < filter->min_size)
@@ -213,11 +203,6 @@ bool filter_by_look(const struct filter *filter, const struct filter_look *look)
 	if (filter->is_newer && look->mtime_ns <= filter->newer_ns)
 		return true;
 	return filter->is_older && look->mtime_ns >= filter->older_ns;
-}
-
-bool filter_is_set(const struct filter *filter)
-{
-	return filter->count || filter->has_depth || filter->no_hidden || filter_looks(filter);
 }
 
 /* ---- sizes, times, depth */

@@ -54,17 +54,30 @@ const char *filter_read_max_depth(void *to, const char *arg);
 const char *filter_read_hidden(void *to, const char *arg);
 const char *filter_read_no_hidden(void *to, const char *arg);
 
+/* Whether sizes count. */
+static inline bool filter_sizes(const struct filter *filter)
+{
+	return filter->min_size > 0 || filter->max_size > 0;
+}
+
+/* Whether what no directory is has to be looked at. */
+static inline bool filter_looks(const struct filter *filter)
+{
+	return filter_sizes(filter) || filter->is_newer || filter->is_older;
+}
+
 /* Whether there is anything that may leave something out. */
-bool filter_is_set(const struct filter *filter);
+static inline bool filter_is_set(const struct filter *filter)
+{
+	return filter->count || filter->has_depth || filter->no_hidden || filter_looks(filter);
+}
+
 /*
  * Whether the name leaves it out: @path, with a NUL, is that below the operand, @depth the number
  * of names in it. Any thread.
  */
 bool filter_by_name(const struct filter *filter, const char *path, size_t depth, bool directory);
-/* Whether what no directory is has to be looked at, and whether that leaves it out. */
-bool filter_looks(const struct filter *filter);
-/* Whether sizes count. */
-bool filter_sizes(const struct filter *filter);
+/* Whether what it looks like leaves it out. */
 bool filter_by_look(const struct filter *filter, const struct filter_look *look);
 
 /* What they are together; NULL, or what is wrong. */

@@ -7,6 +7,7 @@
  * once, and contexts are kept and used again. OpenSSL's configuration file is not read: it costs
  * more than hashing a small tree, and digests do not depend on it.
  */
+#include <endian.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -211,16 +212,19 @@ void digest_update(struct digest *digest, const void *data, size_t len)
 /* Big endian is the form that xxhsum prints; its -le has the bytes the other way round. */
 static void put_number(const struct digest_alg *alg, uint64_t number, unsigned char *result)
 {
-	for (size_t i = 0; i < alg->size; i++)
-		result[alg->little ? i : alg->size - 1 - i] = (unsigned char)(number >> 8 * i);
+	const unsigned int unused = 64 - 8 * (unsigned int)alg->size;
+
+	number = alg->little ? htole64(number) : htobe64(number << unused);
+	memcpy(result, &number, alg->size);
 }
 
 static void put_xxh128(const struct digest_alg *alg, XXH128_hash_t hash, unsigned char *result)
 {
-	for (size_t i = 0; i < 8; i++) {
-		result[alg->little ? i : 15 - i] = (unsigned char)(hash.low64 >> 8 * i);
-		result[alg->little ? 8 + i : 7 - i] = (unsigned char)(hash.high64 >> 8 * i);
-	}
+	const uint64_t first = alg->little ? htole64(hash.low64) : htobe64(hash.high64);
+	const uint64_t second = alg->little ? htole64(hash.high64) : htobe64(hash.low64);
+
+	memcpy(result, &first, 8);
+	memcpy(result + 8, &second, 8);
 }
 
 void digest_finish(struct digest *digest, unsigned char *result)

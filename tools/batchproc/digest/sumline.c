@@ -37,30 +37,58 @@ static void add_digest(struct buf *buf, const struct digest_alg *alg, const unsi
 		buf_hex(buf, digest, alg->size);
 }
 
-void sumline_add(struct buf *buf, const struct digest_alg *alg, const unsigned char *digest,
-		 const char *name, size_t len, struct sumstyle style)
+static bool has_tag(const struct digest_alg *alg, struct sumstyle style)
 {
-	const bool escape = !style.zero && wants_escape(name, len);
-	const bool tag = style.tag || alg->tag_only;
+	return style.tag || alg->tag_only;
+}
 
-	if (escape)
-		buf_char(buf, '\\');
-	if (tag) {
+void sumline_begin(struct buf *buf, const struct digest_alg *alg, const unsigned char *digest,
+		   struct sumstyle style)
+{
+	if (has_tag(alg, style)) {
 		buf_str(buf, alg->tag);
-		buf_str(buf, " (");
+		buf_add(buf, " (", 2);
 	} else {
 		add_digest(buf, alg, digest, style.base64);
-		buf_str(buf, style.star ? " *" : "  ");
+		buf_add(buf, style.star ? " *" : "  ", 2);
 	}
-	if (escape)
-		add_escaped(buf, name, len);
-	else
-		buf_add(buf, name, len);
-	if (tag) {
-		buf_str(buf, ") = ");
+}
+
+/* An escaped line says so at its beginning. */
+static void escape(struct buf *buf, size_t line, size_t name)
+{
+	struct buf old = {0};
+
+	buf_add(&old, buf->data + line, buf->len - line);
+	buf->len = line;
+	buf_char(buf, '\\');
+	buf_add(buf, old.data, name - line);
+	add_escaped(buf, old.data + (name - line), old.len - (name - line));
+	buf_free(&old);
+}
+
+void sumline_end(struct buf *buf, size_t line, size_t name, const struct digest_alg *alg,
+		 const unsigned char *digest, struct sumstyle style)
+{
+	if (!style.zero && wants_escape(buf->data + name, buf->len - name))
+		escape(buf, line, name);
+	if (has_tag(alg, style)) {
+		buf_add(buf, ") = ", 4);
 		add_digest(buf, alg, digest, style.base64);
 	}
 	buf_char(buf, style.zero ? '\0' : '\n');
+}
+
+void sumline_add(struct buf *buf, const struct digest_alg *alg, const unsigned char *digest,
+		 const char *name, size_t len, struct sumstyle style)
+{
+	const size_t line = buf->len;
+	size_t at;
+
+	sumline_begin(buf, alg, digest, style);
+	at = buf->len;
+	buf_add(buf, name, len);
+	sumline_end(buf, line, at, alg, digest, style);
 }
 
 /* ---- reading digests */

@@ -29,6 +29,15 @@ struct sumstyle {
 void sumline_add(struct buf *buf, const struct digest_alg *alg, const unsigned char *digest,
 		 const char *name, size_t len, struct sumstyle style);
 
+/*
+ * The same for who adds the name by itself: between the two, which are told where the line and the
+ * name begin.
+ */
+void sumline_begin(struct buf *buf, const struct digest_alg *alg, const unsigned char *digest,
+		   struct sumstyle style);
+void sumline_end(struct buf *buf, size_t line, size_t name, const struct digest_alg *alg,
+		 const unsigned char *digest, struct sumstyle style);
+
 /* How the lines of one list are read; what is not set by the caller is learned from its lines. */
 struct sumrules {
 	const struct digest_alg *forced; /* the only algorithm to accept, or NULL */

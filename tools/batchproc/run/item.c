@@ -194,7 +194,7 @@ struct item *item_new(struct job *job, const struct item_class *class, struct di
 		      const char *name, size_t len)
 {
 	/* What its root covers is where the root is. */
-	bool other_shard = !(dir && class->ops->roots_cover) &&
+	bool other_shard = job->opt->shard.parts && !(dir && class->ops->roots_cover) &&
 			   is_of_other_shard(job, dir, name, len);
 
 	return take_item(job, class, dir, name, len, other_shard);

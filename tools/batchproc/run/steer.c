@@ -81,13 +81,12 @@ void steer_trouble(struct job *job, const char *what, int err)
 	steer_stop(job, STOP_TROUBLE, true);
 }
 
-bool steer_await_descriptor(struct job *job, int err, unsigned int *tries)
+bool steer_await_one(struct job *job, unsigned int *tries)
 {
 	struct bp_group_stats stats = {.sz = sizeof(stats)};
 	unsigned int starved;
+	int err;
 
-	if (!lacks_descriptor(err))
-		return false;
 	starved = atomic_fetch_add(&job->starved, 1) + 1;
 	bp_group_stats(job->group, &stats);
 	/* Those that run and are not starved themselves will end and close theirs. */

@@ -42,12 +42,18 @@ static inline bool lacks_descriptor(int err)
 	return err == -EMFILE || err == -ENFILE;
 }
 
+/* Waits where one is lacked. */
+bool steer_await_one(struct job *job, unsigned int *tries);
+
 /*
  * Whether what ended with @err is to be tried again: it lacked a descriptor, and others may have
  * given theirs back, for which it waits. False also when nobody is left who could, or the run was
  * cancelled. Task only; @tries starts at 0.
  */
-bool steer_await_descriptor(struct job *job, int err, unsigned int *tries);
+static inline bool steer_await_descriptor(struct job *job, int err, unsigned int *tries)
+{
+	return lacks_descriptor(err) && steer_await_one(job, tries);
+}
 
 /* For whom lists are read: see struct lines_watch. Main thread. */
 void steer_watch_lines(struct job *job);

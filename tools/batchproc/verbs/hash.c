@@ -48,10 +48,11 @@ static int read_digests(struct item *item)
 {
 	const struct settings *set = item->settings;
 	struct hash_item *own = item_priv(item);
-	struct hashfile_want wants[1 + HASH_MORE] = {{set->alg, own->digest}};
+	struct hashfile_want wants[1 + HASH_MORE];
 
 	_Static_assert(HASH_MORE == SUMLINE_MORE && ARRAY_SIZE(wants) <= HASHER_DIGESTS,
 		       "a file is read once");
+	wants[0] = (struct hashfile_want){set->alg, own->digest};
 	for (size_t i = 0; i < set->more_count; i++)
 		wants[1 + i] = (struct hashfile_want){set->more[i], own->more[i]};
 	return hashfile_digests(item, wants, 1 + set->more_count, true);
@@ -111,6 +112,20 @@ static void add_entry(const struct item *item, const struct buf *path, struct bu
 	sumformat_add(buf, set->format, &line);
 }
 
+/* The path goes where it is printed: there may be millions of these. */
+static void add_line(const struct item *item, const struct digest_alg *alg,
+		     const unsigned char *digest, struct buf *buf)
+{
+	const struct settings *set = item->settings;
+	const size_t line = buf->len;
+	size_t name;
+
+	sumline_begin(buf, alg, digest, set->style);
+	name = buf->len;
+	item_path(item, buf);
+	sumline_end(buf, line, name, alg, digest, set->style);
+}
+
 static void hash_text(const struct item *item, struct buf *buf)
 {
 	const struct hash_item *own = item_priv_const(item);
@@ -119,16 +134,15 @@ static void hash_text(const struct item *item, struct buf *buf)
 
 	if (!item_done(item) || set->bag)
 		return;
-	item_path(item, &path);
-	if (set->format == SUMFORMAT_LINES) {
-		sumline_add(buf, set->alg, own->digest, path.data, path.len, set->style);
-		for (size_t i = 0; i < set->more_count; i++)
-			sumline_add(buf, set->more[i], own->more[i], path.data, path.len,
-				    set->style);
-	} else {
+	if (set->format != SUMFORMAT_LINES) {
+		item_path(item, &path);
 		add_entry(item, &path, buf);
+		buf_free(&path);
+		return;
 	}
-	buf_free(&path);
+	add_line(item, set->alg, own->digest, buf);
+	for (size_t i = 0; i < set->more_count; i++)
+		add_line(item, set->more[i], own->more[i], buf);
 }
 
 /* Several are an array, as the option is in a job. */
