@@ -254,6 +254,7 @@ int row_copy_tree(const struct bench *b);
 int row_rm_tree(const struct bench *b);
 int row_probe(const struct bench *b);
 int row_in_flight(const struct bench *b);
+int row_direct(const struct bench *b);
 int row_get(const struct bench *b);
 int row_get_tls(const struct bench *b);
 

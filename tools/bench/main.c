@@ -72,6 +72,12 @@ static const struct row rows[] = {
 		.peers = {""},
 	},
 	{
+		.name = "direct",
+		.run = row_direct,
+		.what = "random reads past the page cache, against fio and blocking threads",
+		.peers = {"fio", "64 blocking"},
+	},
+	{
 		.name = "get",
 		.run = row_get,
 		.what = "batchproc fetch from nginx, against curl, wget2, wrk, threads, a bare ring",
