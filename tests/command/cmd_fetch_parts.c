@@ -95,6 +95,24 @@ static void what_came_in_time_stays_for_resume(struct test *t)
 	httpd_stop(&httpd);
 }
 
+/* What is there of a machine that may come back is not written into. */
+static void what_another_machine_has_left(struct test *t)
+{
+	need_attributes(t);
+	begin(t, answer_in_drops);
+	expect_exit(BP("fetch", "--journal", "j", "--timeout", "2s", at("/f")), 1);
+	expect_eq(size_of_part(), BODY_BYTES / 3);
+	/* As older versions called it. */
+	run_sh("old=$(ls .batchproc-*); mv $old ${old%-*}; "
+	       "cp --preserve=xattr ${old%-*} ${old%-*}-00000000");
+	expect_exit(BP("fetch", "--journal", "j", "--resume", "--timeout", "2s", at("/f")), 1);
+	expect_out(SH("stat -c %s .batchproc-* | sort -n"), "100000\n200000\n");
+	expect_exit(BP("fetch", "--journal", "j", "--resume", at("/f")), 0);
+	expect(is_body("f"));
+	expect_out(SH("ls .batchproc-* | sed 's/.*-//'"), "00000000\n");
+	httpd_stop(&httpd);
+}
+
 static void answer_at_once(struct asked *a, void *ctx)
 {
 	(void)ctx;
@@ -122,6 +140,7 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		ONCE(what_came_in_time_stays_for_resume),
+		ONCE(what_another_machine_has_left),
 		ONCE(a_full_disk_keeps_no_part),
 	};
 

@@ -250,12 +250,6 @@ int copy_leave(struct item *item);
 /* ---- destinations (dest.c) */
 
 /* What is known of a directory of the destination: dirnode->data. */
-enum leftovers {
-	LEFTOVERS_UNKNOWN,
-	LEFTOVERS_NONE,
-	LEFTOVERS_SOME
-};
-
 struct dest {
 	dev_t dev;
 	ino_t ino;
@@ -265,7 +259,7 @@ struct dest {
 	bool fresh; /* made by this run: no other one has left anything in it */
 	bool as_made; /* it got its mode when it was made */
 	bool default_acl; /* what is made in it inherits it */
-	atomic_int leftovers; /* whether temporary files of killed runs are in it: temp.c */
+	_Atomic(struct temps *) temps; /* of killed runs in it; NULL: not known; see temp.c */
 	atomic_int folds; /* whether names that differ in case are one: see names.c */
 	struct names_list *names; /* NULL: not known */
 	_Atomic mode_t mark; /* of unfinished files in it, or MARK_UNKNOWN, MARK_NONE: see marks.h */
@@ -313,15 +307,18 @@ bool dest_is_named(int dirfd, const char *name, int fd);
 struct dest_run *dest_run_new(void);
 void dest_run_free(struct dest_run *run);
 
-/* The name under which @name is made before it gets it, the same each time. */
+/* The name under which @name is made before it gets it, the same each time on this machine. */
 void temp_name(const char *name, char temp[NAME_MAX + 1]);
 /* Whether it may be that of something else. */
 bool temp_is_one(const char *name);
 /*
- * Makes the temporary file, and holds it so that no other run takes it for a leftover. A leftover
- * of a run that was killed is removed first. Returns its descriptor, or -errno.
+ * Makes the temporary file for @name, and holds it so that no other run takes it for a leftover. A leftover
+ * of a run on this machine that was killed is removed first. Returns its descriptor, with its name
+ * in @temp, or -errno; -EBUSY: another run on this machine is at it.
  */
-int temp_create(int dirfd, const char *temp, int flags, mode_t mode);
+int temp_create(int dirfd, const char *name, char temp[NAME_MAX + 1], int flags, mode_t mode);
+/* Whether nobody is at what is open as @fd; it is locked then, where there are locks. */
+bool temp_is_left(const char *temp, int fd);
 /* Removes what has a temporary name. 0, also if there is nothing; -EBUSY a run is at it; -errno. */
 int temp_give_way(int dirfd, const char *temp);
 /*
@@ -329,8 +326,14 @@ int temp_give_way(int dirfd, const char *temp);
  * there are more, or it cannot be read.
  */
 int temp_any(int dirfd, unsigned int most);
+/* The files of such names in a directory; NULL: as -1 above. For free(). */
+struct temps *temps_read(int dirfd, unsigned int most);
+/* Those of them that are for @name, one after the other, with @at at 0 first; NULL: no more. */
+const char *temps_next(const struct temps *temps, const char *name, size_t *at);
+/* Frees what is known of a directory. */
+void temps_forget(struct dest *dest);
 /* Removes a leftover of what is called @name, that a run which was killed may have left. */
-void temp_remove(const struct dest *dest, int dirfd, const char *name);
+void temp_remove(struct dest *dest, int dirfd, const char *name);
 /* Likewise for one that is passed over; cheap where no such run was. */
 void temp_remove_of_skipped(struct dest *dest, int dirfd, const char *name);
 

@@ -35,6 +35,7 @@
 static void forget(struct dirnode *dir)
 {
 	names_forget(dir->data);
+	temps_forget(dir->data);
 	free(dir->data);
 }
 

@@ -222,9 +222,11 @@ static int finish(void *arg)
 	int err = check_source(c), fd;
 
 	/* Another run that took it for a leftover has removed it. */
-	if (!err && !c->temp[0] && !c->over && c->pos >= SMALL_BYTES &&
-	    !dest_is_named(c->to.dirfd, c->to.name, c->dst))
+	if (!err && !c->over && c->pos >= SMALL_BYTES &&
+	    !dest_is_named(c->to.dirfd, c->temp[0] ? c->temp : c->to.name, c->dst)) {
 		err = copy_fail(c, -ESTALE, "another run has taken the place of its copy");
+		c->beaten = true;
+	}
 	if (!err && c->written < c->pos && !c->into_stream)
 		err = set_length(c);
 	if (!err && c->set->verify)
@@ -516,6 +518,14 @@ int copy_file(struct item *item, const struct at_name *from, const struct at_nam
 	if (err == -ENOSPC || err == -EDQUOT) {
 		clean_up(&c);
 		blocking_long(make_room, &c);
+		err = copy_whole(&c);
+	}
+	/* Both are to be whole, and have their name in turn: see temp.c. */
+	if (err == -ESTALE && c.beaten && !c.from_stream) {
+		clean_up(&c);
+		forget_progress(&c);
+		c.first_link = false;
+		item->why = NULL;
 		err = copy_whole(&c);
 	}
 	clean_up(&c);

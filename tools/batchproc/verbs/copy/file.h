@@ -40,6 +40,7 @@ struct copying {
 	bool no_range; /* copy_file_range() does not work here */
 	bool to_end; /* its size may be wrong: it is read to its end, one read after the other */
 	bool ended; /* which is reached */
+	bool beaten; /* another run has taken the place of what was made */
 	mode_t mark; /* of what is made: see marks.h */
 	char temp[NAME_MAX + 1]; /* "": it is made in place */
 	uint64_t pos; /* so much is copied */

@@ -133,7 +133,7 @@ struct looking {
 	const struct item *item;
 	struct at_name from, to;
 	struct stat st; /* of the source */
-	const struct dest *dest; /* of @to */
+	struct dest *dest; /* of @to */
 	bool is_linked; /* with other names that are copied too */
 };
 

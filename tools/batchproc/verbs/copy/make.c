@@ -39,7 +39,7 @@ enum old {
  */
 static bool give_way(struct copying *c)
 {
-	return c->old.st_blocks * 512 >= (off_t)SMALL_BYTES &&
+	return !c->beaten && c->old.st_blocks * 512 >= (off_t)SMALL_BYTES &&
 	       dest_is_named(c->to.dirfd, c->to.name, c->old_fd) &&
 	       !unlinkat(c->to.dirfd, c->to.name, 0);
 }
@@ -139,8 +139,8 @@ static int make_temporary(struct copying *c)
 						     meta_source_mode(c->set, &c->st)) &
 		       0777;
 
-	temp_name(c->to.name, c->temp);
-	c->dst = temp_create(c->to.dirfd, c->temp, destination_flags(c), mode);
+	temp_remove(c->dest, c->to.dirfd, c->to.name);
+	c->dst = temp_create(c->to.dirfd, c->to.name, c->temp, destination_flags(c), mode);
 	if (c->dst == -EBUSY)
 		return copy_fail(c, c->dst, "another run is writing it");
 	if (c->old_fd >= 0)
@@ -260,7 +260,7 @@ static bool can_be_marked(struct copying *c)
 {
 	struct stat st;
 
-	if (c->set->atomic || c->dest->default_acl || c->attributes)
+	if (c->set->atomic || c->beaten || c->dest->default_acl || c->attributes)
 		return false;
 	/* What is there is replaced, or stays: nothing has to be tried out for that. */
 	if (atomic_load_explicit(&c->dest->mark, memory_order_relaxed) == MARK_UNKNOWN &&

@@ -130,6 +130,7 @@ static int replace(struct making *m, const struct stat *old)
 		temp_remove(m->dest, m->to.dirfd, m->to.name);
 		return 0;
 	}
+	temp_remove(m->dest, m->to.dirfd, m->to.name);
 	temp_name(m->to.name, temp);
 	err = make_beside(m, temp);
 	if (!err)

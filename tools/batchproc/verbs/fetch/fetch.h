@@ -158,6 +158,8 @@ struct place {
 	ino_t ino;
 	bool replaces; /* a file, that has */
 	bool has_leftover; /* or may have: of the temporary file's name */
+	const struct temps
+		*temps; /* what the directory has of such, of other machines too, or NULL */
 	mode_t mode;
 	char name[NAME_MAX + 1], temp[NAME_MAX + 1];
 	int fd; /* of the temporary file; -1: none */

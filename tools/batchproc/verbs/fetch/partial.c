@@ -85,11 +85,88 @@ static bool is_part(struct place *p, uint64_t size)
 	return find_mirror(p) && (parts >= attr + len || take_parts(p, parts, size));
 }
 
+/* What an earlier run on another machine, or of an older version, has left of it. */
+static void sweep(const struct place *p)
+{
+	const char *temp;
+	size_t at = 0;
+
+	while ((temp = temps_next(p->temps, p->name, &at)))
+		temp_give_way(p->dirfd, temp);
+}
+
+/* The bytes of a file, without what its owner may still be about to write. */
+static int copy_bytes(int from, int to)
+{
+	char bytes[8192];
+	off_t at = 0;
+	ssize_t n;
+
+	while ((n = call_copy_range(from, to, at, 1u << 30)) > 0)
+		at += n;
+	while ((n = call_pread(from, bytes, sizeof(bytes), at)) > 0) {
+		for (ssize_t done = 0, wrote; done < n; done += wrote) {
+			wrote = call_pwrite(to, bytes + done, (size_t)(n - done), at + done);
+			if (wrote <= 0)
+				return wrote ? (int)wrote : -EIO;
+		}
+		at += n;
+	}
+	return (int)n;
+}
+
+/*
+ * What another machine has left becomes a file of this one: not by another name for it, since that
+ * machine may come back and go on. The note of what it is comes last.
+ */
+static int adopt(struct place *p, const char *temp)
+{
+	char attr[sizeof(p->validator) + sizeof(p->url) + 1024], own[NAME_MAX + 1];
+	int from = call_openat(p->dirfd, temp, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0), to = -1, err;
+	struct stat st;
+	ssize_t len;
+
+	if (from < 0)
+		return from;
+	err = !fstat(from, &st) && S_ISREG(st.st_mode) && temp_is_left(temp, from) ? 0 : -EBUSY;
+	len = err ? 0 : fgetxattr(from, PARTIAL_ATTR, attr, sizeof(attr));
+	if (len <= 0)
+		goto out;
+	to = temp_create(p->dirfd, p->name, own, O_RDWR, 0600);
+	err = to < 0 ? to : strcmp(own, p->temp) ? -EBUSY : copy_bytes(from, to);
+	if (!err && !p->replaces)
+		err = fchmod(to, st.st_mode & 0777) ? -errno : 0;
+	if (!err)
+		err = fsetxattr(to, PARTIAL_ATTR, attr, (size_t)len, 0) ? -errno : 0;
+	if (err && to >= 0)
+		unlinkat(p->dirfd, own, 0);
+out:
+	if (to >= 0)
+		close(to);
+	close(from);
+	return err;
+}
+
+static void adopt_any(struct place *p)
+{
+	struct stat st;
+	const char *temp;
+	size_t at = 0;
+
+	while ((temp = temps_next(p->temps, p->name, &at))) {
+		if (!strcmp(temp, p->temp) || !fstatat(p->dirfd, p->temp, &st, AT_SYMLINK_NOFOLLOW))
+			continue;
+		if (!adopt(p, temp))
+			temp_give_way(p->dirfd, temp);
+	}
+}
+
 int place_reopen(struct place *p)
 {
 	struct stat st;
 	int err = -ENOENT;
 
+	adopt_any(p);
 	p->fd = call_openat(p->dirfd, p->temp, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
 	if (p->fd < 0)
 		return p->fd;
@@ -129,7 +206,8 @@ int place_create(struct place *p)
 		place_unnote(p);
 		return call_ftruncate(p->fd, 0);
 	}
-	p->fd = temp_create(p->dirfd, p->temp, O_RDWR, p->replaces ? 0600 : 0666);
+	sweep(p);
+	p->fd = temp_create(p->dirfd, p->name, p->temp, O_RDWR, p->replaces ? 0600 : 0666);
 	return p->fd < 0 ? p->fd : 0;
 }
 
@@ -164,6 +242,7 @@ void place_note(struct place *p, const struct url *url, const char *validator)
 void place_give_way(const struct place *p)
 {
 	temp_give_way(p->dirfd, p->temp);
+	sweep(p);
 }
 
 void place_discard(struct item *item)
@@ -177,8 +256,10 @@ void place_discard(struct item *item)
 	/* Nobody comes after this who could remove it. It may be empty, and so no part of anything. */
 	for (int tries = 0; err && tries < 3; tries++) {
 		err = place_find(&p, item, &url, NULL);
-		if (!err)
+		if (!err) {
 			err = temp_give_way(p.dirfd, p.temp);
+			sweep(&p);
+		}
 		place_close(&p, true);
 	}
 	url_free(&url);

@@ -7,7 +7,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
+#include <search.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,7 +44,50 @@ struct places {
 		struct stat st;
 	} * bases;
 	size_t count;
+	void *seen; /* tree of struct seen */
 };
+
+/* A directory, and what was in it of temporary files when a first item came to it. */
+struct seen {
+	dev_t dev;
+	ino_t ino;
+	struct temps *temps;
+};
+
+static int compare_seen(const void *a, const void *b)
+{
+	const struct seen *x = a, *y = b;
+
+	if (x->ino != y->ino)
+		return x->ino < y->ino ? -1 : 1;
+	return x->dev < y->dev ? -1 : x->dev > y->dev;
+}
+
+static void free_seen(void *seen)
+{
+	free(((struct seen *)seen)->temps);
+	free(seen);
+}
+
+/* What is in the directory of a place, looked for once. */
+static const struct temps *find_temps(struct places *places, const struct place *p)
+{
+	struct seen key = {.dev = p->dev, .ino = p->ino}, *seen, **found;
+
+	pthread_mutex_lock(&places->lock);
+	found = tfind(&key, &places->seen, compare_seen);
+	if (found) {
+		seen = *found;
+	} else {
+		seen = xcalloc(1, sizeof(*seen));
+		*seen = key;
+		seen->temps = temps_read(p->dirfd, UINT_MAX);
+		if (!tsearch(seen, &places->seen, compare_seen))
+			out_of_memory();
+	}
+	pthread_mutex_unlock(&places->lock);
+	return seen->temps;
+}
 
 /* Makes the directory of -P, and those above it, where they are missing. */
 static int make_base(const char *dir)
@@ -127,6 +172,7 @@ void places_free(struct places *places)
 		free((char *)places->bases[i].dir);
 	}
 	free(places->bases);
+	tdestroy(places->seen, free_seen);
 	claims_free(places->claims);
 	pthread_mutex_destroy(&places->lock);
 	free(places);
@@ -326,6 +372,8 @@ int place_find(struct place *p, struct item *item, const struct url *url, const 
 	if (!err) {
 		strcpy(p->name, name);
 		temp_name(name, p->temp);
+		if (p->has_leftover)
+			p->temps = find_temps(item->job->fetch->places, p);
 		err = check_existing(p);
 	}
 	if (!err)
@@ -390,13 +438,15 @@ static bool may_be_nameless(const struct place *p)
 {
 	const struct fetch_item *own = item_priv_const(p->item);
 	struct stat st;
+	size_t at = 0;
 
 	if (p->fd >= 0 || p->replaces || own->repeats ||
 	    atomic_load_explicit(&p->item->job->fetch->places->named_only, memory_order_relaxed) ==
 		    p->dev)
 		return false;
 	return !p->has_leftover ||
-	       (fstatat(p->dirfd, p->temp, &st, AT_SYMLINK_NOFOLLOW) && errno == ENOENT);
+	       (!temps_next(p->temps, p->name, &at) &&
+		fstatat(p->dirfd, p->temp, &st, AT_SYMLINK_NOFOLLOW) && errno == ENOENT);
 }
 
 /*
