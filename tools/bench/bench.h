@@ -249,6 +249,8 @@ struct handoff_job *handoff_reap(struct handoff *h); /* waits for at least one; 
 int row_lanes(const struct bench *b);
 int row_nop_op(const struct bench *b);
 int row_nop_task(const struct bench *b);
+int row_read(const struct bench *b);
+int row_read_cold(const struct bench *b);
 int row_hash_tree(const struct bench *b);
 int row_copy_tree(const struct bench *b);
 int row_rm_tree(const struct bench *b);

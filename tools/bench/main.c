@@ -42,6 +42,18 @@ static const struct row rows[] = {
 		.peers = {"bare", "Go"},
 	},
 	{
+		.name = "read",
+		.run = row_read,
+		.what = "many small files read, against bare rings, a thread pool and libuv",
+		.peers = {"bare", "pool", "libuv"},
+	},
+	{
+		.name = "read-cold",
+		.run = row_read_cold,
+		.what = "the same with dropped caches (needs root)",
+		.peers = {"bare", "pool", "libuv"},
+	},
+	{
 		.name = "hash-tree",
 		.run = row_hash_tree,
 		.what = "batchproc hash -r, against xargs sha256sum and a thread pool",
