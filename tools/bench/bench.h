@@ -184,6 +184,18 @@ struct process {
 
 /* Runs it once; @out is in seconds. */
 int process_run(const struct process *p, struct measure *out);
+/* The most memory that the last one had at a time. */
+long process_peak_kib(void);
+/* CPU time in seconds of all that has been waited for. */
+double cpu_of_children(void);
+
+/* How many lines an output has, and a sum over them whatever their order. */
+struct lines {
+	uint64_t count, sum;
+};
+int process_lines(const struct process *p, struct lines *lines);
+/* How many of them begin with @word. */
+unsigned long process_lines_with(const struct process *p, const char *word);
 
 /* How batchproc runs when it is left to choose. */
 struct choice {
@@ -252,6 +264,13 @@ int row_nop_task(const struct bench *b);
 int row_read(const struct bench *b);
 int row_read_cold(const struct bench *b);
 int row_hash_tree(const struct bench *b);
+int row_hash_large(const struct bench *b);
+int row_copy_large(const struct bench *b);
+int row_loops(const struct bench *b);
+int row_items(const struct bench *b);
+int row_start_up(const struct bench *b);
+int row_limits(const struct bench *b);
+int row_latency(const struct bench *b);
 int row_copy_tree(const struct bench *b);
 int row_rm_tree(const struct bench *b);
 int row_probe(const struct bench *b);

@@ -155,7 +155,7 @@ static void print_curves(const struct curves *c, unsigned int panel, const char 
 		const char *colour = is_ours(name) ? OURS : colours[other++ % 7];
 
 		printf("%s$d%u_%u using %s with linespoints lw 2 pt %u ps 0.9 lc rgb '%s' title \"%s\"",
-		       side ? ", \\\n     " : "plot ", panel, side, columns,
+		       side ? ", \\\n     " : "", panel, side, columns,
 		       (const unsigned int[]){7, 5, 9, 11, 13, 4, 6, 8}[side], colour,
 		       quoted(name));
 	}
@@ -173,33 +173,59 @@ static void print_auto(const json_t *bench, const struct curves *c, unsigned int
 	{
 		if (strcmp(text(o, "of"), "auto") || !is_on(o, c, panel))
 			continue;
-		printf(", \\\n     %g with lines lw 2 dt 2 lc rgb '" OURS "' title \"%s: %g\"",
-		       number(json_object_get(o, "y"), "median"), quoted(text(o, "side")),
-		       number(o, "x"));
+		printf(", \\\n     %g with lines lw 2 dt 2 lc rgb '" OURS "' notitle",
+		       number(json_object_get(o, "y"), "median"));
+		printf(", \\\n     '+' using (%g):(%g) every ::0::0 with linespoints dt 2 pt 3 ps 2 lw 2 "
+		       "lc rgb '" OURS "' title \"%s: %g\"",
+		       number(o, "x"), number(json_object_get(o, "y"), "median"),
+		       quoted(text(o, "side")), number(o, "x"));
 	}
+}
+
+/* What grows in proportion is a straight line on both logarithmic axes, and flat where it ends. */
+static bool is_wide(const json_t *bench, const struct curves *c, unsigned int panel)
+{
+	double least = HUGE_VAL, most = 0;
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(json_object_get(bench, "points"), i, o)
+	{
+		double y = number(json_object_get(o, "y"), "median");
+
+		if (strcmp(text(o, "of"), "limit") || !is_on(o, c, panel))
+			continue;
+		least = fmin(least, y);
+		most = fmax(most, y);
+	}
+	return most > 30 * least;
 }
 
 static int plot_limit(const json_t *bench)
 {
 	struct curves c = find_curves(bench, "limit");
-	unsigned int panel;
+	unsigned int panel, rows = (c.panels + 1) / 2;
 
-	printf("# size 900 %u\n", 60 + 330 * ((c.panels + 1) / 2));
+	printf("# size 960 %u\n", 60 + 380 * rows);
 	print_style();
 	print_data(bench, &c, "limit", false);
-	printf("set multiplot layout %u,%u title \"Throughput against the limit\\n"
-	       "median, least and most; dashed: the limit that batchproc takes by itself\"\n",
-	       (c.panels + 1) / 2, c.panels > 1 ? 2 : 1);
-	printf("set logscale x 2\nset xlabel 'limit, or threads of the pool'\nset yrange [0:*]\n"
-	       "set key bottom right\n");
+	printf("set multiplot layout %u,%u title \"Throughput against the limit: median, least and most\"\n",
+	       rows, c.panels > 1 ? 2 : 1);
+	printf("set logscale x 2\nset xlabel 'limit, or threads of the pool (logarithmic)'\n"
+	       "set key below horizontal nobox noopaque maxrows 2\nset bmargin 6.5\nset offsets graph 0.03, graph 0.03, 0, 0\n");
 	for (panel = 0; panel < c.panels; panel++) {
-		printf("set title \"%s\"\nset ylabel \"%s\"\n", quoted(c.panel[panel]),
-		       quoted(c.unit[panel]));
-		print_curves(&c, panel, "1:2");
+		bool wide = is_wide(bench, &c, panel);
+
+		printf("set title \"%s\"\nset ylabel \"%s%s\"\n%s\n", quoted(c.panel[panel]),
+		       quoted(c.unit[panel]), wide ? " (logarithmic)" : "",
+		       wide ? "set logscale y\nset yrange [*:*]" :
+			      "unset logscale y\nset yrange [0:*]");
+		printf("plot ");
 		for (unsigned int side = 0; side < c.sides[panel]; side++)
-			printf(", \\\n     $d%u_%u using 1:2:3:4 with yerrorbars pt -1 lw 1 lc rgb '#888888' "
-			       "notitle",
+			printf("$d%u_%u using 1:2:3:4 with yerrorbars pt 0 lw 1 lc rgb '#888888' notitle, "
+			       "\\\n     ",
 			       panel, side);
+		print_curves(&c, panel, "1:2");
 		print_auto(bench, &c, panel);
 		printf("\n");
 	}
@@ -217,12 +243,14 @@ static int plot_latency(const json_t *bench)
 	printf("# size 900 %u\n", 60 + 420 * c.panels);
 	print_style();
 	print_data(bench, &c, "percentile", true);
-	printf("set multiplot layout %u,1 title \"Latency percentiles\"\n", c.panels);
-	printf("set logscale y\nset xlabel 'percentile'\n"
+	printf("set multiplot layout %u,1 title \"Latency percentiles, median of the runs\"\n",
+	       c.panels);
+	printf("set logscale y\nset xlabel 'percentile'\nset offsets graph 0.03, graph 0.03, 0, 0\n"
 	       "set xtics ('50' 0.30103, '90' 1, '99' 2, '99.9' 3, '99.99' 4)\n");
 	for (panel = 0; panel < c.panels; panel++) {
-		printf("set title \"%s\"\nset ylabel \"latency, %s\"\n", quoted(c.panel[panel]),
-		       quoted(c.unit[panel]));
+		printf("set title \"%s\"\nset ylabel \"latency, %s (logarithmic)\"\n",
+		       quoted(c.panel[panel]), quoted(c.unit[panel]));
+		printf("plot ");
 		print_curves(&c, panel, "1:2");
 		printf("\n");
 	}
@@ -241,8 +269,10 @@ static int plot_items(const json_t *bench)
 	printf("set multiplot layout 1,2 title \"From 10,000 items to 10,000,000\"\n");
 	printf("set logscale xy\nset xlabel 'items'\nset format x '10^{%%L}'\n");
 	printf("set title 'Time'\nset ylabel '%s'\n", c.unit[panel]);
+	printf("plot ");
 	print_curves(&c, panel, "1:2");
-	printf("\nset title 'Peak memory'\nunset logscale y\nset yrange [0:*]\nset ylabel 'MiB'\n");
+	printf("\nset title 'Peak memory'\nunset logscale y\nset yrange [0:*]\nset ylabel 'MiB'\n"
+	       "plot ");
 	print_curves(&c, panel, "1:5");
 	printf("\nunset multiplot\n");
 	return 0;

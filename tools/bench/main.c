@@ -60,6 +60,18 @@ static const struct row rows[] = {
 		.peers = {"find | xargs", "pool"},
 	},
 	{
+		.name = "hash-large",
+		.run = row_hash_large,
+		.what = "batchproc hash of large files, against sha256sum, xxhsum, b3sum, openssl",
+		.peers = {"sha256sum", "xxhsum", "b3sum", "openssl"},
+	},
+	{
+		.name = "copy-large",
+		.run = row_copy_large,
+		.what = "batchproc copy of large files to a new ext4, against cp",
+		.peers = {"cp -r"},
+	},
+	{
 		.name = "copy-tree",
 		.run = row_copy_tree,
 		.what = "batchproc copy -r to a new ext4, against cp -r and a thread pool",
@@ -100,6 +112,36 @@ static const struct row rows[] = {
 		.run = row_get_tls,
 		.what = "the same over TLS, against curl and wrk",
 		.peers = {"curl", "wrk"},
+	},
+	{
+		.name = "limits",
+		.run = row_limits,
+		.what = "throughput against the limit, fixed and auto, and against a pool's threads",
+		.peers = {"batchproc", "batchproc -j auto", "pool"},
+	},
+	{
+		.name = "latency",
+		.run = row_latency,
+		.what = "percentiles of random reads, against as many threads and fio",
+		.peers = {"batchproc", "64 threads", "fio"},
+	},
+	{
+		.name = "loops",
+		.run = row_loops,
+		.what = "batchproc hash on two loops, against one",
+		.peers = {"one loop"},
+	},
+	{
+		.name = "items",
+		.run = row_items,
+		.what = "time and memory of lists from 10,000 to 10,000,000 items",
+		.peers = {"batchproc"},
+	},
+	{
+		.name = "start-up",
+		.run = row_start_up,
+		.what = "the shortest commands there are, against sha256sum of one file",
+		.peers = {"sha256sum"},
 	},
 	{
 		.name = "lanes",

@@ -17,7 +17,9 @@
 
 #include "bench.h"
 
-static double cpu_of_children(void)
+static long peak_kib;
+
+double cpu_of_children(void)
 {
 	struct rusage ru;
 
@@ -28,6 +30,7 @@ static double cpu_of_children(void)
 
 static int spawn(const struct process *p)
 {
+	struct rusage ru;
 	int status, fd;
 	pid_t pid;
 
@@ -43,10 +46,11 @@ static int spawn(const struct process *p)
 	close(fd);
 	if (pid < 0)
 		return -errno;
-	while (waitpid(pid, &status, 0) < 0) {
+	while (wait4(pid, &status, 0, &ru) < 0) {
 		if (errno != EINTR)
 			return -errno;
 	}
+	peak_kib = ru.ru_maxrss;
 	if (WIFEXITED(status) && !WEXITSTATUS(status))
 		return 0;
 	fprintf(stderr, "bench: failed: %s\n", p->command);
@@ -64,6 +68,47 @@ int process_run(const struct process *p, struct measure *out)
 	*out = watch_stop(&w, 1e9); /* seconds */
 	out->cpu = cpu_of_children() - cpu;
 	return err;
+}
+
+long process_peak_kib(void)
+{
+	return peak_kib;
+}
+
+int process_lines(const struct process *p, struct lines *lines)
+{
+	char *line = NULL;
+	size_t room = 0;
+	ssize_t n, i;
+	FILE *f = fopen(p->out, "r");
+
+	if (!f)
+		return -errno;
+	*lines = (struct lines){0};
+	while ((n = getline(&line, &room, f)) > 0) {
+		uint64_t sum = 0xcbf29ce484222325u;
+
+		for (i = 0; i < n; i++)
+			sum = (sum ^ (unsigned char)line[i]) * 0x100000001b3u;
+		lines->count++;
+		lines->sum += sum;
+	}
+	free(line);
+	fclose(f);
+	return 0;
+}
+
+unsigned long process_lines_with(const struct process *p, const char *word)
+{
+	FILE *f = fopen(p->out, "r");
+	unsigned long count = 0;
+	char line[512];
+
+	while (f && fgets(line, sizeof(line), f))
+		count += !strncmp(line, word, strlen(word));
+	if (f)
+		fclose(f);
+	return count;
 }
 
 int process_choice(const struct process *p, struct choice *choice)

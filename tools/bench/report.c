@@ -7,6 +7,7 @@
  * its ratio stands beside that of the time: on a machine that does other things too, it is the one to
  * believe. Who failed or is not there has a line too, never silence.
  */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -55,9 +56,22 @@ void report_begin(const struct bench *b)
 	       "limit", "note");
 }
 
+/* Four significant digits, no exponent. */
+static void put_number(char *text, size_t size, double v)
+{
+	int digits = v > 0 ? 3 - (int)floor(log10(v)) : 0;
+
+	snprintf(text, size, "%.*f", digits < 0 ? 0 : digits > 9 ? 9 : digits, v);
+}
+
 static const char *text_of(char *text, size_t size, struct spread s, double scale)
 {
-	snprintf(text, size, "%.4g/%.4g/%.4g", s.min * scale, s.median * scale, s.max * scale);
+	char least[24], median[24], most[24];
+
+	put_number(least, sizeof(least), s.min * scale);
+	put_number(median, sizeof(median), s.median * scale);
+	put_number(most, sizeof(most), s.max * scale);
+	snprintf(text, size, "%s/%s/%s", least, median, most);
 	return text;
 }
 
@@ -86,7 +100,7 @@ void report_pair(const struct bench *b, const struct result *r, const struct con
 {
 	const struct contestant *bad = ours->failed ? ours : theirs->failed ? theirs : NULL;
 	double scale = r->scale > 0 ? r->scale : 1;
-	char our_text[48], their_text[48], ratio_text[48], goal[16] = "-", cpu[48];
+	char our_text[80], their_text[80], ratio_text[80], goal[16] = "-", cpu[48];
 	struct spread ratio;
 
 	if (bad) {
@@ -120,7 +134,7 @@ void report_point(const struct bench *b, const struct point *p, const struct con
 {
 	double scale = p->scale > 0 ? p->scale : 1;
 	struct spread s;
-	char text[48];
+	char text[80];
 
 	if (c->failed) {
 		report_fail(b, p->row, p->side, strerror(-c->failed));

@@ -19,7 +19,7 @@
 struct hashing {
 	struct process process;
 	const struct tree *tree;
-	uint64_t lines, sum; /* of the output, whatever its order */
+	struct lines lines;
 };
 
 static int run_hashing(void *arg, struct measure *out)
@@ -29,45 +29,21 @@ static int run_hashing(void *arg, struct measure *out)
 	return process_run(&h->process, out);
 }
 
-/* Counts the lines of the output and adds up a hash of each, so that order plays no part. */
-static int sum_output(struct hashing *h)
-{
-	char *line = NULL;
-	size_t room = 0;
-	ssize_t n, i;
-	FILE *f = fopen(h->process.out, "r");
-
-	if (!f)
-		return -errno;
-	h->lines = h->sum = 0;
-	while ((n = getline(&line, &room, f)) > 0) {
-		uint64_t sum = 0xcbf29ce484222325u;
-
-		for (i = 0; i < n; i++)
-			sum = (sum ^ (unsigned char)line[i]) * 0x100000001b3u;
-		h->lines++;
-		h->sum += sum;
-	}
-	free(line);
-	fclose(f);
-	return 0;
-}
-
 static struct hashing ours, xargs, pool;
 
 /* As many lines as there are files, and the same that ours have been. */
 static int check_output(void *arg)
 {
 	struct hashing *h = arg;
-	int err = sum_output(h);
+	int err = process_lines(&h->process, &h->lines);
 
 	if (err)
 		return err;
-	if (h->lines == (uint64_t)h->tree->dirs * h->tree->files_per_dir &&
-	    (h == &ours || h->sum == ours.sum))
+	if (h->lines.count == (uint64_t)h->tree->dirs * h->tree->files_per_dir &&
+	    (h == &ours || h->lines.sum == ours.lines.sum))
 		return 0;
 	fprintf(stderr, "bench: %llu lines, or other lines than its peers: %s\n",
-		(unsigned long long)h->lines, h->process.command);
+		(unsigned long long)h->lines.count, h->process.command);
 	return -EBADMSG;
 }
 
@@ -122,12 +98,12 @@ static void report_against(const struct bench *b, const char *what, const struct
 		.backend = choice.backend,
 		.loops = choice.loops,
 		.limit = choice.limit,
-		.items = (double)ours.lines,
+		.items = (double)ours.lines.count,
 		.note = note,
 	};
 
-	snprintf(note, sizeof(note), "%llu x %zu B, cached, %s", (unsigned long long)ours.lines,
-		 ours.tree->file_size, ours.tree->fs);
+	snprintf(note, sizeof(note), "%llu x %zu B, cached, %s",
+		 (unsigned long long)ours.lines.count, ours.tree->file_size, ours.tree->fs);
 	report_pair(b, &r, &ours_side, theirs);
 }
 

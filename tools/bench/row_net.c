@@ -21,60 +21,7 @@
 #include <unistd.h>
 
 #include "bench.h"
-
-/* ---------------------------------------------------------------- the server */
-
-struct server {
-	pid_t pid;
-	int in; /* its standard input: it ends with that */
-	FILE *out;
-	unsigned int port;
-};
-
-static int server_start(const struct bench *b, struct server *s, const char *ms)
-{
-	char path[4096 + 32];
-	int in[2], out[2];
-
-	snprintf(path, sizeof(path), "%s/slow-server", b->bindir);
-	if (pipe2(in, O_CLOEXEC))
-		return -errno;
-	if (pipe2(out, O_CLOEXEC)) {
-		close(in[0]);
-		close(in[1]);
-		return -errno;
-	}
-	s->pid = fork();
-	if (!s->pid) {
-		dup2(in[0], STDIN_FILENO);
-		dup2(out[1], STDOUT_FILENO);
-		execl(path, path, ms, (char *)NULL);
-		_exit(127);
-	}
-	close(in[0]);
-	close(out[1]);
-	s->in = in[1];
-	s->out = fdopen(out[0], "r");
-	if (s->pid > 0 && fscanf(s->out, "%u", &s->port) == 1)
-		return 0;
-	fprintf(stderr, "bench: %s does not start\n", path);
-	return -EIO;
-}
-
-/* Its end, and the most requests that it had at one instant. */
-static unsigned long server_stop(struct server *s)
-{
-	unsigned long requests, most = 0;
-
-	close(s->in);
-	if (s->out && fscanf(s->out, "%lu requests, %lu", &requests, &most) != 2)
-		most = 0;
-	if (s->out)
-		fclose(s->out);
-	if (s->pid > 0)
-		waitpid(s->pid, NULL, 0);
-	return most;
-}
+#include "server.h"
 
 /* ---------------------------------------------------------------- contestants */
 
@@ -93,24 +40,10 @@ static int run_asking(void *arg, struct measure *out)
 	return process_run(&a->process, out);
 }
 
-/* How many lines of the output begin with @word. */
-static unsigned long lines_with(const struct asking *a, const char *word)
-{
-	FILE *f = fopen(a->process.out, "r");
-	unsigned long count = 0;
-	char line[512];
-
-	while (f && fgets(line, sizeof(line), f))
-		count += !strncmp(line, word, strlen(word));
-	if (f)
-		fclose(f);
-	return count;
-}
-
 static int check(void *arg)
 {
 	const struct asking *a = arg;
-	unsigned long answered = lines_with(a, "ok ");
+	unsigned long answered = process_lines_with(&a->process, "ok ");
 
 	if (answered == a->open)
 		return 0;
