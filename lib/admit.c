@@ -293,8 +293,15 @@ static inline __attribute__((always_inline)) void start_now(struct bp_group *gro
 
 	bp_this_loop = loop;
 	loop->running = NULL;
-	group_enter(group, loop, op);
-	group_start_op(group, loop, op);
+	if (unlikely(group_marks(&group->head, GROUP_CANCELLED | GROUP_SPECIAL)) ||
+	    unlikely(group->item_timeout_ns)) {
+		group_enter(group, loop, op);
+		group_start_item(loop, op);
+	} else {
+		member_add(group, loop, op);
+		item_begin(loop, op);
+		loop_submit(loop, op, 0);
+	}
 	loop->running = running;
 	bp_this_loop = outer;
 }

@@ -193,7 +193,7 @@ void group_start_pinned(struct bp_loop *loop, struct bp_message *message);
 void group_start_item(struct bp_loop *loop, struct bp_op *op);
 
 /** Notes on which loop an item begins, and when. */
-static inline void item_begin(struct bp_loop *loop, struct bp_op *op)
+static inline __attribute__((always_inline)) void item_begin(struct bp_loop *loop, struct bp_op *op)
 {
 	loop_freshen(loop);
 	op->loop_ = loop;
@@ -201,28 +201,18 @@ static inline void item_begin(struct bp_loop *loop, struct bp_op *op)
 	__atomic_store_n(&op->start_ns_, loop->now, __ATOMIC_RELAXED);
 }
 
+static inline void member_add(struct bp_group *group, const struct bp_loop *loop, struct bp_op *op)
+{
+	engine_assert_locked(group->engine);
+	list_add_tail(&group->members[loop->index].items, &op->member_);
+}
+
 /** Puts an item among those that run on a loop. Under the lock, as all that follow. */
 static inline void group_enter(struct bp_group *group, struct bp_loop *loop, struct bp_op *op)
 {
-	struct group_member *member = &group->members[loop->index];
-
-	engine_assert_locked(group->engine);
-	list_add_tail(&member->items, &op->member_);
+	member_add(group, loop, op);
 	if (unlikely(group_special(group)) && handle_of(op))
 		handle_of(op)->loop = loop;
-}
-
-/** As group_start_item() of an operation item, without a call for most of them. */
-static inline __attribute__((always_inline)) void
-group_start_op(struct bp_group *group, struct bp_loop *loop, struct bp_op *op)
-{
-	if (unlikely(group_marks(&group->head, GROUP_CANCELLED | GROUP_SPECIAL)) ||
-	    unlikely(group->item_timeout_ns)) {
-		group_start_item(loop, op);
-		return;
-	}
-	item_begin(loop, op);
-	loop_submit(loop, op, 0);
 }
 
 /* cancel.c */

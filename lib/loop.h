@@ -275,7 +275,8 @@ static inline void loop_count_end(struct bp_loop *loop, struct bp_op *op)
 }
 
 /** Gives an operation to the backend, beside those @in_flight. Return: whether it took it. */
-static inline bool loop_try_submit(struct bp_loop *loop, struct bp_op *op, unsigned int in_flight)
+static inline __attribute__((always_inline)) bool
+loop_try_submit(struct bp_loop *loop, struct bp_op *op, unsigned int in_flight)
 {
 	int opcode;
 
@@ -346,18 +347,25 @@ static inline struct bp_op *op_of_link(struct bp_link_ *link)
 int loops_start(struct bp_engine *engine);
 void loops_stop(struct bp_engine *engine);
 
+/** Places of a completion queue that are taken, or about to be. Any thread. */
+static inline unsigned int loop_busy(const struct bp_loop *loop)
+{
+	return atomic_load_explicit(&loop->starting, memory_order_acquire) + loop_in_flight(loop);
+}
+
 /** Whether the completion queues have no place for one more item. Under the lock. */
 static inline bool loops_full(const struct bp_engine *engine)
 {
 	size_t busy = engine_ready(engine) + engine->granted, depth = engine->depth;
 	struct bp_loop *const *loops = engine->loops;
-	unsigned int i = 0, n = engine->nloops;
+	unsigned int i, n = engine->nloops;
 
 	engine_assert_locked(engine);
-	do {
-		busy += atomic_load_explicit(&loops[i]->starting, memory_order_acquire) +
-			loop_in_flight(loops[i]);
-	} while (unlikely(++i < n));
+	busy += loop_busy(loops[0]);
+	if (likely(n == 1))
+		return busy >= depth;
+	for (i = 1; i < n; i++)
+		busy += loop_busy(loops[i]);
 	return busy >= depth * n;
 }
 

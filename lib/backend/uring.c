@@ -353,28 +353,42 @@ static unsigned int sort_out(struct uring *u, struct bp_completion *out, unsigne
 	 offsetof(struct bp_completion, res) == offsetof(struct io_uring_cqe, res) &&              \
 	 offsetof(struct bp_completion, flags) == offsetof(struct io_uring_cqe, flags))
 
+/** Copies @n CQEs that lie in a row. Return: their tags, or'ed. */
+static inline uintptr_t copy_row(struct bp_completion *out, const struct io_uring_cqe *cqe,
+				 unsigned int n)
+{
+	uintptr_t tags = 0;
+	unsigned int i;
+
+	if (SAME_AS_CQE)
+		memcpy(out, cqe, n * sizeof(*out));
+	for (i = 0; i < n; i++) {
+		tags |= (uintptr_t)cqe[i].user_data;
+		if (SAME_AS_CQE)
+			continue;
+		out[i].op = (struct bp_op *)(uintptr_t)cqe[i].user_data;
+		out[i].res = cqe[i].res;
+		out[i].flags = cqe[i].flags;
+	}
+	return tags;
+}
+
 /** Copies CQEs out, with as little work for each as can be: most are plain operations'. */
 static unsigned int copy_out(struct uring *u, struct bp_completion *out, unsigned int max)
 {
 	struct io_uring_cq *cq = &u->ring.cq;
-	unsigned int head = *cq->khead, mask = *cq->kring_mask;
-	unsigned int n = io_uring_smp_load_acquire(cq->ktail) - head, i;
-	uintptr_t tags = 0;
+	unsigned int head = *cq->khead, first = head & *cq->kring_mask;
+	unsigned int n = io_uring_smp_load_acquire(cq->ktail) - head,
+		     row = cq->ring_entries - first;
+	uintptr_t tags;
 
 	if (n > max)
 		n = max;
-	for (i = 0; i < n; i++) {
-		const struct io_uring_cqe *cqe = &cq->cqes[(head + i) & mask];
-
-		tags |= (uintptr_t)cqe->user_data;
-		if (SAME_AS_CQE) {
-			memcpy(&out[i], cqe, sizeof(out[i]));
-			continue;
-		}
-		out[i].op = (struct bp_op *)(uintptr_t)cqe->user_data;
-		out[i].res = cqe->res;
-		out[i].flags = cqe->flags;
-	}
+	if (row > n)
+		row = n;
+	tags = copy_row(out, &cq->cqes[first], row);
+	if (unlikely(row < n))
+		tags |= copy_row(out + row, cq->cqes, n - row);
 	io_uring_smp_store_release(cq->khead, head + n);
 	return unlikely(tags & TAG_MASK) ? sort_out(u, out, n) : n;
 }
