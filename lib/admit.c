@@ -398,7 +398,7 @@ static int go_task(struct bp_group *group, bp_task_fn fn, void *arg, void *copy,
 	engine_lock(engine);
 	err = likely(admit_now(group, engine, 1)) ? 0 : admit_otherwise(group, 1, try);
 	if (likely(!err)) {
-		task = task_alloc(engine);
+		task = ticket_alloc(engine);
 		if (unlikely(!task)) {
 			err = -ENOMEM;
 			admit_undo(group, 1);
@@ -408,6 +408,7 @@ static int go_task(struct bp_group *group, bp_task_fn fn, void *arg, void *copy,
 		task->fn = fn;
 		task->arg = copy ? copy : arg;
 		task->copy = copy;
+		task->stack = NULL;
 		task->op.kind_ = OP_KIND_TASK;
 		enlist(group, engine, &task->op, OP_KIND_TASK);
 	}

@@ -76,7 +76,7 @@ static int go_task(struct bp_group *group, bp_task_fn fn, void *arg, const struc
 	if (!err) {
 		engine_lock(engine);
 		err = admit(group, opts.weight, opts.try_now);
-		if (!err && !(task = task_alloc(engine))) {
+		if (!err && !(task = ticket_alloc(engine))) {
 			admit_undo(group, opts.weight);
 			err = -ENOMEM;
 		}
@@ -84,6 +84,7 @@ static int go_task(struct bp_group *group, bp_task_fn fn, void *arg, const struc
 			task->fn = fn;
 			task->arg = arg;
 			task->copy = copy;
+			task->stack = NULL;
 			task->op.kind_ = OP_KIND_TASK;
 			if (handle)
 				handle->arg = arg;

@@ -270,10 +270,9 @@ void bp_group_destroy(struct bp_group *group)
 	list_del(&group->engine_link);
 	admit_forget(group);
 	engine->ngroups--;
-	if (group->winner_task)
-		task_free(engine, group->winner_task);
 	context_forget(group);
 	engine_unlock(engine);
+	free(group->winner_copy);
 	free(group);
 }
 

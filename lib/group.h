@@ -91,7 +91,7 @@ struct bp_group {
 	struct cause_text *text; /* of the cause, or NULL */
 
 	void *winner;
-	struct bp_task *winner_task; /* keeps the copy that bp_go_copy() made */
+	void *winner_copy; /* what it is: the copy that bp_go_copy() made; or NULL */
 
 	struct group_member members[];
 };

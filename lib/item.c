@@ -47,8 +47,10 @@ account(struct bp_group *group, struct bp_op *op, void *arg, int result, bool st
 	if (likely(result >= 0)) {
 		if (group->succeeded++ == 0) {
 			group->winner = arg;
-			if (op->kind_ == OP_KIND_TASK && task_of_op(op)->copy)
-				group->winner_task = task_of_op(op);
+			if (op->kind_ == OP_KIND_TASK && task_of_op(op)->copy) {
+				group->winner_copy = arg;
+				task_of_op(op)->copy = NULL;
+			}
 		}
 		if (group->succeeded == group->stop_after_successes)
 			group_cancel_locked(group, 0, CANCEL_BY_SUCCESS);
@@ -122,7 +124,7 @@ static inline __attribute__((always_inline)) void end_item(struct bp_loop *loop,
 		op_set_state(op, OP_ENDED);
 
 	engine_lock_if(engine, locks);
-	if (started || list_linked(&op->member_))
+	if (list_linked(&op->member_))
 		list_del(&op->member_);
 	if (special && result == -ECANCELED && cancelled_alone(op)) {
 		result = handle_of(op)->cause;
@@ -141,8 +143,8 @@ static inline __attribute__((always_inline)) void end_item(struct bp_loop *loop,
 	}
 	if (special && handle)
 		handle_ended(handle, end, result);
-	if (task && task != group->winner_task)
-		task_free(engine, task);
+	if (task)
+		task_finish(loop, task);
 	admit_release(group, beside);
 	engine_unlock_if(engine, locks);
 }
@@ -191,7 +193,6 @@ static void item_timed_out(struct bp_loop *loop, struct bp_timer_ *timer)
 
 static __attribute__((noinline)) void task_over(struct bp_loop *loop, struct bp_task *task)
 {
-	task_finish(loop, task);
 	item_ran(loop, &task->op, OP_KIND_TASK, task->op.res_);
 }
 
@@ -257,7 +258,7 @@ static inline __attribute__((always_inline)) void start_item(struct bp_loop *loo
 	}
 	if (op->kind_ == OP_KIND_ITEM) {
 		loop_submit(loop, op, 0);
-	} else if (unlikely(task_start(loop, task_of_op(op)))) {
+	} else if (unlikely(!task_of_op(op)->stack)) {
 		item_end(loop, op, -ENOMEM, true);
 	} else {
 		resume(loop, op);
@@ -275,7 +276,7 @@ static inline unsigned int take_max(const struct bp_loop *loop)
 }
 
 /** The next item that waits for its turn, groups taking turns. Under the lock. */
-static struct bp_op *next_ready(struct bp_engine *engine, struct bp_loop *loop)
+static struct bp_op *next_ready(struct bp_engine *engine)
 {
 	struct bp_group *group;
 	struct bp_op *op;
@@ -292,8 +293,70 @@ static struct bp_op *next_ready(struct bp_engine *engine, struct bp_loop *loop)
 		list_del(&group->ready_link);
 		list_add_tail(&engine->ready_groups, &group->ready_link);
 	}
-	group_enter(group, loop, op);
 	return op;
+}
+
+/** A task takes the place of its ticket, which nobody knows any more. Under the lock. */
+static inline __attribute__((always_inline)) struct bp_op *
+take_over(struct bp_engine *engine, struct bp_task *task, struct bp_op *ticket)
+{
+	engine_assert_locked(engine);
+	if (unlikely(ticket->extra_)) {
+		ticket->extra_ = 0;
+		if (handle_of(&task->op))
+			handle_of(&task->op)->op = &task->op;
+	}
+	PROBE3(move, task->op.group_, ticket, &task->op);
+	op_set_state(ticket, OP_IDLE);
+	ticket_free(engine, task_of_op(ticket));
+	return &task->op;
+}
+
+/**
+ * Puts items that a loop has taken among those that run there. Those that are tasks get their stacks,
+ * where no memory is asked for under the lock; meanwhile they stand in no list, and see a cancel by the
+ * mark of their group.
+ */
+static inline __attribute__((always_inline)) void
+enter_items(struct bp_loop *loop, struct bp_op *batch[TAKE_MAX], unsigned int n, const bool locks)
+{
+	struct bp_engine *engine = loop->engine;
+	struct bp_task *made[TAKE_MAX];
+	unsigned int i;
+
+	for (i = 0; i < n && locks; i++)
+		made[i] = batch[i]->kind_ == OP_KIND_TASK ? task_make(loop, task_of_op(batch[i])) :
+							    NULL;
+	engine_lock_if(engine, locks);
+	for (i = 0; i < n; i++) {
+		struct bp_op *op = batch[i];
+
+		if (op->kind_ == OP_KIND_TASK) {
+			struct bp_task *task = locks ? made[i] : task_make(loop, task_of_op(op));
+
+			if (unlikely(!task))
+				continue;
+			op = batch[i] = take_over(engine, task, op);
+		}
+		group_enter(op->group_, loop, op);
+	}
+	engine_unlock_if(engine, locks);
+}
+
+/** Begins items that a loop has taken. */
+static inline __attribute__((always_inline)) void
+start_items(struct bp_loop *loop, struct bp_op *batch[TAKE_MAX], unsigned int n)
+{
+	unsigned int i;
+
+	if (loop->engine->locks)
+		enter_items(loop, batch, n, true);
+	else
+		enter_items(loop, batch, n, false);
+	for (i = 0; i < n; i++) {
+		start_item(loop, batch[i]);
+		atomic_store_explicit(&loop->starting, n - i - 1, memory_order_release);
+	}
 }
 
 /** bp_loop_hooks.take */
@@ -302,7 +365,7 @@ static void take(struct bp_loop *loop, unsigned int room)
 	struct bp_engine *engine = loop->engine;
 	struct bp_op *batch[TAKE_MAX];
 	size_t ready, share;
-	unsigned int n = 0, i;
+	unsigned int n = 0;
 
 	if (room > take_max(loop))
 		room = take_max(loop);
@@ -311,7 +374,7 @@ static void take(struct bp_loop *loop, unsigned int room)
 	share = (ready + engine->nloops - 1) / engine->nloops;
 	if (room > share)
 		room = (unsigned int)share;
-	while (n < room && (batch[n] = next_ready(engine, loop)))
+	while (n < room && (batch[n] = next_ready(engine)))
 		n++;
 	/* Not ready any more and not yet in flight: they need room all the same. */
 	atomic_store_explicit(&loop->starting, n, memory_order_release);
@@ -319,10 +382,7 @@ static void take(struct bp_loop *loop, unsigned int room)
 	engine_unlock(engine);
 	if (!engine->driven && ready > n)
 		loops_wake_one(engine);
-	for (i = 0; i < n; i++) {
-		start_item(loop, batch[i]);
-		atomic_store_explicit(&loop->starting, n - i - 1, memory_order_release);
-	}
+	start_items(loop, batch, n);
 }
 
 void group_start_pinned(struct bp_loop *loop, struct bp_message *message)
@@ -331,13 +391,12 @@ void group_start_pinned(struct bp_loop *loop, struct bp_message *message)
 	struct bp_group *group = member->group;
 	struct bp_engine *engine = group->engine;
 	struct bp_op *batch[TAKE_MAX];
-	unsigned int n = 0, i;
+	unsigned int n = 0;
 	bool more;
 
 	engine_lock(engine);
 	while (n < take_max(loop) && !list_empty(&member->pinned)) {
-		batch[n] = op_of_link(list_pop(&member->pinned));
-		group_enter(group, loop, batch[n++]);
+		batch[n++] = op_of_link(list_pop(&member->pinned));
 	}
 	group->npinned -= n;
 	engine->granted -= n;
@@ -351,10 +410,7 @@ void group_start_pinned(struct bp_loop *loop, struct bp_message *message)
 			group_check_done(group);
 	}
 	engine_unlock(engine);
-	for (i = 0; i < n; i++) {
-		start_item(loop, batch[i]);
-		atomic_store_explicit(&loop->starting, n - i - 1, memory_order_release);
-	}
+	start_items(loop, batch, n);
 	if (more)
 		loop_post(loop, &member->start);
 }

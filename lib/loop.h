@@ -19,6 +19,7 @@
  *
  * An operation item has no code to run between its operations: it goes from READY to BACKLOG or
  * IN_FLIGHT, and from RUNNABLE to ENDED or back, or to POOLED where the kernel had no thread for it.
+ * The ticket of a task goes from READY to IDLE where the task takes its place (task.h).
  * What never starts goes from READY to ENDED, and what is cancelled in the BACKLOG to RUNNABLE. op_set_state() is the one way from state to state.
  */
 #ifndef BP_LOOP_H

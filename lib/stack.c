@@ -2,7 +2,7 @@
 /*
  * The pool of guarded stacks and the book-keeping around a switch; see stack.h.
  *
- *	slab:  | guard | stack 0 ........ bp_stack | guard | stack 1 ........ bp_stack | ...
+ *	slab:  | guard | stack 0 ... bp_stack, room | guard | stack 1 ... bp_stack, room | ...
  *
  * The bp_stack of neighbouring stacks stands at different offsets from the page boundary: with all
  * of them at the same one, the hot top frames of many tasks would share a few sets of the L1 cache.
@@ -111,7 +111,7 @@ static void pool_clear(struct stack_pool *pool)
 	struct bp_stack *stack;
 
 	while ((stack = pool->free)) {
-		pool->free = stack->next;
+		pool->free = stack_next(stack);
 		stack_forget(stack);
 	}
 	while (pool->slabs) {
@@ -194,7 +194,8 @@ struct bp_stack *stack_cut(struct stack_pool *pool)
 	slab->used++;
 
 	top = map + each - (pool->mapped % COLOURS) * COLOUR_BYTES;
-	stack = (struct bp_stack *)((uintptr_t)(top - sizeof(*stack)) & ~(uintptr_t)63);
+	stack = (struct bp_stack *)((uintptr_t)(top - sizeof(*stack) - STACK_ROOM) &
+				    ~(uintptr_t)63);
 	memset(stack, 0, sizeof(*stack));
 	stack->pool = pool;
 	stack->guard = pool->first->guard;
@@ -251,10 +252,10 @@ static bool trim_pool(struct stack_pool *pool)
 	struct bp_stack *stack;
 	bool some = false;
 
-	for (stack = pool->free; stack; stack = stack->next)
+	for (stack = pool->free; stack; stack = stack_next(stack))
 		unused++;
 	keep = pool->warm + pool->mapped - unused;
-	for (stack = pool->free; stack; stack = stack->next) {
+	for (stack = pool->free; stack; stack = stack_next(stack)) {
 		/* The last page stays: the stack's own struct is there. A canary stays as well. */
 		uintptr_t end = (uintptr_t)stack & ~mask;
 		uintptr_t low = ((uintptr_t)stack->low + mask) & ~mask;
@@ -265,10 +266,11 @@ static bool trim_pool(struct stack_pool *pool)
 		}
 		if (stack->guard == STACK_GUARD_CANARY)
 			low += mask + 1;
-		if (stack->empty || low >= end)
+		if ((stack->next & STACK_EMPTY) || low >= end)
 			continue;
 		madvise((void *)low, end - low, MADV_DONTNEED);
-		stack->empty = some = true;
+		stack->next |= STACK_EMPTY;
+		some = true;
 	}
 	return some;
 }
@@ -325,7 +327,6 @@ void context_resumed(struct bp_context *ctx)
 #endif
 	(void)ctx;
 }
-#endif
 
 void context_entered(struct bp_context *from)
 {
@@ -335,3 +336,4 @@ void context_entered(struct bp_context *from)
 #endif
 	(void)from;
 }
+#endif

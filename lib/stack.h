@@ -30,17 +30,34 @@ struct bp_context {
 
 /* Stands at the top of its own stack, in a page that is touched anyway. */
 struct bp_stack {
-	struct bp_stack *next; /* in the pool */
+	/* Its start and end need no more than the first 64 bytes. */
+	uintptr_t next; /* in the pool, with STACK_EMPTY; see stack_next() */
+	void *sp; /* where a new context starts to push */
 	struct bp_context ctx; /* of what runs here */
 	void *low; /* lowest usable byte, above the guard */
-	void *sp; /* where a new context starts to push */
 	enum stack_guard guard;
-	bool empty; /* its memory was given back, and it was not used since */
 	void *tsan_fiber;
 	unsigned int tsan_uses; /* of that fiber */
 	unsigned int valgrind_id;
 	struct stack_pool *pool; /* where it belongs */
 };
+
+/* Its memory was given back, and it was not used since. */
+#define STACK_EMPTY 1u
+
+/** The next free stack of a pool, or NULL. */
+static inline struct bp_stack *stack_next(const struct bp_stack *stack)
+{
+	return (struct bp_stack *)(stack->next & ~(uintptr_t)STACK_EMPTY);
+}
+
+/* What its user may keep of his own above it, at stack_room(). Zeroed when it is cut. */
+#define STACK_ROOM 512u
+
+static inline void *stack_room(struct bp_stack *stack)
+{
+	return stack + 1;
+}
 
 struct stack_slab;
 
@@ -89,9 +106,6 @@ void context_init(struct bp_context *ctx, struct bp_stack *stack, void (*entry)(
 /** Prepares @ctx to stand for the calling thread's own stack. */
 void context_init_self(struct bp_context *ctx);
 
-/** To be called first in entry(): completes the switch that came here. */
-void context_entered(struct bp_context *from);
-
 /* The sanitizers' part; nothing in a build without them. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define BP_TELL_SANITIZERS 1
@@ -102,10 +116,17 @@ void context_entered(struct bp_context *from);
 #endif
 
 #ifdef BP_TELL_SANITIZERS
+/** To be called first in entry(): completes the switch that came here. */
+void context_entered(struct bp_context *from);
 void context_leaving(struct bp_context *from, struct bp_context *to, bool last);
 void context_resumed(struct bp_context *ctx);
 void stack_quit(struct bp_stack *stack);
 #else
+static inline void context_entered(struct bp_context *from)
+{
+	(void)from;
+}
+
 static inline void context_leaving(struct bp_context *from, struct bp_context *to, bool last)
 {
 	(void)from, (void)to, (void)last;
@@ -129,8 +150,7 @@ static inline struct bp_stack *stack_get_free(struct stack_pool *pool)
 
 	if (unlikely(!stack))
 		return NULL;
-	pool->free = stack->next;
-	stack->empty = false;
+	pool->free = stack_next(stack);
 	return stack;
 }
 
@@ -145,7 +165,7 @@ static inline struct bp_stack *stack_get(struct stack_pool *pool)
 static inline void stack_put(struct stack_pool *pool, struct bp_stack *stack)
 {
 	stack_quit(stack);
-	stack->next = pool->free;
+	stack->next = (uintptr_t)pool->free;
 	pool->free = stack;
 }
 

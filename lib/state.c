@@ -24,7 +24,7 @@ const char *const op_state_names[] = {
 /* The picture in loop.h. */
 static const unsigned int op_ways[] = {
 	[OP_IDLE] = TO(READY),
-	[OP_READY] = TO(RUNNING) | TO(BACKLOG) | TO(IN_FLIGHT) | TO(ENDED),
+	[OP_READY] = TO(RUNNING) | TO(BACKLOG) | TO(IN_FLIGHT) | TO(ENDED) | TO(IDLE),
 	[OP_RUNNABLE] = TO(RUNNING) | TO(BACKLOG) | TO(IN_FLIGHT) | TO(POOLED) | TO(ENDED),
 	[OP_RUNNING] = TO(RUNNABLE) | TO(BACKLOG) | TO(IN_FLIGHT) | TO(SLEEPING) | TO(POOLED) |
 		       TO(WAITING) | TO(ENDED),

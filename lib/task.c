@@ -9,11 +9,13 @@
 #include "cxx.h"
 #include "task.h"
 
-#define SLAB_TASKS 64
+#define SLAB_TICKETS 64
+/* They are read as tasks, of which they are the beginning, so they are aligned as those are. */
+#define TICKET_STEP ((TASK_TICKET_SIZE + 63) / 64 * 64)
 
 struct task_slab {
 	struct task_slab *next;
-	struct bp_task tasks[SLAB_TASKS];
+	char tickets[SLAB_TICKETS * TICKET_STEP] __attribute__((aligned(64)));
 };
 
 struct bp_task *task_need(const char *call)
@@ -27,15 +29,16 @@ struct bp_task *task_need(const char *call)
 
 bool task_slab_create(struct bp_engine *engine)
 {
-	struct task_slab *slab = calloc(1, sizeof(*slab));
+	struct task_slab *slab = aligned_alloc(64, sizeof(*slab));
 	unsigned int i;
 
 	if (!slab)
 		return false;
+	memset(slab, 0, sizeof(*slab));
 	slab->next = engine->task_slabs;
 	engine->task_slabs = slab;
-	for (i = SLAB_TASKS; i > 0; i--)
-		task_free(engine, &slab->tasks[i - 1]);
+	for (i = SLAB_TICKETS; i > 0; i--)
+		ticket_free(engine, (struct bp_task *)(slab->tickets + (i - 1) * TICKET_STEP));
 	return true;
 }
 

@@ -3,8 +3,10 @@
  * A task: a function on a stack of its own that suspends at each operation.
  *
  * A struct bp_task is an item of its group (its struct bp_op) and the one operation that the task
- * waits for. It comes from the engine's pool; its stack is taken when it starts, so that what waits
- * for its turn costs no stack. From its start to its end only its loop's thread touches it.
+ * waits for. It stands at the top of the task's own stack, in a page that is touched anyway. That is
+ * taken when the task starts, so that what waits for its turn costs no stack: until then there is a
+ * ticket from the engine's pool, the first few fields of the struct. From its start to its end only
+ * its loop's thread touches it.
  */
 #ifndef BP_TASK_H
 #define BP_TASK_H
@@ -47,6 +49,7 @@ struct bp_task {
 	bp_task_fn fn;
 	void *arg;
 	void *copy; /* what bp_go_copy() allocated, or NULL */
+	struct bp_stack *stack; /* NULL: it has not begun, and there is nothing beyond this field */
 	unsigned int shield;
 	unsigned int
 		fired; /* times that ran out: of its scopes, of the item; and one where it was cancelled alone */
@@ -54,6 +57,7 @@ struct bp_task {
 	bool prepared; /* bp_sqe() was called, and bp_await() was not since */
 	bool owes; /* it has begun a scope, locked a mutex or set a value: see task_settle() */
 	unsigned int mutexes; /* that it holds */
+	struct io_uring_sqe sqe __attribute__((aligned(64)));
 	struct bp_timeout *scopes;
 	struct task_local *locals; /* see task_local.c */
 	/* While it waits (wait.h): told that the task shall end. */
@@ -61,11 +65,14 @@ struct bp_task {
 	struct waiter *waiter; /* under the lock */
 	struct multi *multi; /* what it waits for in bp_recv_multi_next() */
 	struct bp_mutex *wants; /* the mutex that it waits for; under the lock */
-	struct bp_stack *stack;
 	struct bp_timer_ timer; /* of bp_sleep() and bp_wait_until() */
 	struct pool_job job;
-	struct io_uring_sqe sqe;
 };
+
+#define TASK_TICKET_SIZE (offsetof(struct bp_task, stack) + sizeof(struct bp_stack *))
+
+_Static_assert(sizeof(struct bp_task) <= STACK_ROOM, "it stands there");
+_Static_assert(sizeof(struct bp_stack) % _Alignof(struct bp_task) == 0, "that is behind it");
 
 static inline struct bp_task *task_of_op(struct bp_op *op)
 {
@@ -83,13 +90,13 @@ static inline struct bp_task *task_current(void)
 /** The task that calls; ends the program when the caller is none. */
 struct bp_task *task_need(const char *call);
 
-/** Makes some task structs for the engine's pool. Return: whether it could. */
+/** Makes some tickets for the engine's pool. Return: whether it could. */
 bool task_slab_create(struct bp_engine *engine);
 void task_slabs_free(struct bp_engine *engine);
 void task_free_copy(struct bp_task *task);
 
-/** A task struct from the engine's pool, or NULL. Under the engine's lock. */
-static inline struct bp_task *task_alloc(struct bp_engine *engine)
+/** A ticket from the engine's pool, or NULL. Under the engine's lock. */
+static inline struct bp_task *ticket_alloc(struct bp_engine *engine)
 {
 	struct bp_link_ *link;
 
@@ -102,13 +109,11 @@ static inline struct bp_task *task_alloc(struct bp_engine *engine)
 	return task_of_op(op_of_link(link));
 }
 
-static inline void task_free(struct bp_engine *engine, struct bp_task *task)
+static inline void ticket_free(struct bp_engine *engine, struct bp_task *ticket)
 {
 	engine_assert_locked(engine);
-	if (unlikely(task->copy))
-		task_free_copy(task);
-	task->op.link_.next = engine->task_free;
-	engine->task_free = &task->op.link_;
+	ticket->op.link_.next = engine->task_free;
+	engine->task_free = &ticket->op.link_;
 }
 
 /** A stack for the task where none is free, or where it is not of the usual size; or NULL. */
@@ -127,29 +132,44 @@ static inline void live_tasks_add(struct bp_loop *loop, unsigned int n)
 			      memory_order_relaxed);
 }
 
-/** Gives the task a stack, on which task_resume() will start it. Return: 0 or -ENOMEM. */
-static inline int task_start(struct bp_loop *loop, struct bp_task *task)
+/**
+ * Makes the task of a ticket, on a stack on which task_resume() will start it. The ticket is to be freed
+ * when nobody knows it any more. Return: the task, or NULL: no memory.
+ */
+static inline struct bp_task *task_make(struct bp_loop *loop, const struct bp_task *ticket)
 {
-	const struct task_group *group = (const struct task_group *)task->op.group_;
+	const struct task_group *group = (const struct task_group *)ticket->op.group_;
 	struct bp_stack *stack = NULL;
+	struct bp_task *task;
 
 	if (likely(!group_marks(group, GROUP_STACKS)))
 		stack = stack_get_free(&loop->stacks);
 	if (unlikely(!stack)) {
-		stack = task_stack(loop, task);
+		stack = task_stack(loop, ticket);
 		if (!stack)
-			return -ENOMEM;
+			return NULL;
 	}
-	task->stack = stack;
-	context_begin(stack, task_entry, task, &loop->self);
+	task = stack_room(stack);
+	op_set_state(&task->op, OP_READY);
 	task->op.prep = task_prep;
+	task->op.kind_ = OP_KIND_TASK;
+	task->op.flags_ = 0;
+	task->op.group_ = ticket->op.group_;
+	task->op.member_.next = NULL;
+	task->op.loop_ = loop;
+	task->op.extra_ = ticket->op.extra_;
+	task->fn = ticket->fn;
+	task->arg = ticket->arg;
+	task->copy = ticket->copy;
+	task->stack = stack;
 	task->shield = 0;
 	task->fired = 0;
 	task->alone = false;
 	task->prepared = false;
 	task->owes = false;
+	context_begin(stack, task_entry, task, &loop->self);
 	live_tasks_add(loop, 1);
-	return 0;
+	return task;
 }
 
 /** Goes on with a suspended task until it suspends or ends. */
@@ -162,10 +182,19 @@ static inline void task_resume(struct bp_loop *loop, struct bp_task *task)
 	loop->running = NULL;
 }
 
-/** Gives the stack of an ended task back. */
+/** Gives back what an ended task stands on, or the ticket of one that never was. Under the lock. */
 static inline void task_finish(struct bp_loop *loop, struct bp_task *task)
 {
-	stack_put(task->stack->pool, task->stack);
+	const struct task_group *group = (const struct task_group *)task->op.group_;
+	struct bp_stack *stack = task->stack;
+
+	if (unlikely(task->copy))
+		task_free_copy(task);
+	if (unlikely(!stack)) {
+		ticket_free(loop->engine, task);
+		return;
+	}
+	stack_put(unlikely(group_marks(group, GROUP_STACKS)) ? stack->pool : &loop->stacks, stack);
 	live_tasks_add(loop, -1u);
 }
 
