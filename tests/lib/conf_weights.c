@@ -114,9 +114,10 @@ static void a_heavy_item_is_not_overtaken(struct test *t)
 	until_count(t, &rest.started, 1);
 	many_turns(t);
 	expect_eq(rest.started, 1);
-	expect_eq(heavy[0].err, 0);
 	gate_open(&rest.gate);
 	expect_eq(bp_wait(feeders), 0);
+	/* Its feeder may go on later than it does, on another loop. */
+	expect_eq(heavy[0].err, 0);
 	expect_eq(bp_wait(g), 0);
 	expect_eq(rest.done, 3);
 	bp_group_destroy(feeders);
