@@ -209,14 +209,16 @@ int process_choice(const struct process *p, struct choice *choice);
 
 /* ---------------------------------------------------------------- image.c */
 
-/* A fresh ext4 in a file, mounted. */
+/* A fresh file system in a file, mounted. */
 struct image {
 	char root[4096];
 	char mnt[4096 + 8];
 };
 
-/* Return: NULL, or why there is none. */
+/* An ext4, or an "xfs" too. Return: NULL, or why there is none. */
 const char *image_create(struct image *image, const struct bench *b, size_t size);
+const char *image_create_fs(struct image *image, const struct bench *b, const char *fs,
+			    size_t size);
 void image_remove(struct image *image);
 
 /* ---------------------------------------------------------------- tree.c */

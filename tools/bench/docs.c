@@ -173,15 +173,21 @@ static int print_rows(const json_t *bench)
 	size_t i, k;
 
 	json_array_foreach(json_object_get(bench, "results"), i, o)
+	{
 		printf("%s\t%s\tmeasured\t%s\n", text(o, "row"),
 		       text(json_object_get(o, "theirs"), "name"), text(o, "case"));
+	}
 	json_array_foreach(json_object_get(bench, "points"), i, o)
+	{
 		printf("%s\t%s\tmeasured\t%s, %s %g\n", text(o, "row"), text(o, "side"),
 		       text(o, "case"), text(o, "of"), number(o, "x"));
+	}
 	for (k = 0; k < 2; k++) {
 		json_array_foreach(json_object_get(bench, lacks[k]), i, o)
+		{
 			printf("%s\t%s\t%s\t%s\n", text(o, "row"), text(o, "peer"), lacks[k],
 			       text(o, "why"));
+		}
 	}
 	return 0;
 }

@@ -246,7 +246,9 @@ static void print_lacks(const json_t *bench, const char *list, const char *title
 		return;
 	printf("## %s\n\n", title);
 	json_array_foreach((json_t *)lacks, i, o)
+	{
 		printf("- %s: %s: %s\n", text(o, "row"), text(o, "peer"), text(o, "why"));
+	}
 	printf("\n");
 }
 

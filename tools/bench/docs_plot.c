@@ -210,7 +210,7 @@ static int plot_limit(const json_t *bench)
 	print_style();
 	print_data(bench, &c, "limit", false);
 	printf("set multiplot layout %u,%u title \"Throughput against the limit: median, least and most\"\n",
-	       rows, c.panels > 1 ? 2 : 1);
+	       rows, c.panels > 1 ? 2u : 1u);
 	printf("set logscale x 2\nset xlabel 'limit, or threads of the pool (logarithmic)'\n"
 	       "set key below horizontal nobox noopaque maxrows 2\nset bmargin 6.5\nset offsets graph 0.03, graph 0.03, 0, 0\n");
 	for (panel = 0; panel < c.panels; panel++) {

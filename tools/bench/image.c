@@ -72,18 +72,20 @@ static int make_file(const char *path, size_t size)
 	return err;
 }
 
-static const char *set_up(struct image *image, size_t size)
+static const char *set_up(struct image *image, const char *fs, size_t size)
 {
+	bool ext4 = !strcmp(fs, "ext4");
 	char file[sizeof(image->root) + 8];
-	const char *const mkfs[] = {"mkfs.ext4", "-q", "-F", file, NULL};
-	const char *const mount[] = {"mount", "-t", "ext4", "-o", "loop", file, image->mnt, NULL};
+	const char *const mkfs[] = {ext4 ? "mkfs.ext4" : "mkfs.xfs", "-q", ext4 ? "-F" : "-f", file,
+				    NULL};
+	const char *const mount[] = {"mount", "-t", fs, "-o", "loop", file, image->mnt, NULL};
 	const char *why = NULL;
 
 	snprintf(file, sizeof(file), "%s/file", image->root);
 	if (mkdir(image->mnt, 0755) || make_file(file, size))
 		why = "the file for it cannot be made";
 	else if (quietly(mkfs))
-		why = "mkfs.ext4 is not there, or fails";
+		why = ext4 ? "mkfs.ext4 is not there, or fails" : "mkfs.xfs is not there, or fails";
 	else if (quietly(mount))
 		why = "a file cannot be mounted here";
 	unlink(file);
@@ -91,6 +93,11 @@ static const char *set_up(struct image *image, size_t size)
 }
 
 const char *image_create(struct image *image, const struct bench *b, size_t size)
+{
+	return image_create_fs(image, b, "ext4", size);
+}
+
+const char *image_create_fs(struct image *image, const struct bench *b, const char *fs, size_t size)
 {
 	const char *place = find_place(b), *why;
 
@@ -107,7 +114,7 @@ const char *image_create(struct image *image, const struct bench *b, size_t size
 		return "no directory can be made for it";
 	}
 	snprintf(image->mnt, sizeof(image->mnt), "%s/mnt", image->root);
-	why = set_up(image, size);
+	why = set_up(image, fs, size);
 	if (why)
 		image_remove(image);
 	return why;

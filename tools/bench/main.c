@@ -56,8 +56,8 @@ static const struct row rows[] = {
 	{
 		.name = "hash-tree",
 		.run = row_hash_tree,
-		.what = "batchproc hash -r, against xargs sha256sum and a thread pool",
-		.peers = {"find | xargs", "pool"},
+		.what = "batchproc hash -r, against xargs sha256sum, b3sum and a thread pool",
+		.peers = {"find | xargs -P2 sha256sum", "find | xargs -P2 b3sum", "pool"},
 	},
 	{
 		.name = "hash-large",
@@ -74,8 +74,8 @@ static const struct row rows[] = {
 	{
 		.name = "copy-tree",
 		.run = row_copy_tree,
-		.what = "batchproc copy -r to a new ext4, against cp -r and a thread pool",
-		.peers = {"cp -r", "pool"},
+		.what = "batchproc copy -r to a new ext4 and XFS, against cp -r, rsync and a pool",
+		.peers = {"cp -r", "pool", "rsync"},
 	},
 	{
 		.name = "rm-tree",
@@ -168,7 +168,7 @@ static const char usage_text[] =
 	"      --batchproc PATH  the command to measure (default: the one of this build)\n"
 	"  -h, --help            this\n"
 	"\n"
-	"copy-tree and rm-tree need root, mkfs.ext4 and loop devices for a new file system in each run.\n";
+	"copy-tree, copy-large and rm-tree need root, mkfs.ext4 and loop devices for a new file system in each run.\n";
 
 static int list_rows(void)
 {

@@ -92,11 +92,12 @@ static void set_commands(const struct bench *b, const char *root, const char *fi
 		 "exec '%s/latency' tasks %d %u '%s'", b->bindir, DEPTH, ms, file);
 	snprintf(process[1].command, sizeof(process[1].command),
 		 "exec '%s/latency' threads %d %u '%s'", b->bindir, DEPTH, ms, file);
-	snprintf(process[2].command, sizeof(process[2].command),
-		 "exec fio --name=read --readonly --ioengine=io_uring --iodepth=%d --direct=1 "
-		 "--rw=randread --bs=4k --filename='%s' --time_based --runtime=%ums "
-		 "--percentile_list=50:90:99:99.9:99.99 --output-format=json",
-		 DEPTH, file, b->smoke ? 200 : ms);
+	snprintf(
+		process[2].command, sizeof(process[2].command),
+		"exec fio --name=read --eta=never --readonly --ioengine=io_uring --iodepth=%d --direct=1 "
+		"--rw=randread --bs=4k --filename='%s' --time_based --runtime=%ums "
+		"--percentile_list=50:90:99:99.9:99.99 --output-format=json",
+		DEPTH, file, b->smoke ? 200 : ms);
 	for (i = 0; i < 3; i++)
 		snprintf(process[i].out, sizeof(process[i].out), "%s.%u", root, i);
 }

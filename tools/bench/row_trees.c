@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * row_trees.c - a tree is copied, or removed: `batchproc copy -r` and `batchproc rm -r` against cp,
- * rm and a thread pool
+ * rsync, rm and a thread pool
  *
- * 50,000 files of 8 KiB in 500 directories, in the page cache. Each run has a fresh ext4 in a file
- * (see image.c), onto which the tree is copied, or from which it is removed after cp -r and a sync
+ * 50,000 files of 8 KiB in 500 directories, in the page cache. Each run has a fresh ext4 in a file,
+ * and copies an XFS too (see image.c), onto which the tree is copied, or from which it is removed after cp -r and a sync
  * have put it there. Every contestant is a whole process. The pool is pool-tree beside this
  * program, with the number of threads that was best in a first round. After each run it is seen
  * whether all was done.
@@ -20,7 +20,8 @@
 #include "bench.h"
 
 #define IMAGE_SIZE (3ul << 30)
-#define SMOKE_IMAGE_SIZE (64ul << 20)
+#define SMOKE_IMAGE_SIZE                                                                           \
+	(320ul << 20) /* XFS takes 300 MiB at the least; what is not written is not there */
 
 /* What the commands find in their environment. */
 #define FROM "BENCH_FROM" /* the tree */
@@ -30,6 +31,7 @@ enum {
 	OURS,
 	PEER,
 	POOL,
+	RSYNC, /* copies alone */
 	SIDES,
 };
 
@@ -40,8 +42,10 @@ struct operation {
 	bool removes;
 	const char *ours; /* behind the command */
 	const char *theirs;
+	const char *rsync; /* NULL: it is no peer */
 	const char *pool; /* behind pool-tree -t N */
 	double goal[SIDES]; /* of the speed-up against each */
+	double cpu_goal[SIDES];
 };
 
 static const struct operation copy_operation = {
@@ -50,8 +54,10 @@ static const struct operation copy_operation = {
 	.peer = "cp -r",
 	.ours = "copy -q -r \"$" FROM "\" \"$" TREE "\"",
 	.theirs = "exec cp -r \"$" FROM "\" \"$" TREE "\"",
+	.rsync = "exec rsync -a \"$" FROM "/\" \"$" TREE "\"",
 	.pool = "copy \"$" FROM "\" \"$" TREE "\"",
-	.goal = {[PEER] = 2.3, [POOL] = 1},
+	.goal = {[PEER] = 2.6, [POOL] = 1.05, [RSYNC] = 5},
+	.cpu_goal = {[POOL] = 1.05},
 };
 
 static const struct operation rm_operation = {
@@ -62,13 +68,15 @@ static const struct operation rm_operation = {
 	.ours = "rm -q -r \"$" TREE "\"",
 	.theirs = "exec rm -rf \"$" TREE "\"",
 	.pool = "rm \"$" TREE "\"",
-	.goal = {[PEER] = 2.5, [POOL] = 1},
+	.goal = {[PEER] = 2, [POOL] = 1},
+	.cpu_goal = {[POOL] = 1},
 };
 
 /* The row that is run. */
 static struct {
 	const struct bench *bench;
 	const struct operation *op;
+	const char *fs; /* of the image */
 	struct tree tree;
 	struct process process[SIDES];
 	struct choice choice;
@@ -112,9 +120,10 @@ static int run_process(void *arg, struct measure *out)
 	const char *why;
 	int err = 0;
 
-	why = image_create(&image, row.bench, row.bench->smoke ? SMOKE_IMAGE_SIZE : IMAGE_SIZE);
+	why = image_create_fs(&image, row.bench, row.fs,
+			      row.bench->smoke ? SMOKE_IMAGE_SIZE : IMAGE_SIZE);
 	if (why) {
-		fprintf(stderr, "bench: a fresh ext4: %s\n", why);
+		fprintf(stderr, "bench: a fresh %s: %s\n", row.fs, why);
 		return -EIO;
 	}
 	snprintf(tree, sizeof(tree), "%s/tree", image.mnt);
@@ -135,6 +144,7 @@ static struct contestant sides[SIDES] = {
 	[OURS] = {.name = "batchproc", .run = run_process, .arg = &row.process[OURS]},
 	[PEER] = {.run = run_process, .arg = &row.process[PEER]},
 	[POOL] = {.run = run_process, .arg = &row.process[POOL]},
+	[RSYNC] = {.name = "rsync -a", .run = run_process, .arg = &row.process[RSYNC]},
 };
 
 static void set_pool(const struct bench *b, unsigned int threads)
@@ -162,13 +172,14 @@ static int ask_choice(const struct bench *b)
 
 static void report_side(const struct bench *b, unsigned int side)
 {
-	char note[128];
+	char note[128], what[48];
 	struct result r = {
 		.row = row.op->row,
-		.what = row.op->what,
+		.what = what,
 		.unit = "s",
 		.speed_up = true,
 		.goal = row.op->goal[side],
+		.cpu_goal = row.op->cpu_goal[side],
 		.backend = row.choice.backend,
 		.loops = row.choice.loops,
 		.limit = row.choice.limit,
@@ -176,16 +187,15 @@ static void report_side(const struct bench *b, unsigned int side)
 		.note = note,
 	};
 
-	snprintf(note, sizeof(note), "%u x %u x %zu B, cached, fresh ext4 in a file, on %s",
-		 row.tree.dirs, row.tree.files_per_dir, row.tree.file_size, row.tree.fs);
+	snprintf(what, sizeof(what), "%s, %s", row.op->what, row.fs);
+	snprintf(note, sizeof(note), "%u x %u x %zu B, cached, fresh %s in a file, on %s",
+		 row.tree.dirs, row.tree.files_per_dir, row.tree.file_size, row.fs, row.tree.fs);
 	report_pair(b, &r, &sides[OURS], &sides[side]);
 }
 
-static int run_sides(const struct bench *b)
+static void set_commands(const struct bench *b)
 {
-	struct contestant *all[] = {&sides[OURS], &sides[PEER], &sides[POOL]};
 	unsigned int side;
-	int err;
 
 	setenv(FROM, row.tree.root, 1);
 	sides[PEER].name = row.op->peer;
@@ -196,42 +206,70 @@ static int run_sides(const struct bench *b)
 		 b->batchproc, row.op->ours);
 	snprintf(row.process[PEER].command, sizeof(row.process[PEER].command), "%s",
 		 row.op->theirs);
-	err = tree_warm(&row.tree);
+	snprintf(row.process[RSYNC].command, sizeof(row.process[RSYNC].command), "%s",
+		 row.op->rsync ? row.op->rsync : "false");
+}
+
+static int run_sides(const struct bench *b)
+{
+	struct contestant *all[] = {&sides[OURS], &sides[PEER], &sides[POOL], &sides[RSYNC]};
+	bool rsync = row.op->rsync && has_program("rsync");
+	int err;
+
+	set_commands(b);
+	err = ask_choice(b);
 	if (!err)
-		err = ask_choice(b);
+		err = best_threads(b, &sides[POOL], b->runs < 7 ? 1 : 2, set_pool);
 	if (!err)
-		err = best_threads(b, &sides[POOL], 2, set_pool);
-	if (!err)
-		err = interleave(all, SIDES, b->runs);
+		err = interleave(all, rsync ? SIDES : SIDES - 1, b->runs);
 	if (err)
 		return err;
 	report_side(b, PEER);
 	report_side(b, POOL);
+	if (rsync)
+		report_side(b, RSYNC);
+	else if (row.op->rsync)
+		report_skip(b, row.op->row, sides[RSYNC].name, "not installed");
+	return 0;
+}
+
+/* On one kind of file system; that there is none is said. */
+static int run_on(const struct bench *b, const char *fs)
+{
+	struct image image;
+	const char *why = image_create_fs(&image, b, fs, SMOKE_IMAGE_SIZE);
+	char what[48];
+
+	row.fs = fs;
+	if (!why) {
+		image_remove(&image);
+		return run_sides(b);
+	}
+	snprintf(what, sizeof(what), "a fresh %s on a loop device", fs);
+	report_skip(b, row.op->row, strcmp(fs, "ext4") ? what : "all", why);
 	return 0;
 }
 
 static int run_row(const struct bench *b, const struct operation *op)
 {
-	struct image image;
-	const char *why;
 	int err;
 
 	if (access(b->batchproc, X_OK)) {
-		report_skip(b, op->row, b->batchproc, "not there: build it or give --batchproc");
+		report_skip(b, op->row, "all",
+			    "batchproc is not there: build it or give --batchproc");
 		return 0;
 	}
-	why = image_create(&image, b, SMOKE_IMAGE_SIZE);
-	if (why) {
-		report_skip(b, op->row, "a fresh ext4 on a loop device", why);
-		return 0;
-	}
-	image_remove(&image);
 	row.bench = b;
 	row.op = op;
 	err = tree_create(&row.tree, b, b->smoke ? 60 : 50000, b->smoke ? 20 : 100, 8192);
 	if (err)
 		return err;
-	err = run_sides(b);
+	err = tree_warm(&row.tree);
+	if (!err)
+		err = run_on(b, "ext4");
+	/* One row with another file system shows whether it is the file system. */
+	if (!err && !op->removes)
+		err = run_on(b, "xfs");
 	unlink(row.process[OURS].out);
 	tree_remove(&row.tree);
 	return err;
