@@ -17,8 +17,11 @@ static void member_stop(struct bp_loop *loop, struct bp_message *message)
 	struct bp_engine *engine = group->engine;
 	struct bp_link_ unstarted, *link;
 
-	/* None of these runs an item or touches the list. */
-	for (link = member->items.next; link != &member->items; link = link->next) {
+	/*
+	 * None of these runs an item or touches the list. The last first: those that sleep for as long
+	 * as each other are taken out of the timers in the order that they stand there.
+	 */
+	for (link = member->items.prev; link != &member->items; link = link->prev) {
 		struct bp_op *op = container_of(link, struct bp_op, member_);
 
 		if (op->kind_ == OP_KIND_TASK)
