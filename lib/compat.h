@@ -19,6 +19,12 @@
 #define MADV_GUARD_INSTALL 102
 #endif
 
+/* Linux 5.10; a process's own memory by the number of include/uapi/linux/pidfd.h since 6.14 */
+#ifndef SYS_process_madvise
+#define SYS_process_madvise 440
+#endif
+#define BP_PIDFD_SELF (-10000)
+
 /* include/uapi/linux/openat2.h, Linux 5.12 */
 #ifndef RESOLVE_CACHED
 #define RESOLVE_CACHED 0x20

@@ -70,6 +70,7 @@ struct stack_pool {
 	/* Of a loop's first pool, for itself and the others: */
 	size_t all_mapped;
 	enum stack_guard guard; /* weakest in use */
+	bool one_by_one; /* guards cannot be made many in one call */
 	bool many; /* more than are kept warm: some may be trimmed */
 	struct stack_pool *first, *others; /* those of other sizes, in a list by others */
 };

@@ -8,6 +8,7 @@
 #include <fenv.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "support/harness.h"
@@ -47,6 +48,40 @@ static void stacks_do_not_overlap_and_come_back_warm(struct test *t)
 	expect(last == stack[STACKS - 1]);
 	stack_put(&pool, last);
 	expect_eq(pool.mapped, STACKS);
+	stack_pool_exit(&pool);
+}
+
+/* Whether the byte can be read, as the kernel sees it. */
+static bool can_be_read(const void *byte)
+{
+	char copy;
+	struct iovec to = {&copy, 1}, from = {(void *)(uintptr_t)byte, 1};
+
+	return process_vm_readv(getpid(), &to, 1, &from, 1, 0) == 1;
+}
+
+/* From the sixteenth on their guards are made many at once, where the kernel can. */
+static void each_of_many_stacks_has_its_guard(struct test *t)
+{
+	enum {
+		STACKS = 150
+	};
+	struct bp_stack *stack[STACKS];
+	struct stack_pool pool;
+
+	if (!can_be_read(&pool))
+		skip_because(t, "process_vm_readv() is refused here");
+	stack_pool_init(&pool, 65536);
+	for (int i = 0; i < STACKS; i++) {
+		stack[i] = stack_get(&pool);
+		assert_non_null(stack[i]);
+	}
+	for (int i = 0; i < STACKS; i++) {
+		expect(can_be_read(stack[i]->low));
+		expect(stack[i]->guard == STACK_GUARD_CANARY ||
+		       !can_be_read((char *)stack[i]->low - 1));
+		stack_put(&pool, stack[i]);
+	}
 	stack_pool_exit(&pool);
 }
 
@@ -511,6 +546,7 @@ static const struct test_case cases[] = {
 	DRIVEN_REAL_ROWS(very_many_short_tasks_on_one_stack),
 	EACH_REAL_ROW(memory_of_a_spike_is_given_back),
 	ONCE(stacks_do_not_overlap_and_come_back_warm),
+	ONCE(each_of_many_stacks_has_its_guard),
 	ONCE(a_switch_keeps_registers),
 	EACH_ROW(tasks_keep_their_rounding_modes),
 	EACH_ROW(no_rounding_mode_is_left_behind),
