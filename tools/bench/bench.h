@@ -278,6 +278,7 @@ int row_rm_tree(const struct bench *b);
 int row_probe(const struct bench *b);
 int row_in_flight(const struct bench *b);
 int row_direct(const struct bench *b);
+int row_sleeping(const struct bench *b);
 int row_get(const struct bench *b);
 int row_get_tls(const struct bench *b);
 

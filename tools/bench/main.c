@@ -96,6 +96,12 @@ static const struct row rows[] = {
 		.peers = {""},
 	},
 	{
+		.name = "sleeping",
+		.run = row_sleeping,
+		.what = "100,000 that sleep: memory, start, cancel, against Go's errgroup",
+		.peers = {"Go", "start", "cancel"},
+	},
+	{
 		.name = "direct",
 		.run = row_direct,
 		.what = "random reads past the page cache, against fio and blocking threads",
