@@ -129,10 +129,11 @@ endif
 
 # ---------------------------------------------------------------- targets
 
-.PHONY: all lib demo check sim breakages fuzz bench install uninstall
+.PHONY: all lib demo picture check sim breakages fuzz bench install uninstall
 all: ## build the library, the command, the benchmark and the examples (the default)
 lib: ## build the library alone
 demo: ## hash a real tree through the library, and show it; DEMO=DIR chooses the tree
+picture: ## run the demo, and draw the picture of README.md anew: docs/demo.svg
 tests: ## build the test programs without running them
 check: ## run the tests; T='NAME...' CASE=PATTERN choose, JOBS=N at a time, VALGRIND=1 in valgrind
 sim: ## play SEEDS=N random programs on the simulated backend (10,000,000 by default)
@@ -142,7 +143,7 @@ bench: ## run the benchmark; ARGS= are its arguments
 install: ## install the library, its header, manual pages, guide, examples, the command and its completion
 uninstall: ## remove what install put there
 
-no-build-goals := help deps deps-ci bench-deps clean distclean format format-check cppcheck shellcheck
+no-build-goals := help deps deps-ci bench-deps clean distclean format format-check cppcheck shellcheck docs-check
 ifeq ($(filter $(no-build-goals),$(MAKECMDGOALS)),)
 include scripts/rules.mk
 
@@ -153,6 +154,10 @@ all: $(lib-files) $(all-progs) $(all-examples)
 
 demo: $(command)
 	@BATCHPROC='$(abspath $(O)/batchproc)' scripts/demo.sh '$(DEMO)'
+
+picture: $(command)
+	$(Q)BATCHPROC='$(abspath $(O)/batchproc)' scripts/picture.sh >$(O)/demo.svg
+	$(Q)cp $(O)/demo.svg docs/demo.svg
 
 # ---------------------------------------------------------------- check
 
@@ -206,7 +211,8 @@ check-scripts := $(filter $(check-patterns),symbols install floors $(basename $(
 # Under another name, or `make -n check` would run the tests: make runs what it sees to call make.
 test-make = $(MAKE) $(MAKEOVERRIDES)
 
-check: $(check-tests) $(all-helpers) $(check-examples) $(if $(check-scripts),$(lib-files) $(all-progs))
+check: $(check-tests) $(all-helpers) $(check-examples) $(if $(check-scripts),$(lib-files) $(all-progs)) \
+		$(if $(filter test_shown,$(check-scripts)),$(all-examples))
 	@printf '%s\n' $(check-list) | \
 		BATCHPROC='$(abspath $(O)/batchproc)' \
 		TEST_CC='$(strip $(CC) $(LIBURING_CFLAGS) $(CPPFLAGS) $(bp-cflags) $(CFLAGS) $(san-flags))' \
@@ -247,7 +253,7 @@ so-names := libbatchproc.so.$(VERSION) libbatchproc.so.$(VERSION_MAJOR) libbatch
 
 completion := tools/batchproc/completion
 
-guides := docs/guide.md docs/backends.md docs/design.md docs/cluster.md docs/tracing.md
+guides := $(wildcard docs/*.md docs/guide/*.md)
 guide-examples := $(wildcard docs/examples/*.[ch] docs/examples/*.cc docs/examples/*.manifest tools/trace/*.bt)
 
 install: $(lib-files) $(command) $(pc-file) $(man-built)
@@ -268,8 +274,9 @@ install: $(lib-files) $(command) $(pc-file) $(man-built)
 	$(Q)$(INSTALL) -m 644 $(completion)/batchproc.bash '$(DESTDIR)$(bashcompdir)/batchproc'
 	$(Q)$(INSTALL) -m 644 $(completion)/_batchproc '$(DESTDIR)$(zshcompdir)'
 	$(Q)$(INSTALL) -m 644 $(completion)/batchproc.fish '$(DESTDIR)$(fishcompdir)'
-	$(Q)$(INSTALL) -d '$(DESTDIR)$(docdir)/examples'
-	$(Q)$(INSTALL) -m 644 $(guides) '$(DESTDIR)$(docdir)'
+	$(Q)$(INSTALL) -d '$(DESTDIR)$(docdir)/examples' '$(DESTDIR)$(docdir)/guide'
+	$(Q)$(INSTALL) -m 644 $(filter-out docs/guide/%,$(guides)) '$(DESTDIR)$(docdir)'
+	$(Q)$(INSTALL) -m 644 $(filter docs/guide/%,$(guides)) '$(DESTDIR)$(docdir)/guide'
 	$(Q)$(INSTALL) -m 644 $(guide-examples) '$(DESTDIR)$(docdir)/examples'
 	$(Q)if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then $(LDCONFIG) || true; fi
 
@@ -283,12 +290,12 @@ uninstall:
 		$(foreach n,$(so-names),'$(DESTDIR)$(libdir)/$(n)') \
 		$(foreach m,$(man-pages),'$(call dest-of-page,$(m))/$(notdir $(m))')
 	$(Q)scripts/man-aliases.sh remove '$(DESTDIR)$(mandir)' $(man-pages)
-	$(Q)rm -f $(foreach f,$(guides),'$(DESTDIR)$(docdir)/$(notdir $(f))') \
+	$(Q)rm -f $(foreach f,$(guides),'$(DESTDIR)$(docdir)/$(f:docs/%=%)') \
 		$(foreach f,$(guide-examples),'$(DESTDIR)$(docdir)/examples/$(notdir $(f))')
-	$(Q)rmdir '$(DESTDIR)$(docdir)/examples' '$(DESTDIR)$(docdir)' 2>/dev/null || true
+	$(Q)rmdir '$(DESTDIR)$(docdir)/examples' '$(DESTDIR)$(docdir)/guide' '$(DESTDIR)$(docdir)' 2>/dev/null || true
 endif
 
-.PHONY: help deps deps-ci bench-deps clean distclean format format-check cppcheck shellcheck
+.PHONY: help deps deps-ci bench-deps clean distclean format format-check cppcheck shellcheck docs-check
 
 help: ## this text
 	@scripts/help.sh $(MAKEFILE_LIST)
@@ -324,6 +331,9 @@ cppcheck: ## static analysis
 	$(Q)$(CPPCHECK) --quiet --error-exitcode=1 --std=c11 --inline-suppr -j 2 \
 		--enable=warning,performance,portability --suppressions-list=scripts/cppcheck.txt \
 		-Ilib -Itools/batchproc -Itests -D_GNU_SOURCE -D__x86_64__ lib tools tests docs/examples
+
+docs-check: ## check the documents: links, tables, spelling
+	$(Q)scripts/check-docs.sh
 
 shellcheck: ## check the scripts
 	@echo '  SHELLCK $(words $(sh-sources)) files'

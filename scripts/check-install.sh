@@ -28,7 +28,7 @@ install()
 
 install install
 for file in lib/libbatchproc.a lib/libbatchproc.so include/batchproc.h include/batchproc.hpp include/batchproc_sim.h lib/pkgconfig/batchproc.pc \
-	share/doc/batchproc/guide.md share/doc/batchproc/examples/fail_fast.c share/doc/batchproc/examples/words.cc share/man/man3/bp_go.3 \
+	share/doc/batchproc/guide/library.md share/doc/batchproc/examples/fail_fast.c share/doc/batchproc/examples/words.cc share/man/man3/bp_go.3 \
 	share/bash-completion/completions/batchproc share/zsh/site-functions/_batchproc share/fish/vendor_completions.d/batchproc.fish; do
 	[ -f "$dest/usr/$file" ] || { echo "$file was not installed"; exit 1; }
 done
@@ -89,7 +89,7 @@ pc()
 
 version=$(pc --modversion)
 
-# Installed elsewhere, as README.md says: PKG_CONFIG_PATH finds it, and a path in the program the library. An
+# Installed elsewhere, as docs/building.md says: PKG_CONFIG_PATH finds it, and a path in the program the library. An
 # installed example is built so, by what was installed alone.
 prefix=$stage/own
 eval "$TEST_MAKE -s install O='$dir' DESTDIR= LDCONFIG=: prefix='$prefix' libdir='$prefix/lib'"

@@ -47,6 +47,7 @@ clang's libFuzzer|clang_fuzzes|libclang-rt-dev|compiler-rt|compiler-rt|compiler-
 clang-format|program clang-format|clang-format|clang-tools-extra|clang|clang-extra-tools|clang-tools
 cppcheck|program cppcheck|cppcheck|cppcheck|cppcheck|cppcheck|cppcheck
 patch|program patch|patch|patch|patch|patch|patch
+codespell|program codespell|codespell|codespell|codespell|codespell|python3-codespell
 mandoc|program mandoc|mandoc|mandoc|mandoc|mandoc|mandoc
 shellcheck|program shellcheck|shellcheck|ShellCheck|shellcheck|shellcheck|ShellCheck
 valgrind|program valgrind|valgrind|valgrind|valgrind|valgrind|valgrind
@@ -58,6 +59,8 @@ lighttpd|program lighttpd|lighttpd|lighttpd|lighttpd|lighttpd|lighttpd
 apache|program apache2|apache2|-|-|-|-
 haproxy|program haproxy|haproxy|haproxy|haproxy|haproxy|haproxy
 tinyproxy|program tinyproxy|tinyproxy|tinyproxy|tinyproxy|tinyproxy|tinyproxy
+curl program|program curl|curl|curl|curl|curl|curl
+wget|program wget|wget|wget|wget|wget|wget
 openssl program|program openssl|openssl|openssl|openssl|openssl|openssl
 python3|program python3|python3|python3|python|python3|python3
 rsync|program rsync|rsync|rsync|rsync|rsync|rsync

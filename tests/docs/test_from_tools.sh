@@ -1,14 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Both lines of each row of docs/coming-from.md do the same: run in trees that are alike, they leave
-# the same, and print the same lines, in whatever order. A row whose program is not there is left out
+# Both lines of each row of docs/guide/from-tools.md do the same: run in trees that are alike, they leave
+# the same, and print the same lines, in whatever order; port 8001 is that of a server here. A row whose program is not there is left out
 # by name. BATCHPROC is the command. Run in the top directory of the source.
 set -eu
 
-page=$PWD/docs/coming-from.md
+page=$PWD/docs/guide/from-tools.md
 tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
+server=
+trap '[ -z "$server" ] || kill "$server"; rm -rf "$tmp"' EXIT
 command=$(realpath "$BATCHPROC")
 mkdir "$tmp/bin"
 ln -s "$command" "$tmp/bin/batchproc"
@@ -26,6 +27,23 @@ mkdir -p tree/src/a/b tree/dst/a tree/dst/old tree/empty
 	sha256sum f g >sums
 	touch -d '2001-02-03 04:05:06' f src/x.c src/a
 )
+
+# A server with two files, where python3 is; on a port of its own.
+port=
+if command -v python3 >/dev/null; then
+	mkdir www
+	echo hello >www/a.txt
+	echo world >www/b.txt
+	python3 -u -m http.server 0 --bind 127.0.0.1 -d www >server 2>&1 &
+	server=$!
+	tries=0
+	until port=$(sed -n 's/.* port \([0-9]*\) .*/\1/p' server) && [ -n "$port" ]; do
+		tries=$((tries + 1))
+		[ $tries -lt 500 ] || { cat server; exit 1; }
+		sleep 0.02
+	done
+	printf 'http://localhost:%s/a.txt\nhttp://localhost:%s/b.txt\n' "$port" "$port" >tree/urls
+fi
 
 # run DIR LINE: what it printed is in DIR.out, what there is in DIR.list
 run()
@@ -51,9 +69,12 @@ while IFS="$(printf '\t')" read -r theirs ours; do
 		echo "left out, no $program: $theirs"
 		continue
 	fi
+	case $theirs in
+	*:8001* | *urls*) [ -n "$port" ] || { echo "left out, no python3: $theirs"; continue; } ;;
+	esac
 	rows=$((rows + 1))
-	run theirs "$theirs"
-	run ours "$ours"
+	run theirs "$(echo "$theirs" | sed "s/8001/$port/g")"
+	run ours "$(echo "$ours" | sed "s/8001/$port/g")"
 	if ! cmp -s theirs.out ours.out || ! cmp -s theirs.list ours.list; then
 		echo "$theirs" "-" "$ours:"
 		diff -U0 theirs.out ours.out || :
