@@ -145,6 +145,9 @@ void report_point(const struct bench *b, const struct point *p, const struct con
 void report_skip(const struct bench *b, const char *row, const char *peer, const char *why);
 void report_fail(const struct bench *b, const char *row, const char *peer, const char *why);
 
+/* The row has been run: what was measured so far is kept, whatever comes. */
+void report_row_end(const struct bench *b, const char *row, long seconds);
+
 /* Whether anything was said about a row's peer, by the beginning of its name; NULL: any peer. */
 bool was_reported(const char *row, const char *peer);
 
@@ -158,6 +161,7 @@ void document_pair(const struct bench *b, const struct result *r, const struct c
 		   const struct contestant *theirs);
 void document_point(const struct bench *b, const struct point *p, const struct contestant *c);
 void document_lack(const char *list, const char *row, const char *peer, const char *why);
+void document_row(const char *row, long seconds);
 int document_write(const struct bench *b, const char *path);
 
 /* ---------------------------------------------------------------- machine.c */

@@ -2,8 +2,8 @@
 /*
  * document.c - the file of --json: what was reported, each sample of it, and the machine
  *
- *	{"format": 1, "machine": {}, "programs": {}, "run": {}, "results": [], "points": [],
- *	 "skipped": [], "failed": []}
+ *	{"format": 1, "machine": {}, "programs": {}, "run": {}, "seconds": {}, "results": [],
+ *	 "points": [], "skipped": [], "failed": []}
  *
  * A figure is {"min", "median", "max", "samples"}, the samples in the order of the rounds, so that
  * those of two sides with the same place were measured one after the other. bench-docs makes pages and
@@ -126,6 +126,20 @@ void document_lack(const char *list, const char *row, const char *peer, const ch
 			      json_pack("{s:s,s:s,s:s}", "row", row, "peer", peer, "why", why));
 }
 
+/* How long it took, with the choice of threads and all that is not timed. */
+void document_row(const char *row, long seconds)
+{
+	json_t *rows;
+
+	list_of("results");
+	rows = json_object_get(document, "seconds");
+	if (!rows) {
+		rows = json_object();
+		json_object_set_new(document, "seconds", rows);
+	}
+	json_object_set_new(rows, row, json_integer(seconds));
+}
+
 int document_write(const struct bench *b, const char *path)
 {
 	time_t now = time(NULL);
@@ -133,7 +147,6 @@ int document_write(const struct bench *b, const char *path)
 	char end[32];
 	int err = 0;
 
-	list_of("results");
 	strftime(end, sizeof(end), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
 	json_object_set_new(document, "format", json_integer(1));
 	json_object_set_new(document, "machine", machine_describe(b));
@@ -144,7 +157,5 @@ int document_write(const struct bench *b, const char *path)
 				      (json_int_t)(now - b->began), "command", b->command));
 	if (json_dump_file(document, path, JSON_INDENT(1) | JSON_REAL_PRECISION(6)))
 		err = errno ? -errno : -EIO;
-	json_decref(document);
-	document = NULL;
 	return err;
 }

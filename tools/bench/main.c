@@ -212,11 +212,13 @@ static void look_for_peers(const struct bench *b, const struct row *row, int err
 
 static void run_row(const struct bench *b, const struct row *row)
 {
+	time_t begun = time(NULL);
 	int err = row->run(b);
 
 	if (err)
 		report_fail(b, row->name, "all", strerror(-err));
 	look_for_peers(b, row, err);
+	report_row_end(b, row->name, (long)(time(NULL) - begun));
 }
 
 /* Finds the directory of this program: the helper programs and the command lie beside it. */

@@ -170,14 +170,23 @@ void report_fail(const struct bench *b, const char *row, const char *peer, const
 	document_lack("failed", row, peer, why);
 }
 
-unsigned int report_end(const struct bench *b)
+void report_row_end(const struct bench *b, const char *row, long seconds)
 {
-	int err = b->json ? document_write(b, b->json) : 0;
+	int err;
 
+	printf("# %s took %ld s\n", row, seconds);
+	fflush(stdout);
+	document_row(row, seconds);
+	err = b->json ? document_write(b, b->json) : 0;
 	if (err) {
 		fprintf(stderr, "bench: %s: %s\n", b->json, strerror(-err));
 		failures++;
 	}
+}
+
+unsigned int report_end(const struct bench *b)
+{
+	(void)b;
 	if (failures)
 		printf("# %u failed\n", failures);
 	else

@@ -56,7 +56,7 @@ static const struct digest {
 	bool has_rate; /* OpenSSL can say how fast it is */
 } digests[] = {
 	{"sha256", "sha256sum", 1, true},
-	{"xxh128", "xxhsum -H2", 0.95, false},
+	{"xxh128", "xxhsum -q -H2", 0.95, false},
 	{"blake3", "b3sum", 0.9, false},
 };
 

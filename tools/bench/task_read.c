@@ -13,6 +13,7 @@
 #include "reads.h"
 
 static struct reads reads;
+static struct bp_group *group;
 
 static int read_one(void *arg)
 {
@@ -40,17 +41,29 @@ static int read_one(void *arg)
 	return n < 0 ? (int)n : 0;
 }
 
-static int read_all(struct bp_engine *engine)
+/* A share of the files, started from a loop's own thread: from outside each would be a hand-over. */
+static int feed(void *arg)
 {
 	unsigned int i, files = reads.dirs * reads.files_per_dir;
-	struct bp_group *group;
+	int err = 0;
+
+	for (i = *(unsigned int *)arg; i < files && !err; i += reads.n)
+		err = bp_go(group, read_one, NULL);
+	return err;
+}
+
+static int read_all(struct bp_engine *engine)
+{
+	unsigned int i;
 	int err, wait_err;
 
-	err = bp_group_create(&group, engine, &BP_GROUP_OPTS(.limit = READS_IN_FLIGHT * reads.n));
+	/* The feeders have places of their own. */
+	err = bp_group_create(&group, engine,
+			      &BP_GROUP_OPTS(.limit = (READS_IN_FLIGHT + 1) * reads.n));
 	if (err)
 		return err;
-	for (i = 0; i < files && !err; i++)
-		err = bp_go(group, read_one, NULL);
+	for (i = 0; i < reads.n && !err; i++)
+		err = bp_go_copy(group, feed, &i, sizeof(i));
 	wait_err = bp_wait(group);
 	bp_group_destroy(group);
 	return err ? err : wait_err;
