@@ -6,6 +6,7 @@
  * pool of threads is the better choice, who failed and who was not there, all that is read from the
  * figures.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -300,6 +301,8 @@ static void print_points(const json_t *bench, const char *row)
 {
 	const json_t *o;
 	bool begun = false;
+	char at[32];
+	double x;
 	size_t i;
 
 	json_array_foreach(json_object_get(bench, "points"), i, o)
@@ -312,9 +315,11 @@ static void print_points(const json_t *bench, const char *row)
 			printf("| case | side | at | median (least to most) | peak memory |\n"
 			       "|---|---|---|---|---|\n");
 		begun = true;
-		printf("| %s | %s | %s %g | %s (%s to %s) %s | ", text(o, "case"), text(o, "side"),
-		       text(o, "of"), number(o, "x"), figure(number(y, "median")),
-		       figure(number(y, "min")), figure(number(y, "max")), text(o, "unit"));
+		x = number(o, "x");
+		snprintf(at, sizeof(at), x == floor(x) ? "%.0f" : "%g", x);
+		printf("| %s | %s | %s %s | %s (%s to %s) %s | ", text(o, "case"), text(o, "side"),
+		       text(o, "of"), at, figure(number(y, "median")), figure(number(y, "min")),
+		       figure(number(y, "max")), text(o, "unit"));
 		if (number(o, "peak_bytes") > 0)
 			printf("%s MiB", figure(number(o, "peak_bytes") / 1048576));
 		printf(" |\n");

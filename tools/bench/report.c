@@ -134,7 +134,7 @@ void report_point(const struct bench *b, const struct point *p, const struct con
 {
 	double scale = p->scale > 0 ? p->scale : 1;
 	struct spread s;
-	char text[80];
+	char text[80], x[32];
 
 	if (c->failed) {
 		report_fail(b, p->row, p->side, strerror(-c->failed));
@@ -144,8 +144,9 @@ void report_point(const struct bench *b, const struct point *p, const struct con
 	s = samples_of(c, p->measure, WALL, b->runs);
 	if (p->rate)
 		s = (struct spread){1 / s.max, 1 / s.median, 1 / s.min};
-	printf("%-11s %-26s %-28s %23s %-8s %s %g%s%s\n", p->row, p->what, p->side,
-	       text_of(text, sizeof(text), s, scale), p->unit, p->of, p->x, p->note ? " " : "",
+	snprintf(x, sizeof(x), p->x == floor(p->x) ? "%.0f" : "%g", p->x);
+	printf("%-11s %-26s %-28s %23s %-8s %s %s%s%s\n", p->row, p->what, p->side,
+	       text_of(text, sizeof(text), s, scale), p->unit, p->of, x, p->note ? " " : "",
 	       p->note ? p->note : "");
 	fflush(stdout);
 	document_point(b, p, c);

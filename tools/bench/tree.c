@@ -70,31 +70,41 @@ const char *find_place(const struct bench *b)
 	return NULL;
 }
 
-static int write_file(int dirfd, const char *name, const char *data, size_t size)
-{
-	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	ssize_t n;
+#define PIECE (1ul << 20)
 
-	if (fd < 0)
-		return -errno;
-	n = write(fd, data, size);
-	if (close(fd) || n != (ssize_t)size)
-		return n < 0 ? -errno : -EIO;
-	return 0;
-}
-
-/* Contents differ from file to file, so that no digest is ever the same. */
+/* Contents differ from file to file, and from piece to piece, so that no digest is ever the same. */
 static void fill(char *data, size_t size, uint64_t seed)
 {
 	uint64_t x = seed * 0x9e3779b97f4a7c15u + 1;
 	size_t i;
 
-	for (i = 0; i < size; i++) {
+	for (i = 0; i < size; i += sizeof(x)) {
 		x ^= x << 13;
 		x ^= x >> 7;
 		x ^= x << 17;
-		data[i] = (char)x;
+		memcpy(data + i, &x, size - i < sizeof(x) ? size - i : sizeof(x));
 	}
+}
+
+static int write_file(int dirfd, const char *name, char *data, size_t size, uint64_t seed)
+{
+	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644), err = 0;
+	size_t at, len;
+
+	if (fd < 0)
+		return -errno;
+	for (at = 0; at < size && !err; at += len) {
+		ssize_t n;
+
+		len = size - at < PIECE ? size - at : PIECE;
+		fill(data, len, seed + (at / PIECE << 32));
+		n = interrupted() ? 0 : write(fd, data, len);
+		if (n != (ssize_t)len)
+			err = n < 0 ? -errno : interrupted() ? -EINTR : -EIO;
+	}
+	if (close(fd) && !err)
+		err = -errno;
+	return err;
 }
 
 static int fill_dir(const struct tree *t, unsigned int dir, unsigned int files, char *data)
@@ -113,8 +123,7 @@ static int fill_dir(const struct tree *t, unsigned int dir, unsigned int files, 
 		char name[32];
 
 		snprintf(name, sizeof(name), "f%05u", i);
-		fill(data, t->file_size, (uint64_t)dir * files + i);
-		err = write_file(fd, name, data, t->file_size);
+		err = write_file(fd, name, data, t->file_size, (uint64_t)dir * files + i);
 	}
 	close(fd);
 	return err;
@@ -147,7 +156,7 @@ int tree_create(struct tree *t, const struct bench *b, unsigned int files,
 	t->files_per_dir = per_dir;
 	t->dirs = files / per_dir;
 	t->file_size = file_size;
-	data = malloc(file_size);
+	data = malloc(file_size < PIECE ? file_size : PIECE);
 	if (!data)
 		return -ENOMEM;
 	if (!mkdtemp(t->root)) {
