@@ -27,7 +27,8 @@ static const struct about {
 	{"read", "Many small files read",
 	 "50,000 files of 8 KiB are opened, read and closed, all in the page cache; no walk and no "
 	 "digest. The sum over the contents has to be the same for all."},
-	{"read-cold", "The same, cold", "The page cache is dropped before each run."},
+	{"read-cold", "The same, cold",
+	 "20,000 of these files, and the page cache is dropped before each run."},
 	{"hash-tree", "Digests of a tree",
 	 "50,000 files of 8 KiB in the page cache, whole processes with start-up, walk and output. All "
 	 "outputs are compared after each run."},
@@ -50,7 +51,9 @@ static const struct about {
 	{"in-flight", "Requests that take a second",
 	 "A server that answers after one second: what it costs to have many in flight, and whether a "
 	 "limit is kept and used."},
-	{"cancel", "Cancel", "From the failure of one to the end of the wait for all."},
+	{"sleeping", "A hundred thousand that sleep",
+	 "What each of them takes: memory, the time until all sleep, and from a cancel to the end of the "
+	 "wait for all; then tasks alone, from 10,000 to 1,000,000."},
 	{"limits", "Throughput against the limit",
 	 "The same work with fixed limits, with the limit that batchproc takes when nobody gives one, "
 	 "and a pool with as many threads."},
@@ -116,7 +119,7 @@ static const char *peer_of(const json_t *o)
 
 static bool is_pool(const char *name)
 {
-	return begins(name, "pool") || strstr(name, "threads");
+	return begins(name, "pool") || (strstr(name, "threads") && !begins(name, "libuv"));
 }
 
 /* ---------------------------------------------------------------- the parts of the page */
@@ -272,8 +275,14 @@ static void print_result(const json_t *o)
 	if (number(o, "cpu_goal") > 0)
 		printf(" (≤ %s%s)", figure(number(o, "cpu_goal")),
 		       misses_cpu_goal(o) ? ", missed" : "");
-	printf(" | %s, %g loop%s, limit %g |\n", text(o, "backend"), number(o, "loops"),
-	       number(o, "loops") == 1 ? "" : "s", number(o, "limit"));
+	printf(" | %s", text(o, "backend"));
+	if (number(o, "loops") > 0)
+		printf(", %g loop%s", number(o, "loops"), number(o, "loops") == 1 ? "" : "s");
+	else
+		printf(", the caller's loop");
+	if (number(o, "limit") > 0)
+		printf(", limit %g", number(o, "limit"));
+	printf(" |\n");
 }
 
 /* Both sides' notes are the same in a row, mostly; each is said once. */

@@ -4,7 +4,7 @@
  *
  * A script holds its data, and neither terminal nor output, which scripts/bench-docs.sh sets. Colours
  * are those of Okabe and Ito, which people of any colour vision tell apart; curves have different
- * marks too, and ours is always blue.
+ * marks too, and ours is blue where it stands beside others.
  */
 #include <math.h>
 #include <stdio.h>
@@ -258,23 +258,56 @@ static int plot_latency(const json_t *bench)
 	return 0;
 }
 
+/* Whether memory was measured along a panel's curves. */
+static bool has_peaks(const json_t *bench, const struct curves *c, unsigned int panel)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(json_object_get(bench, "points"), i, o)
+	{
+		if (!strcmp(text(o, "of"), "items") && is_on(o, c, panel) &&
+		    number(o, "peak_bytes") > 0)
+			return true;
+	}
+	return false;
+}
+
 static int plot_items(const json_t *bench)
 {
 	struct curves c = find_curves(bench, "items");
-	unsigned int panel = 0;
+	unsigned int panel, plots = c.panels;
 
-	printf("# size 900 420\n");
+	for (panel = 0; panel < c.panels; panel++)
+		plots += has_peaks(bench, &c, panel);
+	printf("# size 960 %u\n", 60 + 380 * ((plots + 1) / 2));
 	print_style();
 	print_data(bench, &c, "items", false);
-	printf("set multiplot layout 1,2 title \"From 10,000 items to 10,000,000\"\n");
-	printf("set logscale xy\nset xlabel 'items'\nset format x '10^{%%L}'\n");
-	printf("set title 'Time'\nset ylabel '%s'\n", c.unit[panel]);
-	printf("plot ");
-	print_curves(&c, panel, "1:2");
-	printf("\nset title 'Peak memory'\nunset logscale y\nset yrange [0:*]\nset ylabel 'MiB'\n"
-	       "plot ");
-	print_curves(&c, panel, "1:5");
-	printf("\nunset multiplot\n");
+	printf("set multiplot layout %u,%u title \"Against the number of items, median\"\n",
+	       (plots + 1) / 2, plots > 1 ? 2u : 1u);
+	printf("set logscale x\nset xlabel 'items (logarithmic)'\nset format x '10^{%%L}'\n"
+	       "set key below horizontal nobox noopaque\nset bmargin 6.5\n"
+	       "set offsets graph 0.03, graph 0.03, 0, 0\n");
+	for (panel = 0; panel < c.panels; panel++) {
+		/* For each of them it is flat, for all of them a straight line. */
+		bool all = begins(c.unit[panel], "s");
+
+		printf("set title \"%s: %s\"\nset ylabel \"%s%s\"\n%s\nplot ", quoted(c.row[panel]),
+		       quoted(c.panel[panel]), quoted(c.unit[panel]),
+		       all ? " (logarithmic)" : " for each",
+		       all ? "set logscale y\nset yrange [*:*]" :
+			     "unset logscale y\nset yrange [0:*]");
+		print_curves(&c, panel, "1:2");
+		printf("\n");
+		if (!has_peaks(bench, &c, panel))
+			continue;
+		printf("set title \"%s: peak memory\"\nset ylabel 'MiB'\nunset logscale y\n"
+		       "set yrange [0:*]\nplot ",
+		       quoted(c.row[panel]));
+		print_curves(&c, panel, "1:5");
+		printf("\n");
+	}
+	printf("unset multiplot\n");
 	return 0;
 }
 
@@ -356,8 +389,14 @@ static void find_memory_bars(const json_t *bench, struct bars *bars)
 		const json_t *ours = json_object_get(o, "ours"),
 			     *theirs = json_object_get(o, "theirs");
 
-		add_bar(bars, o, text(ours, "name"), number(ours, key), true);
-		add_bar(bars, o, text(theirs, "name"), number(theirs, key), false);
+		/* A row may say it with each of its cases: the last one is about it. */
+		if (bars->n && number(ours, key) == bars->bar[bars->n - 2].v &&
+		    number(theirs, key) == bars->bar[bars->n - 1].v)
+			bars->n -= 2;
+		if (number(ours, key) > 0 && number(theirs, key) > 0) {
+			add_bar(bars, o, text(ours, "name"), number(ours, key), true);
+			add_bar(bars, o, text(theirs, "name"), number(theirs, key), false);
+		}
 	}
 }
 
@@ -406,8 +445,9 @@ static int plot_bars(struct bars *bars, const char *title, const char *axis)
 	}
 	printf("# size 900 %u\n", 150 + 24 * bars->n);
 	print_style();
-	printf("set title \"%s\"\nset xlabel \"%s\"\nset logscale x\nset xrange [%g:%g]\n", title,
-	       axis, least / 3, most * 4);
+	printf("set multiplot layout 1,1 title \"%s\"\n"
+	       "set xlabel \"%s\"\nset logscale x\nset xrange [%g:%g]\n",
+	       title, axis, least / 3, most * 4);
 	printf("set style fill solid 0.9 noborder\nset grid xtics noytics\nset ytics scale 0\n"
 	       "set key outside top center horizontal nobox\n");
 	print_names(bars);
@@ -428,6 +468,7 @@ static int plot_bars(struct bars *bars, const char *title, const char *axis)
 	       "     $d0 using 1:2:3 with labels left offset 0.5,0 notitle, \\\n"
 	       "     $d1 using 1:2:3 with labels left offset 0.5,0 notitle\n",
 	       least / 3, least / 3);
+	printf("unset multiplot\n");
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,10 +29,44 @@ double cpu_of_children(void)
 	       (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6;
 }
 
+/* Nothing here takes so long: who hangs is a failure, and not the end of the others. */
+#define SECONDS_MAX 600
+
+static volatile sig_atomic_t too_long;
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+	too_long = 1;
+}
+
+/* Waits for the leader of a process group, which is killed when a signal comes or the time is up. */
+static int await(pid_t pid, int *status, struct rusage *ru)
+{
+	struct sigaction sa = {.sa_handler = on_alarm};
+	int err = 0;
+
+	sigaction(SIGALRM, &sa, NULL); /* no SA_RESTART: the wait ends */
+	too_long = 0;
+	alarm(SECONDS_MAX);
+	while (wait4(pid, status, 0, ru) < 0) {
+		if (errno != EINTR) {
+			err = -errno;
+			break;
+		}
+		if (interrupted() || too_long)
+			kill(-pid, SIGKILL);
+	}
+	alarm(0);
+	if (too_long)
+		err = -ETIMEDOUT;
+	return err;
+}
+
 static int spawn(const struct process *p)
 {
-	struct rusage ru;
-	int status, fd;
+	struct rusage ru = {0};
+	int status = 0, fd, err;
 	pid_t pid;
 
 	fd = open(p->out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -39,6 +74,7 @@ static int spawn(const struct process *p)
 		return -errno;
 	pid = fork();
 	if (!pid) {
+		setpgid(0, 0);
 		dup2(fd, STDOUT_FILENO);
 		execl("/bin/sh", "sh", "-c", p->command, (char *)NULL);
 		_exit(127);
@@ -46,15 +82,14 @@ static int spawn(const struct process *p)
 	close(fd);
 	if (pid < 0)
 		return -errno;
-	while (wait4(pid, &status, 0, &ru) < 0) {
-		if (errno != EINTR)
-			return -errno;
-	}
+	setpgid(pid, pid); /* whoever comes first; the other one fails */
+	err = await(pid, &status, &ru);
 	peak_kib = ru.ru_maxrss;
-	if (WIFEXITED(status) && !WEXITSTATUS(status))
+	if (!err && WIFEXITED(status) && !WEXITSTATUS(status))
 		return 0;
-	fprintf(stderr, "bench: failed: %s\n", p->command);
-	return interrupted() ? -EINTR : -EIO;
+	fprintf(stderr, "bench: failed%s: %s\n", err == -ETIMEDOUT ? " after 10 minutes" : "",
+		p->command);
+	return interrupted() ? -EINTR : err ? err : -EIO;
 }
 
 int process_run(const struct process *p, struct measure *out)

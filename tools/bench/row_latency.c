@@ -86,7 +86,7 @@ static struct contestant sides[] = {
 
 static void set_commands(const struct bench *b, const char *root, const char *file)
 {
-	unsigned int ms = b->smoke ? 50 : 2000, i;
+	unsigned int ms = b->smoke ? 50 : 1000, i;
 
 	snprintf(process[0].command, sizeof(process[0].command),
 		 "exec '%s/latency' tasks %d %u '%s'", b->bindir, DEPTH, ms, file);

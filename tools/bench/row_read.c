@@ -5,7 +5,7 @@
  *
  * 50,000 files of 8 KiB, without a walk and without a digest. Each side is a whole process of its
  * own, which adds up what it has read (see reads.h), and prints it; that is compared after each run.
- * read-cold drops the page cache before each run.
+ * read-cold drops the page cache before each run, and has 20,000 of them.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -198,7 +198,11 @@ static int run_row(const struct bench *b, const char *name, bool cold)
 	row.cold = cold;
 	row.drops = cold && !b->smoke; /* tests do not make the whole machine's cache cold */
 	row.loops = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN);
-	err = tree_create(&row.tree, b, b->smoke ? 60 : 50000, b->smoke ? 20 : 100, 8192);
+	err = tree_create(&row.tree, b,
+			  b->smoke ? 60 :
+			  cold	   ? 20000 :
+				     50000,
+			  b->smoke ? 20 : 100, 8192);
 	if (err)
 		return err;
 	err = tree_warm(&row.tree);

@@ -4,8 +4,8 @@
  * rsync, rm and a thread pool
  *
  * 50,000 files of 8 KiB in 500 directories, in the page cache. Each run has a fresh ext4 in a file,
- * and copies an XFS too (see image.c), onto which the tree is copied, or from which it is removed after cp -r and a sync
- * have put it there. Every contestant is a whole process. The pool is pool-tree beside this
+ * and copies an XFS too (see image.c), onto which the tree is copied, or from which it is removed after pool-tree and a
+ * sync have put it there. Every contestant is a whole process. The pool is pool-tree beside this
  * program, with the number of threads that was best in a first round. After each run it is seen
  * whether all was done.
  */
@@ -100,7 +100,8 @@ static int put_there(const struct image *image)
 	struct measure m;
 	int err;
 
-	snprintf(put.command, sizeof(put.command), "%s", copy_operation.theirs);
+	snprintf(put.command, sizeof(put.command), "exec '%s/pool-tree' -t 4 %s", row.bench->bindir,
+		 copy_operation.pool);
 	snprintf(put.out, sizeof(put.out), "%s", row.process[OURS].out);
 	err = process_run(&put, &m);
 	return err ? err : sync_image(image);
@@ -213,7 +214,7 @@ static void set_commands(const struct bench *b)
 static int run_sides(const struct bench *b)
 {
 	struct contestant *all[] = {&sides[OURS], &sides[PEER], &sides[POOL], &sides[RSYNC]};
-	bool rsync = row.op->rsync && has_program("rsync");
+	bool rsync = row.op->rsync && !strcmp(row.fs, "ext4") && has_program("rsync");
 	int err;
 
 	set_commands(b);
@@ -228,7 +229,7 @@ static int run_sides(const struct bench *b)
 	report_side(b, POOL);
 	if (rsync)
 		report_side(b, RSYNC);
-	else if (row.op->rsync)
+	else if (row.op->rsync && !strcmp(row.fs, "ext4"))
 		report_skip(b, row.op->row, sides[RSYNC].name, "not installed");
 	return 0;
 }
