@@ -422,7 +422,21 @@ static bool told_to_end(const struct bp_op *op)
 	       group_cancelled(op->group_) || (group_special(op->group_) && cancelled_alone(op));
 }
 
-static void item_done(struct bp_loop *loop, struct bp_op *op, int res, unsigned int flags)
+/** done() has returned @ret: the item goes on, or ends. */
+static inline __attribute__((always_inline)) void item_after(struct bp_loop *loop, struct bp_op *op,
+							     int ret)
+{
+	if (ret != BP_OP_AGAIN)
+		item_ran(loop, op, OP_KIND_ITEM, ret);
+	else if (unlikely(group_marks(&op->group_->head, GROUP_CANCELLED | GROUP_SPECIAL)) &&
+		 is_cancelled(op))
+		item_end(loop, op, -ECANCELED, true);
+	else
+		loop_submit(loop, op, 0);
+}
+
+static __attribute__((noinline)) void item_done(struct bp_loop *loop, struct bp_op *op, int res,
+						unsigned int flags)
 {
 	int ret;
 
@@ -448,23 +462,32 @@ static void item_done(struct bp_loop *loop, struct bp_op *op, int res, unsigned 
 		else if (ret == BP_OP_AGAIN)
 			ret = -ECANCELED;
 	}
-	if (ret != BP_OP_AGAIN)
-		item_ran(loop, op, OP_KIND_ITEM, ret);
-	else if (unlikely(group_marks(&op->group_->head, GROUP_CANCELLED | GROUP_SPECIAL)) &&
-		 is_cancelled(op))
-		item_end(loop, op, -ECANCELED, true);
-	else
-		loop_submit(loop, op, 0);
+	item_after(loop, op, ret);
 }
 
-static inline __attribute__((always_inline)) void hand_over(struct bp_loop *loop, struct bp_op *op,
-							    int res, unsigned int flags)
+/** As item_done(), of what is in a batch: most of it is no more than the one result of an operation. */
+static inline __attribute__((always_inline)) void
+item_done_plain(struct bp_loop *loop, struct bp_op *op, int res, unsigned int flags)
+{
+	if (unlikely(res == -ECANCELED) || unlikely(op->flags_)) {
+		item_done(loop, op, res, flags);
+		return;
+	}
+	op->cqe_flags = flags;
+	item_after(loop, op, op->done(op, res));
+}
+
+static inline __attribute__((always_inline)) void
+hand_over(struct bp_loop *loop, struct bp_op *op, int res, unsigned int flags, const bool batch)
 {
 	if (op->kind_ == OP_KIND_TASK) {
 		op->res_ = res;
 		resume(loop, op);
 	} else if (likely(op->kind_ == OP_KIND_ITEM)) {
-		item_done(loop, op, res, flags);
+		if (batch)
+			item_done_plain(loop, op, res, flags);
+		else
+			item_done(loop, op, res, flags);
 	} else {
 		op->cqe_flags = flags;
 		op->done(op, res);
@@ -474,7 +497,7 @@ static inline __attribute__((always_inline)) void hand_over(struct bp_loop *loop
 /** bp_loop_hooks.deliver */
 static void deliver(struct bp_loop *loop, struct bp_op *op, int res, unsigned int flags)
 {
-	hand_over(loop, op, res, flags);
+	hand_over(loop, op, res, flags, false);
 }
 
 /** bp_loop_hooks.dispatch */
@@ -482,9 +505,14 @@ static void dispatch(struct bp_loop *loop, unsigned int n)
 {
 	const struct bp_completion *c = loop->batch, *end = c + n;
 
-	for (; c < end; c++)
+	for (; c < end; c++) {
+		struct bp_op *op = c->op;
+		unsigned int flags = c->flags;
+		int res = c->res;
+
 		if (loop_completed(loop, c))
-			hand_over(loop, c->op, c->res, c->flags);
+			hand_over(loop, op, res, flags, true);
+	}
 }
 
 const struct bp_loop_hooks group_hooks = {

@@ -86,9 +86,14 @@ static void block_thread(struct waiter *waiter, uint64_t until)
 static void block_driving(struct waiter *waiter, uint64_t until)
 {
 	struct bp_engine *engine = waiter->engine;
+	struct bp_loop *loop = engine->loops[0];
+	bool first = true;
 
 	/* One turn at least: with a time that has come already this is how to poll. */
 	do {
+		/* Since the turn before the thread was nowhere else. */
+		loop->stale = loop->stale && first;
+		first = false;
 		if (loops_drive(engine, until))
 			continue;
 		/* Nothing runs, and nothing can: only one that gives up can change that. */
@@ -97,7 +102,7 @@ static void block_driving(struct waiter *waiter, uint64_t until)
 		if (!waiter->yields)
 			bp_deadlock("deadlock: everything on this engine waits for something else");
 		wait_wake(waiter, -EDEADLK);
-	} while (!waiter->woken && bp_now(engine) < until);
+	} while (!waiter->woken && (until == BP_NEVER || bp_now(engine) < until));
 	engine->driver_woken = false;
 	/* The outer loop knows nothing of what was begun meanwhile: it is to take a turn. */
 	if (unlikely(engine->outer)) {
