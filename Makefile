@@ -129,7 +129,7 @@ endif
 
 # ---------------------------------------------------------------- targets
 
-.PHONY: all lib demo picture check sim breakages fuzz bench install uninstall
+.PHONY: all lib demo picture check sim breakages fuzz bench bench-instructions install uninstall
 all: ## build the library, the command, the benchmark and the examples (the default)
 lib: ## build the library alone
 demo: ## hash a real tree through the library, and show it; DEMO=DIR chooses the tree
@@ -140,6 +140,7 @@ sim: ## play SEEDS=N random programs on the simulated backend (10,000,000 by def
 breakages: ## break the library on purpose, and see that the simulation finds each breakage
 fuzz: ## look for input that breaks a parser; T='NAME...' choose, SECONDS=N for each (60)
 bench: ## run the benchmark; ARGS= are its arguments
+bench-instructions: ## count the instructions of an operation that does nothing, in valgrind
 install: ## install the library, its header, manual pages, guide, examples, the command and its completion
 uninstall: ## remove what install put there
 
