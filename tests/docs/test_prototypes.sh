@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # The synopses of the manual pages say what the headers say: each function that one of both has the other has
-# too, with the same type and the same parameters by the same names. Run in the top directory of the source.
+# too, with the same type and the same parameters by the same names; structs have the same
+# fields. Run in the top directory of the source.
 set -eu
 
 command -v python3 >/dev/null || {
@@ -53,6 +54,20 @@ for name in sorted((set(header) | set(pages)) - macros):
     if header.get(name) != pages.get(name):
         print("%s: in the header %s, in its page %s" % (name, header.get(name), pages.get(name)))
         bad += 1
-print("%d functions" % len(header))
-sys.exit(bad != 0 or len(header) < 130)
+# Structs in a synopsis have the fields of the header's; a comment at the end stands for the rest.
+text = re.sub(r"/\*.*?\*/", " ", open("lib/batchproc.h").read(), flags=re.S)
+structs = {one[1]: plain(one[2]) for one in re.finditer(r"^struct (\w+) \{\n(.*?)^\}", text, re.M | re.S)}
+shown = 0
+for page in sorted(glob.glob("docs/man/*.3")):
+    synopsis = open(page).read().split(".Sh DESCRIPTION")[0]
+    for one in re.finditer(r"^struct (\w+) \{\n(.*?)^\}", synopsis, re.M | re.S):
+        whole = "/*" not in one[2]
+        text = plain(re.sub(r"/\*.*?\*/", " ", one[2], flags=re.S))
+        shown += 1
+        if text != structs.get(one[1]) if whole else not structs.get(one[1], "").startswith(text):
+            print("%s: struct %s is %s in the header" % (page, one[1], structs.get(one[1])))
+            bad += 1
+
+print("%d functions, %d structs" % (len(header), shown))
+sys.exit(bad != 0 or len(header) < 130 or shown < 3)
 END
