@@ -8,7 +8,7 @@
  * before it waits io_uring polls what can be polled, within the submission, while a FUSE server may
  * never say ready.
  *
- * What was found stands in a small table under a lock, the last one besides in the thread, since
+ * What was found stands in a small table under a lock, the last two besides in the thread, since
  * files come by directories. A device's number may come back as another's when it was unmounted; in
  * the time of a run that is not to be expected.
  */
@@ -53,7 +53,7 @@ struct known {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct known table[KNOWN_MOST]; /* these two under the lock */
 static unsigned int next;
-static _Thread_local struct known last;
+static _Thread_local struct known last[2]; /* a copy has one it reads and one it writes */
 
 static enum device_kind kind_of(unsigned int magic)
 {
@@ -71,25 +71,35 @@ static enum device_kind kind_of(unsigned int magic)
 	return magic == OVERLAYFS_SUPER_MAGIC ? DEVICE_STACKED : DEVICE_OTHER;
 }
 
-static bool find(dev_t dev)
+static void keep(const struct known *known)
+{
+	last[1] = last[0];
+	last[0] = *known;
+}
+
+/* NULL: nobody knows it. */
+static const struct known *find(dev_t dev)
 {
 	bool found = false;
 
+	for (size_t i = 0; i < ARRAY_SIZE(last); i++)
+		if (last[i].valid && last[i].dev == dev)
+			return &last[i];
 	pthread_mutex_lock(&lock);
 	for (unsigned int i = 0; i < KNOWN_MOST && !found; i++) {
 		found = table[i].valid && table[i].dev == dev;
 		if (found)
-			last = table[i];
+			keep(&table[i]);
 	}
 	pthread_mutex_unlock(&lock);
-	return found;
+	return found ? &last[0] : NULL;
 }
 
 static void note(dev_t dev, enum device_kind kind)
 {
-	last = (struct known){dev, kind, true};
+	keep(&(struct known){dev, kind, true});
 	pthread_mutex_lock(&lock);
-	table[next++ % KNOWN_MOST] = last;
+	table[next++ % KNOWN_MOST] = last[0];
 	pthread_mutex_unlock(&lock);
 }
 
@@ -113,11 +123,11 @@ static int ask(void *arg)
 
 static enum device_kind look_up(dev_t dev, struct question q, bool in_task)
 {
+	const struct known *known = find(dev);
+
+	if (known)
+		return known->kind;
 	q.kind = DEVICE_OTHER;
-	if (last.valid && last.dev == dev)
-		return last.kind;
-	if (find(dev))
-		return last.kind;
 	if (!(in_task ? blocking_long(ask, &q) : ask(&q)))
 		note(dev, q.kind);
 	return q.kind;

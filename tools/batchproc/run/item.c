@@ -253,7 +253,8 @@ void item_note_source(struct item *item, const struct stat *st)
 static void emit(const struct item *item)
 {
 	_Static_assert(ARRAY_SIZE(item->ends) == SINK_COUNT, "an end for each sink");
-	output_add_all(item->job->output, item->lines.data, item->ends);
+	if (item->ends[SINK_COUNT - 1])
+		output_add_all(item->job->output, item->lines.data, item->ends);
 }
 
 static enum verdict count(struct job *job, const struct item *item)

@@ -116,7 +116,8 @@ static bool nothing_below(struct dirnode *dir)
 	dir->next = walk->leaving;
 	walk->leaving = dir;
 	start = wants_walker(walk);
-	if (!start)
+	/* Whoever is active comes by here, or says that he has ended. */
+	if (!walk->active)
 		pthread_cond_broadcast(&walk->changed);
 	pthread_mutex_unlock(&walk->lock);
 	if (start)
