@@ -66,6 +66,7 @@ CC ?= $(CROSS_COMPILE)$(if $(CROSS_COMPILE),gcc,cc)
 AR ?= $(CROSS_COMPILE)ar
 NM ?= $(CROSS_COMPILE)nm
 OBJCOPY ?= $(CROSS_COMPILE)objcopy
+READELF ?= $(CROSS_COMPILE)readelf
 PKG_CONFIG ?= $(CROSS_COMPILE)pkg-config
 INSTALL ?= install
 LDCONFIG ?= ldconfig
@@ -109,6 +110,9 @@ endif
 ifeq ($(WERROR),1)
 bp-cflags += -Werror
 endif
+
+# LAZY=0 links the command to all libraries; else most are loaded when they are needed.
+LAZY := 1
 
 comma := ,
 ifneq ($(SAN),)

@@ -112,6 +112,7 @@ library jansson jansson -ljansson libjansson-dev 'jansson 2.12 or newer'
 library zlib zlib -lz zlib1g-dev 'zlib'
 library cmocka cmocka -lcmocka libcmocka-dev 'cmocka 1.1 or newer'
 optional idn2 libidn2 -lidn2 'libidn2'
+optional nettle nettle -lnettle 'nettle 3'
 optional blake3 libblake3 -lblake3 'libblake3'
 optional curl libcurl -lcurl 'libcurl, for tests'
 used uv libuv -luv 'libuv, for an example' || true

@@ -33,6 +33,7 @@ libb2|compiles b2 -lb2|libb2-dev|libb2-devel|libb2|libb2-dev|libb2-devel
 jansson|compiles jansson -ljansson|libjansson-dev|jansson-devel|jansson|jansson-dev|libjansson-devel
 zlib|compiles zlib -lz|zlib1g-dev|zlib-devel|zlib|zlib-dev|zlib-devel
 libidn2|compiles idn2 -lidn2|libidn2-dev|libidn2-devel|libidn2|libidn2-dev|libidn2-devel
+nettle|compiles nettle -lnettle|nettle-dev|nettle-devel|nettle|nettle-dev|libnettle-devel
 HTTP parser|http_parser|libhttp-parser-dev|http-parser-devel|llhttp|llhttp-dev|llhttp-devel
 cmocka|compiles cmocka -lcmocka|libcmocka-dev|libcmocka-devel|cmocka|cmocka-dev|libcmocka-devel
 libfuse|compiles fuse3 -lfuse3|libfuse3-dev fuse3|fuse3-devel fuse3|fuse3|fuse3-dev fuse3|fuse3-devel fuse3
@@ -142,7 +143,7 @@ compiles()
 	libs=$*
 	flags=
 	case $what in
-	liburing | jansson | cmocka | zlib | fuse3) package=$what ;;
+	liburing | jansson | cmocka | zlib | fuse3 | nettle) package=$what ;;
 	idn2 | curl | uv) package=lib$what ;;
 	openssl) package=openssl ;;
 	xxhash) package=libxxhash ;;

@@ -92,6 +92,12 @@ shown-ldso := LD
 cmd-ldso = $(CC) -pthread $(CFLAGS) $(san-flags) $(LDFLAGS) -o $@ $(filter %.o %.so,$^) \
 	-Wl,-rpath,$(abspath $(O)/lib) $(dir-ldlibs)
 
+# What is loaded when it is called.
+shown-lazy := GEN
+cmd-lazy = CC='$(CC)' NM='$(NM)' READELF='$(READELF)' CFLAGS='$(strip $(CPPFLAGS) $(CFLAGS))' SAN='$(SAN)' \
+	LAZY='$(LAZY)' scripts/lazy.sh $(filter %.o,$^) >$@.new && \
+	if cmp -s $@.new $@; then rm $@.new; touch $@; else mv $@.new $@; fi
+
 shown-gen := GEN
 cmd-gen = sed -e 's|@VERSION@|$(VERSION)|g' -e 's|@prefix@|$(prefix)|g' \
 	-e 's|@libdir@|$(libdir)|g' -e 's|@includedir@|$(includedir)|g' $< >$@

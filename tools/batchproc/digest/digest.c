@@ -6,6 +6,10 @@
  * OpenSSL 3, and a new EVP_MD_CTX costs as much as hashing some KiB. So each algorithm is fetched
  * once, and contexts are kept and used again. OpenSSL's configuration file is not read: it costs
  * more than hashing a small tree, and digests do not depend on it.
+ *
+ * To load OpenSSL and to fetch an algorithm from it takes 1.3 ms, all of sha256sum half of that. Nettle has no
+ * start: where only few files are to be read, those that are in the buffer at once are digested by
+ * it, until one comes that is larger. OpenSSL has the faster loops for long input.
  */
 #include <endian.h>
 #include <errno.h>
@@ -17,6 +21,12 @@
 #include <unistd.h>
 
 #include <blake2.h>
+#ifdef BP_HAVE_NETTLE
+#include <nettle/md5.h>
+#include <nettle/nettle-meta.h>
+#include <nettle/sha1.h>
+#include <nettle/sha2.h>
+#endif
 #ifdef BP_HAVE_BLAKE3
 #include <blake3.h>
 #endif
@@ -49,14 +59,39 @@ bool digest_is_quick(const struct digest_alg *alg)
 	return alg->kind >= DIGEST_XXH32;
 }
 
+/* See base/lazy.c: any function of it does. */
+static void load_library(const struct digest_alg *alg)
+{
+	blake2b_state blake2b;
+
+	if (alg->kind == DIGEST_BLAKE2B)
+		blake2b_init(&blake2b, alg->size);
+	else if (alg->kind == DIGEST_CRC32)
+		crc32_z(0, NULL, 0);
+	else if (alg->kind >= DIGEST_XXH32)
+		XXH_versionNumber();
+#ifdef BP_HAVE_BLAKE3
+	else if (alg->kind == DIGEST_BLAKE3)
+		blake3_version();
+#endif
+}
+
+void digest_load(void)
+{
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+	for (size_t i = 0; i < DIGEST_ALGS; i++)
+		load_library(&digest_algs[i]);
+}
+
 int digest_setup(const struct digest_alg *alg)
 {
 	EVP_MD *md, *none = NULL;
 
-	if (digest_is_ready(alg))
-		return 0;
+	load_library(alg);
 	if (!alg->evp)
-		return -ENOTSUP;
+		return digest_is_ready(alg) ? 0 : -ENOTSUP;
+	if (fetched[alg - digest_algs])
+		return 0;
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	md = EVP_MD_fetch(NULL, alg->evp, NULL);
 	if (!md)
@@ -64,15 +99,6 @@ int digest_setup(const struct digest_alg *alg)
 	if (!atomic_compare_exchange_strong(&fetched[alg - digest_algs], &none, md))
 		EVP_MD_free(md);
 	return 0;
-}
-
-bool digest_is_ready(const struct digest_alg *alg)
-{
-#ifndef BP_HAVE_BLAKE3
-	if (alg->kind == DIGEST_BLAKE3)
-		return false;
-#endif
-	return !alg->evp || fetched[alg - digest_algs];
 }
 
 const char *digest_lacks(const struct digest_alg *alg)
@@ -128,8 +154,94 @@ static void blake3_finish(struct digest *digest, unsigned char *result)
 #endif
 }
 
+/* ---- few files */
+
+#ifdef BP_HAVE_NETTLE
+/* Those that are done by it as long as OpenSSL's was not fetched. */
+static _Atomic(const struct nettle_hash *) few[DIGEST_ALGS];
+
+static const struct nettle_hash *nettle_of(const struct digest_alg *alg)
+{
+	if (!strcmp(alg->name, "sha256"))
+		return &nettle_sha256;
+	if (!strcmp(alg->name, "sha1"))
+		return &nettle_sha1;
+	if (!strcmp(alg->name, "sha512"))
+		return &nettle_sha512;
+	return strcmp(alg->name, "md5") ? NULL : &nettle_md5;
+}
+
+int digest_setup_few(const struct digest_alg *alg)
+{
+	if (!nettle_of(alg))
+		return digest_setup(alg);
+	atomic_store(&few[alg - digest_algs], nettle_of(alg));
+	return 0;
+}
+
+static bool is_few(const struct digest_alg *alg)
+{
+	return few[alg - digest_algs];
+}
+
+/* False: it is not to be done by Nettle. */
+static bool nettle_once(const struct digest_alg *alg, const void *data, size_t len,
+			unsigned char *result)
+{
+	const struct nettle_hash *hash = few[alg - digest_algs];
+	union {
+		struct sha256_ctx sha256;
+		struct sha512_ctx sha512;
+		struct sha1_ctx sha1;
+		struct md5_ctx md5;
+	} state;
+
+	if (!hash || fetched[alg - digest_algs])
+		return false;
+	hash->init(&state);
+	hash->update(&state, len, data);
+	hash->digest(&state, hash->digest_size, result);
+	return true;
+}
+#else
+int digest_setup_few(const struct digest_alg *alg)
+{
+	return digest_setup(alg);
+}
+
+static bool is_few(const struct digest_alg *alg)
+{
+	(void)alg;
+	return false;
+}
+
+static bool nettle_once(const struct digest_alg *alg, const void *data, size_t len,
+			unsigned char *result)
+{
+	(void)alg;
+	(void)data;
+	(void)len;
+	(void)result;
+	return false;
+}
+#endif
+
+bool digest_is_ready(const struct digest_alg *alg)
+{
+#ifndef BP_HAVE_BLAKE3
+	if (alg->kind == DIGEST_BLAKE3)
+		return false;
+#endif
+	return !alg->evp || fetched[alg - digest_algs] || is_few(alg);
+}
+
+/* ---- piece by piece */
+
 static void begin_evp(struct digest *digest)
 {
+	/* The first of few that is not small. */
+	if (!fetched[digest->alg - digest_algs])
+		must(!digest_setup(digest->alg));
 	if (!digest->evp)
 		digest->evp = EVP_MD_CTX_new();
 	must(digest->evp &&
@@ -267,7 +379,7 @@ void digest_once(struct digest *digest, const struct digest_alg *alg, const void
 		put_xxh128(alg, XXH3_128bits(data, len), result);
 	} else if (alg->kind == DIGEST_XXH3) {
 		put_number(alg, XXH3_64bits(data, len), result);
-	} else {
+	} else if (!nettle_once(alg, data, len, result)) {
 		digest_begin(digest, alg);
 		digest_update(digest, data, len);
 		digest_finish(digest, result);

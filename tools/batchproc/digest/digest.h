@@ -72,6 +72,10 @@ bool digest_is_quick(const struct digest_alg *alg);
 
 /* Readies an algorithm; 0, or -ENOTSUP where it is not to be had; and why that is. */
 int digest_setup(const struct digest_alg *alg);
+/* The same where it is for few files, which may be small. */
+int digest_setup_few(const struct digest_alg *alg);
+/* Loads the libraries of all, for who learns of algorithms during a run. */
+void digest_load(void);
 const char *digest_lacks(const struct digest_alg *alg);
 
 /* Whether it has been readied. Any thread, once no more are. */

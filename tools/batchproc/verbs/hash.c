@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "journal/journal.h"
@@ -274,9 +275,23 @@ static void add_one(struct job *job, const struct item_class *class, const char 
 	walk_add(job->walk, &root, name, strlen(name));
 }
 
+static const char *set_up(const struct settings *set, int (*setup)(const struct digest_alg *alg))
+{
+	if (setup(set->alg))
+		return digest_lacks(set->alg);
+	for (size_t i = 0; i < set->more_count; i++)
+		if (setup(set->more[i]))
+			return digest_lacks(set->more[i]);
+	return NULL;
+}
+
 static const char *hash_check(const struct jobspec *spec)
 {
 	const struct settings *set = spec->class->settings;
+	const char *why = set_up(set, digest_setup);
+
+	if (why)
+		return why;
 
 	if (set->bag)
 		return "cannot make a bag here";
@@ -336,7 +351,6 @@ static const char *hash_settle(void *settings, struct common *common)
 {
 	struct settings *set = settings;
 	const char *why;
-	int err;
 
 	(void)common;
 	if (set->check)
@@ -353,15 +367,10 @@ static const char *hash_settle(void *settings, struct common *common)
 	if (!set->alg)
 		set->alg = digest_by_name(set->format == SUMFORMAT_SFV ? "crc32" : "sha256");
 	why = sumformat_refuses(set->format, set->alg, set->style);
-	err = digest_setup(set->alg);
-	if (!why && err)
-		why = digest_lacks(set->alg);
-	for (size_t i = 0; i < set->more_count && !why; i++) {
+	for (size_t i = 0; i < set->more_count && !why; i++)
 		why = sumformat_refuses(set->format, set->more[i], set->style);
-		err = digest_setup(set->more[i]);
-		if (!why && err)
-			why = digest_lacks(set->more[i]);
-	}
+	if (!why)
+		why = set_up(set, digest_setup_few);
 	/* One of two lines without it would be taken for another's. */
 	set->style.tag |= set->more_count > 0;
 	return why;
@@ -477,6 +486,19 @@ static int make_bag(const struct options *given, struct settings *set)
 	return status;
 }
 
+#define FEW_FILES 4
+#define MANY_DESCRIPTORS 64 /* so that one is left for a library when a file is open */
+
+/* Where what starts soon may be better than what is fast: see digest.c. */
+static bool are_few(const struct options *given, const struct settings *set)
+{
+	struct rlimit limit;
+
+	return !set->recursive && !set->bag && !given->list_count &&
+	       given->arg_count <= FEW_FILES && !getrlimit(RLIMIT_NOFILE, &limit) &&
+	       limit.rlim_cur >= MANY_DESCRIPTORS;
+}
+
 static int hash_run(const struct options *given)
 {
 	struct settings set = *(const struct settings *)given->settings;
@@ -489,6 +511,12 @@ static int hash_run(const struct options *given)
 	};
 	int status;
 
+	if (!are_few(given, &set)) {
+		const char *why = set_up(&set, digest_setup);
+
+		if (why)
+			return usage_error(given->verb, "%s", why);
+	}
 	if (set.bag)
 		return make_bag(given, &set);
 	if (set.update) {

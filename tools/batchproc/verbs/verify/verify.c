@@ -400,6 +400,7 @@ static int verify_run(const struct options *given)
 	struct verify_run run = {.set = &set};
 	int status;
 
+	digest_load();
 	if (!set.keys_given)
 		set.keys = KEY_ALL;
 	set.run = &run;
