@@ -113,6 +113,7 @@ library zlib zlib -lz zlib1g-dev 'zlib'
 library cmocka cmocka -lcmocka libcmocka-dev 'cmocka 1.1 or newer'
 optional idn2 libidn2 -lidn2 'libidn2'
 optional nettle nettle -lnettle 'nettle 3'
+optional xxhash_dispatch libxxhash -lxxhash 'xxHash that looks at the processor'
 optional blake3 libblake3 -lblake3 'libblake3'
 optional curl libcurl -lcurl 'libcurl, for tests'
 used uv libuv -luv 'libuv, for an example' || true

@@ -32,6 +32,10 @@
 #endif
 #include <openssl/evp.h>
 #include <xxhash.h>
+#ifdef BP_HAVE_XXHASH_DISPATCH
+/* What is called XXH3 is from here on the way that is best for the processor: AVX2 or AVX-512. */
+#include <xxh_x86dispatch.h>
+#endif
 #include <zlib.h>
 
 #include "digest/digest.h"
