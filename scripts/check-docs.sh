@@ -77,6 +77,8 @@ for page in sorted(pages):
         else:
             columns = 0
         before = line
+if len(open("README.md").readlines()) >= 250:
+    wrong("README.md", 250, "it is to be read in minutes: less than 250 lines")
 print("  DOCS    %d pages, %d links" % (len(pages), links))
 sys.exit(bad != 0 or links < 50)
 END

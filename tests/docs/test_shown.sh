@@ -176,6 +176,8 @@ def quoted(page, block, path):
 words = set()
 for header in ("batchproc.h", "batchproc_sim.h", "batchproc.hpp"):
     words |= set(re.findall(r"\b(?:bp|BP)_\w+", open("lib/" + header).read()))
+fields = set(re.findall(r"^\t[\w ]+[ *(]+(\w+)(?:\)\([^)]*\))?;", open("lib/batchproc.h").read() +
+                        open("lib/batchproc_sim.h").read(), re.M))
 # What stands there for itself, and is no name of the interface.
 others = re.compile(r"BP_LIMIT_AUTO|BP_DEBUG|bp_\w*\*|(bp|BP)_(NAME|ASSERT)")
 
@@ -202,6 +204,9 @@ with tempfile.TemporaryDirectory() as tmp:
                 for word in re.findall(r"\b(?:bp|BP)_\w+", line):
                     if word not in words and not others.fullmatch(word):
                         wrong(page, number, "no such name in the headers: " + word)
+                for word in re.findall(r"`[^`]*\)->(\w+)|`&?\.([a-z_]+)\b", line):
+                    if not (set(word) - {""}) & fields:
+                        wrong(page, number, "no such field in the headers: " + "".join(word))
 
 print("%d commands run, %d blocks found in their files" % (counts["run"], counts["quoted"]))
 sys.exit(bad != 0)
