@@ -39,8 +39,8 @@ done
 ! "$bench" nosuchrow 2>/dev/null || fail "an unknown row was accepted"
 ! "$bench" -n 2 nop-op 2>/dev/null || fail "two runs were accepted"
 ! "$bench" --smoke --json "$tmp/no/such" nop-op >/dev/null 2>&1 || fail "a file that cannot be written was no failure"
-# Nothing is left of the trees that rows make.
-"$bench" --smoke --dir "$tmp" hash-tree copy-tree rm-tree >/dev/null || fail "--dir"
+# Nothing is left of the trees that rows make: check.sh looks at TMPDIR after this, where the rows were.
+"$bench" --smoke --dir "$tmp" hash-tree >/dev/null || fail "--dir"
 ! find "$tmp" -name 'batchproc-bench.*' | grep -q . || fail "a tree was left behind"
 
 # ---------------------------------------------------------------- page and pictures
@@ -99,6 +99,29 @@ if ! "$bench" --smoke copy-tree | grep -q 'skipped: all'; then
 	broken cp "$real \"\$@\"; find \"\$3\" -name f00001 -exec truncate -s 0 {} + -exec truncate -s 8192 {} +" \
 		copy-tree 'cp -r'
 fi
+
+# Who hangs is ended with the bench, with all that it started, and what was measured before is there.
+mkdir "$tmp/bin"
+# shellcheck disable=SC2016
+printf '#!/bin/sh\n[ "$1" != --version ] || exit 1\necho $$ >"%s/hangs"\nsleep 1000 & echo $! >>"%s/hangs"\nwait\n' "$tmp" "$tmp" >"$tmp/bin/sha256sum"
+chmod +x "$tmp/bin/sha256sum"
+PATH=$tmp/bin:$PATH "$bench" --smoke --json "$tmp/file" nop-op hash-tree >"$tmp/table" 2>/dev/null &
+pid=$!
+while [ ! -e "$tmp/hangs" ] || [ "$(wc -l <"$tmp/hangs")" -lt 2 ]; do
+	kill -0 $pid || fail "nobody has waited for what hangs"
+	sleep 0.1
+done
+kill -TERM $pid
+status=0
+wait $pid || status=$?
+[ $status -eq 130 ] || fail "a bench that was ended has the status $status"
+while read -r child; do
+	! kill -0 "$child" 2>/dev/null || [ "$(sed 's/.*) //; s/ .*//' "/proc/$child/stat")" = Z ] ||
+		fail "what hung goes on"
+done <"$tmp/hangs"
+"$built/bench-docs" check "$tmp/file" || fail "the file of a bench that was ended is not whole"
+"$built/bench-docs" rows "$tmp/file" | grep -q '^nop-op	bare liburing loop	measured' || fail "what was measured is lost"
+rm -r "${tmp:?}/bin"
 
 # Ours is held to the same.
 printf '#!/bin/sh\n"%s" "$@" | sed 1d\n' "$BATCHPROC" >"$tmp/wrong"

@@ -449,7 +449,7 @@ static int plot_bars(struct bars *bars, const char *title, const char *axis)
 	       "set xlabel \"%s\"\nset logscale x\nset xrange [%g:%g]\n",
 	       title, axis, least / 3, most * 4);
 	printf("set style fill solid 0.9 noborder\nset grid xtics noytics\nset ytics scale 0\n"
-	       "set key outside top center horizontal nobox\n");
+	       "set key below horizontal nobox noopaque\nset bmargin 6\n");
 	print_names(bars);
 	for (half = 0; half < 2; half++) {
 		printf("$d%u << EOD\n", half);

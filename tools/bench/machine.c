@@ -56,12 +56,16 @@ struct json_t *machine_describe(const struct bench *b)
 			 place ? fs_name(place) : "none", "load", b->load);
 }
 
-/* The first line of what a command prints, on either output. */
-static json_t *first_line(const char *command)
+/* The first line of what a command prints; one that hangs has none. */
+static json_t *first_line(const char *ask)
 {
-	FILE *f = popen(command, "r");
-	char line[160] = "";
-	bool read = f && fgets(line, sizeof(line), f);
+	char command[4096 + 64], line[160] = "";
+	FILE *f;
+	bool read;
+
+	snprintf(command, sizeof(command), "timeout -k 1 5 %s", ask);
+	f = popen(command, "r");
+	read = f && fgets(line, sizeof(line), f);
 
 	/* What is left would end it by a signal. */
 	while (f && fgetc(f) != EOF)
@@ -95,9 +99,13 @@ static const struct {
 
 struct json_t *machine_programs(const struct bench *b)
 {
-	json_t *programs = json_object();
+	static json_t *programs;
 	char command[4096 + 32];
 	size_t i;
+
+	if (programs)
+		return json_incref(programs);
+	programs = json_object();
 
 	snprintf(command, sizeof(command), "'%s' --version", b->batchproc);
 	json_object_set_new(programs, "batchproc", first_line(command));
@@ -105,5 +113,5 @@ struct json_t *machine_programs(const struct bench *b)
 		if (has_program(peers[i].name))
 			json_object_set_new(programs, peers[i].name, first_line(peers[i].ask));
 	}
-	return programs;
+	return json_incref(programs);
 }
