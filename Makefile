@@ -259,7 +259,7 @@ so-names := libbatchproc.so.$(VERSION) libbatchproc.so.$(VERSION_MAJOR) libbatch
 completion := tools/batchproc/completion
 
 guides := $(wildcard docs/*.md docs/guide/*.md)
-guide-examples := $(wildcard docs/examples/*.[ch] docs/examples/*.cc docs/examples/*.manifest tools/trace/*.bt)
+guide-examples := $(wildcard docs/examples/*.[ch] docs/examples/*.go docs/examples/*.cc docs/examples/*.manifest tools/trace/*.bt)
 
 install: $(lib-files) $(command) $(pc-file) $(man-built)
 	@echo '  INSTALL $(DESTDIR)$(prefix)'
