@@ -120,6 +120,8 @@ struct bp_loop {
 	void *backend_data;
 	unsigned int index, depth;
 	uint64_t patient_ops; /* a bit for each opcode that takes no place of the depth */
+	uint64_t odd_ops; /* for each that is more than queued when it is submitted */
+	int for_device; /* reads and writes since the backend was last entered; < 0: not to be looked at */
 
 	struct bp_link_ runnable; /* tasks to resume */
 	struct bp_link_ backlog; /* operations without a place in the completion queue */
@@ -275,6 +277,9 @@ static inline void loop_count_end(struct bp_loop *loop, struct bp_op *op)
 		loop_in_flight_add(loop, -1u);
 }
 
+/** What is to be done after the submission of one of loop->odd_ops. */
+void loop_submitted_odd(struct bp_loop *loop, struct bp_op *op, int opcode);
+
 /** Gives an operation to the backend, beside those @in_flight. Return: whether it took it. */
 static inline __attribute__((always_inline)) bool
 loop_try_submit(struct bp_loop *loop, struct bp_op *op, unsigned int in_flight)
@@ -292,8 +297,8 @@ loop_try_submit(struct bp_loop *loop, struct bp_op *op, unsigned int in_flight)
 	}
 	op_set_state(op, OP_IN_FLIGHT);
 	PROBE3(submit, op->group_, op, opcode);
-	if (unlikely(loop->patient_ops >> (opcode & 63) & 1))
-		loop_be_patient(loop, op);
+	if (unlikely(loop->odd_ops >> (opcode & 63) & 1))
+		loop_submitted_odd(loop, op, opcode);
 	return true;
 }
 

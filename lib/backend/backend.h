@@ -94,6 +94,13 @@ struct bp_backend_ops {
 	 */
 	int (*submit)(struct bp_loop *loop, struct bp_op *op);
 
+	/**
+	 * Hands over the last @n that were submitted before reap() does, so that a device has work
+	 * meanwhile; NULL: a submitted operation is on its way already. Return: whether that was of no use,
+	 * because most of them were over at once.
+	 */
+	bool (*hand_over)(struct bp_loop *loop, unsigned int n);
+
 	/** Asks for the end of a submitted operation. Return: 0, or -EAGAIN: after a reap. */
 	int (*cancel)(struct bp_loop *loop, struct bp_op *op);
 

@@ -302,6 +302,16 @@ static int uring_submit(struct bp_loop *loop, struct bp_op *op)
 	return opcode;
 }
 
+static bool uring_hand_over(struct bp_loop *loop, unsigned int n)
+{
+	struct uring *u = loop->backend_data;
+	unsigned int before = io_uring_cq_ready(&u->ring);
+
+	/* Where the kernel wants completions to be reaped first, reap() hands it over. */
+	io_uring_submit(&u->ring);
+	return io_uring_cq_ready(&u->ring) - before > n / 2;
+}
+
 static int uring_cancel(struct bp_loop *loop, struct bp_op *op)
 {
 	struct io_uring_sqe *sqe = get_sqe(loop->backend_data);
@@ -496,6 +506,7 @@ const struct bp_backend_ops bp_uring_backend = {
 	.enroll = uring_enroll,
 	.buf_ring = uring_buf_ring,
 	.submit = uring_submit,
+	.hand_over = uring_hand_over,
 	.cancel = uring_cancel,
 	.reap = uring_reap,
 	.wake = uring_wake,
