@@ -480,6 +480,7 @@ static void progress_as_json_ends_with_the_last_state(struct test *t)
 static void the_number_of_items_is_known_early(struct test *t)
 {
 	static const char nul[] = "a\0\0a\nb\0a";
+	static char many[2 * 1000 + 1];
 	static const char *const said[] = {"\"ended\":0,\"total\":5,", "\"ended\":0,\"total\":4,",
 					   "\"ended\":0,\"total\":0,", "\"ended\":0,\"total\":0,",
 					   "\"ended\":1,\"total\":0,"};
@@ -489,12 +490,16 @@ static void the_number_of_items_is_known_early(struct test *t)
 	make_file("a", "hello");
 	make_file("list", "\n\na\na\n\na");
 	make_bytes("nul", nul, sizeof(nul) - 1);
+	/* More than are read before a place is free for them. */
+	for (size_t i = 0; i < 1000; i++)
+		memcpy(many + 2 * i, "a\n", 2);
+	make_file("many", many);
 	runs[0] = START(HELD, "hash", "-j1", "--progress", "json", "-", "-T", "list", "a");
 	runs[1] = START(HELD, "hash", "-j1", "--progress", "json", "-", "-0", "-T", "nul");
 	/* These cannot say it: a tree, a part, a pipe. */
 	runs[2] = START(HELD, "hash", "-j1", "--progress", "json", "-", "-T", "list", "-r");
 	runs[3] = START(HELD, "hash", "-j1", "--progress", "json", "--shard", "1/1", "-", "-T",
-			"list");
+			"many");
 	runs[4] = START(HELD, "hash", "-j1", "--progress", "json", "a", "-T", "-");
 	for (size_t i = 0; i < COUNT_OF(runs); i++)
 		until_printed(runs[i], 2, said[i], 1);

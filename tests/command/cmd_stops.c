@@ -404,6 +404,45 @@ static void what_finds_no_place_is_rejected(struct test *t)
 	expect_exit(BP("hash", "--on-full", "reject", "-j3", "a", "b", "a"), 0);
 }
 
+static void what_waits_for_a_place_is_done_or_has_its_record(struct test *t)
+{
+	const struct records *records;
+	struct text list = {0};
+
+	fresh_dir(t);
+	make_ab();
+	/* More than are read before there is a place for them. */
+	text_printf(&list, "-\n");
+	for (int i = 0; i < 500; i++)
+		text_printf(&list, "a\n");
+	make_bytes("list", list.data, list.len);
+
+	/* The first has the only place, and gives it to the next when its time is over. */
+	records = expect_records(
+		RUN(HELD, "hash", "--json", "-j1", "--timeout", "100ms", "-T", "list"), 501);
+	expect_status(records, "-", "timeout");
+	expect_eq(records->ok, 500);
+	expect_eq(records->peak, 1);
+	/* It has it until the end. */
+	records = expect_records(
+		RUN(HELD, "hash", "--json", "-j1", "--deadline", "200ms", "-T", "list"), 501);
+	expect_ended_early(records, "-", __LINE__);
+	expect_eq(records->ok, 0);
+	expect_between(records->not_started, 500, 501);
+	/* It stops when one of those that have another one fails. */
+	text_printf(&list, "nosuch\n");
+	for (int i = 0; i < 500; i++)
+		text_printf(&list, "a\n");
+	make_bytes("list", list.data, list.len);
+	records = expect_records(
+		RUN(HELD, "hash", "--json", "-e", "-j2", "--loops", "1", "-T", "list"), 1002);
+	expect_ended_early(records, "-", __LINE__);
+	expect_eq(records->failed, 1);
+	expect_between(records->ok, 500, 502);
+	expect_between(records->peak, 1, 2);
+	text_free(&list);
+}
+
 static void the_limit_holds(struct test *t)
 {
 	struct text list = {0};
@@ -490,6 +529,7 @@ int main(int argc, char **argv)
 		ONCE(the_deadline_is_not_late_for_a_silent_list),
 		ONCE(the_deadline_ends_a_walk),
 		ONCE(what_finds_no_place_is_rejected),
+		ONCE(what_waits_for_a_place_is_done_or_has_its_record),
 		ONCE(the_limit_holds),
 		ONCE(percentages_are_of_all_items_where_their_number_is_known),
 		ONCE(percentages_where_the_number_is_not_known),

@@ -159,6 +159,7 @@ static struct item *take_item(struct job *job, const struct item_class *class, s
 	item->err = 0;
 	item->why = NULL;
 	item->other_shard = other_shard;
+	item->fed = false;
 	item->silent = false;
 	item->skipped_named = false;
 	item->below = dir != NULL;
@@ -444,9 +445,15 @@ static int perform(struct item *item)
 	return err;
 }
 
-static int item_task(void *arg)
+int item_task(void *item)
 {
-	return perform(arg);
+	struct job *job = ((struct item *)item)->job;
+	bool fed = ((struct item *)item)->fed;
+	int err = perform(item);
+
+	if (fed)
+		queue_ended(job);
+	return err;
 }
 
 void item_perform(struct item *item)
@@ -455,7 +462,7 @@ void item_perform(struct item *item)
 }
 
 /*
- * Starts an item from the main thread. With fast items a loop would wake this thread for each
+ * Starts an item from the main thread where walkers start some too. With fast items a loop would wake this thread for each
  * place that becomes free, at more cost than the item's own; so once it had to wait it lets some
  * more become free, for as long as an eighth of them takes by what was seen. Where so few are in
  * flight that they could run out meanwhile it does not.
@@ -492,8 +499,19 @@ static int start_item(struct item *item)
 	if (job->opt->reject && !item->self)
 		return bp_try_go(job->group, item_task, item);
 	if (pthread_equal(pthread_self(), job->main_thread))
-		return start_from_outside(item);
+		return job->queue.used ? queue_start(item) : start_from_outside(item);
 	return bp_go(job->group, item_task, item);
+}
+
+bool item_start_failed(struct item *item, int err)
+{
+	if (!err)
+		return false;
+	if (err != -ECANCELED)
+		steer_trouble(item->job, "cannot start an item", err);
+	steer_stopping(item->job);
+	item_finish(item, STATUS_NOT_STARTED, 0);
+	return true;
 }
 
 bool item_submit(struct item *item)
@@ -515,29 +533,29 @@ bool item_submit(struct item *item)
 		return true;
 	}
 	err = start_item(item);
-	if (!err)
-		return true;
 	if (err == -EAGAIN && job->opt->reject) {
 		item_finish(item, STATUS_REJECTED, 0);
 		return true;
 	}
-	if (err != -ECANCELED)
-		steer_trouble(job, "cannot start an item", err);
-	steer_stopping(job);
-	item_finish(item, STATUS_NOT_STARTED, 0);
-	return false;
+	return !item_start_failed(item, err);
 }
 
 void items_never_started(void *ctx, void *arg, enum bp_end end, int result)
 {
-	const struct job *job = ctx;
+	struct job *job = ctx;
+	struct item *item = arg;
+	bool fed;
 
 	(void)result;
 	/* Any other end was written by the task itself, and its item is another one's by now. */
 	if (end != BP_END_NEVER_STARTED)
 		return;
-	if (arg == job->walk)
+	if (arg == job->walk) {
 		job->ops->walk->never_started(job->walk);
-	else
-		item_finish(arg, STATUS_NOT_STARTED, 0);
+		return;
+	}
+	fed = item->fed;
+	item_finish(item, STATUS_NOT_STARTED, 0);
+	if (fed)
+		queue_ended(job);
 }

@@ -53,7 +53,7 @@ enum item_phase {
 };
 
 struct item {
-	struct item *next; /* in the free list */
+	struct item *next; /* in the free list, or of those that wait */
 	atomic_int phase; /* enum item_phase */
 	struct job *job;
 	const struct item_ops *ops; /* of its verb */
@@ -70,6 +70,7 @@ struct item {
 	enum status status;
 	int err; /* -errno; 0 without one */
 	const char *why; /* text of the error where it is not errno's */
+	bool fed; /* by queue_start() */
 	bool other_shard; /* of another part of --shard: it ends without a trace */
 	bool silent; /* its failure is no line on standard error */
 	bool skipped_named; /* skipped, although the user asked for it by name */
@@ -177,6 +178,11 @@ bool item_passes_over(struct job *job, const char *name, size_t len);
  * so. Main thread or task. Returns whether the run still takes items.
  */
 bool item_submit(struct item *item);
+
+/* What is done in an item's task. */
+int item_task(void *item);
+/* Ends an item that could not be started; false: it was, @err is 0. */
+bool item_start_failed(struct item *item, int err);
 
 /* Works an item off at once. In a task of the items' group, whose place in the limit it has. */
 void item_perform(struct item *item);

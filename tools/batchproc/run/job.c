@@ -216,6 +216,7 @@ static int start_engine(struct job *job)
 	}
 	job->limit = jobs_for_descriptors(job, wanted);
 	job->bulk_nap_ns = 100000;
+	queue_begin(job);
 	if (!job->limit) {
 		message("the limit of open files (ulimit -n) leaves no room to work");
 		return -EMFILE;
@@ -239,7 +240,8 @@ static int start_group(struct job *job)
 	if (job->opt->deadline_ns)
 		job->deadline_ns = job->start_ns + job->opt->deadline_ns;
 	err = bp_group_create(&job->group, job->engine,
-			      &BP_GROUP_OPTS(.limit = job->limit, .stop_after_failures = 0,
+			      &BP_GROUP_OPTS(.limit = queue_group_limit(job, job->limit),
+					     .stop_after_failures = 0,
 					     .deadline_ns = job->deadline_ns,
 					     .item_timeout_ns = items_timeout_ns(job),
 					     .report = items_never_started, .report_arg = job));
@@ -286,6 +288,7 @@ static void job_init(struct job *job, const struct options *opt, const struct jo
 		.stop_end = -1,
 	};
 	size_items(job);
+	queue_init(job);
 	pthread_mutex_init(&job->lock, NULL);
 	pthread_mutex_init(&job->overdue.lock, NULL);
 	job->wants_messages = (!opt->quiet || ops->quiet_is_own) && (!opt->json || opt->verbose);
@@ -309,6 +312,7 @@ static void job_exit(struct job *job)
 	own_files_free(job->own);
 	output_free(job->output);
 	steer_exit(job);
+	queue_exit(job);
 	pthread_mutex_destroy(&job->lock);
 	pthread_mutex_destroy(&job->overdue.lock);
 }

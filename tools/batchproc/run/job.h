@@ -23,6 +23,7 @@
 #include "batchproc.h"
 #include "cli/inputs.h"
 #include "cli/options.h"
+#include "run/queue.h"
 #include "run/item.h"
 #include "run/order.h"
 #include "run/pace.h"
@@ -151,6 +152,7 @@ struct job {
 	struct bucket item_bucket; /* --rate */
 	struct bucket byte_bucket; /* --bwlimit */
 	struct progress progress;
+	struct queue queue;
 
 	atomic_int stop; /* enum stop */
 	_Atomic uint64_t cancelled_ns; /* when what runs was cancelled; 0: not */

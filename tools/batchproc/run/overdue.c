@@ -48,8 +48,9 @@ static bool write_off(struct item *item, enum status working, const char *why)
 			 working == STATUS_TIMEOUT ? -ETIMEDOUT : 0);
 	job->overdue.count++;
 	/* Its place is for another one. */
-	bp_group_set_limit(job->group, job->limit + (long)job->overdue.count);
+	queue_set_places(job, job->limit + (long)job->overdue.count);
 	pthread_mutex_unlock(&job->overdue.lock);
+	queue_fill(job);
 	return true;
 }
 
@@ -59,7 +60,7 @@ void overdue_ended(struct item *item)
 
 	pthread_mutex_lock(&job->overdue.lock);
 	job->overdue.count--;
-	bp_group_set_limit(job->group, job->limit + (long)job->overdue.count);
+	queue_set_places(job, job->limit + (long)job->overdue.count);
 	pthread_mutex_unlock(&job->overdue.lock);
 }
 

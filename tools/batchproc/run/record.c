@@ -243,13 +243,12 @@ static const char *stop_name(const struct job *job)
 	return names[atomic_load(&job->stop)];
 }
 
-static void summary_json(const struct job *job, struct buf *buf, uint64_t wall_ns, int exit_status)
+static void summary_json(struct job *job, struct buf *buf, uint64_t wall_ns, int exit_status)
 {
 	const struct bp_engine_info *info = bp_engine_info(job->engine);
-	struct bp_group_stats stats = {.sz = sizeof(stats)};
+	const uint64_t peak = queue_peak(job), limit = (uint64_t)job->limit;
 	const struct verb *verb;
 
-	bp_group_stats(job->group, &stats);
 	buf_str(buf, "{\"v\":1,\"summary\":true,\"op\":\"");
 	buf_str(buf, job->opt->verb->name);
 	buf_char(buf, '"');
@@ -261,10 +260,9 @@ static void summary_json(const struct job *job, struct buf *buf, uint64_t wall_n
 	buf_printf(buf, ",\"backend\":\"%s\",\"reason\":", info->backend_name);
 	buf_json(buf, info->reason, strlen(info->reason));
 	add_field(buf, "loops", info->loops);
-	add_field(buf, "limit", (uint64_t)job->limit);
+	add_field(buf, "limit", limit);
 	/* What was written off while it ran is not among those in flight. */
-	add_field(buf, "peak",
-		  stats.peak < (uint64_t)job->limit ? stats.peak : (uint64_t)job->limit);
+	add_field(buf, "peak", peak < limit ? peak : limit);
 	if (filter_is_set(&job->opt->filter))
 		add_field(buf, "excluded", atomic_load(&job->excluded));
 	if (job->opt->shard.parts)

@@ -70,6 +70,7 @@ void steer_stop(struct job *job, enum stop why, bool cancel)
 		if (job->walk)
 			job->ops->walk->cancel(job->walk);
 	}
+	queue_stop(job);
 	if (first && job->walk)
 		job->ops->walk->wake(job->walk);
 }
