@@ -16,6 +16,7 @@
  */
 #include <errno.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "batchproc.h"
@@ -24,11 +25,13 @@
 #define SLOW_NS 250000 /* on the average: it waits */
 #define SHARE 16 /* of a new measurement in the average */
 #define TRY_AGAIN 64 /* while it is slow, each of so many is measured */
+#define SUSPECTS 32 /* after one that was slow so many are looked at more closely */
 
 /* How long such functions took on this loop's thread, lately. */
 static _Thread_local struct {
 	int64_t average_ns;
 	unsigned int offloaded;
+	unsigned int suspects; /* that are still to come */
 } own;
 
 static int64_t now_ns(void)
@@ -39,13 +42,35 @@ static int64_t now_ns(void)
 	return now.tv_sec * 1000000000ll + now.tv_nsec;
 }
 
+/* How often this thread has waited for something. */
+static long waits(void)
+{
+	struct rusage ru = {0};
+
+	getrusage(RUSAGE_THREAD, &ru);
+	return ru.ru_nvcsw;
+}
+
 static int here(int (*fn)(void *arg), void *arg)
 {
+	long before = own.suspects ? waits() : 0;
 	int64_t start = now_ns(), took;
 	int res = fn(arg);
 
 	took = now_ns() - start;
-	/* One that was held up by the scheduler must not count for many. */
+	/*
+	 * On a busy machine it may have been the scheduler, who gave the CPU to somebody else. Whether
+	 * it is that is seen by the next ones, so that the others need not be looked at.
+	 */
+	if (own.suspects) {
+		own.suspects--;
+		if (took > SLOW_NS && waits() == before)
+			return res;
+	} else if (took > SLOW_NS) {
+		own.suspects = SUSPECTS;
+		return res;
+	}
+	/* One that was held up by who has a lock must not count for many. */
 	if (took > 4 * SLOW_NS)
 		took = 4 * SLOW_NS;
 	own.average_ns += (took - own.average_ns) / SHARE;
