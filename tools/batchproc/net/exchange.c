@@ -14,6 +14,7 @@
 #include "net/request.h"
 #include "net/url.h"
 
+#define REQUEST_USUAL 512u /* enough for most heads */
 #define INTERIM_MOST 32u /* responses 1xx in a row */
 #define CONTINUE_NS 1000000000ull /* how long 100 is waited for */
 #define DRAIN_MOST 65536u /* of a body nobody wants, to keep its connection */
@@ -39,6 +40,7 @@ static int send_request(struct exchange *x)
 	struct buf text = {0};
 	int err;
 
+	buf_room(&text, REQUEST_USUAL);
 	r->whole_url = x->conn->proxy && !r->url->tls;
 	r->proxy_authorization = r->whole_url ? x->conn->proxy->authorization : NULL;
 	request_add(&text, r);

@@ -35,8 +35,15 @@ size_t head_length(const char *data, size_t len, size_t *at)
 
 static bool is_token(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       (c && strchr("!#$%&'*+-.^_`|~", c));
+	static const struct char_set tokens = {{
+		DIGITS_LOW | CHAR_LOW('!') | CHAR_LOW('#') | CHAR_LOW('$') | CHAR_LOW('%') |
+			CHAR_LOW('&') | CHAR_LOW('\'') | CHAR_LOW('*') | CHAR_LOW('+') |
+			CHAR_LOW('-') | CHAR_LOW('.'),
+		LETTERS_HIGH | CHAR_HIGH('^') | CHAR_HIGH('_') | CHAR_HIGH('`') | CHAR_HIGH('|') |
+			CHAR_HIGH('~'),
+	}};
+
+	return char_is_of(&tokens, c);
 }
 
 static bool is_digit(char c)
@@ -62,13 +69,15 @@ static const char *check_lines(const char *data, size_t len)
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)data[i];
 
+		if (c >= 0x20 && c != 0x7f)
+			continue;
 		if (c == '\n' && (!i || data[i - 1] != '\r'))
 			return "the response's head has a line that does not end with CR LF";
 		if (c == '\r' && (i + 1 == len || data[i + 1] != '\n'))
 			return "the response's head has a CR within a line";
 		if (c == '\n' && i + 1 < len && is_blank(data[i + 1]))
 			return "the response's head has a folded line";
-		if ((c < 0x20 && c != '\r' && c != '\n' && c != '\t') || c == 0x7f)
+		if (c != '\r' && c != '\n' && c != '\t')
 			return "the response's head has a control character";
 	}
 	return NULL;
@@ -122,6 +131,14 @@ static const char *value_at(const struct head *head, size_t i)
 	return head->text.data + field_at(head, i)->value;
 }
 
+/* Their first letters tell most apart. */
+static bool is_named(const struct head *head, size_t i, const char *name)
+{
+	const char *its = name_at(head, i);
+
+	return (*its | 0x20) == (*name | 0x20) && !strcasecmp(its, name);
+}
+
 /* Cuts blanks off the ends of values; they have none in front. */
 static const char *check_fields(struct head *head)
 {
@@ -144,7 +161,7 @@ static const char *check_fields(struct head *head)
 const char *head_value(const struct head *head, const char *name)
 {
 	for (size_t i = 0; i < head->count; i++)
-		if (!strcasecmp(name_at(head, i), name))
+		if (is_named(head, i, name))
 			return value_at(head, i);
 	return NULL;
 }
@@ -174,7 +191,7 @@ static bool list_has(const char *list, const char *token)
 bool head_has_token(const struct head *head, const char *name, const char *token)
 {
 	for (size_t i = 0; i < head->count; i++)
-		if (!strcasecmp(name_at(head, i), name) && list_has(value_at(head, i), token))
+		if (is_named(head, i, name) && list_has(value_at(head, i), token))
 			return true;
 	return false;
 }
@@ -203,7 +220,7 @@ static const char *take_length(struct head *head, bool *found)
 
 	*found = false;
 	for (size_t i = 0; i < head->count; i++) {
-		if (strcasecmp(name_at(head, i), "Content-Length"))
+		if (!is_named(head, i, "Content-Length"))
 			continue;
 		if (!parse_length(value_at(head, i), &length))
 			return "the response's Content-Length is no number";
@@ -220,7 +237,7 @@ static const char *take_encoding(struct head *head, bool has_length)
 	size_t encodings = 0;
 
 	for (size_t i = 0; i < head->count; i++) {
-		if (strcasecmp(name_at(head, i), "Transfer-Encoding"))
+		if (!is_named(head, i, "Transfer-Encoding"))
 			continue;
 		encodings++;
 		if (strcasecmp(value_at(head, i), "chunked") || encodings > 1)

@@ -184,6 +184,7 @@ static struct host *host_add(struct net *net, struct host **at, const struct key
 	return host;
 }
 
+/* With the lock held from here on. */
 static struct host *host_get(struct net *net, const struct net_conf *conf,
 			     const struct target *target)
 {
@@ -198,7 +199,6 @@ static struct host *host_get(struct net *net, const struct net_conf *conf,
 
 	if (conf->proxies && !conf->unix_socket && !target->raw)
 		key.proxy = proxy_for(conf->proxies, target->tls, target->host);
-	pthread_mutex_lock(&net->lock);
 	at = place_of(net, &key);
 	host = *at;
 	if (host) {
@@ -208,7 +208,6 @@ static struct host *host_get(struct net *net, const struct net_conf *conf,
 	} else {
 		host = host_add(net, at, &key);
 	}
-	pthread_mutex_unlock(&net->lock);
 	return host;
 }
 
@@ -229,21 +228,19 @@ static void leave(struct host *host)
 	call_waiting(host);
 }
 
-/* Waits for a place, and in it for the end of a pause. */
+/* Waits for a place, and in it for the end of a pause. The lock is held, but while it waits. */
 static int enter(struct host *host)
 {
 	struct net *net = host->net;
 	uint64_t now = 0;
 	int err = 0;
 
-	pthread_mutex_lock(&net->lock);
 	if (host->used < host->places && !host->waiting.length)
 		host->used++;
 	else
 		err = line_wait(&host->waiting, &net->lock);
 	if (err) {
 		host->users--;
-		pthread_mutex_unlock(&net->lock);
 		return err;
 	}
 	while (!err && host->pause_ns && (now = bp_now(net->engine)) < host->pause_ns) {
@@ -255,7 +252,6 @@ static int enter(struct host *host)
 	}
 	if (err)
 		leave(host);
-	pthread_mutex_unlock(&net->lock);
 	return err;
 }
 
@@ -333,23 +329,28 @@ static void conn_free(struct conn *conn)
 	free(conn);
 }
 
-/* One that can be used, or NULL. */
+/* One that was kept, under the lock; or NULL. */
 static struct conn *take_kept(struct host *host)
 {
-	struct net *net = host->net;
-	struct conn *conn;
+	struct conn *conn = host->kept;
 
-	for (;;) {
-		pthread_mutex_lock(&net->lock);
-		conn = host->kept;
-		if (conn)
-			unkeep(net, conn);
-		pthread_mutex_unlock(&net->lock);
-		if (!conn ||
-		    (bp_now(net->engine) - conn->kept_ns < KEPT_NS && stream_idle(&conn->stream)))
-			return conn;
+	if (conn)
+		unkeep(host->net, conn);
+	return conn;
+}
+
+/* @conn, or another one that was kept, that can be used; or NULL. */
+static struct conn *first_usable(struct host *host, struct conn *conn, uint64_t now)
+{
+	struct net *net = host->net;
+
+	while (conn && (now >= conn->kept_ns + KEPT_NS || !stream_idle(&conn->stream))) {
 		conn_free(conn);
+		pthread_mutex_lock(&net->lock);
+		conn = take_kept(host);
+		pthread_mutex_unlock(&net->lock);
 	}
+	return conn;
 }
 
 /* Closes those that are kept beyond @most; returns whether there was one. */
@@ -512,19 +513,24 @@ static struct conn *conn_new(struct host *host)
 int conn_get(struct net *net, const struct net_conf *conf, const struct target *target, bool fresh,
 	     struct conn **conn, struct dialed *dialed)
 {
-	struct host *host = host_get(net, conf, target);
-	uint64_t start = bp_now(net->engine);
+	uint64_t start = bp_now(net->engine), now;
+	struct host *host;
 	int err;
 
 	memset(dialed, 0, sizeof(*dialed));
 	*conn = NULL;
+	pthread_mutex_lock(&net->lock);
+	host = host_get(net, conf, target);
 	err = enter(host);
-	dialed->queue_ns = bp_now(net->engine) - start;
+	if (!err && !fresh)
+		*conn = take_kept(host);
+	pthread_mutex_unlock(&net->lock);
+	now = bp_now(net->engine);
+	dialed->queue_ns = now - start;
 	dialed->stage = "queue";
 	if (err)
 		return err;
-	if (!fresh)
-		*conn = take_kept(host);
+	*conn = first_usable(host, *conn, now);
 	if (*conn) {
 		(*conn)->reused = true;
 	} else {

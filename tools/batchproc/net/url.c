@@ -50,7 +50,15 @@ static char lower(char c)
 /* What may stand in a path as it is, besides '/' and '%': pchar of RFC 3986. */
 static bool is_pchar(char c)
 {
-	return is_letter(c) || is_digit(c) || (c && strchr("-._~!$&'()*+,;=:@", c));
+	static const struct char_set pchars = {{
+		DIGITS_LOW | CHAR_LOW('-') | CHAR_LOW('.') | CHAR_LOW('!') | CHAR_LOW('$') |
+			CHAR_LOW('&') | CHAR_LOW('\'') | CHAR_LOW('(') | CHAR_LOW(')') |
+			CHAR_LOW('*') | CHAR_LOW('+') | CHAR_LOW(',') | CHAR_LOW(';') |
+			CHAR_LOW('=') | CHAR_LOW(':'),
+		LETTERS_HIGH | CHAR_HIGH('_') | CHAR_HIGH('~') | CHAR_HIGH('@'),
+	}};
+
+	return char_is_of(&pchars, c);
 }
 
 static bool is_encoded(const char *at, const char *end)
@@ -557,7 +565,8 @@ bool url_same_origin(const struct url *a, const struct url *b)
 	return a->tls == b->tls && a->port == b->port && !strcmp(a->host, b->host);
 }
 
-const char *url_shown(struct buf *name, const char *text, size_t len, bool *secret)
+const char *url_shown(struct buf *name, const char *text, size_t len, bool *secret,
+		      struct url *kept)
 {
 	struct url url;
 	const char *wrong = url_parse(&url, text, len);
@@ -576,6 +585,9 @@ const char *url_shown(struct buf *name, const char *text, size_t len, bool *secr
 	} else {
 		buf_add(name, text, len);
 	}
-	url_free(&url);
+	if (kept)
+		*kept = url;
+	else
+		url_free(&url);
 	return wrong;
 }

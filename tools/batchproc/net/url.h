@@ -77,8 +77,10 @@ void url_decode(struct buf *buf, const char *text, size_t len);
 
 /*
  * Adds what may stand in records of something that was given as an URL: without user and password,
- * which *@secret tells of, as it is otherwise. Returns what url_parse() says of it.
+ * which *@secret tells of, as it is otherwise. Returns what url_parse() says of it, and its pieces
+ * in *@kept, which may be NULL.
  */
-const char *url_shown(struct buf *name, const char *text, size_t len, bool *secret);
+const char *url_shown(struct buf *name, const char *text, size_t len, bool *secret,
+		      struct url *kept);
 
 #endif

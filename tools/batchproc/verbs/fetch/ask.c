@@ -4,6 +4,7 @@
  * is none.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,7 +21,9 @@ void ask_prepare(struct asking *a, struct item *item)
 	const struct fetch_settings *set = item->settings;
 	struct request *r = &a->request;
 
-	*a = (struct asking){.item = item};
+	memset(a, 0, offsetof(struct asking, text));
+	a->item = item;
+	a->text[0] = '\0';
 	*r = (struct request){
 		.method = set->net.method,
 		.headers = set->net.headers,

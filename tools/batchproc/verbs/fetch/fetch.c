@@ -120,6 +120,7 @@ static void fetch_release(struct item *item)
 
 	if (own->repeats && item->status != STATUS_OK && !item->job->opt->journal)
 		place_discard(item);
+	url_free(&own->url);
 	free(own->line);
 	free(own->path);
 	free(own->dst);

@@ -58,6 +58,7 @@ struct fetch_settings {
 
 struct fetch_item {
 	char *line; /* as it was given, where its record must not show all of it; NULL: the name is it */
+	struct url url; /* of one alone, for its first attempt; nothing in store: not any more */
 	char *path; /* that the list gives it; NULL: none */
 	const struct digest_alg *alg; /* of the digest that it must have; NULL: none */
 	unsigned char expected[DIGEST_SIZE_MAX];
@@ -112,6 +113,8 @@ struct asking {
 	int code; /* of the last response; 0: none */
 	unsigned int redirects;
 	const char *why; /* of an error, where it is not errno's text */
+
+	/* From here on ask_prepare() clears nothing. */
 	char text[160]; /* where that may stand */
 	char memory[EXCHANGE_FIRST];
 };
@@ -156,25 +159,32 @@ struct place {
 	bool own_dirfd;
 	dev_t dev; /* of the directory */
 	ino_t ino;
+	bool on_base; /* the directory is of the device of that of -P */
+	bool trusted; /* and that is a DEVICE_TRUSTED */
 	bool replaces; /* a file, that has */
 	bool has_leftover; /* or may have: of the temporary file's name */
 	const struct temps
 		*temps; /* what the directory has of such, of other machines too, or NULL */
 	mode_t mode;
-	char name[NAME_MAX + 1], temp[NAME_MAX + 1];
 	int fd; /* of the temporary file; -1: none */
 	uint64_t offset; /* of what it has of an earlier attempt */
-	char validator[256]; /* of that; empty: none */
-	char url[4096]; /* and its URL */
 	size_t mirror; /* of the item's mirrors, which that is */
 	bool unnoted; /* the file system takes no note of these */
 	uint64_t total; /* of a file in segments; 0: it is none */
 	size_t part_count;
+	int64_t modified; /* as a segment's response has said; INT64_MIN: none has */
+
+	/* From here on place_init() clears no more than the beginning of each text. */
+	char name[NAME_MAX + 1], temp[NAME_MAX + 1];
+	char validator[256]; /* of what there is of an earlier attempt; empty: none */
+	char url[4096]; /* and its URL */
 	struct part {
 		uint64_t from, to;
 	} parts[SEGMENTS_MOST]; /* that are still to come */
-	int64_t modified; /* as a segment's response has said; INT64_MIN: none has */
 };
+
+/* Nothing is known of it. */
+void place_init(struct place *place, struct item *item);
 
 /*
  * Finds the directory and the name, and claims it. @wanted is the name that the server gave, or

@@ -7,6 +7,7 @@
  * its strong validator and by the range that it says it sends. What does not add up begins anew.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,6 @@
 #include "base/blocking.h"
 #include "base/buf.h"
 #include "base/calls.h"
-#include "base/device.h"
 #include "batchproc.h"
 #include "cli/options.h"
 #include "digest/hasher.h"
@@ -34,9 +34,9 @@ int get_call(struct getting *g, int (*fn)(void *getting))
 {
 	const struct fetch_settings *set = g->set;
 
-	return device_call(set->output ? device_kind_around(set->output) :
-					 device_kind_within(set->dir ? set->dir : "."),
-			   fn, g);
+	g->kind = set->output ? device_kind_around(set->output) :
+				device_kind_within(set->dir ? set->dir : ".");
+	return device_call(g->kind, fn, g);
 }
 
 static int find_place(void *arg)
@@ -105,10 +105,20 @@ static bool may_divide(const struct getting *g)
 	return g->set->segments > 1 && !g->anew && !g->place.validator[0];
 }
 
+/* The URL of the item, or of its first mirror. */
+static const char *take_url(struct getting *g)
+{
+	if (!g->own->url.store)
+		return line_url(g->item, 0, &g->first);
+	g->first = g->own->url;
+	g->own->url.store = NULL;
+	return NULL;
+}
+
 static int prepare(struct getting *g)
 {
 	const struct fetch_settings *set = g->set;
-	const char *wrong = line_url(g->item, 0, &g->first);
+	const char *wrong = take_url(g);
 	bool plain_get;
 	int err = 0;
 
@@ -117,7 +127,6 @@ static int prepare(struct getting *g)
 		g->item->why = g->own->why;
 		return -EINVAL;
 	}
-	ask_prepare(g->ask, g->item);
 	g->has_place = !set->drop && !set->to_stdout && strcmp(g->ask->request.method, "HEAD") != 0;
 	plain_get = !strcmp(g->ask->request.method, "GET") && !set->compressed;
 	if (g->has_place && !set->by_disposition) {
@@ -283,6 +292,7 @@ int get_commit(void *arg)
 {
 	struct getting *g = arg;
 
+	g->place.trusted = g->kind == DEVICE_TRUSTED && g->place.on_base;
 	return place_commit(&g->place, &g->finish);
 }
 
@@ -514,13 +524,14 @@ static void finish_with(struct getting *g, int err)
 
 int fetch_get(struct item *item)
 {
-	struct getting g = {
-		.item = item,
-		.set = item->settings,
-		.own = item_priv(item),
-		.place = {.dirfd = -1, .fd = -1},
-	};
+	struct getting g;
 	int err;
+
+	memset(&g, 0, offsetof(struct getting, place));
+	g.item = item;
+	g.set = item->settings;
+	g.own = item_priv(item);
+	place_init(&g.place, item);
 
 	for (int round = 0; round < 2; round++) {
 		item->why = NULL;
@@ -530,6 +541,7 @@ int fetch_get(struct item *item)
 		g.own->unannounced = g.own->resumed = false;
 		item->bytes = 0;
 		g.ask = &g.only;
+		ask_prepare(g.ask, item);
 		err = prepare(&g);
 		if (!err)
 			err = try_it(&g);

@@ -5,6 +5,7 @@
 #ifndef BATCHPROC_FETCH_GET_H
 #define BATCHPROC_FETCH_GET_H
 
+#include "base/device.h"
 #include "net/fields.h"
 #include "verbs/fetch/fetch.h"
 
@@ -13,19 +14,22 @@ struct getting {
 	const struct fetch_settings *set;
 	struct fetch_item *own;
 	struct url first; /* that gives it its name */
+	enum device_kind kind; /* of where it is to be */
 	bool has_place;
 	bool anew; /* without the partial file */
 	bool keep; /* what has come, for another attempt */
 	bool began; /* what was asked for has begun to come */
-	struct place place;
 	struct asking *ask; /* one of its mirrors; of several, that which answered first */
-	struct asking only;
 	struct mirrors *mirrors; /* NULL: there is one */
 	struct hasher *hasher;
 	struct body body;
 	struct finish finish;
 	struct content_range first_part; /* with --segments */
 	const char *wanted;
+
+	/* From here on fetch_get() does not clear it. */
+	struct place place;
+	struct asking only;
 	char since[40], etag[256];
 };
 

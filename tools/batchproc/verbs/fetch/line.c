@@ -47,24 +47,27 @@ static const char *take_digest(struct fetch_item *own, const char *text)
 	return digest_setup(own->alg) ? digest_lacks(own->alg) : NULL;
 }
 
-/* Mirrors are separated by what cannot stand in an URL. */
-static const char *add_shown(struct buf *name, const char *text, size_t len, bool *secret)
+/* Mirrors are separated by what cannot stand in an URL. One alone is taken to pieces in *@only. */
+static const char *add_shown(struct buf *name, const char *text, size_t len, bool *secret,
+			     struct url *only)
 {
 	const char *start = text, *end = text + len, *bar, *wrong = NULL, *one;
 	size_t before = name->len;
 
+	if (!memchr(text, '|', len))
+		return url_shown(name, text, len, secret, only);
 	for (;; text = bar + 1) {
 		bar = memchr(text, '|', (size_t)(end - text));
-		one = url_shown(name, text, (size_t)((bar ? bar : end) - text), secret);
+		one = url_shown(name, text, (size_t)((bar ? bar : end) - text), secret, NULL);
 		wrong = wrong ? wrong : one;
 		if (!bar)
 			break;
 		buf_char(name, '|');
 	}
 	/* It may have stood in a password. */
-	if (wrong && memchr(start, '|', len)) {
+	if (wrong) {
 		name->len = before;
-		url_shown(name, start, len, secret);
+		url_shown(name, start, len, secret, NULL);
 	}
 	return wrong;
 }
@@ -76,7 +79,7 @@ const char *line_parse(struct fetch_item *own, const char *line, size_t len, str
 	bool secret = false;
 	char *text;
 
-	wrong = add_shown(name, line, tab ? (size_t)(tab - line) : len, &secret);
+	wrong = add_shown(name, line, tab ? (size_t)(tab - line) : len, &secret, &own->url);
 	if (tab || secret)
 		own->line = xstrdup(line);
 	if (!tab)
@@ -110,10 +113,12 @@ static const char *urls_of(const struct item *item, size_t *len)
 size_t line_mirrors(const struct item *item)
 {
 	size_t len, count = 1;
-	const char *text = urls_of(item, &len);
+	const char *text = urls_of(item, &len), *end = text + len;
 
-	for (size_t i = 0; i < len; i++)
-		count += text[i] == '|';
+	while ((text = memchr(text, '|', (size_t)(end - text)))) {
+		count++;
+		text++;
+	}
 	return count;
 }
 

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <search.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -269,7 +270,7 @@ static int find_directory(struct place *p, char *path)
 {
 	const struct fetch_settings *set = p->item->settings;
 	char *slash = strrchr(path, '/');
-	struct base base;
+	struct base base = {0};
 	struct stat st;
 	int err;
 
@@ -293,6 +294,7 @@ static int find_directory(struct place *p, char *path)
 		p->has_leftover = slash || base.has_leftovers;
 		if (!slash) {
 			p->dirfd = base.fd;
+			p->on_base = true;
 			return 0;
 		}
 	}
@@ -301,6 +303,7 @@ static int find_directory(struct place *p, char *path)
 		return -errno;
 	p->dev = st.st_dev;
 	p->ino = st.st_ino;
+	p->on_base = !set->output && st.st_dev == base.st.st_dev;
 	return 0;
 }
 
@@ -352,13 +355,21 @@ static int check_existing(struct place *p)
 	return p->item->why ? -EEXIST : 0;
 }
 
+void place_init(struct place *p, struct item *item)
+{
+	memset(p, 0, offsetof(struct place, name));
+	p->item = item;
+	p->dirfd = p->fd = -1;
+	p->name[0] = p->temp[0] = p->validator[0] = p->url[0] = '\0';
+}
+
 int place_find(struct place *p, struct item *item, const struct url *url, const char *wanted)
 {
 	struct buf path = {0};
 	const char *name;
 	int err;
 
-	*p = (struct place){.item = item, .dirfd = -1, .fd = -1};
+	place_init(p, item);
 	find_path(item, url, wanted, &path);
 	note_dst(item, path.data);
 	name = strrchr(path.data, '/');
@@ -466,7 +477,8 @@ static bool commit_nameless(struct place *p, const struct finish *finish)
 	err = write_all(fd, finish->data, finish->len);
 	if (!err)
 		err = dress(fd, finish);
-	if (!err)
+	/* Of the trusted ones NFS alone tells at a close, and that has no files without a name. */
+	if (!err && !p->trusted)
 		err = close_early(fd);
 	if (!err)
 		err = call_link_fd(fd, p->dirfd, p->name);

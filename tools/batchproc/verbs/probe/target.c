@@ -88,6 +88,6 @@ bool target_shown(const char *text, size_t len, struct buf *name)
 	if (begins_with(text, len, "unix:", &skip))
 		buf_add(name, text, len);
 	else
-		url_shown(name, text, len, &secret);
+		url_shown(name, text, len, &secret, NULL);
 	return secret;
 }
