@@ -10,9 +10,7 @@
  * each target.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <errno.h>
-#include <limits.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -20,37 +18,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "pool.h"
+#include "targets.h"
 
 #define STACK 65536u
 
-struct target {
-	struct sockaddr_in addr;
-	char text[64];
-	int err;
-};
-
-static struct target *targets;
-static size_t count;
 static atomic_size_t next;
 static bool gets;
 
 static int ask(int fd)
 {
-	static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 	char answer[1024];
 	ssize_t n;
 
-	if (send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) < 0)
+	if (send(fd, target_request, target_request_len, MSG_NOSIGNAL) < 0)
 		return errno;
 	n = recv(fd, answer, sizeof(answer), 0);
 	if (n <= 0)
 		return n ? errno : ECONNRESET;
-	return n > 12 && !memcmp(answer + 8, " 200", 4) ? 0 : EPROTO;
+	return target_judge(answer, (size_t)n);
 }
 
 static int try_target(const struct target *target)
@@ -74,44 +63,9 @@ static void *work(void *arg)
 	size_t i;
 
 	(void)arg;
-	while ((i = atomic_fetch_add(&next, 1)) < count)
+	while ((i = atomic_fetch_add(&next, 1)) < target_count)
 		targets[i].err = try_target(&targets[i]);
 	return NULL;
-}
-
-static bool add_target(char *line)
-{
-	struct target *t;
-	char *colon;
-
-	line[strcspn(line, "\n")] = '\0';
-	targets = must(realloc(targets, (count + 1) * sizeof(*targets)));
-	t = &targets[count++];
-	memset(t, 0, sizeof(*t));
-	snprintf(t->text, sizeof(t->text), "%s", line);
-	colon = strrchr(line, ':');
-	if (!colon)
-		return false;
-	*colon = '\0';
-	t->addr.sin_family = AF_INET;
-	t->addr.sin_port = htons((uint16_t)atoi(colon + 1));
-	return inet_pton(AF_INET, line, &t->addr.sin_addr) == 1;
-}
-
-static int read_targets(const char *name)
-{
-	FILE *f = fopen(name, "r");
-	char line[64];
-
-	if (!f)
-		return -errno;
-	while (fgets(line, sizeof(line), f))
-		if (!add_target(line)) {
-			fclose(f);
-			return -EINVAL;
-		}
-	fclose(f);
-	return 0;
 }
 
 static void run(unsigned int threads)
@@ -136,7 +90,6 @@ static void run(unsigned int threads)
 int main(int argc, char **argv)
 {
 	unsigned int threads = 64;
-	struct rlimit files;
 	int arg = 1, err;
 
 	if (argc > 2 && !strcmp(argv[1], "-t")) {
@@ -148,18 +101,12 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	gets = !strcmp(argv[arg], "get");
-	err = read_targets(argv[arg + 1]);
+	err = targets_read(argv[arg + 1]);
 	if (err) {
 		fprintf(stderr, "pool-net: %s: %s\n", argv[arg + 1], strerror(-err));
 		return 1;
 	}
-	if (!getrlimit(RLIMIT_NOFILE, &files)) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
 	run(threads);
-	for (size_t i = 0; i < count; i++)
-		printf("%s %s\n", targets[i].err ? "failed" : "ok", targets[i].text);
-	free(targets);
+	targets_print();
 	return 0;
 }

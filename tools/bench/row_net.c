@@ -4,8 +4,9 @@
  *
  * probe: ten thousand ports of which half are open, against xargs with nc and a pool of blocking
  * sockets. in-flight: ten thousand requests at once to a server that takes a second, against a
- * thread for each; then a thousand of them a hundred at a time, where the server itself counts how
- * many it has at once.
+ * thread for each, Go's errgroup with net/http, and a bare ring, which shows what the kernel and the
+ * server take for so many connections; then a thousand of them a hundred at a time, where the server
+ * itself counts how many it has at once.
  *
  * The server is slow-server beside this program, and everything stays on the loopback. How many have
  * answered is seen after each run.
@@ -30,7 +31,7 @@ struct asking {
 	unsigned long open; /* how many must have answered */
 };
 
-static struct asking ours, xargs, pool;
+static struct asking ours, xargs, pool, ring, go;
 static char root[4096], list[4096 + 32], plain[4096 + 32];
 
 static int run_asking(void *arg, struct measure *out)
@@ -54,7 +55,7 @@ static int check(void *arg)
 
 static void expect(unsigned long open)
 {
-	ours.open = xargs.open = pool.open = open;
+	ours.open = xargs.open = pool.open = ring.open = go.open = open;
 }
 
 static struct contestant ours_side = {.name = "batchproc",
@@ -66,6 +67,14 @@ static struct contestant xargs_side = {.name = "xargs -P64 nc -z",
 				       .check = check,
 				       .arg = &xargs};
 static struct contestant pool_side = {.run = run_asking, .check = check, .arg = &pool};
+static struct contestant ring_side = {.name = "bare ring, no parser",
+				      .run = run_asking,
+				      .check = check,
+				      .arg = &ring};
+static struct contestant go_side = {.name = "Go errgroup, net/http",
+				    .run = run_asking,
+				    .check = check,
+				    .arg = &go};
 
 static int make_place(const struct bench *b)
 {
@@ -79,6 +88,8 @@ static int make_place(const struct bench *b)
 	snprintf(ours.process.out, sizeof(ours.process.out), "%s/ours", root);
 	snprintf(xargs.process.out, sizeof(xargs.process.out), "%s/xargs", root);
 	snprintf(pool.process.out, sizeof(pool.process.out), "%s/pool", root);
+	snprintf(ring.process.out, sizeof(ring.process.out), "%s/ring", root);
+	snprintf(go.process.out, sizeof(go.process.out), "%s/go", root);
 	return 0;
 }
 
@@ -89,6 +100,8 @@ static void remove_place(void)
 	unlink(ours.process.out);
 	unlink(xargs.process.out);
 	unlink(pool.process.out);
+	unlink(ring.process.out);
+	unlink(go.process.out);
 	rmdir(root);
 }
 
@@ -222,6 +235,18 @@ static void set_requests(const struct bench *b, const char *options, unsigned in
 	pool_side.name = name;
 	snprintf(pool.process.command, sizeof(pool.process.command),
 		 "exec '%s/pool-net' -t %u get '%s'", b->bindir, threads, plain);
+	snprintf(ring.process.command, sizeof(ring.process.command), "exec '%s/ring-net' %u '%s'",
+		 b->bindir, threads, plain);
+	snprintf(go.process.command, sizeof(go.process.command), "exec '%s/errgroup-get' %u '%s'",
+		 b->bindir, threads, plain);
+}
+
+static bool has_go(const struct bench *b)
+{
+	char path[4096 + 32];
+
+	snprintf(path, sizeof(path), "%s/errgroup-get", b->bindir);
+	return !access(path, X_OK);
 }
 
 /* The largest resident size of a command, in KiB. */
@@ -240,19 +265,29 @@ static long size_of(const struct process *p)
 	return pid > 0 && wait4(pid, &status, 0, &ru) == pid ? ru.ru_maxrss : 0;
 }
 
-/* KiB of each side for each request in flight, over a run with one of them. */
-static int sizes_for_each(const struct bench *b, const char *options, unsigned int port,
-			  unsigned int limit, unsigned int count, double *our_size,
-			  double *their_size)
+/* Bytes of a side for each request in flight, over a run with one of them. */
+static double size_for_each(const struct asking *a, long all, unsigned int limit)
 {
-	long ours_all = size_of(&ours.process), theirs_all = size_of(&pool.process);
+	return (double)(all - size_of(&a->process)) * 1024 / limit;
+}
+
+struct sizes {
+	double ours, pool, go;
+};
+
+static int sizes_for_each(const struct bench *b, const char *options, unsigned int port,
+			  unsigned int limit, unsigned int count, struct sizes *sizes)
+{
+	long ours_all = size_of(&ours.process), pool_all = size_of(&pool.process);
+	long go_all = has_go(b) ? size_of(&go.process) : 0;
 	int err = write_requests(port, 1);
 
 	if (err)
 		return err;
 	set_requests(b, options, 1);
-	*our_size = (double)(ours_all - size_of(&ours.process)) / limit;
-	*their_size = (double)(theirs_all - size_of(&pool.process)) / limit;
+	sizes->ours = size_for_each(&ours, ours_all, limit);
+	sizes->pool = size_for_each(&pool, pool_all, limit);
+	sizes->go = go_all ? size_for_each(&go, go_all, limit) : 0;
 	set_requests(b, options, limit);
 	return write_requests(port, count);
 }
@@ -260,10 +295,10 @@ static int sizes_for_each(const struct bench *b, const char *options, unsigned i
 static int run_case(const struct bench *b, const struct server *server, const char *what,
 		    unsigned int count, unsigned int limit, double goal)
 {
-	struct contestant *all[] = {&ours_side, &pool_side};
+	struct contestant *all[] = {&ours_side, &pool_side, &ring_side, &go_side};
 	struct result r = {.row = "in-flight", .what = what, .goal = goal, .items = count};
+	struct sizes sizes;
 	char options[64], note[128];
-	double our_size, their_size;
 	int err = write_requests(server->port, count);
 
 	snprintf(options, sizeof(options), "--loops 1 -j %u", limit);
@@ -272,17 +307,26 @@ static int run_case(const struct bench *b, const struct server *server, const ch
 		err = ask_choice(b, options, server->port);
 	expect(count);
 	if (!err)
-		err = interleave(all, 2, b->runs);
-	if (err)
-		return err;
-	err = sizes_for_each(b, options, server->port, limit, count, &our_size, &their_size);
+		err = interleave(all, has_go(b) ? 4 : 3, b->runs);
+	if (!err)
+		err = sizes_for_each(b, options, server->port, limit, count, &sizes);
 	if (err)
 		return err;
 	snprintf(note, sizeof(note), "%u requests; for each in flight %.1f KiB, theirs %.1f KiB",
-		 count, our_size, their_size);
-	r.ours_memory = our_size * 1024;
-	r.theirs_memory = their_size * 1024;
+		 count, sizes.ours / 1024, sizes.pool / 1024);
+	r.ours_memory = sizes.ours;
+	r.theirs_memory = sizes.pool;
 	report_against(b, &r, note, &pool_side);
+	snprintf(note, sizeof(note), "%u requests; for each in flight %.1f KiB, theirs %.1f KiB",
+		 count, sizes.ours / 1024, sizes.go / 1024);
+	r.theirs_memory = sizes.go;
+	if (has_go(b))
+		report_against(b, &r, note, &go_side);
+	else
+		report_skip(b, "in-flight", go_side.name, "no Go and x/sync/errgroup here");
+	snprintf(note, sizeof(note), "%u requests", count);
+	r.goal = r.ours_memory = r.theirs_memory = 0;
+	report_against(b, &r, note, &ring_side);
 	return 0;
 }
 
