@@ -7,6 +7,7 @@
  * the test wants; how it ends the connection is the test's wish too.
  */
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
@@ -20,6 +21,7 @@
 enum ending {
 	ENDS_WELL, /* with a close_notify */
 	ENDS_ABRUPTLY, /* the socket is closed */
+	ENDS_AND_WAITS, /* with a close_notify in the answer's packet, for the other side to close */
 	STAYS, /* as long as the other side does */
 };
 
@@ -99,8 +101,10 @@ static void answer(struct server *server, SSL *ssl)
 
 static void serve(struct server *server, SSL *ssl)
 {
+	const int waits = server->ending == ENDS_AND_WAITS;
 	const char *sni;
 	X509 *client;
+	char byte;
 
 	if (SSL_accept(ssl) != 1) {
 		atomic_fetch_add(&server->failed, 1);
@@ -114,11 +118,16 @@ static void serve(struct server *server, SSL *ssl)
 					  server->client, sizeof(server->client));
 	if (SSL_session_reused(ssl))
 		atomic_fetch_add(&server->resumed, 1);
+	/* What is written goes out together. */
+	setsockopt(SSL_get_fd(ssl), IPPROTO_TCP, TCP_CORK, &waits, sizeof(waits));
 	answer(server, ssl);
-	if (server->ending == ENDS_WELL)
+	if (server->ending == ENDS_WELL || waits)
 		SSL_shutdown(ssl);
 	else
 		SSL_set_quiet_shutdown(ssl, 1);
+	setsockopt(SSL_get_fd(ssl), IPPROTO_TCP, TCP_CORK, &(int){0}, sizeof(int));
+	while (waits && recv(SSL_get_fd(ssl), &byte, 1, 0) > 0)
+		;
 	atomic_fetch_add(&server->served, 1);
 }
 
@@ -293,33 +302,39 @@ static void begin(struct test *t)
 
 /* ---------------------------------------------------------------- tests */
 
+static void come_through(struct test *t, enum ending ending, size_t size)
+{
+	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+
+	for (unsigned int v = 0; v < 2; v++) {
+		struct server server = {.cert = "good",
+					.size = size,
+					.ending = ending,
+					.version = versions[v]};
+		struct client client = {&server, .set.cacert = "ca.pem"};
+
+		server_start(&server, t);
+		client_run(&client);
+		expect_eq(client.got, size);
+		expect(client.right);
+		expect_eq(client.end, 0);
+		expect_eq(client.cut, ending == ENDS_ABRUPTLY);
+		expect(!strcmp(client.version, v ? "TLSv1.3" : "TLSv1.2"));
+		expect(!strcmp(client.alpn, "http/1.1"));
+		server_stop(&server);
+		expect_eq(server.served, 1);
+		/* An address is no name: none is sent. */
+		expect(!strcmp(server.sni, ""));
+	}
+}
+
 static void bytes_come_through(struct test *t)
 {
 	static const size_t sizes[] = {0, 1, 16384, 16385, 3000000};
-	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 
 	begin(t);
-	for (unsigned int v = 0; v < 2; v++) {
-		for (unsigned int i = 0; i < COUNT_OF(sizes); i++) {
-			struct server server = {.cert = "good",
-						.size = sizes[i],
-						.version = versions[v]};
-			struct client client = {&server, .set.cacert = "ca.pem"};
-
-			server_start(&server, t);
-			client_run(&client);
-			expect_eq(client.got, sizes[i]);
-			expect(client.right);
-			expect_eq(client.end, 0);
-			expect(!client.cut);
-			expect(!strcmp(client.version, v ? "TLSv1.3" : "TLSv1.2"));
-			expect(!strcmp(client.alpn, "http/1.1"));
-			server_stop(&server);
-			expect_eq(server.served, 1);
-			/* An address is no name: none is sent. */
-			expect(!strcmp(server.sni, ""));
-		}
-	}
+	for (unsigned int i = 0; i < COUNT_OF(sizes); i++)
+		come_through(t, ENDS_WELL, sizes[i]);
 }
 
 static void certificates_that_do_not_verify_are_refused(struct test *t)
@@ -384,24 +399,15 @@ static void insecure_takes_anything(struct test *t)
 
 static void an_end_without_goodbye_is_known(struct test *t)
 {
-	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
-
 	begin(t);
-	for (unsigned int v = 0; v < 2; v++) {
-		struct server server = {.cert = "good",
-					.size = 20000,
-					.ending = ENDS_ABRUPTLY,
-					.version = versions[v]};
-		struct client client = {&server, .set.cacert = "ca.pem"};
+	come_through(t, ENDS_ABRUPTLY, 20000);
+}
 
-		server_start(&server, t);
-		client_run(&client);
-		expect_eq(client.got, 20000);
-		expect(client.right);
-		expect_eq(client.end, 0);
-		expect(client.cut);
-		server_stop(&server);
-	}
+/* Then it is not waited for once more. */
+static void an_end_may_come_with_the_last_bytes(struct test *t)
+{
+	begin(t);
+	come_through(t, ENDS_AND_WAITS, 100);
 }
 
 static void sessions_are_resumed(struct test *t)
@@ -575,6 +581,7 @@ static const struct test_case cases[] = {
 	EACH_ROW(a_certificate_can_be_looked_at_although_it_does_not_verify),
 	EACH_ROW(insecure_takes_anything),
 	EACH_ROW(an_end_without_goodbye_is_known),
+	EACH_ROW(an_end_may_come_with_the_last_bytes),
 	EACH_ROW(sessions_are_resumed),
 	EACH_ROW(a_kept_connection_is_used_again),
 	EACH_ROW(a_server_may_want_a_certificate),

@@ -191,25 +191,61 @@ static bool is_cut(const struct tls *tls, int code)
 	       (code == SSL_ERROR_SYSCALL || code == SSL_ERROR_SSL);
 }
 
+/*
+ * Nothing is there that OpenSSL could take, nor does it have anything itself, not even the end: that
+ * may have come with the last record, and the connection stay open.
+ */
+static bool is_empty(const struct tls *tls)
+{
+	return tls->in_at == tls->in_len && !tls->in_ended && !tls->broken &&
+	       !SSL_has_pending(tls->ssl) && !SSL_get_shutdown(tls->ssl);
+}
+
+/* To clear what is clear already takes longer than to look. */
+static void clear_errors(void)
+{
+	if (ERR_peek_error())
+		ERR_clear_error();
+}
+
+/* All that is there, of which one call gives one record at most. */
+static size_t take_records(struct tls *tls, char *buf, size_t len)
+{
+	size_t got = 0, part;
+
+	clear_errors();
+	while (got < len && SSL_read_ex(tls->ssl, buf + got, len - got, &part) == 1) {
+		got += part;
+		if (is_empty(tls))
+			break;
+	}
+	return got;
+}
+
 ssize_t tls_read(struct stream *stream, void *buf, size_t len)
 {
 	struct tls *tls = stream->tls;
-	size_t got = 0, part;
+	size_t got;
 
 	for (;;) {
-		int code, err;
+		int code, err = 0;
 
-		ERR_clear_error();
-		/* One call gives one record at most; take all that is there. */
-		while (got < len && SSL_read_ex(tls->ssl, (char *)buf + got, len - got, &part) == 1)
-			got += part;
+		/* It would say that it wants to read. */
+		if (is_empty(tls)) {
+			err = flush(stream);
+			if (!err)
+				err = fill(stream);
+			if (err)
+				return err;
+		}
+		got = take_records(tls, buf, len);
 		/* With some at hand, whatever ended it is met again by the next call. */
-		code = got ? SSL_ERROR_NONE : SSL_get_error(tls->ssl, 0);
 		if (got) {
-			ERR_clear_error();
+			clear_errors();
 			release(tls);
 			return (ssize_t)got;
 		}
+		code = SSL_get_error(tls->ssl, 0);
 		if (code == SSL_ERROR_ZERO_RETURN)
 			return 0;
 		if (is_cut(tls, code)) {
@@ -232,7 +268,7 @@ int tls_write(struct stream *stream, const void *data, size_t len, size_t *sent)
 	int err;
 
 	while (*sent < len) {
-		ERR_clear_error();
+		clear_errors();
 		if (SSL_write_ex(tls->ssl, from + *sent, len - *sent, &part) == 1) {
 			err = flush(stream);
 			if (!err)
@@ -267,6 +303,8 @@ bool tls_idle(struct stream *stream)
 		got = recv(stream->fd, tls->in, IN_SIZE, MSG_DONTWAIT);
 		tls->in_len = got > 0 ? (size_t)got : 0;
 	}
+	if (is_empty(tls))
+		return true;
 	ERR_clear_error();
 	if (SSL_peek_ex(tls->ssl, &byte, 1, &n) == 1)
 		return false;
