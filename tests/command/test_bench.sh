@@ -92,6 +92,12 @@ broken sha256sum "shift; exec $real \"\$@\"" hash-tree 'find | xargs -P2 sha256s
 if command -v nc >/dev/null; then
 	broken nc 'exit 0' probe 'xargs -P64 nc -z'
 fi
+if command -v b3sum >/dev/null; then
+	broken b3sum 'exit 1' hash-tree 'find | xargs -P2 b3sum'
+fi
+if command -v fio >/dev/null && ! "$bench" --smoke latency | grep -q 'skipped: all'; then
+	broken fio 'echo "{}"' latency 'fio, io_uring, 64 deep'
+fi
 if ! "$bench" --smoke copy-tree | grep -q 'skipped: all'; then
 	real=$(command -v cp)
 	broken cp 'exit 1' copy-tree 'cp -r'

@@ -98,7 +98,7 @@ struct stopwatch {
 void watch_start(struct stopwatch *w);
 struct measure watch_stop(const struct stopwatch *w, double count);
 
-/* True once SIGINT or SIGTERM arrived: rows end early and clean up. */
+/* True once SIGINT, SIGTERM or SIGPIPE arrived: rows end early and clean up. */
 bool interrupted(void);
 
 /* ---------------------------------------------------------------- report.c */

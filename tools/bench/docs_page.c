@@ -140,6 +140,9 @@ static void print_head(const json_t *bench)
 	       text(run, "ended"), text(machine, "cpu"), number(machine, "cores"),
 	       number(machine, "memory_kib") / 1048576, text(machine, "kernel"),
 	       text(machine, "filesystem"), number(machine, "load"), number(run, "runs"));
+	if (number(machine, "load") > number(machine, "cores") / 2)
+		printf("**The machine was busy with other work: believe ratios of CPU time before those of "
+		       "time.**\n\n");
 	if (json_is_true(json_object_get(run, "smoke")))
 		printf("**These are tiny counts that show that the benchmark works. Believe no figure.**\n\n");
 	printf("    make bench-deps        # the peers\n"

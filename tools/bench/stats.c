@@ -31,6 +31,7 @@ bool interrupted(void)
 
 		sigaction(SIGINT, &sa, NULL);
 		sigaction(SIGTERM, &sa, NULL);
+		sigaction(SIGPIPE, &sa, NULL); /* nobody reads the table any more */
 		installed = true;
 	}
 	return stop_signal != 0;
