@@ -84,6 +84,9 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#if !defined(__GLIBC__) && !defined(STATX_TYPE)
+#include <linux/stat.h> /* struct statx, which musl has since 1.2.4 */
+#endif
 
 #include <liburing.h>
 

@@ -92,6 +92,26 @@ static inline void prep_sock_cmd(struct io_uring_sqe *sqe, unsigned int op, int 
 	sqe->addr3 = (uintptr_t)optval;
 }
 
+/* What musl lacks: before 1.2.4 the struct, before 1.2.5 the calls. */
+#ifndef __GLIBC__
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#ifndef STATX_BASIC_STATS
+#include <linux/stat.h>
+#endif
+#define strerrordesc_np(err) strerror(err)
+#define renameat2(...) (int)syscall(SYS_renameat2, __VA_ARGS__)
+#define epoll_pwait2(...) (int)syscall(SYS_epoll_pwait2, __VA_ARGS__, 8)
+/* On 64 bits the second half of the offset counts for nothing. */
+#define preadv2(fd, iov, count, off, flags)                                                        \
+	syscall(SYS_preadv2, fd, iov, count, (long)(off), (long)((off) >> 31 >> 1), flags)
+#define pwritev2(fd, iov, count, off, flags)                                                       \
+	syscall(SYS_pwritev2, fd, iov, count, (long)(off), (long)((off) >> 31 >> 1), flags)
+#endif
+
 /* The SQE's layout is ABI; the library copies whole SQEs and reads these fields back. */
 _Static_assert(sizeof(struct io_uring_sqe) == 64, "an SQE is 64 bytes");
 _Static_assert(offsetof(struct io_uring_sqe, fd) == 4, "sqe->fd");

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "backend/exec.h"
+#include "compat.h"
 
 /* ---------------------------------------------------------------- one call each */
 

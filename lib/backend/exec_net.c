@@ -102,7 +102,7 @@ static size_t wanted(const struct io_uring_sqe *sqe)
 	    sqe->opcode == IORING_OP_SEND_ZC)
 		return sqe->len;
 	msg = exec_addr(sqe->addr);
-	for (i = 0; i < msg->msg_iovlen; i++)
+	for (i = 0; i < (size_t)msg->msg_iovlen; i++)
 		len += msg->msg_iov[i].iov_len;
 	return len;
 }

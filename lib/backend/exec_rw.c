@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "backend/exec.h"
+#include "compat.h"
 
 /* Transfers that RWF_NOWAIT would still make wait for the disk. */
 #define WAITING_FLAGS (O_DIRECT | O_DSYNC | O_SYNC)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "backend/threads.h"
+#include "compat.h"
 
 /*
  * Events in a row that helped nobody who waited before a descriptor is left alone for a while: it

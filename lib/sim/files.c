@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compat.h"
 #include "sim/sim.h"
 
 #define LINKS_MAX 8
