@@ -148,7 +148,7 @@ bench-instructions: ## count the instructions of an operation that does nothing,
 install: ## install the library, its header, manual pages, guide, examples, the command and its completion
 uninstall: ## remove what install put there
 
-no-build-goals := help deps deps-ci bench-deps clean distclean format format-check cppcheck shellcheck docs-check
+no-build-goals := help deps deps-ci bench-deps clean distclean dist check-packages check-musl format format-check cppcheck shellcheck docs-check
 ifeq ($(filter $(no-build-goals),$(MAKECMDGOALS)),)
 include scripts/rules.mk
 
@@ -300,7 +300,7 @@ uninstall:
 	$(Q)rmdir '$(DESTDIR)$(docdir)/examples' '$(DESTDIR)$(docdir)/guide' '$(DESTDIR)$(docdir)' 2>/dev/null || true
 endif
 
-.PHONY: help deps deps-ci bench-deps clean distclean format format-check cppcheck shellcheck docs-check
+.PHONY: help deps deps-ci bench-deps clean distclean dist check-packages check-musl format format-check cppcheck shellcheck docs-check
 
 help: ## this text
 	@scripts/help.sh $(MAKEFILE_LIST)
@@ -323,6 +323,18 @@ distclean: clean ## remove the output directory too
 
 c-sources = $(shell find lib tools tests docs scripts -name '*.[ch]' | LC_ALL=C sort)
 sh-sources = $(shell grep -lrI '^\#!.*sh$$' scripts tests findings .ci | LC_ALL=C sort)
+
+# Of one commit it is the same each time, byte for byte.
+dist: ## make a tarball of the last commit in O
+	@mkdir -p $(O)
+	$(Q)git archive --format=tar --prefix=batchproc-$(VERSION)/ HEAD | gzip -9n >$(O)/batchproc-$(VERSION).tar.gz
+	@echo '  DIST    $(O)/batchproc-$(VERSION).tar.gz'
+
+check-packages: ## make the Debian packages from that tarball, and try them in a new Debian (root, a mirror)
+	@scripts/check-packages.sh
+
+check-musl: ## build library and examples with musl, and run them
+	@scripts/check-musl.sh $(O)
 
 format: ## format the C sources
 	$(Q)$(CLANG_FORMAT) -i $(c-sources)

@@ -98,6 +98,8 @@ b3sum|program b3sum|b3sum|b3sum|b3sum|b3sum|-
 9base|test -x /usr/lib/plan9/bin/sha1sum|9base|-|-|-|-
 Slurm|program sbatch|slurmctld slurmd slurm-client munge|-|-|-|-
 gpg|program gpg|gnupg|gnupg2|gnupg|gnupg|gpg2
+musl compiler|program musl-gcc|musl-tools|musl-gcc|musl|-|-
+dpkg-buildpackage|program dpkg-buildpackage|dpkg-dev|-|-|-|-
 aarch64 compiler|aarch64_compiles|gcc-aarch64-linux-gnu libc6-dev-arm64-cross|-|aarch64-linux-gnu-gcc|-|-
 aarch64 emulator|program qemu-aarch64|qemu-user|qemu-user|qemu-user|qemu-aarch64|qemu-linux-user
 END

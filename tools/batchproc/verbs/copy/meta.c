@@ -78,7 +78,7 @@ static void keep_owner(const struct meta *m, mode_t *mode)
 	if (fchown(m->to, st->st_uid, st->st_gid)) {
 		err = errno;
 		/* The group alone may be one's own. */
-		fchown(m->to, (uid_t)-1, st->st_gid);
+		(void)!fchown(m->to, (uid_t)-1, st->st_gid);
 	}
 	if (!fstat(m->to, &now) && now.st_uid == st->st_uid && now.st_gid == st->st_gid)
 		return;
