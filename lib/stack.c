@@ -289,8 +289,32 @@ void stack_quit(struct bp_stack *stack)
 }
 #endif
 
+#define GIVEN_BACK 64u
+
+/**
+ * Gives stretches of memory back: many in one call where the kernel can (6.14; since 6.16 it tells the
+ * other CPUs once for all of them, and not once for each).
+ */
+static void give_back(struct stack_pool *pool, const struct iovec *parts, unsigned int n)
+{
+	struct stack_pool *first = pool->first;
+	size_t all = 0;
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		all += parts[i].iov_len;
+	if (n > 1 && !first->one_by_one &&
+	    syscall(SYS_process_madvise, BP_PIDFD_SELF, parts, n, MADV_DONTNEED, 0) == (long)all)
+		return;
+	first->one_by_one |= n > 1;
+	for (i = 0; i < n; i++)
+		madvise(parts[i].iov_base, parts[i].iov_len, MADV_DONTNEED);
+}
+
 static bool trim_pool(struct stack_pool *pool)
 {
+	struct iovec parts[GIVEN_BACK];
+	unsigned int n = 0;
 	uintptr_t mask = page_size() - 1;
 	size_t unused = 0, keep;
 	struct bp_stack *stack;
@@ -312,10 +336,15 @@ static bool trim_pool(struct stack_pool *pool)
 			low += mask + 1;
 		if ((stack->next & STACK_EMPTY) || low >= end)
 			continue;
-		madvise((void *)low, end - low, MADV_DONTNEED);
+		parts[n++] = (struct iovec){(void *)low, end - low};
+		if (n == GIVEN_BACK) {
+			give_back(pool, parts, n);
+			n = 0;
+		}
 		stack->next |= STACK_EMPTY;
 		some = true;
 	}
+	give_back(pool, parts, n);
 	return some;
 }
 
