@@ -7,9 +7,9 @@
  * once, and contexts are kept and used again. OpenSSL's configuration file is not read: it costs
  * more than hashing a small tree, and digests do not depend on it.
  *
- * To load OpenSSL and to fetch an algorithm from it takes 1.3 ms, all of sha256sum half of that. Nettle has no
- * start: where only few files are to be read, those that are in the buffer at once are digested by
- * it, until one comes that is larger. OpenSSL has the faster loops for long input.
+ * To load OpenSSL and to fetch an algorithm from it takes 1.3 ms, all of sha256sum half of that.
+ * Nettle has no start: where only few files are to be read, those that are in the buffer at once
+ * are digested by it, until one comes that is larger. OpenSSL has the faster loops for long input.
  */
 #include <endian.h>
 #include <errno.h>
