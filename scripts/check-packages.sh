@@ -56,6 +56,7 @@ if ! mmdebstrap --quiet --variant=apt --include=gcc,libc6-dev,pkg-config,man-db 
 	echo "packages: built; not installed: no new Debian here"
 	exit 0
 fi
+cp -L /etc/resolv.conf "$root/etc/resolv.conf"
 mkdir "$root/tmp/debs"
 cp "$tmp"/*.deb "$root/tmp/debs"
 rm "$root"/tmp/debs/*-dbgsym_*
@@ -63,6 +64,7 @@ cat >"$root/tmp/use.sh" <<'END'
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 cd /tmp
+apt-get update -qq
 find / -xdev ! -path '/proc/*' ! -path '/var/*' ! -path '/tmp/*' | sort >before
 apt-get install -y -qq --no-install-recommends ./debs/*_*.deb >log 2>&1 || { cat log; exit 1; }
 echo hello >a
