@@ -40,7 +40,7 @@ struct bp_stack {
 	unsigned int tsan_uses; /* of that fiber */
 	unsigned int valgrind_id;
 	struct stack_pool *pool; /* where it belongs */
-};
+} __attribute__((aligned(64))); /* so that what is behind it is too */
 
 /* Its memory was given back, and it was not used since. */
 #define STACK_EMPTY 1u
