@@ -140,8 +140,14 @@ ask()
 
 # What is offered is taken: a value that is none is a usage error before anything is looked at.
 values=0
+seen=
 for verb in $(ask '' | grep -v '^-\|^help$'); do
 	for option in $(ask "$verb" --); do
+		# What verbs share is tried with the first that has it.
+		case "$seen " in
+		*" $option "*) continue ;;
+		esac
+		seen="$seen $option"
 		for value in $(ask "$verb" "$option="); do
 			values=$((values + 1))
 			case $value in
@@ -157,7 +163,7 @@ for verb in $(ask '' | grep -v '^-\|^help$'); do
 		done
 	done
 done
-[ $values -gt 150 ] || {
+[ $values -gt 100 ] || {
 	echo "only $values values are offered"
 	status=1
 }
