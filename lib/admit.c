@@ -84,14 +84,24 @@ void admit_give_up(struct group_waiter *waiter)
 	group_check_done(group);
 }
 
+/** Places beside those that are held, by a controller: a limit that was found makes no deadlock. */
+static bool need_for(struct bp_group *group, uint64_t weight)
+{
+	return auto_need(group, group->running + group->heavy + weight, false);
+}
+
 void admit_check_deadlock(struct bp_group *group)
 {
 	struct group_waiter *breaker;
 
 	engine_assert_locked(group->engine);
 	while (!list_empty(&group->go_waiters) &&
-	       circle_closed(group, first_waiter(group)->weight, &breaker) && breaker)
-		admit_give_up(breaker);
+	       circle_closed(group, first_waiter(group)->weight, &breaker) && breaker) {
+		if (need_for(breaker->group, first_waiter(breaker->group)->weight))
+			admit_waiters(breaker->group);
+		else
+			admit_give_up(breaker);
+	}
 }
 
 /** Lets in who waits for room in the queues, as far as there is any. Under the lock. */
@@ -176,6 +186,45 @@ static void go_interrupted(struct bp_task *task)
 	engine_unlock(engine);
 }
 
+/** Stands in line. Return: 0: the places are the waiter's; or what bp_go() returns. */
+static int block_for_place(struct group_waiter *waiter)
+{
+	struct bp_group *group = waiter->group;
+
+	waiter_block(waiter, &group->go_waiters, BP_NEVER, go_interrupted);
+	if (waiter->w.result)
+		return waiter->w.result;
+	/* The place was taken for us; the group may have been cancelled since. */
+	group->engine->granted--;
+	if (group_cancelled(group)) {
+		group->refused = true;
+		admit_release(group, waiter->weight - 1);
+		/* The room that was kept for it is free, and no loop may be about to notice. */
+		use_room(group->engine);
+		return -ECANCELED;
+	}
+	return 0;
+}
+
+/** A task would wait for ever: it is told, or gets its place beyond the limit that was found. */
+static int go_on_or_give_up(struct group_waiter *waiter)
+{
+	struct bp_group *group = waiter->group;
+	uint64_t first = waiter->weight;
+
+	if (!list_empty(&group->go_waiters))
+		first = first_waiter(group)->weight;
+	if (!need_for(group, first))
+		return -EDEADLK;
+	if (list_empty(&group->go_waiters) && !loops_full(group->engine)) {
+		take_place(group, first);
+		return 0;
+	}
+	admit_waiters(group);
+	circle_enter(waiter);
+	return block_for_place(waiter);
+}
+
 static int wait_for_place(struct bp_group *group, uint64_t weight)
 {
 	enum call_context context = call_context(group->engine);
@@ -217,22 +266,10 @@ static int wait_for_place(struct bp_group *group, uint64_t weight)
 		circle_enter(&waiter);
 		if (circle_closed(group, weight, &breaker)) {
 			circle_leave(&waiter);
-			return -EDEADLK;
+			return go_on_or_give_up(&waiter);
 		}
 	}
-	waiter_block(&waiter, &group->go_waiters, BP_NEVER, go_interrupted);
-	if (waiter.w.result)
-		return waiter.w.result;
-	/* The place was taken for us; the group may have been cancelled since. */
-	group->engine->granted--;
-	if (group_cancelled(group)) {
-		group->refused = true;
-		admit_release(group, weight - 1);
-		/* The room that was kept for it is free, and no loop may be about to notice. */
-		use_room(group->engine);
-		return -ECANCELED;
-	}
-	return 0;
+	return block_for_place(&waiter);
 }
 
 /** Takes a place if there is one and nobody else waits for it. */
@@ -260,8 +297,13 @@ static __attribute__((noinline)) int admit_otherwise(struct bp_group *group, uin
 		group->refused = true;
 		return -ECANCELED;
 	}
-	if (too_heavy(group, weight))
+	/* A controller never goes below what one item needs, so that none waits for ever. */
+	if (unlikely(weight > 1) && auto_need(group, weight, true)) {
+		if (admit_now(group, group->engine, weight))
+			return 0;
+	} else if (too_heavy(group, weight)) {
 		return -EINVAL;
+	}
 	if (try) {
 		group->rejected++;
 		return -EAGAIN;
@@ -495,7 +537,7 @@ static void refuse_too_heavy(struct bp_group *group)
 		struct group_waiter *waiter = group_waiter_of_link(link);
 
 		next = link->next;
-		if (too_heavy(group, waiter->weight))
+		if (!auto_need(group, waiter->weight, true) && too_heavy(group, waiter->weight))
 			waiter_wake(waiter, -EINVAL);
 	}
 	group_check_done(group);
@@ -504,19 +546,23 @@ static void refuse_too_heavy(struct bp_group *group)
 int bp_group_set_limit(struct bp_group *group, long limit)
 {
 	struct bp_engine *engine = group_engine(group, __func__);
+	int err = 0;
 
-	if (limit == BP_LIMIT_AUTO)
-		return -ENOTSUP;
-	if (limit < BP_LIMIT_NONE)
+	if (limit < BP_LIMIT_NONE && limit != BP_LIMIT_AUTO)
 		return -EINVAL;
 	engine_check_thread(engine, __func__);
 	engine_lock(engine);
-	group->limit = limit;
-	group_set_room(group);
+	if (limit == BP_LIMIT_AUTO) {
+		err = auto_begin(group);
+	} else {
+		auto_stop(group);
+		group->limit = limit;
+		group_set_room(group);
+	}
 	if (group_special(group))
 		refuse_too_heavy(group);
 	admit_waiters(group);
 	admit_check_deadlock(group);
 	engine_unlock(engine);
-	return 0;
+	return err;
 }

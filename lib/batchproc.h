@@ -393,7 +393,8 @@ typedef void (*bp_report_fn)(void *ctx, void *arg, enum bp_end end, int result);
  * @sz:		size of this struct as the caller knows it
  * @parent:	a group of the same engine whose end is this one's end too, or NULL
  * @limit:	items running at once; BP_LIMIT_NONE (the default): no limit but the ring's
- *		capacity; 0 admits nothing
+ *		capacity; 0 admits nothing; BP_LIMIT_AUTO: found while items run, see
+ *		bp_group_set_limit()
  * @stop_after_failures: failures that cancel the rest; 1 by default, 0 for never
  * @stop_after_successes: successes that cancel the rest and make bp_wait() return 0;
  *		0 (the default) for never
@@ -404,6 +405,8 @@ typedef void (*bp_report_fn)(void *ctx, void *arg, enum bp_end end, int result);
  * @report_arg:	first argument of @report
  * @stack_size:	bytes of stack for a task of this group, 16 KiB to 1 GiB, rounded up to a power of
  *		two; 0 (the default): as the engine's options say
+ * @auto_most:	the most that BP_LIMIT_AUTO may choose, 1 to BP_WEIGHT_MAX; 0 (the default): as many operations
+ *		as the engine has room for, its depth times its loops
  *
  * The two stop numbers, failures and successes, make every policy:
  *
@@ -426,6 +429,7 @@ struct bp_group_opts {
 	bp_report_fn report;
 	void *report_arg;
 	size_t stack_size;
+	uint64_t auto_most;
 };
 
 /*
@@ -487,7 +491,7 @@ static inline struct bp_group_opts bp_group_opts_default(void)
 /**
  * struct bp_group_stats - what a group has done and is doing
  * @sz:		set by the caller to sizeof(struct bp_group_stats); 0: as far as @wait_ns
- * @limit:	the limit now
+ * @limit:	the limit now; of BP_LIMIT_AUTO that which was found
  * @accepted:	items that bp_go() and its relatives took; the four ends add up to it
  * @succeeded:	items that ended with 0 or more
  * @failed:	items that ended with a negative errno of their own
@@ -503,6 +507,17 @@ static inline struct bp_group_opts bp_group_opts_default(void)
  *		one in 64 is measured)
  * @wait_ns:	time that ended items were started and not computing
  * @places:	places of the limit that are held now: more than @running where items have weights
+ * @limit_reason: why the limit of BP_LIMIT_AUTO is what it is, a constant string; NULL with another limit:
+ *		"starting"	nothing is measured yet
+ *		"compute"	loops x (1 + wait / compute), of the first items: more would wait for
+ *				the CPU
+ *		"growing"	each step up has ended more items in a second
+ *		"steady"	neither a step up nor one down is better
+ *		"falling"	fewer at once end as many in a second
+ *		"unreached"	fewer run than it allows: it is not what holds them back
+ *		"most"		it would grow, and must not
+ *		"needed"	the weight of an item, or items that wait for places themselves, left
+ *				no choice
  */
 struct bp_group_stats {
 	size_t sz;
@@ -521,6 +536,7 @@ struct bp_group_stats {
 	uint64_t compute_ns;
 	uint64_t wait_ns;
 	uint64_t places;
+	const char *limit_reason;
 };
 
 /**
@@ -533,7 +549,6 @@ struct bp_group_stats {
  * Return: 0, or
  *	-EINVAL		an option is out of range, the parent is of another engine or closed, or
  *			@group is NULL
- *	-ENOTSUP	BP_LIMIT_AUTO, which this version does not have yet
  *	-ENOMEM		no memory
  */
 int bp_group_create(struct bp_group **group, struct bp_engine *engine,
@@ -733,13 +748,27 @@ int bp_try_go_op(struct bp_group *group, struct bp_op *op);
 /**
  * bp_group_set_limit() - change the limit, also while items run
  * @group:	the group
- * @limit:	new limit; BP_LIMIT_NONE for none, 0 admits nothing
+ * @limit:	new limit; BP_LIMIT_NONE for none, 0 admits nothing, BP_LIMIT_AUTO for one that is found
  *
  * Raising it by k wakes exactly k waiting bp_go(); lowering it cancels nobody and admits nobody
  * until fewer than @limit run.
  *
+ * BP_LIMIT_AUTO looks for the least number of items in flight that ends the most of them in a second,
+ * and follows that number when it changes. It begins with the limit that is now, or without one with
+ * 8 for each loop, at least 16; falls at once to loops x (1 + wait / compute) where
+ * the first items show that the loops would have too much to compute; and goes on by trials of a fifth
+ * more and a tenth less, of which it keeps what ends more, or as many with fewer. It grows only while
+ * the limit is what holds items back. It learns from items that end: hundreds of them where all take the same
+ * time, thousands where they do not; a run of fewer has the first guess. Items that are cancelled,
+ * and those that fail in less than half the time of a success, teach it nothing. What it chose,
+ * and why, is in bp_group_stats().
+ *
+ * Under BP_LIMIT_AUTO an item of more weight than the limit, and one whose bp_go() would otherwise
+ * be -EDEADLK since all that run wait for places, raise it instead.
+ *
  * Context: outside, task, callback.
- * Return: 0, or -EINVAL for a limit below BP_LIMIT_NONE, -ENOTSUP for BP_LIMIT_AUTO.
+ * Return: 0, or -EINVAL for a limit below BP_LIMIT_NONE that is not BP_LIMIT_AUTO, -ENOMEM for
+ * BP_LIMIT_AUTO without memory: the limit stays as it was.
  */
 int bp_group_set_limit(struct bp_group *group, long limit);
 

@@ -154,9 +154,9 @@ int bp_wait_until(struct bp_group *group, uint64_t deadline_ns)
 
 static int check_opts(const struct bp_group_opts *opts, const struct bp_engine *engine)
 {
-	if (opts->limit == BP_LIMIT_AUTO)
-		return -ENOTSUP;
-	if (opts->limit < BP_LIMIT_NONE)
+	if (opts->limit < BP_LIMIT_NONE && opts->limit != BP_LIMIT_AUTO)
+		return -EINVAL;
+	if (opts->auto_most > BP_WEIGHT_MAX)
 		return -EINVAL;
 	if (opts->parent && opts->parent->engine != engine)
 		return -EINVAL;
@@ -215,6 +215,7 @@ int bp_group_create(struct bp_group **groupp, struct bp_engine *engine,
 		group_mark(&group->head, GROUP_STACKS);
 	}
 	group->limit = opts.limit;
+	group->auto_most = opts.auto_most;
 	group_set_room(group);
 	group->stop_after_failures = opts.stop_after_failures;
 	group->stop_after_successes = opts.stop_after_successes;
@@ -234,7 +235,9 @@ int bp_group_create(struct bp_group **groupp, struct bp_engine *engine,
 	engine_lock(engine);
 	if (opts.parent && group_closed(opts.parent))
 		err = -EINVAL;
-	else
+	else if (opts.limit == BP_LIMIT_AUTO)
+		err = auto_begin(group);
+	if (!err)
 		adopt(group, opts.parent, opts.deadline_ns);
 	engine_unlock(engine);
 	if (err) {
@@ -271,6 +274,7 @@ void bp_group_destroy(struct bp_group *group)
 	admit_forget(group);
 	engine->ngroups--;
 	context_forget(group);
+	auto_stop(group);
 	engine_unlock(engine);
 	free(group->winner_copy);
 	free(group);
@@ -297,6 +301,7 @@ void bp_group_stats(const struct bp_group *group, struct bp_group_stats *stats)
 	st.waiting = group->nready + group->npinned;
 	st.peak = group->peak;
 	st.places = group->running + group->heavy;
+	st.limit_reason = group->control ? group->control->reason : NULL;
 	st.cause = group->late && !group->refused ? 0 : group->cause;
 	st.cancel_ns = group->cancel_ns;
 	for (i = 0; i < engine->nloops; i++) {

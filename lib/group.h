@@ -17,6 +17,7 @@
 #ifndef BP_GROUP_H
 #define BP_GROUP_H
 
+#include "limit.h"
 #include "wait.h"
 
 enum cancel_by {
@@ -73,6 +74,8 @@ struct bp_group {
 	struct bp_timer_ deadline;
 
 	long limit;
+	struct limit_control *control; /* of BP_LIMIT_AUTO: limit is what it says; or NULL */
+	uint64_t auto_most; /* for that; 0: what the engine has room for */
 	uint64_t room; /* for running: what the limit leaves beside what is heavy; see group_set_room() */
 	unsigned long stop_after_failures, stop_after_successes;
 	uint64_t item_timeout_ns;
@@ -295,6 +298,23 @@ static inline void group_set_room(struct bp_group *group)
 	else
 		group->room = 0;
 }
+
+/* auto.c; under the lock */
+
+/** The limit is found by a controller from now on. Return: 0 or -ENOMEM. */
+int auto_begin(struct bp_group *group);
+
+/** The limit is not found any more, and what is now stays. */
+void auto_stop(struct bp_group *group);
+
+/** An item of a group with a controller has ended by itself, and still has its place. */
+void auto_end(struct bp_group *group, uint64_t now, uint64_t took, bool failed);
+
+/**
+ * So many places are needed, or nothing goes on; @keep: from now on. Return: whether there are so many, which
+ * only a controller can see to.
+ */
+bool auto_need(struct bp_group *group, uint64_t places, bool keep);
 
 /* circle.c; under the lock */
 

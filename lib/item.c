@@ -109,11 +109,11 @@ static inline __attribute__((always_inline)) void end_item(struct bp_loop *loop,
 	struct bp_task *task = kind == OP_KIND_TASK ? task_of_op(op) : NULL;
 	void *arg = task ? task->arg : op;
 	struct bp_handle *handle = NULL;
-	uint64_t beside = 0;
+	uint64_t beside = 0, took = started ? loop->now - op->start_ns_ : 0;
 	enum bp_end end;
 
 	if (started)
-		add_relaxed(&group->members[loop->index].lifetime_ns, loop->now - op->start_ns_);
+		add_relaxed(&group->members[loop->index].lifetime_ns, took);
 	if (unlikely(op->flags_ & OPF_TIMED)) {
 		timer_del(&loop->timers, &op->timer_);
 		if ((op->flags_ & OPF_TIMED_OUT) && result == -ECANCELED)
@@ -145,6 +145,9 @@ static inline __attribute__((always_inline)) void end_item(struct bp_loop *loop,
 		handle_ended(handle, end, result);
 	if (task)
 		task_finish(loop, task);
+	if (special && group->control && !group_cancelled(group) &&
+	    (end == BP_END_SUCCEEDED || end == BP_END_FAILED))
+		auto_end(group, loop->now, took, end == BP_END_FAILED);
 	admit_release(group, beside);
 	engine_unlock_if(engine, locks);
 }

@@ -18,7 +18,9 @@
 enum {
 	GROUP_CANCELLED = 1 << 0,
 	GROUP_CLOSED = 1 << 1, /* its wait has returned */
-	GROUP_SPECIAL = 1 << 2, /* it has had items that are more than ordinary: see handle.h */
+	GROUP_SPECIAL =
+		1
+		<< 2, /* items that are more than ordinary, see handle.h, or a limit that is found */
 	GROUP_STACKS = 1 << 3, /* its tasks have stacks of their own size */
 };
 

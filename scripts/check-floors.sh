@@ -27,14 +27,14 @@ floors()
 	lib)
 		cat <<'END'
 base.* bufs.* opcode.* public.h probes.h compat.h cxx.h batchproc.h batchproc_sim.h
-timer.* | stack.* switch* | backend/backend.h | backend/exec*
+timer.* | limit.* | stack.* switch* | backend/backend.h | backend/exec*
 core.h
 loop.* loop_threads.c state.c
 pool.* | post.*
 task.* task_cancel.c task_local.c | instead.*
 wait.*
 backend/* | sim/*
-group.* item.c admit.c cancel.c circle.c handle.* go.c context.c | lane.* | sync.* channel.c
+group.* item.c admit.c auto.c cancel.c circle.c handle.* go.c context.c | lane.* | sync.* channel.c
 op.h op.c op_*.c | dump.c | turn.c | ordered.c
 engine.c
 explore/*

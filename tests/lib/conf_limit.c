@@ -237,7 +237,6 @@ static void limits_out_of_range_are_refused(struct test *t)
 	struct bp_group *g = group_with(t, .limit = 4);
 
 	expect_eq(bp_group_set_limit(g, -3), -EINVAL);
-	expect_eq(bp_group_set_limit(g, BP_LIMIT_AUTO), -ENOTSUP);
 	expect_eq(stats_of(g).limit, 4);
 	expect_eq(bp_wait(g), 0);
 	bp_group_destroy(g);

@@ -115,7 +115,8 @@ static void group_options_out_of_range_are_refused(struct test *t)
 	engine_with(t, .depth = 0);
 	expect_eq(bp_group_create(&g, t->engine, &BP_GROUP_OPTS(.limit = -3)), -EINVAL);
 	expect(g == NULL);
-	expect_eq(bp_group_create(&g, t->engine, &BP_GROUP_OPTS(.limit = BP_LIMIT_AUTO)), -ENOTSUP);
+	expect_eq(bp_group_create(&g, t->engine, &BP_GROUP_OPTS(.auto_most = BP_WEIGHT_MAX + 1)),
+		  -EINVAL);
 	expect(g == NULL);
 	expect_eq(create_engine(&other, &BP_ENGINE_OPTS(.backend = t->row->backend)), 0);
 	expect_eq(bp_group_create(&foreign, other, NULL), 0);
