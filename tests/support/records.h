@@ -30,7 +30,7 @@ struct records {
 	uint64_t bytes, wall_us, limit, peak, loops, exit;
 	uint64_t unannounced; /* of fetch */
 	uint64_t samples_answered; /* of probe */
-	char backend[16], reason[256], stopped[16], shard[24];
+	char backend[16], reason[256], stopped[16], shard[24], limit_reason[16];
 };
 
 /**

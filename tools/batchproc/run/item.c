@@ -461,6 +461,16 @@ void item_perform(struct item *item)
 	perform(item);
 }
 
+static long limit_now(const struct job *job)
+{
+	struct bp_group_stats stats = {.sz = sizeof(stats)};
+
+	if (!job->finds_limit)
+		return job->limit;
+	bp_group_stats(job->group, &stats);
+	return stats.limit;
+}
+
 /*
  * Starts an item from the main thread where walkers start some too. With fast items a loop would wake this thread for each
  * place that becomes free, at more cost than the item's own; so once it had to wait it lets some
@@ -471,13 +481,14 @@ static int start_from_outside(struct item *item)
 {
 	struct job *job = item->job;
 	int err = bp_try_go(job->group, item_task, item);
-	const long wanted = job->limit / 8;
+	long wanted;
 
 	job->started_at_once++;
 	if (err != -EAGAIN)
 		return err;
 	err = bp_go(job->group, item_task, item);
-	if (job->limit < BULK_LEAST)
+	wanted = limit_now(job) / 8;
+	if (wanted < BULK_LEAST / 8)
 		return err;
 	if (job->started_at_once < wanted && job->bulk_nap_ns < BULK_NAP_MOST_NS)
 		job->bulk_nap_ns += job->bulk_nap_ns / 4;

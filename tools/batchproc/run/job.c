@@ -30,6 +30,8 @@
 
 #define DEPTH_RESERVE 256
 #define JOBS_PER_LOOP 64u
+/* The most that is found: what the usual depth has room for, if all are on one loop. */
+#define JOBS_FOUND_MOST ((long)BP_DEPTH_DEFAULT - DEPTH_RESERVE)
 #define IDLE_DIRS_MOST 256u
 
 /* ---- limits */
@@ -206,7 +208,9 @@ static int start_engine(struct job *job)
 	int err;
 
 	job->loops = choose_loops(opt, job->ops->walk || job->ops->expands);
-	wanted = opt->jobs ? (long)opt->jobs : (long)(JOBS_PER_LOOP * job->loops);
+	wanted = opt->jobs	  ? (long)opt->jobs :
+		 job->finds_limit ? JOBS_FOUND_MOST :
+				    (long)(JOBS_PER_LOOP * job->loops);
 	err = bp_engine_create(&job->engine,
 			       &BP_ENGINE_OPTS(.backend = opt->backend, .loops = job->loops,
 					       .depth = depth_for(wanted)));
@@ -221,7 +225,7 @@ static int start_engine(struct job *job)
 		message("the limit of open files (ulimit -n) leaves no room to work");
 		return -EMFILE;
 	}
-	if (job->limit < wanted && opt->verbose)
+	if (job->limit < wanted && opt->verbose && !job->finds_limit)
 		message("%ld items in flight instead of %ld: the limit of open files (ulimit -n) "
 			"leaves no room for more",
 			job->limit, wanted);
@@ -239,12 +243,14 @@ static int start_group(struct job *job)
 		(uint64_t)real.tv_sec * 1000000000u + (uint64_t)real.tv_nsec - job->start_ns;
 	if (job->opt->deadline_ns)
 		job->deadline_ns = job->start_ns + job->opt->deadline_ns;
-	err = bp_group_create(&job->group, job->engine,
-			      &BP_GROUP_OPTS(.limit = queue_group_limit(job, job->limit),
-					     .stop_after_failures = 0,
-					     .deadline_ns = job->deadline_ns,
-					     .item_timeout_ns = items_timeout_ns(job),
-					     .report = items_never_started, .report_arg = job));
+	err = bp_group_create(
+		&job->group, job->engine,
+		&BP_GROUP_OPTS(.limit = job->finds_limit ? BP_LIMIT_AUTO :
+							   queue_group_limit(job, job->limit),
+			       .auto_most = (uint64_t)job->limit, .stop_after_failures = 0,
+			       .deadline_ns = job->deadline_ns,
+			       .item_timeout_ns = items_timeout_ns(job),
+			       .report = items_never_started, .report_arg = job));
 	if (err)
 		message("cannot start: %s", error_text(err));
 	return err;
@@ -288,6 +294,7 @@ static void job_init(struct job *job, const struct options *opt, const struct jo
 		.stop_end = -1,
 	};
 	size_items(job);
+	job->finds_limit = !opt->jobs && ops->finds_limit;
 	queue_init(job);
 	pthread_mutex_init(&job->lock, NULL);
 	pthread_mutex_init(&job->overdue.lock, NULL);

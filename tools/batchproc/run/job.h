@@ -103,6 +103,7 @@ struct job_ops {
 	bool one_by_one; /* nothing begins before what was found before it has ended: it asks */
 	bool one_each; /* each input is one item, so that their number can be known early */
 	bool quiet_is_own; /* -q is not about messages on standard error */
+	bool finds_limit; /* -j auto is found while it runs: what items wait for is not of this machine */
 
 	/* An item as a line that the command takes back, where that is not its verb's. */
 	void (*again)(const struct item *item, struct buf *buf);
@@ -144,6 +145,7 @@ struct job {
 	unsigned int walkers; /* at most */
 	unsigned int idle_dirs; /* directories that may stay open without need */
 	long limit; /* items in flight; -j after what descriptors allow */
+	bool finds_limit; /* that is the most, and BP_LIMIT_AUTO chooses */
 	uint64_t start_ns;
 	uint64_t deadline_ns; /* 0: none */
 	uint64_t real_offset_ns; /* from the engine's clock to the time of day */
@@ -173,6 +175,7 @@ struct job {
 	struct {
 		pthread_mutex_t lock;
 		uint64_t count; /* of items that have their record, and have not ended */
+		long limit; /* that was found before there were any; 0: there are none */
 		uint64_t ended, still_ns; /* what was counted when last looked at, and since when */
 	} overdue; /* see overdue.c */
 

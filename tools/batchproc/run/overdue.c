@@ -23,6 +23,29 @@
 
 #define GRACE_NS 1000000000ull /* for what was cancelled, to end by itself */
 
+/*
+ * The places of items that were written off are for others. A limit that is found stays what it is as
+ * long as there are any: it would count them as in flight. Under the lock.
+ */
+static void make_places(struct job *job)
+{
+	struct bp_group_stats stats = {.sz = sizeof(stats)};
+	long limit = job->limit;
+
+	if (job->finds_limit) {
+		if (!job->overdue.limit) {
+			bp_group_stats(job->group, &stats);
+			job->overdue.limit = stats.limit;
+		}
+		limit = job->overdue.limit;
+	}
+	queue_set_places(job, limit + (long)job->overdue.count);
+	if (job->finds_limit && !job->overdue.count) {
+		job->overdue.limit = 0;
+		bp_group_set_limit(job->group, BP_LIMIT_AUTO);
+	}
+}
+
 /* Writes the record of an item that has none yet. False: it has, or is nobody's. */
 static bool write_off(struct item *item, enum status working, const char *why)
 {
@@ -48,7 +71,7 @@ static bool write_off(struct item *item, enum status working, const char *why)
 			 working == STATUS_TIMEOUT ? -ETIMEDOUT : 0);
 	job->overdue.count++;
 	/* Its place is for another one. */
-	queue_set_places(job, job->limit + (long)job->overdue.count);
+	make_places(job);
 	pthread_mutex_unlock(&job->overdue.lock);
 	queue_fill(job);
 	return true;
@@ -60,7 +83,7 @@ void overdue_ended(struct item *item)
 
 	pthread_mutex_lock(&job->overdue.lock);
 	job->overdue.count--;
-	queue_set_places(job, job->limit + (long)job->overdue.count);
+	make_places(job);
 	pthread_mutex_unlock(&job->overdue.lock);
 }
 

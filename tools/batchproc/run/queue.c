@@ -19,8 +19,12 @@ void queue_init(struct job *job)
 
 	pthread_mutex_init(&queue->lock, NULL);
 	pthread_cond_init(&queue->room, NULL);
-	/* What asks before each item wants to see what the one before has done. */
-	queue->used = !job->ops->walk && !job->ops->one_by_one && !job->opt->reject;
+	/*
+	 * What asks before each item wants to see what the one before has done; and a limit that is found is the
+	 * group's, which has to see who waits.
+	 */
+	queue->used = !job->ops->walk && !job->ops->one_by_one && !job->opt->reject &&
+		      !job->finds_limit;
 }
 
 void queue_begin(struct job *job)

@@ -243,12 +243,22 @@ static const char *stop_name(const struct job *job)
 	return names[atomic_load(&job->stop)];
 }
 
+/* The limit, or the one that was found. */
+static long limit_of(const struct job *job, const struct bp_group_stats *stats)
+{
+	if (!job->finds_limit)
+		return job->limit;
+	return stats->limit < job->limit ? stats->limit : job->limit;
+}
+
 static void summary_json(struct job *job, struct buf *buf, uint64_t wall_ns, int exit_status)
 {
 	const struct bp_engine_info *info = bp_engine_info(job->engine);
 	const uint64_t peak = queue_peak(job), limit = (uint64_t)job->limit;
+	struct bp_group_stats stats = {.sz = sizeof(stats)};
 	const struct verb *verb;
 
+	bp_group_stats(job->group, &stats);
 	buf_str(buf, "{\"v\":1,\"summary\":true,\"op\":\"");
 	buf_str(buf, job->opt->verb->name);
 	buf_char(buf, '"');
@@ -260,7 +270,10 @@ static void summary_json(struct job *job, struct buf *buf, uint64_t wall_ns, int
 	buf_printf(buf, ",\"backend\":\"%s\",\"reason\":", info->backend_name);
 	buf_json(buf, info->reason, strlen(info->reason));
 	add_field(buf, "loops", info->loops);
-	add_field(buf, "limit", limit);
+	add_field(buf, "limit", (uint64_t)limit_of(job, &stats));
+	if (job->finds_limit)
+		buf_printf(buf, ",\"limit_reason\":\"%s\"",
+			   stats.limit_reason ? stats.limit_reason : "held");
 	/* What was written off while it ran is not among those in flight. */
 	add_field(buf, "peak", peak < limit ? peak : limit);
 	if (filter_is_set(&job->opt->filter))
@@ -296,6 +309,7 @@ static void add_counts(const struct job *job, struct buf *buf)
 void record_summary(struct job *job, int exit_status)
 {
 	uint64_t wall_ns = bp_now(job->engine) - job->start_ns;
+	struct bp_group_stats stats = {.sz = sizeof(stats)};
 	struct buf line = {0};
 
 	if (job->opt->json) {
@@ -314,9 +328,14 @@ void record_summary(struct job *job, int exit_status)
 				   (unsigned long long)atomic_load(&job->excluded));
 		buf_str(&line, "; ");
 		buf_bytes(&line, (double)job->counts.bytes);
-		buf_printf(&line, "%s in %.3f s (%s, %ld in flight)\n",
+		bp_group_stats(job->group, &stats);
+		buf_printf(&line, "%s in %.3f s (%s, %ld in flight%s%s)\n",
 			   job->counts.bytes < 1000 ? "" : "B", (double)wall_ns / 1e9,
-			   bp_engine_info(job->engine)->backend_name, job->limit);
+			   bp_engine_info(job->engine)->backend_name, limit_of(job, &stats),
+			   job->finds_limit ? ", found: " : "",
+			   !job->finds_limit  ? "" :
+			   stats.limit_reason ? stats.limit_reason :
+						"held");
 		output_add(job->output, SINK_ERR, line.data, line.len);
 	}
 	buf_free(&line);

@@ -493,6 +493,7 @@ static int run_run(const struct options *given)
 		.walk = &walk_hooks,
 		.journal = &journal_hooks,
 		.mixes = true,
+		.finds_limit = true,
 		.again = run_again,
 		.feed = run_feed,
 	};

@@ -350,6 +350,7 @@ static int fetch_run(const struct options *options)
 	static const struct job_ops ops = {
 		.journal = &journal_hooks,
 		.one_each = true,
+		.finds_limit = true,
 		.feed = feed_each,
 	};
 	const struct fetch_settings *set = options->settings;

@@ -334,6 +334,7 @@ static int probe_run(const struct options *options)
 	static const struct job_ops ops = {
 		.journal = &journal_hooks,
 		.one_each = true,
+		.finds_limit = true,
 		.feed = probe_feed,
 	};
 
