@@ -238,37 +238,79 @@ static void a_password_is_shown_to_nobody_but_the_server(struct test *t)
 }
 
 /* The benchmark's slow server, beside the command, counts how many requests wait at once. */
-static void the_server_sees_no_more_than_the_limit(struct test *t)
+/* A server of so many places, and the most requests that it had at once while @options were used. */
+static unsigned long most_at_server(const char *delay, const char *places, const char *options,
+				    int requests, struct records **records)
 {
-	char path[PATH_MAX], list[8192] = "";
-	unsigned long requests = 0, most = 0;
+	char path[PATH_MAX], *list;
+	unsigned long seen = 0, most = 0;
 	struct run *server, *run;
 	unsigned int port;
-	const char *at;
+	size_t size;
+	FILE *f = open_memstream(&list, &size);
+
+	snprintf(path, sizeof(path), "%s", getenv("BATCHPROC"));
+	strcpy(strrchr(path, '/'), "/slow-server");
+	server = START(HOW(.program = path, .feed = true), delay, places);
+	until_printed(server, 1, "\n", 1);
+	port = (unsigned int)atoi(server->out.data);
+	for (int i = 0; i < requests; i++)
+		fprintf(f, "http://127.0.0.1:%u/%d\n", port, i);
+	fclose(f);
+	make_file("list", list);
+	free(list);
+	run = BP("probe", options, "--json", "-T", "list");
+	expect_exit(run, 0);
+	*records = expect_records(run, (size_t)requests);
+	run_feed_end(server);
+	run_end(server);
+	expect_eq(sscanf(strchr(server->out.data, '\n'), "%lu requests, %lu", &seen, &most), 2);
+	expect_eq(seen, requests);
+	return most;
+}
+
+static bool has_slow_server(struct test *t)
+{
+	char path[PATH_MAX];
 
 	fresh_dir(t);
 	snprintf(path, sizeof(path), "%s", getenv("BATCHPROC"));
 	strcpy(strrchr(path, '/'), "/slow-server");
-	if (access(path, X_OK)) {
-		skip_because(t, "no slow-server beside the command");
+	if (!access(path, X_OK))
+		return true;
+	skip_because(t, "no slow-server beside the command");
+	return false;
+}
+
+static void the_server_sees_no_more_than_the_limit(struct test *t)
+{
+	struct records *records;
+
+	if (!has_slow_server(t))
 		return;
-	}
-	server = START(HOW(.program = path, .feed = true), "10");
-	until_printed(server, 1, "\n", 1);
-	port = (unsigned int)atoi(server->out.data);
-	for (int i = 0; i < 200; i++)
-		snprintf(list + strlen(list), sizeof(list) - strlen(list),
-			 "http://127.0.0.1:%u/%d\n", port, i);
-	make_file("list", list);
-	run = BP("probe", "-j", "20", "--json", "-T", "list");
-	expect_exit(run, 0);
-	expect_records(run, 200);
-	run_feed_end(server);
-	run_end(server);
-	at = strchr(server->out.data, '\n');
-	expect_eq(sscanf(at, "%lu requests, %lu", &requests, &most), 2);
-	expect_eq(requests, 200);
-	expect_between(most, 1, 20);
+	expect_between(most_at_server("10", "1000", "-j20", 200, &records), 1, 20);
+	expect_eq(records->limit, 20);
+	expect(!records->limit_reason[0]);
+}
+
+/* Without -j it finds out that the server does 32 at once, about; a busy machine is another server. */
+static void without_a_limit_one_is_found(struct test *t)
+{
+	struct records *records;
+	unsigned long most;
+
+	if (!has_slow_server(t))
+		return;
+	most = most_at_server("10", "32", "-jauto", 4000, &records);
+	expect_between(most, 17, 128);
+	expect_between(records->limit, 1, 128);
+	expect(records->limit_reason[0] && strcmp(records->limit_reason, "starting"));
+
+	/* What waits for this machine's disks has a fixed one. */
+	make_file("file", "x");
+	records = expect_records(BP("hash", "--json", "file"), 1);
+	expect(records->limit % 64 == 0);
+	expect(!records->limit_reason[0]);
 }
 
 static const struct test_case cases[] = {
@@ -281,6 +323,7 @@ static const struct test_case cases[] = {
 	ONCE(a_proxy_of_the_environment_is_asked),
 	ONCE(a_password_is_shown_to_nobody_but_the_server),
 	ONCE(the_server_sees_no_more_than_the_limit),
+	ONCE(without_a_limit_one_is_found),
 };
 
 int main(int argc, char **argv)

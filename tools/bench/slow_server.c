@@ -2,9 +2,11 @@
 /*
  * slow_server.c - a server on the library that takes its time: what in-flight asks
  *
- * usage: slow-server MILLISECONDS
+ * usage: slow-server MS [PLACES [MS FROM-MS TO-MS]]
  *
- * Prints its port, answers each request with 2 bytes so long after it came, and keeps connections.
+ * Prints its port, answers each request with 2 bytes so many milliseconds after it came, and keeps
+ * connections. With PLACES it works on so many at once, and the others wait in line: it slows down under
+ * load. The second time is that between the two points, counted from the first request.
  * When its standard input ends it says how many requests there were, and how many at most waited
  * for their answer at one instant, and ends. A connection is a task; one engine, driven by the one
  * thread.
@@ -33,6 +35,10 @@ static struct {
 	struct bp_engine *engine;
 	struct bp_group *group;
 	uint64_t delay_ns;
+	struct bp_semaphore places; /* requests that are worked on at once; the others wait */
+	bool queues;
+	uint64_t slow_ns, from_ns, to_ns; /* its delay for a while, since the first request */
+	uint64_t first_ns;
 	int listeners[LISTENERS];
 	unsigned long requests, waiting, most;
 } server;
@@ -56,6 +62,28 @@ static ssize_t read_request(int fd, char *buf, size_t size)
 	}
 }
 
+static uint64_t delay_now(void)
+{
+	uint64_t now = bp_now(server.engine);
+
+	if (!server.first_ns)
+		server.first_ns = now;
+	now -= server.first_ns;
+	return now >= server.from_ns && now < server.to_ns ? server.slow_ns : server.delay_ns;
+}
+
+static int work(void)
+{
+	int err = server.queues ? bp_semaphore_acquire(&server.places, 1) : 0;
+
+	if (err)
+		return err;
+	err = bp_sleep(delay_now());
+	if (server.queues)
+		bp_semaphore_release(&server.places, 1);
+	return err;
+}
+
 static int serve(void *arg)
 {
 	static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -68,7 +96,7 @@ static int serve(void *arg)
 		server.requests++;
 		if (++server.waiting > server.most)
 			server.most = server.waiting;
-		err = bp_sleep(server.delay_ns);
+		err = work();
 		server.waiting--;
 		if (err || bp_send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL) < 0)
 			break;
@@ -130,16 +158,27 @@ static int listen_here(void)
 	return 0;
 }
 
+static uint64_t milliseconds(const char *text)
+{
+	return strtoull(text, NULL, 10) * 1000000u;
+}
+
 int main(int argc, char **argv)
 {
 	struct rlimit files;
 	int err;
 
-	if (argc != 2) {
-		fputs("usage: slow-server MILLISECONDS\n", stderr);
+	if (argc < 2 || argc > 6 || (argc > 3 && argc < 6)) {
+		fputs("usage: slow-server MS [PLACES [MS FROM-MS TO-MS]]\n", stderr);
 		return 2;
 	}
-	server.delay_ns = strtoull(argv[1], NULL, 10) * 1000000u;
+	server.delay_ns = milliseconds(argv[1]);
+	server.queues = argc > 2;
+	if (argc == 6) {
+		server.slow_ns = milliseconds(argv[3]);
+		server.from_ns = milliseconds(argv[4]);
+		server.to_ns = milliseconds(argv[5]);
+	}
 	if (!getrlimit(RLIMIT_NOFILE, &files)) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
@@ -148,6 +187,8 @@ int main(int argc, char **argv)
 	if (!err)
 		err = bp_group_create(&server.group, server.engine,
 				      &BP_GROUP_OPTS(.stop_after_failures = 0));
+	if (!err && server.queues)
+		bp_semaphore_init(&server.places, server.engine, strtoull(argv[2], NULL, 10));
 	if (!err)
 		err = listen_here();
 	if (!err)
