@@ -321,7 +321,7 @@ static int after_a_pause(void *arg)
 static void a_pause_is_the_hosts(struct test *t)
 {
 	struct house house;
-	struct answering answering = {&house, 429, 25 * MS, 1};
+	struct answering answering = {&house, 429, 250 * MS, 1};
 
 	house_init(&house, t, 4);
 	expect_eq(run_task(t, answer_often, &answering), 0);
