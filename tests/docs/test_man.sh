@@ -32,7 +32,7 @@ for page in copy hash list merge rm run verify; do
 	mkdir "$tmp/$page"
 	# What is absolute there is here; a gigabyte is a kibibyte, and an hour no time.
 	sed -n 's/^\.Dl \$ //p' "docs/man/batchproc-$page.1" |
-		sed 's/\\(dq/"/g; s, /\(home\|mnt\|backup\), \1,g; s/ 1G / 1K /; s/sleep 1h/sleep 0/' >"$tmp/$page.lines"
+		sed 's/\\(dq/"/g; s/\\&//g; s/\\ / /g; s, /\(home\|mnt\|backup\), \1,g; s/ 1G / 1K /; s/sleep 1h/sleep 0/' >"$tmp/$page.lines"
 	[ -s "$tmp/$page.lines" ] || { echo "batchproc-$page.1 shows nothing"; status=1; }
 	(cd "$tmp/$page" && scenery)
 	while IFS= read -r line; do
@@ -55,6 +55,13 @@ for file in copy/mnt/backup/d/b copy/mnt/disk/p.jpg list/backup/data/large run/b
 done
 if [ -e "$tmp/list/cache/old" ] || [ ! -e "$tmp/list/cache/new" ]; then
 	echo "the jobs of list are others"
+	status=1
+fi
+
+# What is shown is what can be typed: mdoc takes the blank before a lone point away, and gives one hyphen only to
+# what follows a comma behind "Fl Fl".
+if grep -nE '^\.Dl .* [].,;:?!()[]( |$)|Fl Fl [a-z-]+ , [a-z][a-z-]' docs/man/*.[13]; then
+	echo "these lines come out differently"
 	status=1
 fi
 
