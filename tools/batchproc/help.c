@@ -47,7 +47,8 @@ static const struct topic topics[] = {
 	 "A line of fetch may be URL, URL TAB PATH, or URL TAB PATH TAB ALGORITHM:HEX. 'batchproc\n"
 	 "list' makes lists, and manifests, which are the lists of 'batchproc run'.\n"},
 	{"limits", "How much at once, how fast, how long",
-	 "  -j N               items in flight at once\n"
+	 "  -j N               items in flight at once; without it fetch, probe and run look for\n"
+	 "                     the best number, and the others have 64 for each loop\n"
 	 "  --on-full reject   an item that finds no place fails at once, instead of waiting\n"
 	 "  --max-per-host N   connections in use at one host (fetch, probe)\n"
 	 "  --rate N/s         items started in a second; N/m, N/h: a minute, an hour\n"

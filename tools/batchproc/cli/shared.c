@@ -224,7 +224,9 @@ static bool take_shard(struct options *o, const struct opt *opt, const char *arg
 
 const struct shared shared_options[] = {
 	{TAKES_RUN,
-	 {'j', "jobs", "N|auto", "items in flight; auto (the default) is found, or 64 a loop",
+	 {'j', "jobs", "N|auto",
+	  "items in flight; auto, the default: fetch, probe and run look\n"
+	  "for the best number, the others have 64 for each loop",
 	  read_jobs, AT(jobs, uint64_t)},
 	 NULL},
 	{TAKES_RUN,

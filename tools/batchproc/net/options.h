@@ -110,7 +110,7 @@ const char *net_read_max_per_host(void *to, const char *arg);
 		NET_OPTION(type, field, 0, "data-binary", "DATA|@FILE",                            \
 			   "the same, of a file as it is", net_read_data_binary),                  \
 		NET_OPTION(type, field, 0, "user", "USER:PASSWORD",                                \
-			   "for servers that ask; also in an URL", net_read_user),                 \
+			   "for servers that ask; also in a URL", net_read_user),                  \
 		NET_OPTION(type, field, 0, "netrc", NULL, "users and passwords from ~/.netrc",     \
 			   net_read_netrc),                                                        \
 		NET_OPTION(type, field, 0, "cacert", "FILE",                                       \
@@ -122,8 +122,7 @@ const char *net_read_max_per_host(void *to, const char *arg);
 		NET_OPTION(type, field, 0, "insecure", NULL, "verify no certificate",              \
 			   net_read_insecure),                                                     \
 		NET_OPTION(type, field, 0, "unix-socket", "PATH",                                  \
-			   "connect to this socket, whatever the host of an URL",                  \
-			   net_read_socket),                                                       \
+			   "connect to this socket, whatever the host of a URL", net_read_socket), \
 		NET_OPTION(type, field, 0, "connect-timeout", "T",                                 \
 			   "for name, connection, proxy and TLS together (" connect                \
 			   "); 0 for none",                                                        \
