@@ -27,8 +27,10 @@
  *		return err;
  *	err = bp_group_create(&group, engine, &BP_GROUP_OPTS(.limit = 64));
  *	...
- *	for (int i = 0; i < n; i++)
- *		bp_go(group, one, path[i]);
+ *	for (int i = 0; i < n && !err; i++)
+ *		err = bp_go(group, one, path[i]);
+ *	if (err)
+ *		bp_cancel(group, err);	// no memory, say
  *	err = bp_wait(group);		// the first failure, once every item has ended
  *	bp_group_destroy(group);
  *	bp_engine_destroy(engine);
