@@ -120,7 +120,7 @@ struct bp_loop {
 	void *backend_data;
 	unsigned int index, depth;
 	uint64_t patient_ops; /* a bit for each opcode that takes no place of the depth */
-	uint64_t odd_ops; /* for each that is more than queued when it is submitted */
+	uint64_t odd_ops; /* opcodes, a bit each, of which loop_submitted_odd() is told */
 	int for_device; /* reads and writes since the backend was last entered; < 0: not to be looked at */
 
 	struct bp_link_ runnable; /* tasks to resume */
@@ -277,7 +277,7 @@ static inline void loop_count_end(struct bp_loop *loop, struct bp_op *op)
 		loop_in_flight_add(loop, -1u);
 }
 
-/** What is to be done after the submission of one of loop->odd_ops. */
+/** An operation of loop->odd_ops was submitted: it is counted, and a full batch is handed to the device. */
 void loop_submitted_odd(struct bp_loop *loop, struct bp_op *op, int opcode);
 
 /** Gives an operation to the backend, beside those @in_flight. Return: whether it took it. */
