@@ -206,6 +206,19 @@ static int block_for_place(struct group_waiter *waiter)
 	return 0;
 }
 
+/** Takes places that there are, or notes that they wait for room in the queues. Return: whether it took them. */
+static bool take_or_starve(struct bp_group *group, uint64_t weight)
+{
+	set_starved(group);
+	atomic_thread_fence(memory_order_seq_cst);
+	/* A loop may have made room since somebody looked, and seen nobody who wants it. */
+	if (!list_empty(&group->go_waiters) || loops_full(group->engine))
+		return false;
+	admit_forget(group);
+	take_place(group, weight);
+	return true;
+}
+
 /** A task would wait for ever: it is told, or gets its place beyond the limit that was found. */
 static int go_on_or_give_up(struct group_waiter *waiter)
 {
@@ -216,11 +229,10 @@ static int go_on_or_give_up(struct group_waiter *waiter)
 		first = first_waiter(group)->weight;
 	if (!need_for(group, first))
 		return -EDEADLK;
-	if (list_empty(&group->go_waiters) && !loops_full(group->engine)) {
-		take_place(group, first);
+	if (!list_empty(&group->go_waiters))
+		admit_waiters(group);
+	else if (take_or_starve(group, first))
 		return 0;
-	}
-	admit_waiters(group);
 	circle_enter(waiter);
 	return block_for_place(waiter);
 }
@@ -247,18 +259,8 @@ static int wait_for_place(struct bp_group *group, uint64_t weight)
 		if (reason)
 			return reason;
 	}
-	if (group_has_place(group, weight)) {
-		set_starved(group);
-		atomic_thread_fence(memory_order_seq_cst);
-		/*
-		 * A loop may have made room since admit_now() looked, and seen nobody who wants it.
-		 */
-		if (list_empty(&group->go_waiters) && !loops_full(group->engine)) {
-			admit_forget(group);
-			take_place(group, weight);
-			return 0;
-		}
-	}
+	if (group_has_place(group, weight) && take_or_starve(group, weight))
+		return 0;
 	if (waiter.w.task) {
 		struct group_waiter *breaker;
 
@@ -299,6 +301,8 @@ static __attribute__((noinline)) int admit_otherwise(struct bp_group *group, uin
 	}
 	/* A controller never goes below what one item needs, so that none waits for ever. */
 	if (unlikely(weight > 1) && auto_need(group, weight, true)) {
+		/* What was raised may be enough for those in line. */
+		admit_waiters(group);
 		if (admit_now(group, group->engine, weight))
 			return 0;
 	} else if (too_heavy(group, weight)) {

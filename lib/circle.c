@@ -111,9 +111,13 @@ static bool place_is_stuck(struct search *search, struct bp_group *group, uint64
 	uint64_t enough, visited = group->visited_place;
 	bool stuck;
 
-	/* Who stands behind another one waits for what that waits for. */
-	if (!list_empty(&group->go_waiters) && first_waiter(group)->weight > weight)
-		weight = first_waiter(group)->weight;
+	/* Who stands behind another one waits for what that waits for: room in the queues, which comes. */
+	if (!list_empty(&group->go_waiters)) {
+		if (group_has_place(group, first_waiter(group)->weight))
+			return false;
+		if (first_waiter(group)->weight > weight)
+			weight = first_waiter(group)->weight;
+	}
 	if (visited && weight >= visited)
 		return true;
 	if (group_has_place(group, weight) || !group->running)

@@ -177,6 +177,64 @@ static void items_that_wait_for_places_themselves_get_them(struct test *t)
 	bp_group_destroy(d.group);
 }
 
+enum {
+	FULL_MOST = 64
+};
+
+struct full {
+	struct bp_group *group, *others;
+	struct crowd crowd;
+	struct crowd_op op[FULL_MOST];
+};
+
+static int open_later(void *arg)
+{
+	struct full *f = arg;
+	int err = bp_sleep(20 * MS);
+
+	gate_open(&f->crowd.gate);
+	return err;
+}
+
+/* Fills the queues, then wants a place beside its own, which is all there is. */
+static int wants_one_while_they_are_full(void *arg)
+{
+	struct full *f = arg;
+	unsigned int n = 0;
+
+	/* Again when those that start together with this one have started. */
+	for (int round = 0; round < 4; round++) {
+		while (n < FULL_MOST && bp_try_go_op(f->others, &f->op[n].op) == 0)
+			n++;
+		bp_yield();
+	}
+	expect_eq(bp_go(f->group, succeed, NULL), 0);
+	return 0;
+}
+
+/* It gets the place when there is room, although nothing of its group ends before. */
+static void who_needs_a_place_waits_for_room(struct test *t)
+{
+	struct full *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	crowd_init(&f->crowd);
+	engine_with(t, .depth = 4);
+	f->others = group_with(t, .limit = BP_LIMIT_NONE);
+	f->group = group_with(t, .limit = BP_LIMIT_AUTO, .auto_most = 1);
+	for (int i = 0; i < FULL_MOST; i++)
+		crowd_op_init(&f->op[i], &f->crowd);
+	expect_eq(bp_go(f->others, open_later, f), 0);
+	expect_eq(bp_go(f->group, wants_one_while_they_are_full, f), 0);
+	expect_eq(bp_wait(f->group), 0);
+	expect_eq(bp_wait(f->others), 0);
+	expect_eq(stats_of(f->group).succeeded, 2);
+	bp_group_destroy(f->group);
+	bp_group_destroy(f->others);
+	crowd_free(&f->crowd);
+	free(f);
+}
+
 struct nest {
 	struct test *t;
 	struct bp_group *parent;
@@ -279,6 +337,7 @@ int main(int argc, char **argv)
 		EACH_ROW(changes_while_items_run),
 		EACH_ROW(a_heavy_item_raises_it),
 		EACH_ROW(items_that_wait_for_places_themselves_get_them),
+		EACH_ROW(who_needs_a_place_waits_for_room),
 		EACH_ROW(groups_in_groups_have_one_each),
 		EACH_ROW(a_cancel_ends_those_that_wait_for_a_place),
 		EACH_ROW(policies_are_what_they_are),

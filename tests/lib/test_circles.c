@@ -362,6 +362,81 @@ static void many_wait_for_their_own_group(struct test *t)
 	bp_group_destroy(m.g);
 }
 
+enum {
+	FULL_MOST = 64
+};
+
+struct full {
+	struct bp_group *group, *others;
+	struct crowd crowd;
+	struct crowd_op op[FULL_MOST];
+	atomic_bool filled;
+};
+
+static int wants_room(void *arg)
+{
+	struct full *f = arg;
+	unsigned int n = 0;
+
+	/* Again when those that start together with this one have started. */
+	for (int round = 0; round < 4; round++) {
+		while (n < FULL_MOST && bp_try_go_op(f->others, &f->op[n].op) == 0)
+			n++;
+		bp_yield();
+	}
+	f->filled = true;
+	return bp_go(f->group, succeed, NULL);
+}
+
+static int wants_all_places(void *arg)
+{
+	struct full *f = arg;
+
+	while (!f->filled)
+		bp_yield();
+	bp_sleep(5 * MS);
+	return bp_go_weighted(f->group, 2, succeed, NULL);
+}
+
+static int opens_later(void *arg)
+{
+	struct full *f = arg;
+
+	while (!f->filled)
+		bp_yield();
+	bp_sleep(50 * MS);
+	gate_open(&f->crowd.gate);
+	return 0;
+}
+
+/* Who stands in front has its place, and waits for room in the queues alone. */
+static void behind_who_waits_for_room_nobody_is_stuck(struct test *t)
+{
+	struct full *f = calloc(1, sizeof(*f));
+	struct bp_group *tasks;
+
+	assert_non_null(f);
+	crowd_init(&f->crowd);
+	engine_with(t, .depth = 4);
+	f->others = group_with(t, .limit = BP_LIMIT_NONE);
+	f->group = group_with(t, .limit = 2);
+	tasks = group_with(t, .limit = BP_LIMIT_NONE);
+	for (int i = 0; i < FULL_MOST; i++)
+		crowd_op_init(&f->op[i], &f->crowd);
+	expect_eq(bp_go(tasks, opens_later, f), 0);
+	expect_eq(bp_go(tasks, wants_all_places, f), 0);
+	expect_eq(bp_go(f->group, wants_room, f), 0);
+	expect_eq(bp_wait(tasks), 0);
+	expect_eq(bp_wait(f->group), 0);
+	expect_eq(bp_wait(f->others), 0);
+	expect_eq(stats_of(f->group).succeeded, 3);
+	bp_group_destroy(tasks);
+	bp_group_destroy(f->group);
+	bp_group_destroy(f->others);
+	crowd_free(&f->crowd);
+	free(f);
+}
+
 static const struct test_case cases[] = {
 	EACH_ROW(a_place_is_held_by_who_waits_for_us),
 	EACH_ROW(who_stands_in_line_is_told),
@@ -372,6 +447,7 @@ static const struct test_case cases[] = {
 	EACH_ROW(a_light_one_that_runs_may_be_enough),
 	EACH_ROW(a_light_one_that_runs_may_be_too_little),
 	EACH_ROW(who_wants_less_in_front_is_not_stuck),
+	EACH_ROW(behind_who_waits_for_room_nobody_is_stuck),
 	EACH_ROW(a_wait_with_a_time_is_no_circle),
 	EACH_ROW(a_cancel_ends_the_wait),
 	EACH_ROW(many_wait_for_their_own_group),
