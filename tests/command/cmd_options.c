@@ -531,8 +531,9 @@ static void verbose_says_what_quiet_does_not(struct test *t)
 	fresh_dir(t);
 	make_ab();
 	assert_int_equal(mkfifo("fifo", 0644), 0);
-	run = BP("hash", "-v", "a", "nosuch");
+	run = BP("hash", "-v", "-j", "7", "a", "nosuch");
 	expect_says(run, "batchproc: hash: 1 ok, 1 failed; 5B in ");
+	expect_says(run, ", limit 7)\n");
 	run = BP("hash", "-r", "-v", ".");
 	expect_says(run, "./fifo: skipped: is a FIFO");
 	run = BP("hash", "-r", ".");

@@ -329,7 +329,7 @@ void record_summary(struct job *job, int exit_status)
 		buf_str(&line, "; ");
 		buf_bytes(&line, (double)job->counts.bytes);
 		bp_group_stats(job->group, &stats);
-		buf_printf(&line, "%s in %.3f s (%s, %ld in flight%s%s)\n",
+		buf_printf(&line, "%s in %.3f s (%s, limit %ld%s%s)\n",
 			   job->counts.bytes < 1000 ? "" : "B", (double)wall_ns / 1e9,
 			   bp_engine_info(job->engine)->backend_name, limit_of(job, &stats),
 			   job->finds_limit ? ", found: " : "",
