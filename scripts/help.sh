@@ -19,6 +19,7 @@ Options:
   C=1            look at each source with cppcheck (or CHECK=PROGRAM) before compiling it
   DEBUG=1        -Og -g3, and BP_DEBUG for the library's own checks
   SAN=LIST       sanitizers: address,undefined or thread
+  LAZY=0         link the command to all libraries, instead of loading most when they are needed
   SWITCH=ucontext  the portable context switch instead of this machine's assembly
   CC=PROGRAM, CROSS_COMPILE=PREFIX, CFLAGS, CPPFLAGS, LDFLAGS
   prefix=DIR, bindir, libdir, includedir, mandir, DESTDIR   for install

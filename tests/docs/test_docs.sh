@@ -65,6 +65,12 @@ for name in $names; do
 		wrong "docs/architecture.md or docs/add-a-verb.md: no such file: $name"
 done
 
+# What is said to be fuzzed can be.
+names=$(grep -ohE 'make fuzz T=[a-z_]+' CONTRIBUTING.md docs/*.md | sed 's/.*=//')
+for name in $names; do
+	[ -e "tests/fuzz/fuzz_$name.c" ] || wrong "make fuzz T=$name: there is no tests/fuzz/fuzz_$name.c"
+done
+
 # With -n a manifest is read and checked, and nothing is done.
 for manifest in docs/examples/*.manifest; do
 	"$BATCHPROC" run -n "$manifest" >/dev/null || wrong "$manifest is none"
