@@ -124,6 +124,43 @@ static void what_a_dead_machine_left_goes(struct test *t)
 	badmount_end(bad);
 }
 
+/* What is made there in one call does not take the place of what is being written. */
+static void a_link_leaves_a_running_copy_alone(struct test *t)
+{
+	char path[PATH_MAX];
+	struct run *a, *b;
+
+	need_watch(t);
+	fresh_dir(t);
+	run_sh("mkdir dst; ln -s away link");
+	make_pattern("src", 1000);
+	make_file("dst/f", "old");
+	a = START(HOW(.watched = SYS_dup), "copy", "-v", "src", "dst/f");
+	expect(until_called(a, path) && strstr(path, "/.batchproc-"));
+	b = BP("copy", "-P", "link", "dst/f");
+	expect_exit(b, 1);
+	expect_err(b, "batchproc: copy: link: another run is writing it\n");
+	expect_whole(a, BP("list", "src"));
+}
+
+/* Of a file that may not be read nobody knows whether its owner's run is still at it. */
+static void another_users_copy_is_left_alone(struct test *t)
+{
+	struct run *b;
+
+	need_root(t);
+	fresh_dir(t);
+	run_sh("chmod 755 .; mkdir -m 777 dst");
+	make_file("src", "new");
+	make_file("dst/f", "old");
+	expect_exit(RUN(HOW(.killed_at = SYS_fchmod), "copy", "src", "dst/f"), 128 + SIGSYS);
+	run_sh("chmod 666 dst/f; ls -A dst >before");
+	run_sh("cp \"$BATCHPROC\" batchproc && chmod 755 batchproc");
+	b = SH("setpriv --reuid 65534 --clear-groups ./batchproc copy src dst/f");
+	expect_exit(b, 0);
+	expect_out(SH("ls -A dst | cmp - before; cat dst/f"), "new");
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -131,6 +168,8 @@ int main(int argc, char **argv)
 		ONCE(a_new_file_is_made_by_both),
 		ONCE(two_runs_without_locks),
 		ONCE(what_a_dead_machine_left_goes),
+		ONCE(a_link_leaves_a_running_copy_alone),
+		ONCE(another_users_copy_is_left_alone),
 	};
 
 	return RUN_CASES(argc, argv, cases);

@@ -104,15 +104,20 @@ static void set_metadata(const struct making *m, const char *name)
 	close(meta.to);
 }
 
-/* Under a temporary name; one of this name is a leftover of a run that was killed. */
+/* Under a temporary name; one of this name is a leftover, unless another run makes a file there. */
 static int make_beside(struct making *m, const char *temp)
 {
 	int err;
 
 	m->name = temp;
 	err = make_named(m);
-	if (err == -EEXIST && !unlinkat(m->to.dirfd, temp, 0))
+	if (err != -EEXIST)
+		return err;
+	err = temp_give_way(m->to.dirfd, temp);
+	if (!err)
 		err = make_named(m);
+	if (err == -EBUSY)
+		m->item->why = "another run is writing it";
 	return err;
 }
 
