@@ -321,6 +321,8 @@ static void every_algorithm_is_known_by_tag_and_length(struct test *t)
 		expect_exit(BP("verify", "-a", algs[(i + 1) % COUNT_OF(algs)].name, "tagged"), 1);
 		keep_as("base64", BP("hash", "-k", "--tag", "--base64", "-a", name, "a", "b"));
 		expect_out(BP("verify", "-k", "base64"), "a: OK\nb: OK\n");
+		keep_as("base64", BP("hash", "-k", "--base64", "-a", name, "a", "b"));
+		expect_out(BP("verify", "-k", "-a", name, "base64"), "a: OK\nb: OK\n");
 	}
 	/* All in one list. */
 	make_file("mixed", HELLO_SHA256 "  a\n" HELLO_MD5 "  a\n"

@@ -331,8 +331,8 @@ static size_t parse_digest(struct sumline *line, const struct digest_alg *forced
 		const struct digest_alg *alg = &digest_algs[i];
 
 		/* Those whose digests nobody writes so have other words of that length. */
-		if (run != base64_length(alg->size) || alg->size < 16 ||
-		    (forced ? alg != forced : alg != digest_by_size(alg->size)))
+		if (run != base64_length(alg->size) ||
+		    (forced ? alg != forced : alg->size < 16 || alg != digest_by_size(alg->size)))
 			continue;
 		line->alg = alg;
 		return unbase64(line->digest, text, run, alg->size) ? run : 0;
