@@ -25,10 +25,15 @@ static void make_root(struct test *t)
 	/* Their runtimes read /proc, which is not to be seen from there. */
 	if (UNDER_ASAN || UNDER_TSAN)
 		skip_because(t, "sanitizers do not start where there is no /proc");
-	/* And the one that pthread_cancel() loads, which ldd does not know; it is where libc is. */
-	if (SH("mkdir root; ldd \"$BATCHPROC\" | sed -n 's,[^/]*\\(/[^ ]*\\) .*,\\1,p' >libs;"
-	       "sed -n 's,/libc[.]so.*,/libgcc_s.so.1,p' libs | xargs ls >>libs;"
-	       "xargs cp -L --parents -t root <libs")
+	/*
+	 * And those which ldd does not know, where libc is: the one that pthread_cancel() loads, and
+	 * what is loaded when it is needed, which stands in a note of the command.
+	 */
+	if (SH("mkdir root; libs() { ldd \"$1\" | sed -n 's,[^/]*\\(/[^ ]*\\) .*,\\1,p'; };"
+	       "libs \"$BATCHPROC\" >libs; dir=$(sed -n 's,/libc[.]so.*,,p' libs);"
+	       "for name in libgcc_s.so.1 $(grep -ao '\"soname\":\\[\"[^\"]*' \"$BATCHPROC\" |"
+	       "cut -d'\"' -f4); do ls \"$dir/$name\" && libs \"$dir/$name\"; done >>libs;"
+	       "sort -u libs | xargs cp -L --parents -t root")
 		    ->status)
 		skip_because(t, "the libraries of the command are not to be found");
 	run_sh("cd root && mkdir -p d/e d/full/x top && echo x >d/f && echo x >d/full/x/f &&"

@@ -48,9 +48,13 @@ done
 # One file with all that was measured, as a page shows it.
 "$bench" --smoke --json "$tmp/file" nop-op hash-tree in-flight >/dev/null || fail "three rows together"
 "$built/bench-docs" page "$tmp/file" >"$tmp/page" || fail "no page can be made"
-"$built/bench-docs" rows "$tmp/file" | while IFS='	' read -r name peer _; do
+"$built/bench-docs" rows "$tmp/file" | while IFS='	' read -r name peer what _; do
 	grep -q "^### $name:" "$tmp/page" || fail "the page has no row $name"
-	grep -qF "| $peer |" "$tmp/page" || fail "the page does not name $peer"
+	case $what in
+	measured) line="| $peer |" ;;
+	*) line="- $name: $peer: " ;;
+	esac
+	grep -qF -e "$line" "$tmp/page" || fail "the page does not name $peer"
 done
 "$built/bench-docs" plot cpu "$tmp/file" | grep -q 'find | xargs -P2 sha256sum' || fail "a peer is not drawn"
 status=0

@@ -244,6 +244,22 @@ static void print_goals(const json_t *bench)
 	printf("%s\n", count ? "" : "- none.\n");
 }
 
+/* A row may say the same of each of its cases. */
+static bool is_said(const json_t *lacks, size_t before, const json_t *o)
+{
+	static const char *const keys[3] = {"row", "peer", "why"};
+
+	for (size_t i = 0; i < before; i++) {
+		size_t same = 0;
+
+		for (size_t k = 0; k < 3; k++)
+			same += !strcmp(text(json_array_get(lacks, i), keys[k]), text(o, keys[k]));
+		if (same == 3)
+			return true;
+	}
+	return false;
+}
+
 static void print_lacks(const json_t *bench, const char *list, const char *title)
 {
 	const json_t *lacks = json_object_get(bench, list), *o;
@@ -254,7 +270,8 @@ static void print_lacks(const json_t *bench, const char *list, const char *title
 	printf("## %s\n\n", title);
 	json_array_foreach((json_t *)lacks, i, o)
 	{
-		printf("- %s: %s: %s\n", text(o, "row"), text(o, "peer"), text(o, "why"));
+		if (!is_said(lacks, i, o))
+			printf("- %s: %s: %s\n", text(o, "row"), text(o, "peer"), text(o, "why"));
 	}
 	printf("\n");
 }

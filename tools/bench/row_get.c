@@ -328,7 +328,9 @@ static void set_commands(const struct bench *b, bool tls)
 	snprintf(command, sizeof(command),
 		 "curl -s --no-progress-meter -Z --parallel-max %d %s -K conf", IN_FLIGHT, trust);
 	set_command(CURL, "curl --parallel", command);
-	snprintf(command, sizeof(command), "wget2 -q --max-threads=%d -P got -i urls", IN_FLIGHT);
+	/* It leaves files of locks where temporary ones go. */
+	snprintf(command, sizeof(command), "env TMPDIR=. wget2 -q --max-threads=%d -P got -i urls",
+		 IN_FLIGHT);
 	set_command(WGET2, "wget2", command);
 	set_ring(RING, b);
 	set_ring(RING_DROPPING, b);
