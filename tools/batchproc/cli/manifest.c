@@ -402,6 +402,11 @@ static void trim(struct buf *buf)
 		buf_free(buf);
 }
 
+void manifest_setup(void)
+{
+	json_object_size(NULL);
+}
+
 enum manifest_line manifest_parse(struct manifest_job *job, const char *line, size_t len)
 {
 	enum manifest_line kind;

@@ -56,6 +56,9 @@ enum manifest_line {
 	MANIFEST_BAD,
 };
 
+/* Before the first line is read: that what reads JSON is missing must not be found out in a run's midst. */
+void manifest_setup(void);
+
 /* @line is without its end, and has to stay as it is until the last operand was taken. */
 enum manifest_line manifest_parse(struct manifest_job *job, const char *line, size_t len);
 /* The next operand, until the next call; NULL behind the last one. */

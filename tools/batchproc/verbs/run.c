@@ -503,6 +503,7 @@ static int run_run(const struct options *given)
 	struct inputs inputs;
 	int status;
 
+	manifest_setup();
 	options.settings = &set;
 	if (feed_open(&inputs, &options, &status)) {
 		run.manifests = xcalloc(options.list_count, sizeof(*run.manifests));
