@@ -226,6 +226,7 @@ struct bp_stack *stack_cut(struct stack_pool *pool)
 	size_t page = page_size(), each = pool->size + page;
 	struct stack_slab *slab = pool->slabs;
 	struct bp_stack *stack;
+	enum stack_guard guard;
 	char *map, *top;
 
 	if (!slab || slab->used == slab->count) {
@@ -234,7 +235,10 @@ struct bp_stack *stack_cut(struct stack_pool *pool)
 			return NULL;
 	}
 	map = slab->map + slab->used * each;
-	pool->first->guard = guard_next(pool, slab, each);
+	guard = guard_next(pool, slab, each);
+	/* Those that were made ahead may be better than what was to be had since. */
+	if (guard > pool->first->guard)
+		pool->first->guard = guard;
 	slab->used++;
 
 	top = map + each - (pool->mapped % COLOURS) * COLOUR_BYTES;
@@ -242,7 +246,7 @@ struct bp_stack *stack_cut(struct stack_pool *pool)
 				    ~(uintptr_t)63);
 	memset(stack, 0, sizeof(*stack));
 	stack->pool = pool;
-	stack->guard = pool->first->guard;
+	stack->guard = guard;
 	stack->low = map + page;
 	stack->sp = stack;
 	stack->ctx.low = stack->low;

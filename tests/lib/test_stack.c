@@ -85,6 +85,27 @@ static void each_of_many_stacks_has_its_guard(struct test *t)
 	stack_pool_exit(&pool);
 }
 
+/* The weakest in use stays the weakest, whatever was made ahead of it. */
+static void a_guard_made_ahead_hides_no_weaker_one(struct test *t)
+{
+	struct bp_stack *stack[20];
+	struct stack_pool pool;
+
+	(void)t;
+	stack_pool_init(&pool, 65536);
+	for (unsigned int i = 0; i < COUNT_OF(stack); i++) {
+		stack[i] = stack_get(&pool);
+		assert_non_null(stack[i]);
+		/* As a stack of another size was given it. */
+		if (i == 17 && pool.guard < STACK_GUARD_MPROTECT)
+			pool.guard = STACK_GUARD_MPROTECT;
+	}
+	expect(pool.guard >= STACK_GUARD_MPROTECT);
+	for (unsigned int i = 0; i < COUNT_OF(stack); i++)
+		stack_put(&pool, stack[i]);
+	stack_pool_exit(&pool);
+}
+
 /* ---------------------------------------------------------------- the switch */
 
 struct player {
@@ -547,6 +568,7 @@ static const struct test_case cases[] = {
 	EACH_REAL_ROW(memory_of_a_spike_is_given_back),
 	ONCE(stacks_do_not_overlap_and_come_back_warm),
 	ONCE(each_of_many_stacks_has_its_guard),
+	ONCE(a_guard_made_ahead_hides_no_weaker_one),
 	ONCE(a_switch_keeps_registers),
 	EACH_ROW(tasks_keep_their_rounding_modes),
 	EACH_ROW(no_rounding_mode_is_left_behind),
