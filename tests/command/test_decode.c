@@ -107,6 +107,33 @@ static void every_form_in_every_size_of_pieces(struct test *t)
 	buf_free(&text);
 }
 
+/* Where the output's memory is just full when the last byte comes, the end is still within that. */
+static void an_end_behind_full_memory_is_seen(struct test *t)
+{
+	static const int forms[] = {31, 15, -15};
+	struct buf text = {0};
+
+	(void)t;
+	memset(buf_room(&text, 2 * 65536 + 300), 'x', 2 * 65536 + 300);
+	for (size_t i = 0; i < COUNT_OF(forms); i++) {
+		for (size_t len = 65536 - 300; len < 2 * 65536 + 300;
+		     len += len == 65536 + 300 ? 65536 - 600 : 1) {
+			const char *why = NULL, *name = forms[i] == 31 ? "gzip" : "deflate";
+			struct decoder *decoder = begin(name, &why, 0);
+			struct buf body = {0}, got = {0};
+
+			text.len = len;
+			compress_text(&body, &text, forms[i]);
+			assert_int_equal(take(decoder, &body, 1000, &got, &why), 0);
+			expect(decoder_ended(decoder) && got.len == len);
+			decoder_free(decoder);
+			buf_free(&body);
+			buf_free(&got);
+		}
+	}
+	buf_free(&text);
+}
+
 static void what_is_not_whole_is_not_taken(struct test *t)
 {
 	struct buf text = {0}, body = {0}, got = {0};
@@ -168,6 +195,7 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		ONCE(every_form_in_every_size_of_pieces),
+		ONCE(an_end_behind_full_memory_is_seen),
 		ONCE(what_is_not_whole_is_not_taken),
 		ONCE(other_encodings_are_none_or_refused),
 	};

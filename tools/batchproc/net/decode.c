@@ -60,12 +60,14 @@ int decoder_take(struct decoder *d, const char *data, size_t len, decoder_put *p
 {
 	const bool had_first = d->stream.total_in == 1;
 	int state, err;
+	bool full;
 
 	if (!d->stream.total_in && len == 1)
 		d->first = (unsigned char)*data;
 	d->stream.next_in = (Bytef *)data;
 	d->stream.avail_in = (uInt)len;
-	while (d->stream.avail_in && !d->ended) {
+	/* With @out full there may be more to come of what was taken in, the end too. */
+	for (full = false; (d->stream.avail_in || full) && !d->ended; full = !d->stream.avail_out) {
 		d->stream.next_out = d->out;
 		d->stream.avail_out = sizeof(d->out);
 		state = inflate(&d->stream, Z_NO_FLUSH);
