@@ -176,6 +176,24 @@ static void a_pause_is_not_made_up_for(struct test *t)
 	expect_took(run, 0.300 + 0.199, __LINE__);
 }
 
+/* Nor for the time that one item held the only place, while the others waited for theirs. */
+static void what_waits_for_a_place_does_not_begin_at_once(struct test *t)
+{
+	struct run *run;
+
+	fresh_dir(t);
+	make_dir("d");
+	make_files(1, 10);
+	run = START(HELD, "hash", "--rate", "10/s", "-j", "1", "-", "d/0", "d/0", "d/0", "d/0",
+		    "d/0");
+	poll(NULL, 0, 1000);
+	run_feed_end(run);
+	run_end(run);
+	expect_exit(run, 0);
+	/* Of the five after it one or two have had their turn. */
+	expect_took(run, 1.000 + 0.190, __LINE__);
+}
+
 /* Of a tree that was left off the rest of a directory may have one record. */
 static const struct records *expect_some_records(const struct run *run)
 {
@@ -431,6 +449,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		ONCE(items_start_at_the_rate_over_all_loops),
 		ONCE(a_pause_is_not_made_up_for),
+		ONCE(what_waits_for_a_place_does_not_begin_at_once),
 		ONCE(what_a_journal_passes_over_is_not_paced),
 		ONCE(the_time_of_an_item_begins_after_its_wait),
 		ONCE(a_wait_for_the_rate_ends_with_the_run),

@@ -21,10 +21,11 @@ void queue_init(struct job *job)
 	pthread_cond_init(&queue->room, NULL);
 	/*
 	 * What asks before each item wants to see what the one before has done; and a limit that is found is the
-	 * group's, which has to see who waits.
+	 * group's, which has to see who waits. With --rate the main thread waits for an item's turn: many
+	 * that have had it must not wait here, to begin all at once later.
 	 */
 	queue->used = !job->ops->walk && !job->ops->one_by_one && !job->opt->reject &&
-		      !job->finds_limit;
+		      !job->opt->rate && !job->finds_limit;
 }
 
 void queue_begin(struct job *job)
