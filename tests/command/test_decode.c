@@ -162,6 +162,9 @@ static void what_is_not_whole_is_not_taken(struct test *t)
 	assert_int_equal(take(decoder, &body, 4096, &got, &why), -EBADMSG);
 	assert_string_equal(why, "the compressed body is damaged");
 	decoder_free(decoder);
+	decoder = begin("gzip", &why, 0);
+	assert_int_equal(take(decoder, &text, 4096, &got, &why), -EBADMSG);
+	decoder_free(decoder);
 	decoder = begin("deflate", &why, 0);
 	got.len = 0;
 	assert_int_equal(take(decoder, &text, 4096, &got, &why), -EBADMSG);
@@ -177,7 +180,13 @@ static void what_is_not_whole_is_not_taken(struct test *t)
 
 static void other_encodings_are_none_or_refused(struct test *t)
 {
-	static const char *const others[] = {"br", "zstd", "gzip, br", "compress", ""};
+	static const char *const others[] = {"br",
+					     "zstd",
+					     "gzip, br",
+					     "compress",
+					     "",
+					     "gzip\r\nContent-Encoding: gzip",
+					     "identity\r\nContent-Encoding: br"};
 	const char *why = NULL;
 
 	(void)t;

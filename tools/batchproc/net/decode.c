@@ -14,7 +14,8 @@
 struct decoder {
 	z_stream stream;
 	bool ended; /* the compressed stream has */
-	bool raw; /* deflate without zlib's header, as some send it */
+	bool may_be_raw; /* deflate without zlib's header, as some send it */
+	bool raw; /* it is */
 	unsigned char first; /* byte, where the first piece had no more: a header is of two */
 	unsigned char out[DECODED_BYTES];
 };
@@ -24,7 +25,12 @@ int decoder_begin(struct decoder **decoder, const struct head *head, const char 
 	const char *encoding = head_value(head, "Content-Encoding");
 
 	*decoder = NULL;
-	if (!encoding || !strcasecmp(encoding, "identity"))
+	if (!encoding)
+		return 0;
+	/* Several lines are one list, of encodings one above the other. */
+	if (head_count(head, "Content-Encoding") > 1)
+		encoding = "several";
+	if (!strcasecmp(encoding, "identity"))
 		return 0;
 	if (strcasecmp(encoding, "gzip") && strcasecmp(encoding, "x-gzip") &&
 	    strcasecmp(encoding, "deflate")) {
@@ -32,6 +38,7 @@ int decoder_begin(struct decoder **decoder, const struct head *head, const char 
 		return -EPROTO;
 	}
 	*decoder = xcalloc(1, sizeof(**decoder));
+	(*decoder)->may_be_raw = !strcasecmp(encoding, "deflate");
 	if (inflateInit2(&(*decoder)->stream, 15 + 32) == Z_OK)
 		return 0;
 	free(*decoder);
@@ -58,7 +65,7 @@ static void go_raw(struct decoder *d, const char *data, size_t len, bool had_fir
 int decoder_take(struct decoder *d, const char *data, size_t len, decoder_put *put, void *arg,
 		 const char **why)
 {
-	const bool had_first = d->stream.total_in == 1;
+	const bool is_begin = d->stream.total_in <= 1, had_first = d->stream.total_in == 1;
 	int state, err;
 	bool full;
 
@@ -71,7 +78,8 @@ int decoder_take(struct decoder *d, const char *data, size_t len, decoder_put *p
 		d->stream.next_out = d->out;
 		d->stream.avail_out = sizeof(d->out);
 		state = inflate(&d->stream, Z_NO_FLUSH);
-		if (state == Z_DATA_ERROR && !d->raw && !d->stream.total_out) {
+		if (state == Z_DATA_ERROR && is_begin && d->may_be_raw && !d->raw &&
+		    !d->stream.total_out) {
 			go_raw(d, data, len, had_first);
 			continue;
 		}

@@ -188,6 +188,15 @@ static bool list_has(const char *list, const char *token)
 	return false;
 }
 
+size_t head_count(const struct head *head, const char *name)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < head->count; i++)
+		count += is_named(head, i, name);
+	return count;
+}
+
 bool head_has_token(const struct head *head, const char *name, const char *token)
 {
 	for (size_t i = 0; i < head->count; i++)

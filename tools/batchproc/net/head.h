@@ -56,6 +56,9 @@ void head_free(struct head *head);
 /* The first value of that name, without blanks around it; NULL: none. */
 const char *head_value(const struct head *head, const char *name);
 
+/* How many lines there are of that name. */
+size_t head_count(const struct head *head, const char *name);
+
 /* Whether one of the values of that name is a list with @token in it, whatever its case. */
 bool head_has_token(const struct head *head, const char *name, const char *token);
 

@@ -160,7 +160,10 @@ out:
 struct places *places_new(void)
 {
 	struct places *places = xcalloc(1, sizeof(*places));
+	char temp[NAME_MAX + 1];
 
+	/* What names need is found, or found to be missing, before the run begins. */
+	temp_name("", temp);
 	places->claims = claims_new();
 	pthread_mutex_init(&places->lock, NULL);
 	return places;
