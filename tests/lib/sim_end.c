@@ -68,7 +68,7 @@ static void check_loop(struct run *run, struct bp_loop *loop)
 	struct bp_stack *stack;
 	size_t free = 0;
 
-	for (stack = loop->stacks.free; stack; stack = stack->next)
+	for (stack = loop->stacks.free; stack; stack = stack_next(stack))
 		free++;
 	must(run, free == loop->stacks.mapped, "loop %u: %zu of %zu stacks are lost", loop->index,
 	     loop->stacks.mapped - free, loop->stacks.mapped);
