@@ -158,9 +158,14 @@ static int remove_leftover(int dirfd, const char *temp)
 	fd = S_ISREG(named.st_mode) ?
 		     call_openat(dirfd, temp, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0) :
 		     -EACCES;
-	/* Who may not read it cannot ask for the lock, but may remove it: somebody may be at another's. */
+	/*
+	 * Who may not read it cannot ask for the lock, but may remove it: somebody may be at another's
+	 * file. A FIFO or a link is made in a moment, and may have got its owner before it was left.
+	 */
 	if (fd == -EACCES) {
-		if ((!is_of_here(temp) || named.st_uid != geteuid()) && !is_quiet(&named))
+		const bool others = S_ISREG(named.st_mode) && named.st_uid != geteuid();
+
+		if ((!is_of_here(temp) || others) && !is_quiet(&named))
 			return -EBUSY;
 		return unlinkat(dirfd, temp, 0) && errno != ENOENT ? -errno : 0;
 	}
